@@ -1,0 +1,70 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "holdfast",
+  products: [
+    .library(name: "Holdfast", targets: ["Holdfast"]),
+    .executable(name: "holdfast", targets: ["HoldfastCLI"]),
+    .executable(name: "digits-trainer", targets: ["DigitsTrainer"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+  ],
+  targets: [
+    // System libraries and shared layouts.
+    .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+    .systemLibrary(name: "CGcrypt", pkgConfig: "libgcrypt", providers: [.apt(["libgcrypt20-dev"])]),
+    .target(name: "CSpawn"),
+    .target(name: "CTrainerProtocol"),
+
+    // From the ground up: arrows go only downwards.
+    module("Supervision"),
+    module("POSIX", ["CSpawn", system]),
+    module("LMDB", ["CLMDB"]),
+    module("TrainerProtocol", ["CTrainerProtocol", "POSIX", system]),
+    module("Checkpoints", ["CGcrypt", "POSIX", system]),
+    module("JobStore", ["LMDB", "TrainerProtocol", "POSIX", system]),
+    module("Holdfast", ["TrainerProtocol", "Checkpoints", "POSIX", system]),
+    module(
+      "Supervisor",
+      ["Supervision", "POSIX", "TrainerProtocol", "Checkpoints", "JobStore", system]),
+    .executableTarget(
+      name: "HoldfastCLI",
+      dependencies: ["Supervisor", "JobStore", "Checkpoints", "POSIX", system, arguments],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "DigitsTrainer", dependencies: ["Holdfast", "Checkpoints", arguments],
+      swiftSettings: strict),
+
+    tests("SupervisionTests", ["Supervision"]),
+    tests("POSIXTests", ["POSIX", system]),
+    tests("LMDBTests", ["LMDB"]),
+    tests("TrainerProtocolTests", ["TrainerProtocol", "POSIX", system]),
+    tests("CheckpointsTests", ["Checkpoints", "POSIX", system]),
+    tests("JobStoreTests", ["JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
+    tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
+    tests("SupervisorTests", ["Supervisor", "Supervision", "POSIX", system]),
+    tests("CommandLineTests", ["HoldfastCLI", "JobStore", "Supervisor", system]),
+    tests("IntegrationTests", ["POSIX", "TrainerProtocol", "Checkpoints", "JobStore", system]),
+  ],
+  swiftLanguageModes: [.v6]
+)
