@@ -1,1 +1,136 @@
+#define _GNU_SOURCE
 #include "CSpawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC 4u
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+struct report {
+  int error;
+  int stage;
+};
+
+static void fail(int pipe, int stage, int error) {
+  struct report report = {error, stage};
+  // Nothing can be done where even this fails: the parent sees the exit status.
+  ssize_t ignored = write(pipe, &report, sizeof report);
+  (void)ignored;
+  _exit(127);
+}
+
+// Between fork and exec: async-signal-safe calls only. The order matters.
+static void run_child(const struct hf_spawn_request *request, int pipe, pid_t parent) {
+  // 1. Dispositions back to default while everything is still blocked: no handler of ours may run
+  //    in this process, and an ignored SIGPIPE would be inherited across exec.
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = SIG_DFL;
+  for (int number = 1; number < NSIG; number++) sigaction(number, &action, NULL);
+
+  // 2. A session of its own: a Ctrl-C at the terminal reaches the supervisor alone, and the whole
+  //    group can be killed by one number.
+  if (setsid() < 0) fail(pipe, HF_SPAWN_SESSION, errno);
+
+  // 3. Die with the supervisor; it may already be gone, and then the signal will never come. Compared
+  //    with the saved pid, not with 1: the next reaper may be any process.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail(pipe, HF_SPAWN_PARENT_DEATH_SIGNAL, errno);
+  if (getppid() != parent) _exit(127);
+
+  // 4. Into its cgroup, before it can have children.
+  if (request->cgroup_procs >= 0 && write(request->cgroup_procs, "0", 1) < 0)
+    fail(pipe, HF_SPAWN_CGROUP, errno);
+
+  // 5. No descriptor of ours above 2 survives exec (the report pipe included, which tells the parent
+  //    that exec succeeded).
+  if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0) {
+    long limit = sysconf(_SC_OPEN_MAX);
+    if (limit < 0) fail(pipe, HF_SPAWN_DESCRIPTORS, errno);
+    for (int number = 3; number < limit; number++) fcntl(number, F_SETFD, FD_CLOEXEC);
+  }
+
+  if (request->directory && chdir(request->directory) < 0) fail(pipe, HF_SPAWN_DIRECTORY, errno);
+
+  // 6. Only now, with nothing left to protect, let signals in.
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+
+  execve(request->path, request->arguments, request->environment);
+  fail(pipe, HF_SPAWN_EXEC, errno);
+}
+
+pid_t hf_spawn(const struct hf_spawn_request *request, int *pidfd, int *stage) {
+  int ends[2];
+  *stage = HF_SPAWN_PIPE;
+  if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
+
+  // No signal may be handled in the child before its dispositions are reset.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+
+  pid_t parent = getpid();
+  int descriptor = -1;
+  struct clone_args arguments;
+  memset(&arguments, 0, sizeof arguments);
+  arguments.flags = CLONE_PIDFD;
+  arguments.pidfd = (uint64_t)(uintptr_t)&descriptor;
+  arguments.exit_signal = SIGCHLD;
+  long child = syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (child == 0) run_child(request, ends[1], parent);
+  int error = errno;
+
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  close(ends[1]);
+  if (child < 0) {
+    close(ends[0]);
+    *stage = HF_SPAWN_FORK;
+    return -error;
+  }
+
+  // End of file means that exec closed the other end.
+  struct report report = {0, HF_SPAWN_NONE};
+  ssize_t count;
+  do count = read(ends[0], &report, sizeof report);
+  while (count < 0 && errno == EINTR);
+  close(ends[0]);
+  if (count == (ssize_t)sizeof report) {
+    int status;
+    while (waitpid((pid_t)child, &status, 0) < 0 && errno == EINTR) {}
+    close(descriptor);
+    *stage = report.stage;
+    return -report.error;
+  }
+  *stage = HF_SPAWN_NONE;
+  *pidfd = descriptor;
+  return (pid_t)child;
+}
+
+int hf_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+int hf_pidfd_send_signal(int pidfd, int signal) {
+  return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+int hf_set_child_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+
+int hf_timer_set(int timer, int64_t seconds, int64_t nanoseconds) {
+  struct itimerspec value = {.it_value = {seconds, nanoseconds}};
+  return timerfd_settime(timer, TFD_TIMER_ABSTIME, &value, NULL);
+}

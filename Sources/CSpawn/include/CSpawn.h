@@ -1,1 +1,47 @@
-#pragma once
+// Starting the trainer, and the few system calls that Glibc's Swift module does not show.
+#ifndef HOLDFAST_SPAWN_H
+#define HOLDFAST_SPAWN_H
+
+#include <signal.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/types.h>
+
+// Where a spawn failed.
+enum hf_spawn_stage {
+  HF_SPAWN_NONE = 0,
+  HF_SPAWN_PIPE,
+  HF_SPAWN_FORK,
+  HF_SPAWN_SESSION,
+  HF_SPAWN_PARENT_DEATH_SIGNAL,
+  HF_SPAWN_CGROUP,
+  HF_SPAWN_DESCRIPTORS,
+  HF_SPAWN_DIRECTORY,
+  HF_SPAWN_EXEC,
+};
+
+struct hf_spawn_request {
+  const char *path;         // of the executable; no search
+  char *const *arguments;   // NULL-terminated
+  char *const *environment; // NULL-terminated
+  const char *directory;    // or NULL
+  int cgroup_procs;         // open descriptor of a cgroup.procs to join, or -1
+};
+
+// Starts the program in a new session with default dispositions, an empty signal mask, no inherited
+// descriptor above 2, and SIGKILL at the death of the calling thread: call it from a thread that
+// lives as long as the process. Returns when exec has succeeded, with the pid and, in *pidfd, its
+// pidfd (close-on-exec); or -errno, with *stage naming what failed.
+pid_t hf_spawn(const struct hf_spawn_request *request, int *pidfd, int *stage);
+
+int hf_pidfd_open(pid_t pid);
+int hf_pidfd_send_signal(int pidfd, int signal);
+int hf_set_child_subreaper(void);
+
+// timerfd_settime with an absolute time since boot; 0 and 0 disarm.
+int hf_timer_set(int timer, int64_t seconds, int64_t nanoseconds);
+
+#endif

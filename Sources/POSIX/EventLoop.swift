@@ -1,0 +1,117 @@
+import CSpawn
+import Glibc
+import SystemPackage
+
+/// epoll(7) over descriptors, one handler each. Everything runs on the thread that calls `run`.
+public final class EventLoop {
+  private let descriptor: CInt
+  private var handlers: [CInt: () -> Void] = [:]
+  private var stopped = false
+
+  public init() throws(POSIXError) {
+    descriptor = try posix("epoll_create1") { epoll_create1(CInt(EPOLL_CLOEXEC)) }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Calls `handler` whenever `source` is readable (level-triggered).
+  public func add(_ source: CInt, _ handler: @escaping () -> Void) throws(POSIXError) {
+    var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(fd: source))
+    try posix("epoll_ctl") { epoll_ctl(descriptor, EPOLL_CTL_ADD, source, &event) }
+    handlers[source] = handler
+  }
+
+  public func remove(_ source: CInt) throws(POSIXError) {
+    guard handlers.removeValue(forKey: source) != nil else { return }
+    try posix("epoll_ctl") { epoll_ctl(descriptor, EPOLL_CTL_DEL, source, nil) }
+  }
+
+  /// Runs handlers until one of them calls `stop`.
+  public func run() throws(POSIXError) {
+    var events = [epoll_event](repeating: epoll_event(), count: 16)
+    while !stopped {
+      let count = try posix("epoll_wait") { epoll_wait(descriptor, &events, 16, -1) }
+      for event in events.prefix(Int(count)) {
+        // An earlier handler of this round may have removed it.
+        handlers[event.data.fd]?()
+      }
+    }
+  }
+
+  public func stop() { stopped = true }
+}
+
+/// timerfd(2) on CLOCK_BOOTTIME: suspended time counts.
+public final class DeadlineTimer {
+  public let descriptor: CInt
+
+  public init() throws(POSIXError) {
+    descriptor = try posix("timerfd_create") {
+      timerfd_create(CLOCK_BOOTTIME, CInt(TFD_NONBLOCK | TFD_CLOEXEC))
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Fires once at `deadline` (since boot); at once if that has passed; never if nil.
+  public func set(_ deadline: Duration?) throws(POSIXError) {
+    // All zero would disarm it.
+    let (seconds, attoseconds) = deadline?.components ?? (0, 0)
+    let nanoseconds = deadline == nil ? 0 : max(1, attoseconds / 1_000_000_000)
+    try posix("timerfd_settime") { hf_timer_set(descriptor, max(0, seconds), nanoseconds) }
+  }
+
+  /// Takes note of the expiry, so that the descriptor is no longer readable.
+  public func acknowledge() {
+    var count: UInt64 = 0
+    _ = read(descriptor, &count, 8)
+  }
+}
+
+/// signalfd(2): signals as events instead of interruptions.
+public final class SignalSource {
+  public let descriptor: CInt
+
+  /// Blocks `signals` in the calling thread and takes them from then on. Threads made later inherit
+  /// the mask: make this before any other thread.
+  public init(_ signals: [CInt]) throws(POSIXError) {
+    var set = sigset_t()
+    sigemptyset(&set)
+    for signal in signals { sigaddset(&set, signal) }
+    let code = pthread_sigmask(SIG_BLOCK, &set, nil)
+    if code != 0 { throw POSIXError("pthread_sigmask", errno: Errno(rawValue: code)) }
+    descriptor = try posix("signalfd") {
+      signalfd(-1, &set, CInt(SFD_NONBLOCK | SFD_CLOEXEC))
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  /// The next signal that arrived, nil when there is none.
+  public func next() -> CInt? {
+    var info = signalfd_siginfo()
+    guard read(descriptor, &info, MemoryLayout<signalfd_siginfo>.size) > 0 else { return nil }
+    return CInt(info.ssi_signo)
+  }
+}
+
+/// eventfd(2): how another thread wakes the loop.
+public final class WakeUp: Sendable {
+  public let descriptor: CInt
+
+  public init() throws(POSIXError) {
+    descriptor = try posix("eventfd") { eventfd(0, CInt(EFD_NONBLOCK | EFD_CLOEXEC)) }
+  }
+
+  deinit { close(descriptor) }
+
+  public func signal() {
+    var one: UInt64 = 1
+    _ = write(descriptor, &one, 8)
+  }
+
+  public func acknowledge() {
+    var count: UInt64 = 0
+    _ = read(descriptor, &count, 8)
+  }
+}

@@ -1,0 +1,60 @@
+import CSpawn
+import Glibc
+import SystemPackage
+
+/// What /proc says of processes. A process may end at any moment: what cannot be read is not there.
+public enum ProcessTable {
+  /// Orphans below this process become its children instead of init's, so that it can end them.
+  public static func becomeSubreaper() throws(POSIXError) {
+    try posix("prctl") { hf_set_child_subreaper() }
+  }
+
+  public static var bootID: String {
+    let bytes = (try? FileSystem.read("/proc/sys/kernel/random/boot_id")) ?? []
+    return String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
+  }
+
+  /// Clock ticks since boot at which `pid` began: with the pid, a name that is never reused.
+  public static func startTime(of pid: pid_t) -> UInt64? {
+    guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/stat")) else { return nil }
+    // The second field is the name in parentheses and may itself hold spaces and parentheses.
+    let text = String(decoding: bytes, as: UTF8.self)
+    guard let end = text.lastIndex(of: ")") else { return nil }
+    let fields = text[end...].split(separator: " ")
+    return fields.count > 20 ? UInt64(fields[20]) : nil
+  }
+
+  /// Living children of this process, of all its threads.
+  public static func children() -> [pid_t] {
+    let tasks = (try? FileSystem.list("/proc/self/task")) ?? []
+    return tasks.flatMap { task in
+      let bytes = (try? FileSystem.read(FilePath("/proc/self/task/\(task)/children"))) ?? []
+      return String(decoding: bytes, as: UTF8.self).split(separator: " ").compactMap { pid_t($0) }
+    }
+  }
+
+  /// Processes, other than this one, that were started with `entry` (`NAME=value`) in their
+  /// environment and that we may look into.
+  public static func processes(withEnvironment entry: String) -> [pid_t] {
+    let wanted = Array(entry.utf8)
+    let all = ((try? FileSystem.list("/proc")) ?? []).compactMap { pid_t($0) }
+    return all.filter { pid in
+      guard pid != getpid(), let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/environ")) else {
+        return false
+      }
+      return bytes.split(separator: 0).contains { $0.elementsEqual(wanted) }
+    }
+  }
+
+  public static func isAlive(_ pid: pid_t) -> Bool { kill(pid, 0) == 0 || errno == EPERM }
+
+  /// Reaps every child that has exited.
+  /// - Returns: whether any child, exited or not, is left.
+  public static func reapAll() -> Bool {
+    while true {
+      let pid = waitpid(-1, nil, WNOHANG)
+      if pid == 0 { return true }
+      if pid < 0, errno != EINTR { return false }
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/// How the supervisor ends, with its exit codes.
+public enum Ending: Hashable, Sendable {
+  case finished
+  case stopped
+  case gaveUp
+  case commandNotFound
+  case commandNotExecutable
+  case cannotStart
+  /// The job finished but its final state could not be made durable.
+  case finalStateNotDurable
+}
+
+/// Why an attempt ended.
+public enum Cause: String, Hashable, Sendable, Codable {
+  case finished
+  case stopped
+  case crashed
+  case killed
+  case terminated
+  case hang
+  /// Exit 0 of a trainer that speaks the protocol and did not say it finished.
+  case incomplete
+  /// The supervisor that watched it died.
+  case orphaned
+}
+
+public enum RequestKind: Hashable, Sendable { case save, saveAndLeave, cancel }
+public enum TrainerSignal: Hashable, Sendable { case terminate, kill }
+
+/// Something worth telling the user; the runtime has the words.
+public enum Note: Hashable, Sendable {
+  case attemptEnded(ExitStatus, Cause, progressed: Bool)
+  case hung(after: Duration)
+  case backingOff(Duration, stalls: Int)
+  case diesInBatch(BatchPosition, step: UInt64, times: Int)
+  case skipping(BatchPosition, deaths: Int)
+  case gaveUp(step: UInt64, stalls: Int, tally: Standing.DeathTally?)
+  case stopping(grace: Duration)
+  case hurrying
+  case saveTimedOut
+  case saveAnswered(step: UInt64)
+  case stageFailed(errno: Int32)
+  case stageRecovered
+  case checkpointUnavailable
+  case startFailed(StartFailure)
+}
+
+/// Everything that the core asks of the runtime. Actions are carried out in order.
+public enum Action: Hashable, Sendable {
+  /// Record the attempt durably, write ring and `resume.json`, spawn.
+  case start(attempt: UInt64, from: ResumePoint, skips: [BatchPosition])
+  case request(RequestKind, sequence: UInt64, slot: Int, deadline: Duration?)
+  /// The slot that `finish()` may fill unasked.
+  case offer(slot: Int?)
+  case publish(slot: Int, step: UInt64)
+  /// Let the running publication stop at its next chunk.
+  case cancelPublishing
+  case signal(TrainerSignal)
+  /// Kill what is left of the tree, drain the ring, answer with `cleared`.
+  case clear
+  case arm(TimerKind, at: Duration)
+  case disarm(TimerKind)
+  case note(Note)
+  /// Write `standing` to the store.
+  case keepStanding
+  case leave(Ending)
+}

@@ -1,0 +1,84 @@
+/// How a process ended.
+public enum ExitStatus: Hashable, Sendable {
+  case exited(Int32)
+  case signaled(Int32)
+}
+
+/// Why an attempt could not be started.
+public enum StartFailure: Hashable, Sendable {
+  case notFound
+  case notExecutable
+  case noRoom
+  case other(errno: Int32)
+}
+
+/// What an arena slot holds.
+public enum SlotContent: Hashable, Sendable {
+  case empty
+  case complete(step: UInt64)
+}
+
+/// The trainer's answer to a request.
+public enum StageOutcome: Hashable, Sendable {
+  case staged(step: UInt64, stall: Duration)
+  case missed
+  case failed(errno: Int32)
+}
+
+/// What is found when the whole tree of an attempt is gone and its ring is drained to the end.
+public struct Remains: Hashable, Sendable {
+  public var resume: ResumePoint
+  /// Newest recorded step, nil when the attempt recorded none.
+  public var progress: Progress?
+  public var slots: [SlotContent]
+
+  public init(resume: ResumePoint, progress: Progress?, slots: [SlotContent]) {
+    self.resume = resume
+    self.progress = progress
+    self.slots = slots
+  }
+}
+
+public enum TimerKind: String, Hashable, Sendable, CaseIterable {
+  /// A staged checkpoint is due.
+  case stage
+  /// A durable checkpoint is due.
+  case durable
+  /// No step for too long.
+  case hang
+  /// The requested save took too long to be waited for any more.
+  case saveDeadline
+  /// The trainer did not leave after SIGTERM.
+  case kill
+  /// The grace time is over.
+  case graceEnd
+  /// The pause before the next attempt is over.
+  case backoff
+}
+
+/// Everything that can happen to a supervisor.
+public enum Event: Hashable, Sendable {
+  /// The store is open, what an earlier supervisor left is recovered, no trainer is alive.
+  case begin(Remains)
+  case started
+  case startFailed(StartFailure)
+  /// The trainer speaks the protocol.
+  case attached
+  /// Steps were recorded up to this one.
+  case stepped(Progress)
+  /// The trainer is alive between steps (`safepoint()`).
+  case heartbeat
+  case answered(sequence: UInt64, StageOutcome)
+  /// The trainer said it finished; the final state is in `slot` where it could be staged.
+  case finished(step: UInt64, slot: Int?)
+  case published(slot: Int, step: UInt64, took: Duration)
+  case publishFailed(slot: Int, step: UInt64)
+  case exited(ExitStatus)
+  /// The whole tree is gone and the ring drained.
+  case cleared(Remains)
+  case timer(TimerKind)
+  /// SIGTERM or SIGINT to the supervisor.
+  case stopRequested
+  /// SIGUSR1 to the supervisor.
+  case checkpointRequested
+}

@@ -1,0 +1,26 @@
+/// What the user may choose about one run of the supervisor.
+public struct Policy: Hashable, Sendable {
+  /// A limit that is off, follows what was measured, or is fixed.
+  public enum Limit: Hashable, Sendable {
+    case off
+    case auto
+    case fixed(Duration)
+  }
+
+  /// Longest wall time between durable checkpoints.
+  public var durableInterval: Duration = .seconds(600)
+  /// Time between staged checkpoints. `auto` keeps the measured stall under 1 % of the time.
+  public var stageInterval: Limit = .auto
+  /// From the stop signal to our exit.
+  public var grace: Duration = .seconds(25)
+  /// Longest time without a step before the trainer counts as hung.
+  public var stepTimeout: Limit = .auto
+  /// Attempts in a row without progress after which the supervisor gives up.
+  public var maxStalls = 5
+  /// Deaths in the same batch after which that batch is left out; nil: never.
+  public var skipBatchAfter: Int?
+  /// Arena slots: one holds the newest staged checkpoint while the other is filled.
+  public var slotCount = 2
+
+  public init() {}
+}

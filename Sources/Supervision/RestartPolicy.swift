@@ -1,0 +1,63 @@
+/// What follows an attempt that did not finish: restart by progress, back off without it, give up
+/// after too many attempts in a row that made none.
+enum RestartPolicy {
+  enum Verdict: Hashable {
+    case restart
+    case backOff(Duration)
+    case giveUp
+  }
+
+  static let firstPause = Duration.seconds(1)
+  static let longestPause = Duration.seconds(60)
+
+  /// Takes an attempt's end into `standing`.
+  /// - Parameter progressed: the resume point is further than the one it started from.
+  static func judge(_ standing: inout Standing, progressed: Bool, maxStalls: Int) -> Verdict {
+    if progressed {
+      standing.stalls = 0
+      return .restart
+    }
+    standing.stalls += 1
+    if standing.stalls >= maxStalls { return .giveUp }
+    // Once is chance: a first fruitless attempt costs no pause.
+    if standing.stalls == 1 { return .restart }
+    return .backOff(pause(&standing))
+  }
+
+  /// 1 s, 2 s, 4 s … 60 s, each with up to a quarter of jitter, so that many jobs that fell
+  /// together do not rise together.
+  private static func pause(_ standing: inout Standing) -> Duration {
+    let doublings = min(standing.stalls - 2, 10)
+    let pause = min(longestPause, firstPause * (1 << doublings))
+    standing.jitter = nextJitter(standing.jitter)
+    let share = Double(standing.jitter >> 11) / Double(1 << 53)
+    return pause + pause * (share / 4)
+  }
+
+  /// SplitMix64 (Steele, Lea and Flood, 2014).
+  private static func nextJitter(_ seed: UInt64) -> UInt64 {
+    var value = seed &+ 0x9e37_79b9_7f4a_7c15
+    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+    return value ^ (value >> 31)
+  }
+
+  /// Counts deaths in the same batch, and condemns it after `skipAfter` of them.
+  static func tally(_ standing: inout Standing, progress: Progress?, skipAfter: Int?) -> [Note] {
+    guard let progress else { return [] }
+    let batch = progress.nextBatch
+    if standing.deathTally?.batch == batch {
+      standing.deathTally?.count += 1
+    } else {
+      standing.deathTally = .init(batch: batch, step: progress.step + 1, count: 1)
+    }
+    guard let tally = standing.deathTally, tally.count >= 2 else { return [] }
+    var notes: [Note] = [.diesInBatch(batch, step: tally.step, times: tally.count)]
+    if let skipAfter, tally.count >= skipAfter, !standing.skips.contains(batch) {
+      standing.skips.append(batch)
+      standing.deathTally = nil
+      notes.append(.skipping(batch, deaths: tally.count))
+    }
+    return notes
+  }
+}

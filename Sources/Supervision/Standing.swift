@@ -1,0 +1,33 @@
+/// What outlives the supervisor: written to the store whenever it changes, read back at the start,
+/// so that attempts and budget survive a restart of the supervisor and a reboot.
+public struct Standing: Hashable, Sendable, Codable {
+  /// Deaths in a row in the same batch.
+  public struct DeathTally: Hashable, Sendable, Codable {
+    public var batch: BatchPosition
+    public var step: UInt64
+    public var count: Int
+
+    public init(batch: BatchPosition, step: UInt64, count: Int) {
+      self.batch = batch
+      self.step = step
+      self.count = count
+    }
+  }
+
+  /// Number of the newest attempt; attempts are never numbered twice.
+  public var attempt: UInt64 = 0
+  /// Attempts in a row that did not advance the resume point.
+  public var stalls = 0
+  public var deathTally: DeathTally?
+  /// Batches that are left out, in the order they were condemned.
+  public var skips: [BatchPosition] = []
+  /// Wall time of the newest durable checkpoint, in seconds since 1970.
+  public var lastDurableWallSeconds: Double?
+  /// Supervised time since then, in seconds: what is left to go by when the wall clock jumped.
+  public var undurableSeconds: Double = 0
+  public var gaveUp = false
+  /// Seed of the next jitter.
+  public var jitter: UInt64 = 0
+
+  public init() {}
+}

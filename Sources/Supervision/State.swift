@@ -1,0 +1,104 @@
+/// What the supervisor is doing.
+public enum Phase: String, Hashable, Sendable, CaseIterable {
+  case idle
+  /// An attempt is being started.
+  case starting
+  case running
+  /// Asked to stop; waiting for the trainer's save.
+  case saving
+  /// The trainer was told to go, or said it goes.
+  case terminating
+  /// The trainer exited; its tree and its ring are being cleared.
+  case clearing
+  case backingOff
+  /// No trainer any more; waiting for the last publication.
+  case settling
+  case done
+}
+
+/// The whole state of the core. Invariants:
+/// - `attempt` is set exactly from `starting` to `clearing`.
+/// - At most one request is open, at most one slot is being published.
+/// - A request never names the slot that holds the newest staged checkpoint, nor the one that is
+///   being published.
+public struct State: Hashable, Sendable {
+  public struct Attempt: Hashable, Sendable {
+    public var from: ResumePoint
+    public var attached = false
+    public var progress: Progress?
+    /// Monotonic time of its start, or of its newest sign of life.
+    public var aliveAt: Duration
+    public var exit: ExitStatus?
+    public var hung = false
+    public var finishedStep: UInt64?
+    public var stagedOnce = false
+    var hangIsArmed = false
+  }
+
+  public struct Request: Hashable, Sendable {
+    public var sequence: UInt64
+    public var slot: Int
+    public var kind: RequestKind
+  }
+
+  public struct Publication: Hashable, Sendable {
+    public var slot: Int
+    public var step: UInt64
+  }
+
+  public struct Stop: Hashable, Sendable {
+    public var requestedAt: Duration
+    /// How often we were asked.
+    public var count = 1
+    public var terminateSent = false
+  }
+
+  public var policy: Policy
+  public var standing: Standing
+  public var phase: Phase = .idle
+  public var attempt: Attempt?
+  /// What the next attempt starts from.
+  public var resume: ResumePoint = .beginning
+  public var stop: Stop?
+  public var slots: [SlotContent]
+  public var request: Request?
+  public var publication: Publication?
+  public var schedule: Schedule
+  public var ending: Ending?
+  public var lastSequence: UInt64 = 0
+  public var offered: Int?
+  /// Step of the newest durable checkpoint, 0 for none.
+  public var durableStep: UInt64
+  public var startedOnce = false
+  public var stageIsFailing = false
+  /// Longest time between two signs of life of a stepping trainer.
+  public var longestPause: Duration?
+  /// A stage was due but no slot was free.
+  public var stageIsWaiting = false
+  /// The next staged checkpoint is to be published at once.
+  public var publishNext = false
+
+  public init(policy: Policy, standing: Standing, durableStep: UInt64, now: Moment) {
+    self.policy = policy
+    self.standing = standing
+    self.durableStep = durableStep
+    slots = Array(repeating: .empty, count: policy.slotCount)
+    schedule = Schedule(policy: policy, standing: standing, now: now)
+  }
+
+  /// The slot with the newest complete image, and its step.
+  public var newestStaged: Publication? {
+    var newest: Publication?
+    for (slot, content) in slots.enumerated() {
+      guard case .complete(let step) = content, step >= newest?.step ?? 0 else { continue }
+      newest = Publication(slot: slot, step: step)
+    }
+    return newest
+  }
+
+  /// A slot that may be overwritten now.
+  var freeSlot: Int? {
+    let newest = newestStaged?.slot
+    return slots.indices.first { $0 != newest && $0 != publication?.slot && $0 != request?.slot }
+  }
+}

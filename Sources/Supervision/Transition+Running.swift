@@ -1,0 +1,212 @@
+// What happens while a trainer runs: steps, requests, checkpoints, hangs.
+extension Transition {
+  mutating func attached() {
+    guard state.attempt != nil else { return }
+    state.attempt?.attached = true
+    state.attempt?.aliveAt = now.monotonic
+    offer()
+  }
+
+  mutating func stepped(_ progress: Progress) {
+    guard let attempt = state.attempt else { return }
+    let isFirst = attempt.progress == nil
+    if !isFirst {
+      let pause = now.monotonic - attempt.aliveAt
+      state.longestPause = max(pause, state.longestPause ?? .zero)
+    }
+    state.attempt?.progress = progress
+    state.attempt?.aliveAt = now.monotonic
+    guard state.phase == .running else { return }
+    if isFirst {
+      emit(.arm(.stage, at: state.schedule.nextStage(state.policy, now: now.monotonic)))
+      emit(.arm(.durable, at: max(now.monotonic, state.schedule.nextDurable(state.policy))))
+    }
+    // From the first step on other limits hold. `auto` knows one only after the second.
+    if isFirst || state.policy.stepTimeout == .auto && !attempt.hangIsArmed { armHang() }
+  }
+
+  // MARK: Staging
+
+  mutating func offer() {
+    // A slot on offer may be filled at any moment, so only while no request is open.
+    let slot = state.request == nil ? state.freeSlot : nil
+    guard slot != state.offered else { return }
+    state.offered = slot
+    emit(.offer(slot: slot))
+  }
+
+  mutating func requestStage() {
+    guard let attempt = state.attempt, attempt.attached, attempt.finishedStep == nil,
+      let progress = attempt.progress, state.request == nil
+    else { return }
+    if let newest = state.newestStaged, newest.step == progress.step, attempt.stagedOnce {
+      // No step since: nothing new to stage.
+      if state.publishNext, newest.step > state.durableStep { publishNewest() }
+      return emit(.arm(.stage, at: now.monotonic + state.schedule.stageInterval(state.policy)))
+    }
+    post(.save, deadline: nil)
+  }
+
+  mutating func post(_ kind: RequestKind, deadline: Duration?) {
+    guard let slot = state.request?.slot ?? state.freeSlot else {
+      state.stageIsWaiting = true
+      return
+    }
+    state.stageIsWaiting = false
+    state.lastSequence += 1
+    state.slots[slot] = .empty
+    state.request = State.Request(sequence: state.lastSequence, slot: slot, kind: kind)
+    offer()
+    emit(.request(kind, sequence: state.lastSequence, slot: slot, deadline: deadline))
+  }
+
+  mutating func answered(_ sequence: UInt64, _ outcome: StageOutcome) {
+    guard let request = state.request, request.sequence == sequence else { return }
+    state.request = nil
+    switch outcome {
+    case .staged(let step, let stall):
+      state.slots[request.slot] = .complete(step: step)
+      state.schedule.staged(stall: stall, at: now.monotonic)
+      state.attempt?.stagedOnce = true
+      if state.stageIsFailing {
+        state.stageIsFailing = false
+        note(.stageRecovered)
+      }
+      if state.phase == .saving { note(.saveAnswered(step: step)) }
+    case .failed(let errno):
+      if !state.stageIsFailing { note(.stageFailed(errno: errno)) }
+      state.stageIsFailing = true
+    case .missed:
+      break
+    }
+    offer()
+    switch state.phase {
+    case .running:
+      emit(.arm(.stage, at: now.monotonic + state.schedule.stageInterval(state.policy)))
+      if state.publishNext || now.monotonic >= state.schedule.nextDurable(state.policy) { publishNewest() }
+    case .saving:
+      publishNewest()
+      if case .staged = outcome { awaitLeaving() } else { terminate() }
+    case .idle, .starting, .terminating, .clearing, .backingOff, .settling, .done:
+      break
+    }
+  }
+
+  mutating func finished(_ step: UInt64, _ slot: Int?) {
+    guard state.attempt != nil else { return }
+    state.attempt?.finishedStep = step
+    if let slot, state.slots.indices.contains(slot) { state.slots[slot] = .complete(step: step) }
+    // The trainer may still evaluate or export: no more requests, no hang.
+    state.request = nil
+    emit(.disarm(.stage))
+    emit(.disarm(.hang))
+    if state.phase == .saving { awaitLeaving() }
+  }
+
+  // MARK: Publishing
+
+  mutating func durableDue() {
+    guard state.phase == .running || state.phase == .backingOff else { return }
+    if let newest = state.newestStaged, newest.step > state.durableStep {
+      publishNewest()
+    } else {
+      state.publishNext = true
+      requestStage()
+    }
+  }
+
+  mutating func publishNewest() {
+    guard state.publication == nil, let newest = state.newestStaged, newest.step > state.durableStep else {
+      return
+    }
+    publish(newest)
+  }
+
+  mutating func publish(_ publication: State.Publication) {
+    state.publishNext = false
+    state.publication = publication
+    offer()
+    emit(.publish(slot: publication.slot, step: publication.step))
+  }
+
+  mutating func published(_ slot: Int, _ step: UInt64, _ took: Duration) {
+    guard state.publication == .init(slot: slot, step: step) else { return }
+    state.publication = nil
+    state.durableStep = max(state.durableStep, step)
+    state.schedule.durableAt = now.monotonic
+    state.schedule.publishing = took
+    state.standing.lastDurableWallSeconds = now.wall / .seconds(1)
+    publicationEnded(retryAfter: state.policy.durableInterval)
+    keepStanding()
+  }
+
+  mutating func publishFailed(_ slot: Int, _ step: UInt64) {
+    guard state.publication == .init(slot: slot, step: step) else { return }
+    state.publication = nil
+    if state.phase == .settling {
+      return leave(state.ending == .finished ? .finalStateNotDurable : state.ending ?? .stopped)
+    }
+    publicationEnded(retryAfter: min(.seconds(30), state.policy.durableInterval))
+  }
+
+  private mutating func publicationEnded(retryAfter pause: Duration) {
+    offer()
+    switch state.phase {
+    case .running, .backingOff:
+      emit(.arm(.durable, at: now.monotonic + pause))
+      if state.phase == .running, state.stageIsWaiting || state.publishNext { requestStage() }
+    case .saving:
+      if state.request == nil, state.stageIsWaiting { requestSave() }
+    case .terminating:
+      publishNewest()
+    case .settling:
+      publishNewestOrLeave()
+    case .idle, .starting, .clearing, .done:
+      break
+    }
+  }
+
+  mutating func checkpointRequested() {
+    switch state.phase {
+    case .running:
+      guard let attempt = state.attempt, attempt.attached, attempt.progress != nil else {
+        return note(.checkpointUnavailable)
+      }
+      state.publishNext = true
+      if state.publication == nil || state.freeSlot != nil { requestStage() }
+    case .backingOff:
+      if state.newestStaged?.step ?? 0 > state.durableStep {
+        publishNewest()
+      } else {
+        note(.checkpointUnavailable)
+      }
+    case .idle, .starting, .saving, .terminating, .clearing, .settling, .done:
+      note(.checkpointUnavailable)
+    }
+  }
+
+  // MARK: Hangs
+
+  private var hangTimeout: Duration? {
+    guard let attempt = state.attempt, attempt.finishedStep == nil else { return nil }
+    return HangPolicy.timeout(
+      state.policy.stepTimeout, stepped: attempt.progress != nil, longestPause: state.longestPause)
+  }
+
+  /// One timer for many steps: it is armed again only when it fires early.
+  mutating func armHang() {
+    guard let timeout = hangTimeout, let aliveAt = state.attempt?.aliveAt else { return }
+    state.attempt?.hangIsArmed = true
+    emit(.arm(.hang, at: aliveAt + timeout))
+  }
+
+  mutating func checkHang() {
+    guard state.phase == .running, let attempt = state.attempt, let timeout = hangTimeout else { return }
+    guard now.monotonic >= attempt.aliveAt + timeout else { return armHang() }
+    state.attempt?.hung = true
+    state.phase = .terminating
+    note(.hung(after: now.monotonic - attempt.aliveAt))
+    emit(.disarm(.stage))
+    emit(.signal(.kill))
+  }
+}

@@ -1,0 +1,206 @@
+/// The supervisor's one decision function: what to do, and what to be, when `event` happens at
+/// `now` in `state`. Pure and total: an event that means nothing in a phase changes nothing.
+public func transition(_ state: State, _ event: Event, at now: Moment) -> (State, [Action]) {
+  var next = Transition(state: state, now: now)
+  next.apply(event)
+  return (next.state, next.actions)
+}
+
+/// A transition in the making.
+struct Transition {
+  var state: State
+  let now: Moment
+  var actions: [Action] = []
+
+  init(state: State, now: Moment) {
+    self.state = state
+    self.now = now
+  }
+
+  mutating func emit(_ action: Action) { actions.append(action) }
+  mutating func note(_ note: Note) { actions.append(.note(note)) }
+
+  // One line per row of the table; each row decides by phase.
+  mutating func apply(_ event: Event) {
+    switch event {
+    case .begin(let remains): begin(remains)
+    case .started: started()
+    case .startFailed(let failure): startFailed(failure)
+    case .attached: attached()
+    case .stepped(let progress): stepped(progress)
+    case .heartbeat: state.attempt?.aliveAt = now.monotonic
+    case .answered(let sequence, let outcome): answered(sequence, outcome)
+    case .finished(let step, let slot): finished(step, slot)
+    case .published(let slot, let step, let took): published(slot, step, took)
+    case .publishFailed(let slot, let step): publishFailed(slot, step)
+    case .exited(let status): exited(status)
+    case .cleared(let remains): cleared(remains)
+    case .timer(let kind): fired(kind)
+    case .stopRequested: stopRequested()
+    case .checkpointRequested: checkpointRequested()
+    }
+  }
+
+  mutating func fired(_ timer: TimerKind) {
+    switch timer {
+    case .stage: if state.phase == .running { requestStage() }
+    case .durable: durableDue()
+    case .hang: checkHang()
+    case .saveDeadline: saveDeadline()
+    case .kill: killDue()
+    case .graceEnd: graceEnd()
+    case .backoff: if state.phase == .backingOff { startAttempt() }
+    }
+  }
+
+  // MARK: Starting
+
+  mutating func begin(_ remains: Remains) {
+    guard state.phase == .idle else { return }
+    state.slots = remains.slots
+    if state.standing.gaveUp {
+      // The user tries again: with a full budget.
+      state.standing.gaveUp = false
+      state.standing.stalls = 0
+      state.standing.deathTally = nil
+    }
+    state.resume = remains.resume
+    startAttempt()
+  }
+
+  mutating func startAttempt() {
+    state.phase = .starting
+    state.standing.attempt += 1
+    state.attempt = State.Attempt(from: state.resume, aliveAt: now.monotonic)
+    state.request = nil
+    state.offered = nil
+    keepStanding()
+    emit(.start(attempt: state.standing.attempt, from: state.resume, skips: state.standing.skips))
+  }
+
+  mutating func started() {
+    guard state.phase == .starting else { return }
+    state.startedOnce = true
+    state.attempt?.aliveAt = now.monotonic
+    if state.stop != nil {
+      terminate()
+    } else {
+      state.phase = .running
+      armHang()
+    }
+  }
+
+  mutating func startFailed(_ failure: StartFailure) {
+    guard state.phase == .starting else { return }
+    note(.startFailed(failure))
+    state.attempt = nil
+    if state.stop != nil { return settle(.stopped) }
+    guard state.startedOnce else {
+      switch failure {
+      case .notFound: return settle(.commandNotFound)
+      case .notExecutable: return settle(.commandNotExecutable)
+      case .noRoom, .other: return settle(.cannotStart)
+      }
+    }
+    // It did start before: an upgrade in progress, a full tmpfs. Try again, within the budget.
+    follow(progressed: false)
+  }
+
+  /// Chooses what follows an attempt that did not finish.
+  mutating func follow(progressed: Bool) {
+    let verdict = RestartPolicy.judge(
+      &state.standing, progressed: progressed, maxStalls: state.policy.maxStalls)
+    switch verdict {
+    case .restart:
+      startAttempt()
+    case .backOff(let pause):
+      state.phase = .backingOff
+      keepStanding()
+      note(.backingOff(pause, stalls: state.standing.stalls))
+      emit(.arm(.backoff, at: now.monotonic + pause))
+    case .giveUp:
+      state.standing.gaveUp = true
+      note(
+        .gaveUp(step: state.resume.step, stalls: state.standing.stalls, tally: state.standing.deathTally))
+      settle(.gaveUp)
+    }
+  }
+
+  mutating func keepStanding() {
+    let undurable = max(.zero, now.monotonic - state.schedule.durableAt)
+    state.standing.undurableSeconds = undurable / .seconds(1)
+    emit(.keepStanding)
+  }
+
+  // MARK: Ending
+
+  mutating func exited(_ status: ExitStatus) {
+    switch state.phase {
+    case .running, .saving, .terminating:
+      state.attempt?.exit = status
+      state.phase = .clearing
+      for kind in [TimerKind.stage, .hang, .saveDeadline, .kill] { emit(.disarm(kind)) }
+      emit(.clear)
+    case .idle, .starting, .clearing, .backingOff, .settling, .done:
+      break
+    }
+  }
+
+  mutating func cleared(_ remains: Remains) {
+    guard state.phase == .clearing, let attempt = state.attempt, let exit = attempt.exit else { return }
+    state.slots = remains.slots
+    state.request = nil
+    state.stageIsWaiting = false
+    state.resume = remains.resume
+    state.attempt = nil
+    let progressed = remains.resume.step > attempt.from.step
+    let cause = cause(of: attempt, exit)
+    note(.attemptEnded(exit, cause, progressed: progressed))
+    if cause == .finished { return settle(.finished) }
+    if state.stop != nil { return settle(.stopped) }
+    let tallied = RestartPolicy.tally(
+      &state.standing, progress: remains.progress, skipAfter: state.policy.skipBatchAfter)
+    for one in tallied { note(one) }
+    follow(progressed: progressed)
+  }
+
+  func cause(of attempt: State.Attempt, _ exit: ExitStatus) -> Cause {
+    if exit == .exited(0), attempt.finishedStep != nil { return .finished }
+    // Any other program is finished when it says so the POSIX way, unless we made it go.
+    if exit == .exited(0), !attempt.attached, state.stop == nil { return .finished }
+    if attempt.hung { return .hang }
+    if state.stop != nil { return .stopped }
+    switch exit {
+    case .exited(0): return .incomplete
+    case .exited: return .crashed
+    case .signaled(15): return .terminated
+    case .signaled(9): return .killed
+    case .signaled: return .crashed
+    }
+  }
+
+  /// Makes the newest state durable, then leaves.
+  mutating func settle(_ ending: Ending) {
+    state.phase = .settling
+    state.ending = ending
+    for kind in TimerKind.allCases where kind != .graceEnd { emit(.disarm(kind)) }
+    if state.publication == nil { publishNewestOrLeave() }
+  }
+
+  mutating func publishNewestOrLeave() {
+    guard state.publication == nil, let ending = state.ending else { return }
+    if let newest = state.newestStaged, newest.step > state.durableStep {
+      publish(newest)
+    } else {
+      leave(ending)
+    }
+  }
+
+  mutating func leave(_ ending: Ending) {
+    guard state.phase != .done else { return }
+    state.phase = .done
+    state.ending = ending
+    keepStanding()
+    emit(.leave(ending))
+  }
+}
