@@ -28,6 +28,7 @@ extension Transition {
   // MARK: Staging
 
   mutating func offer() {
+    guard state.attempt?.attached == true else { return }
     // A slot on offer may be filled at any moment, so only while no request is open.
     let slot = state.request == nil ? state.freeSlot : nil
     guard slot != state.offered else { return }
@@ -136,8 +137,10 @@ extension Transition {
     state.schedule.durableAt = now.monotonic
     state.schedule.publishing = took
     state.standing.lastDurableWallSeconds = now.wall / .seconds(1)
-    publicationEnded(retryAfter: state.policy.durableInterval)
     keepStanding()
+    publicationEnded(retryAfter: state.policy.durableInterval)
+    // A newer one may have been staged meanwhile, and this attempt will make no other.
+    if state.phase == .terminating { publishNewest() }
   }
 
   mutating func publishFailed(_ slot: Int, _ step: UInt64) {
@@ -157,11 +160,9 @@ extension Transition {
       if state.phase == .running, state.stageIsWaiting || state.publishNext { requestStage() }
     case .saving:
       if state.request == nil, state.stageIsWaiting { requestSave() }
-    case .terminating:
-      publishNewest()
     case .settling:
       publishNewestOrLeave()
-    case .idle, .starting, .clearing, .done:
+    case .idle, .starting, .terminating, .clearing, .done:
       break
     }
   }

@@ -1,0 +1,39 @@
+public import Supervision
+public import SystemPackage
+
+/// Everything that one run of the supervisor is told.
+public struct Configuration: Sendable {
+  public var job: String
+  /// The job's own directory: store, checkpoints and lock.
+  public var stateDirectory: FilePath
+  /// On tmpfs: ring, arena and `resume.json`.
+  public var runDirectory: FilePath
+  /// The trainer's `argv`.
+  public var command: [String]
+  /// `NAME=value`, what the trainer inherits.
+  public var environment: [String]
+  public var policy: Policy
+  /// Start a finished job over; the old run is kept aside.
+  public var again: Bool
+  /// Between group commits of snapshots.
+  public var commitInterval: Duration
+  public var ringBytes: Int
+  /// Durable checkpoints that are kept.
+  public var keptCheckpoints: Int
+
+  public init(
+    job: String, stateDirectory: FilePath, runDirectory: FilePath, command: [String],
+    environment: [String], policy: Policy = Policy(), again: Bool = false
+  ) {
+    self.job = job
+    self.stateDirectory = stateDirectory
+    self.runDirectory = runDirectory
+    self.command = command
+    self.environment = environment
+    self.policy = policy
+    self.again = again
+    commitInterval = .milliseconds(100)
+    ringBytes = 8 << 20
+    keptCheckpoints = 2
+  }
+}

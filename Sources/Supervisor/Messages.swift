@@ -1,0 +1,98 @@
+import Glibc
+import Supervision
+
+/// The words for what the core has to say: one line each, and the kind under which it is kept among
+/// the job's events.
+struct Message {
+  var kind: String
+  var text: String
+  var isWarning = false
+}
+
+extension Note {
+  /// - Parameter attempt: the number of the attempt that it is about.
+  func message(attempt: UInt64, policy: Policy) -> Message {
+    switch self {
+    case .attemptEnded(let exit, let cause, let progressed):
+      let ending = Self.words(exit, cause)
+      let fruitless = progressed || cause == .finished || cause == .stopped
+      return Message(
+        kind: "attempt_ended",
+        text: "attempt \(attempt) \(ending)\(fruitless ? "" : ", without progress")")
+    case .hung(let after):
+      return Message(
+        kind: "hang", text: "attempt \(attempt) hangs: no step for \(Words.duration(after)); killing it",
+        isWarning: true)
+    case .backingOff(let pause, let stalls):
+      return Message(
+        kind: "backoff",
+        text: "\(stalls) attempts in a row made no progress (gives up at \(policy.maxStalls)); "
+          + "next one in \(Words.duration(pause))")
+    case .diesInBatch(let batch, let step, let times):
+      return Message(
+        kind: "dies_in_batch",
+        text: "\(times) attempts in a row died in \(Self.words(batch)) (step \(Words.number(step)))",
+        isWarning: true)
+    case .skipping(let batch, let deaths):
+      return Message(
+        kind: "skip_batch",
+        text: "leaving out \(Self.words(batch)) from now on, after \(deaths) deaths in it",
+        isWarning: true)
+    case .gaveUp(let step, let stalls, let tally):
+      let place = tally.map { $0.count > 1 ? ", the last \($0.count) in \(Self.words($0.batch))" : "" } ?? ""
+      return Message(
+        kind: "gave_up",
+        text: "giving up: \(stalls) attempts in a row made no progress past step "
+          + "\(Words.number(step))\(place)",
+        isWarning: true)
+    case .stopping(let grace):
+      return Message(kind: "stop_requested", text: "stopping within \(Words.duration(grace))")
+    case .hurrying:
+      return Message(kind: "hurry", text: "asked again: killing the trainer, keeping what is staged")
+    case .saveTimedOut:
+      return Message(
+        kind: "save_timed_out",
+        text: "the trainer did not reach a step in time to save; keeping the newest staged checkpoint",
+        isWarning: true)
+    case .saveAnswered(let step):
+      return Message(kind: "saved", text: "saved step \(Words.number(step))")
+    case .stageFailed(let errno):
+      return Message(
+        kind: "stage_failed",
+        text: "cannot stage a checkpoint: \(String(cString: strerror(errno))); trying again",
+        isWarning: true)
+    case .stageRecovered:
+      return Message(kind: "stage_recovered", text: "staging works again")
+    case .checkpointUnavailable:
+      return Message(
+        kind: "checkpoint_unavailable", text: "no checkpoint can be taken now: the trainer made no step yet",
+        isWarning: true)
+    case .startFailed(let failure):
+      return Message(kind: "start_failed", text: "cannot start the trainer: \(Self.words(failure))", isWarning: true)
+    }
+  }
+
+  static func words(_ exit: ExitStatus, _ cause: Cause) -> String {
+    switch (cause, exit) {
+    case (.finished, _): "finished"
+    case (.stopped, _): "stopped"
+    case (.hang, _): "hung and was killed"
+    case (.incomplete, _): "exited with status 0 without finish()"
+    case (_, .exited(let status)): "crashed: exit \(status)"
+    case (_, .signaled(let signal)): "was ended by \(Words.signal(signal))"
+    }
+  }
+
+  static func words(_ batch: BatchPosition) -> String {
+    "batch \(Words.number(batch.batch)) of epoch \(Words.number(batch.epoch))"
+  }
+
+  static func words(_ failure: StartFailure) -> String {
+    switch failure {
+    case .notFound: "no such file"
+    case .notExecutable: "not executable"
+    case .noRoom: "no room in the run directory"
+    case .other(let errno): String(cString: strerror(errno))
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import Glibc
+import POSIX
+import SystemPackage
+
+/// The trainer and whatever it forked. Every one of them is gone before the next attempt starts.
+///
+/// Three nets, because each has a hole: the process group misses what made a session of its own; the
+/// subreaper misses nothing, but one generation at a time; the cgroup catches all at once, where
+/// there is one of our own.
+struct ProcessTree {
+  let cgroup: Cgroup?
+
+  /// Kills what is left, and reaps it.
+  /// - Returns: whether nothing is left. Call again shortly if not: a killed process takes a moment.
+  func clear(group: pid_t?) -> Bool {
+    if let group { kill(-group, SIGKILL) }
+    if let cgroup, cgroup.isPopulated { try? cgroup.kill() }
+    // Killing a child hands us its children; a few rounds reach the leaves in one call mostly.
+    for _ in 0..<4 {
+      guard ProcessTable.reapAll() else { return !(cgroup?.isPopulated ?? false) }
+      for child in ProcessTable.children() { kill(child, SIGKILL) }
+    }
+    return !ProcessTable.reapAll() && !(cgroup?.isPopulated ?? false)
+  }
+
+  /// Ends processes that an earlier supervisor of this job left when it was killed: trainers die
+  /// with their supervisor, what they forked may not. They are known by the run directory in their
+  /// environment.
+  /// - Returns: pids that are still alive after `patience`.
+  static func clearLeftovers(environment entry: String, patience: Duration) -> [pid_t] {
+    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
+    var pause: UInt32 = 1_000
+    while true {
+      let leftovers = ProcessTable.processes(withEnvironment: entry)
+      for pid in leftovers { kill(pid, SIGKILL) }
+      if leftovers.isEmpty || .nanoseconds(Clock.monotonicNanoseconds) > deadline { return leftovers }
+      usleep(pause)
+      pause = min(pause * 2, 50_000)
+    }
+  }
+}

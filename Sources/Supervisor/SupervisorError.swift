@@ -1,0 +1,34 @@
+public import SystemPackage
+
+/// Why the supervisor could not do its work. The command line gives each code its exit status.
+public struct SupervisorError: Error, Sendable, CustomStringConvertible {
+  public enum Code: String, Hashable, Sendable {
+    case alreadySupervised
+    case cannotCreate
+    case leftoverProcess
+    case newerFormat
+    case damaged
+    case commandNotFound
+    case commandNotExecutable
+    case io
+    case `internal`
+  }
+
+  public var code: Code
+  /// What happened, in words.
+  public var what: String
+  public var path: FilePath?
+  public var why: String?
+  /// Something the user can type or do.
+  public var hint: String
+
+  public init(_ code: Code, _ what: String, path: FilePath? = nil, why: String? = nil, hint: String) {
+    self.code = code
+    self.what = what
+    self.path = path
+    self.why = why
+    self.hint = hint
+  }
+
+  public var description: String { what }
+}

@@ -1,0 +1,39 @@
+import POSIX
+import Supervision
+
+/// The core's timers over one timerfd.
+final class Timers {
+  enum Name: Hashable {
+    case core(TimerKind)
+    /// Look again whether the tree is gone.
+    case clearing
+    /// Something in the loop's own housekeeping.
+    case housekeeping
+  }
+
+  private let timer: DeadlineTimer
+  private var deadlines: [Name: Duration] = [:]
+
+  init() throws(POSIXError) { timer = try DeadlineTimer() }
+
+  var descriptor: CInt { timer.descriptor }
+
+  func arm(_ name: Name, at deadline: Duration) throws(POSIXError) {
+    deadlines[name] = deadline
+    try timer.set(deadlines.values.min())
+  }
+
+  func disarm(_ name: Name) throws(POSIXError) {
+    guard deadlines.removeValue(forKey: name) != nil else { return }
+    try timer.set(deadlines.values.min())
+  }
+
+  /// Names whose time has come, the earliest first; each fires once.
+  func takeDue(now: Duration) throws(POSIXError) -> [Name] {
+    timer.acknowledge()
+    let due = deadlines.filter { $0.value <= now }.sorted { $0.value < $1.value }.map(\.key)
+    for name in due { deadlines[name] = nil }
+    try timer.set(deadlines.values.min())
+    return due
+  }
+}
