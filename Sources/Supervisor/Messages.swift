@@ -68,7 +68,8 @@ extension Note {
         kind: "checkpoint_unavailable", text: "no checkpoint can be taken now: the trainer made no step yet",
         isWarning: true)
     case .startFailed(let failure):
-      return Message(kind: "start_failed", text: "cannot start the trainer: \(Self.words(failure))", isWarning: true)
+      return Message(
+        kind: "start_failed", text: "cannot start the trainer: \(Self.words(failure))", isWarning: true)
     }
   }
 

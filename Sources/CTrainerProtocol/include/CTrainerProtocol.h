@@ -39,12 +39,15 @@ struct hf_ring_header {
   uint64_t acknowledged;    // sequence of the newest request that was answered
   uint32_t outcome;         // hf_outcome of that request
   uint32_t attached_pid;    // 0 until attached
-  uint8_t reserved1[88];
+  uint64_t heartbeat;       // grows at every step and safe point
+  uint8_t reserved1[80];
 
   // Written by the supervisor. 256:
   uint64_t consumed;        // bytes ever consumed
   uint32_t spare_slot;      // slot that finish() may fill unasked, or UINT32_MAX
-  uint8_t reserved2[116];
+  uint32_t reserved2;
+  uint64_t consumed_sequence;  // sequence expected at `consumed`; written after it
+  uint8_t reserved3[104];
 
   // Request, written by the supervisor under a sequence lock (odd while writing). 384:
   uint64_t request_lock;
@@ -55,9 +58,21 @@ struct hf_ring_header {
   uint64_t request_target_step;  // 0: the next step
   uint64_t request_generation;
   uint64_t request_deadline_ns;  // CLOCK_MONOTONIC, 0: none
-  uint8_t reserved3[64];
+  uint8_t reserved4[64];
 };
 
+#define HF_RING_MAGIC_AT 0
+#define HF_RING_VERSION 8
+#define HF_RING_HEADER_BYTES 12
+#define HF_RING_CAPACITY 16
+#define HF_RING_JOB_ID 24
+#define HF_RING_ATTEMPT 40
+#define HF_RING_GENERATION 48
+#define HF_RING_GLOBAL_RANK 56
+#define HF_RING_LOCAL_RANK 60
+#define HF_RING_WORLD_SIZE 64
+#define HF_RING_LOCAL_WORLD_SIZE 68
+#define HF_RING_ARENA_SLOTS 72
 #define HF_RING_IDENTITY_CRC 76
 #define HF_RING_WRITTEN 128
 #define HF_RING_SKIPPED 136
@@ -65,8 +80,10 @@ struct hf_ring_header {
 #define HF_RING_ACKNOWLEDGED 152
 #define HF_RING_OUTCOME 160
 #define HF_RING_ATTACHED_PID 164
+#define HF_RING_HEARTBEAT 168
 #define HF_RING_CONSUMED 256
 #define HF_RING_SPARE_SLOT 264
+#define HF_RING_CONSUMED_SEQUENCE 272
 #define HF_RING_REQUEST_LOCK 384
 #define HF_RING_REQUEST_SEQUENCE 392
 #define HF_RING_REQUEST_KIND 400
@@ -86,7 +103,8 @@ struct hf_record_header {
   uint16_t kind;      // hf_record_kind
   uint16_t flags;
   uint64_t sequence;  // 1 for the first record of a ring, then one more each
-  uint32_t crc;       // CRC-32 (IEEE, as zlib's) of the record with this field zero
+  uint32_t crc;       // CRC-32 (IEEE, as zlib's) of the record with this field zero; of a padding
+                      // record, of its header alone
   uint32_t reserved;
 };
 #define HF_RECORD_HEADER_BYTES 24u
@@ -189,7 +207,12 @@ struct hf_slot_header {
 #define HF_AT(type, field, offset) \
   _Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
 HF_AT(hf_ring_header, identity_crc, HF_RING_IDENTITY_CRC);
+HF_AT(hf_ring_header, job_id, HF_RING_JOB_ID);
+HF_AT(hf_ring_header, generation, HF_RING_GENERATION);
+HF_AT(hf_ring_header, arena_slots, HF_RING_ARENA_SLOTS);
 HF_AT(hf_ring_header, written, HF_RING_WRITTEN);
+HF_AT(hf_ring_header, heartbeat, HF_RING_HEARTBEAT);
+HF_AT(hf_ring_header, consumed_sequence, HF_RING_CONSUMED_SEQUENCE);
 HF_AT(hf_ring_header, skipped, HF_RING_SKIPPED);
 HF_AT(hf_ring_header, last_step, HF_RING_LAST_STEP);
 HF_AT(hf_ring_header, acknowledged, HF_RING_ACKNOWLEDGED);

@@ -1,0 +1,128 @@
+import CTrainerProtocol
+import Glibc
+import POSIX
+import Synchronization
+public import SystemPackage
+
+/// What a slot's header says of its image.
+public struct ImageDescription: Hashable, Sendable {
+  public var jobID: JobID
+  public var cutID: CutID
+  public var attempt: UInt64
+  public var generation: UInt64
+  public var globalRank: UInt32
+  public var worldSize: UInt32
+  public var step: UInt64
+
+  public init(
+    jobID: JobID, cutID: CutID, attempt: UInt64, generation: UInt64, globalRank: UInt32, worldSize: UInt32,
+    step: UInt64
+  ) {
+    self.jobID = jobID
+    self.cutID = cutID
+    self.attempt = attempt
+    self.generation = generation
+    self.globalRank = globalRank
+    self.worldSize = worldSize
+    self.step = step
+  }
+}
+
+/// One slot of the arena: a file on tmpfs that is kept mapped and used again, so that its pages are
+/// warm. Invariant: `complete` is 1 only while header and image belong together; it is cleared
+/// before the first byte changes and set after the last.
+public final class ArenaSlot {
+  public let path: FilePath
+  private var file: OpenFile?
+  private var mapping: MappedFile?
+
+  public static func path(in directory: FilePath, localRank: UInt32 = 0, slot: UInt32) -> FilePath {
+    directory.appending("arena-\(localRank)-\(slot)")
+  }
+
+  public init(directory: FilePath, localRank: UInt32 = 0, slot: UInt32) {
+    path = Self.path(in: directory, localRank: localRank, slot: slot)
+  }
+
+  private static let hint = "the run directory has no room for two copies of the state; see --run-dir"
+
+  /// Puts an image into the slot; `write` fills exactly `imageBytes` bytes, page-aligned.
+  /// - Throws: `noRoom` when tmpfs is full; the slot is then incomplete.
+  public func stage(
+    _ description: ImageDescription, imageBytes: Int, write: (UnsafeMutableRawBufferPointer) -> Void
+  ) throws(ProtocolError) {
+    let mapping = try room(for: imageBytes)
+    let base = mapping.base
+    let complete = (base + Int(HF_SLOT_COMPLETE)).assumingMemoryBound(to: Atomic<UInt32>.self)
+    complete.pointee.store(0, ordering: .sequentiallyConsistent)
+    write(UnsafeMutableRawBufferPointer(start: base + Int(HF_HEADER_BYTES), count: imageBytes))
+    base.put(HF_SLOT_MAGIC, at: 0)
+    base.put(HF_PROTOCOL_VERSION, at: 8)
+    base.put(HF_HEADER_BYTES, at: 12)
+    description.jobID.store(at: base + Int(HF_SLOT_JOB_ID))
+    description.cutID.store(at: base + Int(HF_SLOT_CUT_ID))
+    base.put(description.attempt, at: HF_SLOT_ATTEMPT)
+    base.put(description.generation, at: HF_SLOT_GENERATION)
+    base.put(description.globalRank, at: HF_SLOT_GLOBAL_RANK)
+    base.put(description.worldSize, at: HF_SLOT_WORLD_SIZE)
+    base.put(description.step, at: HF_SLOT_STEP)
+    base.put(UInt64(imageBytes), at: HF_SLOT_IMAGE_BYTES)
+    let header = UnsafeRawBufferPointer(start: base, count: Int(HF_SLOT_HEADER_CRC))
+    base.put(CRC32.checksum(header), at: HF_SLOT_HEADER_CRC)
+    complete.pointee.store(1, ordering: .releasing)
+  }
+
+  /// The mapping, grown where the image needs more.
+  private func room(for imageBytes: Int) throws(ProtocolError) -> MappedFile {
+    let bytes = Int(HF_HEADER_BYTES) + imageBytes
+    if let mapping, mapping.count >= bytes { return mapping }
+    do throws(POSIXError) {
+      let file = try self.file ?? OpenFile(path, O_RDWR | O_CREAT)
+      self.file = file
+      // A little more than asked: states grow by a few bytes as counters gain digits.
+      let size = max(try file.size(), (bytes + bytes / 64 + 0xffff) & ~0xffff)
+      try file.allocate(bytes: size)
+      mapping = nil
+      let mapping = try MappedFile(file, count: size, access: .readWrite, populate: true)
+      self.mapping = mapping
+      return mapping
+    } catch {
+      throw ProtocolError(error, hint: Self.hint)
+    }
+  }
+}
+
+/// A complete image in a slot, mapped.
+public struct StagedImage: @unchecked Sendable {
+  public let description: ImageDescription
+  public let path: FilePath
+  /// The bytes of a `state.safetensors`, page-aligned.
+  public var bytes: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: mapping.bytes[Int(HF_HEADER_BYTES)..<Int(HF_HEADER_BYTES) + count])
+  }
+
+  private let mapping: MappedFile
+  private let count: Int
+
+  /// - Returns: nil when the slot holds no complete image: absent, half-written, or not a slot.
+  public static func read(_ path: FilePath) -> StagedImage? {
+    guard let file = try? OpenFile(path, O_RDONLY), let size = try? file.size(),
+      size >= Int(HF_HEADER_BYTES), let mapping = try? MappedFile(file, count: size, access: .readOnly)
+    else { return nil }
+    let header = UnsafeRawBufferPointer(rebasing: mapping.bytes[..<Int(HF_HEADER_BYTES)])
+    let complete = (mapping.base + Int(HF_SLOT_COMPLETE)).assumingMemoryBound(to: Atomic<UInt32>.self)
+    guard complete.pointee.load(ordering: .acquiring) == 1, header.u64(0) == HF_SLOT_MAGIC,
+      header.u32(8) == HF_PROTOCOL_VERSION,
+      CRC32.checksum(UnsafeRawBufferPointer(rebasing: header[..<Int(HF_SLOT_HEADER_CRC)]))
+        == header.u32(HF_SLOT_HEADER_CRC),
+      header.u64(HF_SLOT_IMAGE_BYTES) <= UInt64(size - Int(HF_HEADER_BYTES))
+    else { return nil }
+    let description = ImageDescription(
+      jobID: JobID(at: mapping.base + Int(HF_SLOT_JOB_ID)),
+      cutID: CutID(at: mapping.base + Int(HF_SLOT_CUT_ID)), attempt: header.u64(HF_SLOT_ATTEMPT),
+      generation: header.u64(HF_SLOT_GENERATION), globalRank: header.u32(HF_SLOT_GLOBAL_RANK),
+      worldSize: header.u32(HF_SLOT_WORLD_SIZE), step: header.u64(HF_SLOT_STEP))
+    return StagedImage(
+      description: description, path: path, mapping: mapping, count: Int(header.u64(HF_SLOT_IMAGE_BYTES)))
+  }
+}

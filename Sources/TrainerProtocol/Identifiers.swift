@@ -1,0 +1,81 @@
+/// Sixteen bytes that name something for ever.
+public protocol SixteenBytes: Hashable, Sendable, Codable, CustomStringConvertible {
+  var high: UInt64 { get }
+  var low: UInt64 { get }
+  init(high: UInt64, low: UInt64)
+}
+
+extension SixteenBytes {
+  /// Random, from the kernel.
+  public init() {
+    var generator = SystemRandomNumberGenerator()
+    self.init(high: generator.next(), low: generator.next())
+  }
+
+  /// The 32 hexadecimal digits, with or without dashes.
+  public init?(_ text: String) {
+    let digits = text.filter { $0 != "-" }
+    guard digits.utf8.count == 32, digits.allSatisfy(\.isHexDigit),
+      let high = UInt64(digits.prefix(16), radix: 16), let low = UInt64(digits.suffix(16), radix: 16)
+    else { return nil }
+    self.init(high: high, low: low)
+  }
+
+  /// The first byte is the most significant of `high`.
+  init(at pointer: UnsafeRawPointer) {
+    self.init(
+      high: UInt64(bigEndian: pointer.loadUnaligned(as: UInt64.self)),
+      low: UInt64(bigEndian: pointer.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+  }
+
+  func store(at pointer: UnsafeMutableRawPointer) {
+    pointer.storeBytes(of: high.bigEndian, as: UInt64.self)
+    pointer.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt64.self)
+  }
+
+  /// 32 lowercase hexadecimal digits.
+  public var hexadecimal: String { Self.pad(high) + Self.pad(low) }
+
+  public var description: String { hexadecimal }
+
+  private static func pad(_ value: UInt64) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let text = try container.decode(String.self)
+    guard let value = Self(text) else {
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "not 32 hexadecimal digits")
+    }
+    self = value
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(description)
+  }
+}
+
+/// Names a job: two jobs of the same name on two machines are not the same.
+public struct JobID: SixteenBytes {
+  public let high: UInt64
+  public let low: UInt64
+
+  public init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+}
+
+/// Names one consistent checkpoint across ranks.
+public struct CutID: SixteenBytes {
+  public let high: UInt64
+  public let low: UInt64
+
+  public init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+}

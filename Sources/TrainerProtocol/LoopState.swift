@@ -1,0 +1,94 @@
+/// What a loop needs, beside its weights, to go on with the same bits.
+public struct LoopState: Hashable, Sendable {
+  public enum Phase: UInt8, Hashable, Sendable {
+    case training = 0
+    case validation = 1
+    case other = 2
+  }
+
+  /// The state of one random stream or sampler, as the trainer encodes it.
+  public struct Part: Hashable, Sendable, Codable {
+    public enum Kind: UInt8, Hashable, Sendable, Codable {
+      case rng = 1
+      case sampler = 2
+      case other = 3
+    }
+
+    public var kind: Kind
+    /// At most 255 bytes of UTF-8.
+    public var name: String
+    public var bytes: [UInt8]
+
+    public init(kind: Kind, name: String, bytes: [UInt8]) {
+      self.kind = kind
+      self.name = name
+      self.bytes = bytes
+    }
+  }
+
+  public var epoch: UInt64
+  /// Batches consumed in this epoch.
+  public var batch: UInt64
+  /// Samples consumed in the whole run, by all ranks.
+  public var samples: UInt64
+  public var phase: Phase
+  public var parts: [Part]
+
+  public init(
+    epoch: UInt64 = 0, batch: UInt64 = 0, samples: UInt64 = 0, phase: Phase = .training, parts: [Part] = []
+  ) {
+    self.epoch = epoch
+    self.batch = batch
+    self.samples = samples
+    self.phase = phase
+    self.parts = parts
+  }
+}
+
+/// The byte form of parts: `{u8 kind, u8 name length, u16 zero, u32 length, name, bytes}` each.
+public enum EncodedParts {
+  public static func encode(_ parts: [LoopState.Part]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for part in parts {
+      let name = Array(part.name.utf8.prefix(255))
+      bytes += [part.kind.rawValue, UInt8(name.count), 0, 0]
+      withUnsafeBytes(of: UInt32(part.bytes.count).littleEndian) { bytes += $0 }
+      bytes += name
+      bytes += part.bytes
+    }
+    return bytes
+  }
+
+  /// Calls `body` with each part; never reads outside `bytes`.
+  /// - Returns: the bytes that `count` parts take, or nil when they are no parts.
+  public static func walk(
+    _ bytes: UnsafeRawBufferPointer, count: Int,
+    _ body: (_ kind: UInt8, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void = {
+      _, _, _ in
+    }
+  ) -> Int? {
+    var offset = 0
+    for _ in 0..<count {
+      guard bytes.count - offset >= 8 else { return nil }
+      let nameCount = Int(bytes[offset + 1])
+      let valueCount = Int(bytes.loadUnaligned(fromByteOffset: offset + 4, as: UInt32.self).littleEndian)
+      let end = offset + 8 + nameCount + valueCount
+      guard end <= bytes.count else { return nil }
+      body(
+        bytes[offset], UnsafeRawBufferPointer(rebasing: bytes[offset + 8..<offset + 8 + nameCount]),
+        UnsafeRawBufferPointer(rebasing: bytes[offset + 8 + nameCount..<end]))
+      offset = end
+    }
+    return offset
+  }
+
+  /// - Returns: nil when `bytes` do not hold exactly `count` parts.
+  public static func decode(_ bytes: UnsafeRawBufferPointer, count: Int) -> [LoopState.Part]? {
+    var parts: [LoopState.Part] = []
+    let used = walk(bytes, count: count) { kind, name, value in
+      guard let kind = LoopState.Part.Kind(rawValue: kind) else { return }
+      parts.append(.init(kind: kind, name: String(decoding: name, as: UTF8.self), bytes: Array(value)))
+    }
+    return used == bytes.count && parts.count == count ? parts : nil
+  }
+}

@@ -1,0 +1,181 @@
+import CTrainerProtocol
+import Glibc
+import POSIX
+import Synchronization
+import SystemPackage
+
+/// Where a rank stands in its job. A job of one process is rank 0 of 1.
+public struct RankPlace: Hashable, Sendable {
+  public var globalRank: UInt32
+  public var localRank: UInt32
+  public var worldSize: UInt32
+  public var localWorldSize: UInt32
+
+  public init(globalRank: UInt32, localRank: UInt32, worldSize: UInt32, localWorldSize: UInt32) {
+    self.globalRank = globalRank
+    self.localRank = localRank
+    self.worldSize = worldSize
+    self.localWorldSize = localWorldSize
+  }
+
+  public static let single = RankPlace(globalRank: 0, localRank: 0, worldSize: 1, localWorldSize: 1)
+}
+
+/// Whom a ring belongs to: constant for an attempt.
+public struct RingIdentity: Hashable, Sendable {
+  public var jobID: JobID
+  public var attempt: UInt64
+  /// Larger than that of any launch before; whoever holds an older one may publish nothing.
+  public var generation: UInt64
+  public var place: RankPlace
+  public var arenaSlots: UInt32
+
+  public init(
+    jobID: JobID, attempt: UInt64, generation: UInt64, place: RankPlace = .single, arenaSlots: UInt32 = 2
+  ) {
+    self.jobID = jobID
+    self.attempt = attempt
+    self.generation = generation
+    self.place = place
+    self.arenaSlots = arenaSlots
+  }
+}
+
+/// The mapped ring, as both sides see it. Its identity was checked; nothing else is trusted.
+struct RingMapping {
+  let file: OpenFile
+  let mapping: MappedFile
+  let identity: RingIdentity
+  let capacity: UInt64
+
+  static let largestCapacity: UInt64 = 1 << 32
+
+  var data: UnsafeMutableRawPointer { mapping.base + Int(HF_HEADER_BYTES) }
+
+  static func name(localRank: UInt32) -> String { "ring-\(localRank)" }
+
+  /// Opens and checks a ring.
+  /// - Parameter lock: take the trainer's lock.
+  init(_ path: FilePath, lock: Bool, populate: Bool) throws(ProtocolError) {
+    let hint = "start the trainer through holdfast run"
+    do {
+      file = try OpenFile(path, O_RDWR)
+    } catch {
+      throw ProtocolError(error, hint: hint)
+    }
+    func damaged(_ what: String) -> ProtocolError {
+      ProtocolError(.damaged, operation: "read ring header (\(what))", path: path, hint: hint)
+    }
+    do {
+      if lock, try !file.tryLock() {
+        throw ProtocolError(
+          .locked, operation: "lock ring", path: path,
+          hint: "another trainer of this job is attached; only one process may attach")
+      }
+      let size = try file.size()
+      guard size > Int(HF_HEADER_BYTES) else { throw damaged("too short") }
+      mapping = try MappedFile(file, count: size, access: .readWrite, populate: populate)
+    } catch let error as POSIXError {
+      throw ProtocolError(error, hint: hint)
+    } catch {
+      throw error as? ProtocolError ?? damaged("\(error)")
+    }
+    let header = UnsafeRawBufferPointer(rebasing: mapping.bytes[..<Int(HF_HEADER_BYTES)])
+    guard header.u64(HF_RING_MAGIC_AT) == HF_RING_MAGIC else { throw damaged("magic") }
+    let version = header.u32(HF_RING_VERSION)
+    guard version <= HF_PROTOCOL_VERSION else {
+      throw ProtocolError(
+        .newerVersion, operation: "read ring header (version \(version))", path: path,
+        hint: "use the same version of holdfast for supervisor and trainer")
+    }
+    let crc = CRC32.checksum(UnsafeRawBufferPointer(rebasing: header[..<Int(HF_RING_IDENTITY_CRC)]))
+    guard crc == header.u32(HF_RING_IDENTITY_CRC) else { throw damaged("checksum") }
+    capacity = header.u64(HF_RING_CAPACITY)
+    guard capacity >= 4096, capacity <= Self.largestCapacity, capacity.nonzeroBitCount == 1,
+      mapping.count == Int(capacity) + Int(HF_HEADER_BYTES)
+    else { throw damaged("capacity") }
+    identity = RingIdentity(
+      jobID: JobID(at: mapping.base + Int(HF_RING_JOB_ID)), attempt: header.u64(HF_RING_ATTEMPT),
+      generation: header.u64(HF_RING_GENERATION),
+      place: RankPlace(
+        globalRank: header.u32(HF_RING_GLOBAL_RANK), localRank: header.u32(HF_RING_LOCAL_RANK),
+        worldSize: header.u32(HF_RING_WORLD_SIZE), localWorldSize: header.u32(HF_RING_LOCAL_WORLD_SIZE)),
+      arenaSlots: header.u32(HF_RING_ARENA_SLOTS))
+  }
+
+  /// Makes a new ring aside and renames it into place: whoever still has the old one keeps it.
+  static func create(
+    directory: FilePath, identity: RingIdentity, capacity: UInt64
+  ) throws(ProtocolError) -> FilePath {
+    precondition(capacity >= 4096 && capacity.nonzeroBitCount == 1, "capacity is a power of two from 4096")
+    let path = directory.appending(name(localRank: identity.place.localRank))
+    let aside = FilePath(path.string + ".new")
+    let bytes = Int(HF_HEADER_BYTES) + Int(capacity)
+    do {
+      let file = try OpenFile(aside, O_RDWR | O_CREAT | O_TRUNC)
+      // Without room now, the trainer's first write to a page would be its death.
+      try file.allocate(bytes: bytes)
+      let header = try MappedFile(file, count: Int(HF_HEADER_BYTES), access: .readWrite)
+      write(identity, capacity, to: header.base)
+      try FileSystem.rename(aside, to: path)
+    } catch {
+      throw ProtocolError(
+        error, hint: "the run directory needs \(bytes >> 20) MiB; name another with --run-dir")
+    }
+    return path
+  }
+
+  private static func write(
+    _ identity: RingIdentity, _ capacity: UInt64, to header: UnsafeMutableRawPointer
+  ) {
+    header.put(HF_RING_MAGIC, at: HF_RING_MAGIC_AT)
+    header.put(HF_PROTOCOL_VERSION, at: HF_RING_VERSION)
+    header.put(HF_HEADER_BYTES, at: HF_RING_HEADER_BYTES)
+    header.put(capacity, at: HF_RING_CAPACITY)
+    identity.jobID.store(at: header + Int(HF_RING_JOB_ID))
+    header.put(identity.attempt, at: HF_RING_ATTEMPT)
+    header.put(identity.generation, at: HF_RING_GENERATION)
+    header.put(identity.place.globalRank, at: HF_RING_GLOBAL_RANK)
+    header.put(identity.place.localRank, at: HF_RING_LOCAL_RANK)
+    header.put(identity.place.worldSize, at: HF_RING_WORLD_SIZE)
+    header.put(identity.place.localWorldSize, at: HF_RING_LOCAL_WORLD_SIZE)
+    header.put(identity.arenaSlots, at: HF_RING_ARENA_SLOTS)
+    header.put(HF_NO_SLOT, at: HF_RING_SPARE_SLOT)
+    header.put(UInt64(1), at: HF_RING_CONSUMED_SEQUENCE)
+    let identityBytes = UnsafeRawBufferPointer(start: header, count: Int(HF_RING_IDENTITY_CRC))
+    header.put(CRC32.checksum(identityBytes), at: HF_RING_IDENTITY_CRC)
+  }
+
+  @inline(__always)
+  func word(_ offset: some BinaryInteger) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    (mapping.base + Int(offset)).assumingMemoryBound(to: Atomic<UInt64>.self)
+  }
+
+  @inline(__always)
+  func half(_ offset: some BinaryInteger) -> UnsafeMutablePointer<Atomic<UInt32>> {
+    (mapping.base + Int(offset)).assumingMemoryBound(to: Atomic<UInt32>.self)
+  }
+
+  /// CRC of a record at `record`, its own field taken as zero.
+  @inline(__always)
+  static func checksum(_ record: UnsafeRawPointer, length: Int, isPadding: Bool) -> UInt32 {
+    var zeros: UInt64 = 0
+    let head = CRC32.checksum(UnsafeRawBufferPointer(start: record, count: Int(HF_RECORD_CRC)))
+    let middle = withUnsafeBytes(of: &zeros) { CRC32.checksum($0, head) }
+    if isPadding { return middle }
+    let headerBytes = Int(HF_RECORD_HEADER_BYTES)
+    return CRC32.checksum(
+      UnsafeRawBufferPointer(start: record + headerBytes, count: length &- headerBytes), middle)
+  }
+}
+
+/// Kinds of records.
+public enum RecordKind: UInt16, Hashable, Sendable {
+  case padding = 0
+  case attached = 1
+  case snapshot = 2
+  case staged = 3
+  case failure = 4
+  case finished = 5
+  case metricNames = 6
+}

@@ -1,0 +1,141 @@
+import CTrainerProtocol
+import POSIX
+import Synchronization
+public import SystemPackage
+
+/// The supervisor's end of the ring. Invariants:
+/// - Nothing that lies in the ring is trusted: a record counts only when its length is sane, its
+///   sequence the expected one and its CRC right; anything else is "not there yet".
+/// - `consumed` moves only when the store has committed what was read: a supervisor that dies reads
+///   the rest again.
+/// - `consumed` is written before `consumed_sequence`. After a death between the two, the record at
+///   `consumed` has a sequence not below the one noted, while what an earlier lap left there has.
+public final class RingReader: @unchecked Sendable {
+  private let ring: RingMapping
+  private var cursor: UInt64
+  private var expected: UInt64
+  /// Until the first record after opening, a sequence above the noted one is right too.
+  private var expectedIsLowerBound: Bool
+
+  /// Makes a new, empty ring in place of any other.
+  /// - Parameter capacityBytes: a power of two.
+  public static func create(
+    directory: FilePath, identity: RingIdentity, capacityBytes: Int
+  ) throws(ProtocolError) -> RingReader {
+    let path = try RingMapping.create(
+      directory: directory, identity: identity, capacity: UInt64(capacityBytes))
+    return try RingReader(path)
+  }
+
+  /// Opens the ring that an earlier supervisor left.
+  public static func open(directory: FilePath, localRank: UInt32 = 0) throws(ProtocolError) -> RingReader {
+    try RingReader(directory.appending(RingMapping.name(localRank: localRank)))
+  }
+
+  private init(_ path: FilePath) throws(ProtocolError) {
+    ring = try RingMapping(path, lock: false, populate: false)
+    cursor = ring.word(HF_RING_CONSUMED).pointee.load(ordering: .relaxed)
+    expected = ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.load(ordering: .relaxed)
+    expectedIsLowerBound = true
+    guard cursor % 8 == 0 else {
+      throw ProtocolError(
+        .damaged, operation: "read ring header (position)", path: path,
+        hint: "its unread records are lost; the newest checkpoint is used")
+    }
+  }
+
+  public var identity: RingIdentity { ring.identity }
+
+  /// Whether a trainer, or something it forked, still holds the ring.
+  public var isHeld: Bool {
+    guard (try? ring.file.tryLock()) == true else { return true }
+    try? ring.file.unlock()
+    return false
+  }
+
+  /// Reads up to `limit` records that are there.
+  /// - Returns: how many were read, padding not counted.
+  public func drain(
+    limit: Int, _ body: (_ kind: RecordKind, _ payload: UnsafeRawBufferPointer) throws -> Void
+  ) rethrows -> Int {
+    let data = UnsafeRawPointer(ring.data)
+    let capacity = ring.capacity
+    let headerBytes = UInt64(HF_RECORD_HEADER_BYTES)
+    var count = 0
+    while count < limit {
+      let offset = cursor & (capacity &- 1)
+      let remaining = capacity &- offset
+      if remaining < headerBytes {
+        cursor &+= remaining
+        continue
+      }
+      let record = data + Int(offset)
+      let length = UInt64(UInt32(littleEndian: record.load(as: UInt32.self)))
+      let sequence = UInt64(
+        littleEndian: record.load(fromByteOffset: Int(HF_RECORD_SEQUENCE), as: UInt64.self))
+      guard length >= headerBytes, length <= remaining,
+        sequence == expected || (expectedIsLowerBound && sequence > expected),
+        let kind = RecordKind(
+          rawValue: UInt16(littleEndian: record.load(fromByteOffset: Int(HF_RECORD_KIND), as: UInt16.self)))
+      else { break }
+      let crc = UInt32(littleEndian: record.load(fromByteOffset: Int(HF_RECORD_CRC), as: UInt32.self))
+      guard crc == RingMapping.checksum(record, length: Int(length), isPadding: kind == .padding) else {
+        break
+      }
+      if kind != .padding {
+        let payload = UnsafeRawBufferPointer(
+          start: record + Int(headerBytes), count: Int(length &- headerBytes))
+        try body(kind, payload)
+        count &+= 1
+      }
+      cursor &+= (length &+ 7) & ~7
+      expected = sequence &+ 1
+      expectedIsLowerBound = false
+    }
+    return count
+  }
+
+  /// Gives the room of everything read back to the trainer. Call when it is durable.
+  public func releaseConsumed() {
+    ring.word(HF_RING_CONSUMED).pointee.store(cursor, ordering: .releasing)
+    ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.store(expected, ordering: .releasing)
+  }
+
+  /// Goes back to what was last released: the transaction that took it was lost.
+  public func rewind() {
+    cursor = ring.word(HF_RING_CONSUMED).pointee.load(ordering: .relaxed)
+    expected = ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.load(ordering: .relaxed)
+  }
+
+  // MARK: What the trainer says in the header. Any number may stand there.
+
+  public var skipped: UInt64 { ring.word(HF_RING_SKIPPED).pointee.load(ordering: .relaxed) }
+  public var lastStep: UInt64 { ring.word(HF_RING_LAST_STEP).pointee.load(ordering: .relaxed) }
+  public var heartbeat: UInt64 { ring.word(HF_RING_HEARTBEAT).pointee.load(ordering: .relaxed) }
+  public var attachedPID: Int32 {
+    Int32(bitPattern: ring.half(HF_RING_ATTACHED_PID).pointee.load(ordering: .relaxed))
+  }
+
+  // MARK: Requests
+
+  public func post(_ request: Request) {
+    let lock = ring.word(HF_RING_REQUEST_LOCK)
+    let base = ring.mapping.base
+    // Odd after a supervisor that died while writing.
+    let before = lock.pointee.load(ordering: .relaxed) & ~1
+    lock.pointee.store(before &+ 1, ordering: .relaxed)
+    atomicMemoryFence(ordering: .releasing)
+    base.put(request.kind.rawValue, at: HF_RING_REQUEST_KIND)
+    base.put(request.slot, at: HF_RING_REQUEST_SLOT)
+    request.cutID.store(at: base + Int(HF_RING_REQUEST_CUT_ID))
+    base.put(request.targetStep, at: HF_RING_REQUEST_TARGET_STEP)
+    base.put(request.generation, at: HF_RING_REQUEST_GENERATION)
+    base.put(request.deadlineNanoseconds, at: HF_RING_REQUEST_DEADLINE_NS)
+    ring.word(HF_RING_REQUEST_SEQUENCE).pointee.store(request.sequence, ordering: .releasing)
+    lock.pointee.store(before &+ 2, ordering: .releasing)
+  }
+
+  public func offer(slot: UInt32?) {
+    ring.half(HF_RING_SPARE_SLOT).pointee.store(slot ?? HF_NO_SLOT, ordering: .releasing)
+  }
+}

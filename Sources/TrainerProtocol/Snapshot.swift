@@ -1,0 +1,85 @@
+import CTrainerProtocol
+
+/// A snapshot record's payload, read where it lies. Valid only as long as the bytes are.
+public struct SnapshotView {
+  public let payload: UnsafeRawBufferPointer
+  public let metricCount: Int
+  public let partCount: Int
+  public let partsBytes: UnsafeRawBufferPointer
+  /// The state image of a full snapshot; empty otherwise.
+  public let image: UnsafeRawBufferPointer
+
+  /// - Returns: nil when the bytes are not a snapshot.
+  public init?(_ payload: UnsafeRawBufferPointer) {
+    guard payload.count >= Int(HF_SNAPSHOT_BYTES) else { return nil }
+    self.payload = payload
+    metricCount = Int(payload.u16(HF_SNAPSHOT_METRIC_COUNT))
+    partCount = Int(payload.u16(HF_SNAPSHOT_PART_COUNT))
+    let imageBytes = payload.u64(HF_SNAPSHOT_IMAGE_BYTES)
+    let partsAt = Int(HF_SNAPSHOT_BYTES) + metricCount * 8
+    guard partsAt <= payload.count, imageBytes <= UInt64(payload.count - partsAt) else { return nil }
+    let imageAt = payload.count - Int(imageBytes)
+    partsBytes = UnsafeRawBufferPointer(rebasing: payload[partsAt..<imageAt])
+    image = UnsafeRawBufferPointer(rebasing: payload[imageAt...])
+    guard EncodedParts.walk(partsBytes, count: partCount) == partsBytes.count else { return nil }
+  }
+
+  public var step: UInt64 { payload.u64(HF_SNAPSHOT_STEP) }
+  public var epoch: UInt64 { payload.u64(HF_SNAPSHOT_EPOCH) }
+  public var batch: UInt64 { payload.u64(HF_SNAPSHOT_BATCH) }
+  public var samples: UInt64 { payload.u64(HF_SNAPSHOT_SAMPLES) }
+  /// CLOCK_REALTIME.
+  public var timeNanoseconds: UInt64 { payload.u64(HF_SNAPSHOT_TIME_NS) }
+  public var phase: UInt8 { payload[Int(HF_SNAPSHOT_PHASE)] }
+
+  /// Bits of the metrics, 8 bytes each, little-endian.
+  public var metricBytes: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(
+      rebasing: payload[Int(HF_SNAPSHOT_BYTES)..<Int(HF_SNAPSHOT_BYTES) + metricCount * 8])
+  }
+
+  public func metric(_ index: Int) -> Double {
+    Double(bitPattern: payload.u64(HF_SNAPSHOT_BYTES + UInt32(index) * 8))
+  }
+
+  /// Digests of the names and bytes of all random streams, and of all samplers; 0 where there is none.
+  public func digests() -> (rng: UInt64, sampler: UInt64) {
+    var rng: UInt64 = 0
+    var sampler: UInt64 = 0
+    _ = EncodedParts.walk(partsBytes, count: partCount) { kind, name, value in
+      switch kind {
+      case LoopState.Part.Kind.rng.rawValue: rng = XXH64.hash(value, seed: XXH64.hash(name, seed: rng))
+      case LoopState.Part.Kind.sampler.rawValue:
+        sampler = XXH64.hash(value, seed: XXH64.hash(name, seed: sampler))
+      default: break
+      }
+    }
+    return (rng, sampler)
+  }
+
+  public func loopState() -> LoopState? {
+    guard let parts = EncodedParts.decode(partsBytes, count: partCount) else { return nil }
+    return LoopState(
+      epoch: epoch, batch: batch, samples: samples, phase: LoopState.Phase(rawValue: phase) ?? .other,
+      parts: parts)
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  // The caller has checked that the offset is inside.
+  @inline(__always) func u16(_ offset: some BinaryInteger) -> UInt16 {
+    loadUnaligned(fromByteOffset: Int(offset), as: UInt16.self).littleEndian
+  }
+  @inline(__always) func u32(_ offset: some BinaryInteger) -> UInt32 {
+    loadUnaligned(fromByteOffset: Int(offset), as: UInt32.self).littleEndian
+  }
+  @inline(__always) func u64(_ offset: some BinaryInteger) -> UInt64 {
+    loadUnaligned(fromByteOffset: Int(offset), as: UInt64.self).littleEndian
+  }
+}
+
+extension UnsafeMutableRawPointer {
+  @inline(__always) func put<Value: FixedWidthInteger>(_ value: Value, at offset: some BinaryInteger) {
+    storeBytes(of: value.littleEndian, toByteOffset: Int(offset), as: Value.self)
+  }
+}
