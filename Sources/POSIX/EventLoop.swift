@@ -115,3 +115,13 @@ public final class WakeUp: Sendable {
     _ = read(descriptor, &count, 8)
   }
 }
+
+extension WakeUp {
+  /// Waits until it is signalled or `timeout` is over; for threads without a loop.
+  public func wait(timeout: Duration?) {
+    var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    let milliseconds = timeout.map { Int32(clamping: Int64($0 / .milliseconds(1))) } ?? -1
+    _ = Glibc.poll(&poll, 1, milliseconds)
+    acknowledge()
+  }
+}

@@ -77,8 +77,8 @@ public final class ArenaSlot {
     let bytes = Int(HF_HEADER_BYTES) + imageBytes
     if let mapping, mapping.count >= bytes { return mapping }
     do throws(POSIXError) {
-      let file = try self.file ?? OpenFile(path, O_RDWR | O_CREAT)
-      self.file = file
+      if file == nil { file = try OpenFile(path, O_RDWR | O_CREAT) }
+      guard let file else { throw POSIXError("open", path: path, errno: .badFileDescriptor) }
       // A little more than asked: states grow by a few bytes as counters gain digits.
       let size = max(try file.size(), (bytes + bytes / 64 + 0xffff) & ~0xffff)
       try file.allocate(bytes: size)

@@ -53,6 +53,10 @@ public final class RingReader: @unchecked Sendable {
     return false
   }
 
+  /// Whether the trainer says that it wrote more than was read. Only a hint to save work: the trainer
+  /// may be dead between a record and this word, so the last drain of a ring does not ask it.
+  public var hasUnread: Bool { ring.word(HF_RING_WRITTEN).pointee.load(ordering: .acquiring) != cursor }
+
   /// Reads up to `limit` records that are there.
   /// - Returns: how many were read, padding not counted.
   public func drain(

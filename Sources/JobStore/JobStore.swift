@@ -1,0 +1,233 @@
+import Glibc
+import LMDB
+import POSIX
+public import SystemPackage
+import TrainerProtocol
+
+/// A job's LMDB environment: databases `snapshots`, `checkpoints`, `attempts`, `events` and `meta`.
+/// Readers need no supervisor, and see it as it was at one commit.
+public final class JobStore: Sendable {
+  public static let formatVersion = 1
+
+  public let directory: FilePath
+  let environment: Environment
+  let databases: Databases
+
+  struct Databases: Sendable {
+    let snapshots: Database
+    let checkpoints: Database
+    let attempts: Database
+    let events: Database
+    let meta: Database
+  }
+
+  public enum Access: Sendable {
+    case readOnly
+    /// Make it where it is not there.
+    case create
+  }
+
+  /// Opens the store of a state directory. Once per process.
+  public init(stateDirectory: FilePath, _ access: Access) throws(StoreError) {
+    let directory = stateDirectory.appending("store")
+    self.directory = directory
+    do {
+      environment = try Self.openEnvironment(directory, access)
+    } catch let error as LMDBError {
+      throw StoreError(error, path: directory)
+    } catch {
+      let noRoom = (error as? POSIXError)?.errno == .noSpace
+      throw StoreError(
+        noRoom ? .noRoom : .io, operation: "create store", path: directory, reason: "\(error)",
+        hint: "look at the disk: df \(stateDirectory)")
+    }
+    let opened: (Databases?, version: Int?)
+    do {
+      opened = try Self.openDatabases(environment, create: access == .create)
+    } catch let error as LMDBError {
+      throw StoreError(error, path: directory)
+    } catch {
+      throw StoreError(.io, operation: "open", path: directory, reason: "\(error)", hint: "")
+    }
+    if let version = opened.version, version > Self.formatVersion {
+      throw StoreError(
+        .newerVersion, operation: "open", path: directory,
+        reason: "it has format \(version), this holdfast reads up to \(Self.formatVersion)",
+        hint: "use the newer holdfast that wrote it: holdfast --version")
+    }
+    guard let databases = opened.0, opened.version != nil else {
+      throw StoreError(
+        .damaged, operation: "open", path: directory, reason: "it is not a store of holdfast",
+        hint: "move it aside (checkpoints are kept apart and stay): mv \(directory) \(directory).damaged")
+    }
+    self.databases = databases
+  }
+
+  private static func openEnvironment(_ directory: FilePath, _ access: Access) throws -> Environment {
+    var options = Environment.Options()
+    switch access {
+    case .create:
+      try FileSystem.makeDirectories(directory, mode: 0o750)
+      let environment = try Environment(directory.string, options)
+      try environment.clearDeadReaders()
+      // LMDB does not make its new files' names durable.
+      try FileSystem.synchronizeDirectory(directory)
+      try FileSystem.synchronizeDirectory(directory.removingLastComponent())
+      return environment
+    case .readOnly:
+      options.readOnly = true
+      do {
+        return try Environment(directory.string, options)
+      } catch  where error.code == EACCES || error.code == EROFS {
+        // Readers register in lock.mdb; who may not write it reads unregistered.
+        options.withoutLock = true
+        return try Environment(directory.string, options)
+      }
+    }
+  }
+
+  private static func openDatabases(
+    _ environment: Environment, create: Bool
+  ) throws -> (Databases?, version: Int?) {
+    func open(_ transaction: borrowing Transaction) throws -> (Databases?, version: Int?) {
+      guard let meta = try transaction.database("meta", create: create) else { return (nil, nil) }
+      var version: Int? = try Array("format_version".utf8).withUnsafeBytes { key in
+        try transaction.get(meta, key).flatMap { Int(String(decoding: $0, as: UTF8.self)) }
+      }
+      if version == nil, create, try transaction.count(meta) == 0 {
+        version = formatVersion
+        try put(transaction, meta, Array("format_version".utf8), Array("\(formatVersion)".utf8))
+      }
+      guard let snapshots = try transaction.database("snapshots", create: create),
+        let checkpoints = try transaction.database("checkpoints", create: create),
+        let attempts = try transaction.database("attempts", create: create),
+        let events = try transaction.database("events", create: create)
+      else { return (nil, version) }
+      let databases = Databases(
+        snapshots: snapshots, checkpoints: checkpoints, attempts: attempts, events: events, meta: meta)
+      return (databases, version)
+    }
+    if create { return try environment.write { try open($0) } }
+    // Committed, so that the handles stay.
+    let transaction = try Transaction(environment, readOnly: true)
+    let result = try open(transaction)
+    try transaction.commit()
+    return result
+  }
+
+  static func put(
+    _ transaction: borrowing Transaction, _ database: Database, _ key: [UInt8], _ value: [UInt8]
+  ) throws {
+    try key.withUnsafeBytes { key in
+      try value.withUnsafeBytes { value in try transaction.put(database, key, value) }
+    }
+  }
+
+  // MARK: Reading
+
+  func read<Result>(_ body: (borrowing Transaction) throws -> Result) throws(StoreError) -> Result {
+    do {
+      return try environment.read(body)
+    } catch let error as LMDBError {
+      throw StoreError(error, path: directory)
+    } catch {
+      throw StoreError(.io, operation: "read", path: directory, reason: "\(error)", hint: "try again")
+    }
+  }
+
+  public func meta(_ key: String) throws(StoreError) -> [UInt8]? {
+    try read { transaction in
+      try Array(key.utf8).withUnsafeBytes { key in try transaction.get(databases.meta, key).map { Array($0) }
+      }
+    }
+  }
+
+  /// A JSON document in `meta`; nil when it is absent or damaged.
+  public func document<Value: Decodable>(_ key: String) throws(StoreError) -> Value? {
+    try meta(key).flatMap { JSON.decode($0) }
+  }
+
+  public func job() throws(StoreError) -> JobRecord? { try document("job") }
+  public func live() throws(StoreError) -> LiveRecord? { try document("live") }
+
+  public func metricNames() throws(StoreError) -> [String] { try document("metric_names") ?? [] }
+
+  /// All values of a JSON database in the order of keys; damaged ones are left out.
+  private func all<Value: Decodable>(_ database: Database) throws(StoreError) -> [Value] {
+    try read { transaction in
+      var values: [Value] = []
+      let cursor = try transaction.cursor(database)
+      var entry = try cursor.first()
+      while let (_, value) = entry {
+        if let decoded: Value = JSON.decode(value) { values.append(decoded) }
+        entry = try cursor.next()
+      }
+      return values
+    }
+  }
+
+  /// Oldest first.
+  public func attempts() throws(StoreError) -> [AttemptRecord] { try all(databases.attempts) }
+
+  /// By step, oldest first.
+  public func checkpoints() throws(StoreError) -> [CheckpointRecord] { try all(databases.checkpoints) }
+
+  public func attempt(_ number: UInt64) throws(StoreError) -> AttemptRecord? {
+    try read { transaction in
+      try Key.number(number).withUnsafeBytes { key in
+        try transaction.get(databases.attempts, key).flatMap { JSON.decode($0) }
+      }
+    }
+  }
+
+  /// Events after `sequence`, oldest first, at most `limit` of the newest.
+  public func events(after sequence: UInt64 = 0, limit: Int = .max) throws(StoreError) -> [EventRecord] {
+    try read { transaction in
+      var newest: [EventRecord] = []
+      let cursor = try transaction.cursor(databases.events)
+      var entry = try cursor.last()
+      while let (key, value) = entry, newest.count < limit, Key.lastNumber(key) ?? 0 > sequence {
+        if let event: EventRecord = JSON.decode(value) { newest.append(event) }
+        entry = try cursor.previous()
+      }
+      return newest.reversed()
+    }
+  }
+
+  // MARK: Snapshots
+
+  public func snapshotCount() throws(StoreError) -> Int {
+    try read { try $0.count(databases.snapshots) }
+  }
+
+  /// The newest `limit` steps, oldest first; damaged rows are left out.
+  public func newestSnapshots(_ limit: Int) throws(StoreError) -> [SnapshotRow] {
+    try read { transaction in
+      var rows: [SnapshotRow] = []
+      let cursor = try transaction.cursor(databases.snapshots)
+      var entry = try cursor.last()
+      while let (key, value) = entry, rows.count < limit {
+        if let step = Key.lastNumber(key), let row = SnapshotRow(step: step, value) { rows.append(row) }
+        entry = try cursor.previous()
+      }
+      return rows.reversed()
+    }
+  }
+
+  public func snapshot(at step: UInt64, rank: UInt32 = 0) throws(StoreError) -> SnapshotRow? {
+    try read { transaction in
+      try Key.snapshot(rank: rank, step: step).withUnsafeBytes { key in
+        try transaction.get(databases.snapshots, key).flatMap { SnapshotRow(step: step, $0) }
+      }
+    }
+  }
+
+  /// Step and image of the newest full snapshot.
+  public func fullSnapshot(rank: UInt32 = 0) throws(StoreError) -> (step: UInt64, image: [UInt8])? {
+    guard let value = try meta("full_snapshot/\(rank)"), value.count > 8 else { return nil }
+    let step = value.withUnsafeBytes { $0.word(0) }
+    return (step, Array(value[8...]))
+  }
+
+  public var usedBytes: Int { environment.usedBytes }
+}

@@ -1,0 +1,129 @@
+import LMDB
+import TrainerProtocol
+
+/// Takes records from a ring into a transaction, or into memory while there can be none.
+struct RingDrain {
+  let attempt: UInt64
+  let rank: UInt32
+  var drained: Drained
+  /// Highest step in the store: beyond it rows are appended, up to it they are replays.
+  var lastStep: UInt64?
+  /// The newest loop state's parts, and the newest full snapshot, of what was read.
+  var newestParts: [UInt8] = []
+  var newestFull: [UInt8] = []
+  var metricNames: [String]?
+
+  init(attempt: UInt64, rank: UInt32, lastStep: UInt64?) {
+    self.attempt = attempt
+    self.rank = rank
+    self.lastStep = lastStep
+    drained = Drained(attempt: attempt)
+  }
+
+  /// Reads up to `limit` records into `transaction`.
+  /// - Returns: how many there were.
+  mutating func drain(
+    _ ring: RingReader, limit: Int, into transaction: borrowing Transaction, _ snapshots: Database
+  ) throws -> Int {
+    // Big-endian rank and step, rewritten in place for each row.
+    var key = (UInt32(rank).bigEndian, UInt64(0), UInt32(0))
+    return try ring.drain(limit: limit) { kind, payload in
+      guard kind == .snapshot else { return take(kind, payload) }
+      guard let snapshot = SnapshotView(payload) else { return }
+      let digests = snapshot.digests()
+      let step = snapshot.step
+      let isReplay = lastStep.map { step <= $0 } ?? false
+      try withUnsafeMutableBytes(of: &key) { bytes in
+        bytes.storeBytes(of: step.bigEndian, toByteOffset: 4, as: UInt64.self)
+        let keyBytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[..<12])
+        if isReplay, let recorded = try transaction.get(snapshots, keyBytes) {
+          drained.audit.compare(step: step, recorded: recorded, with: snapshot, digests: digests)
+        }
+        try transaction.put(
+          snapshots, keyBytes, bytes: SnapshotRow.headerBytes + snapshot.metricBytes.count, append: !isReplay
+        ) { SnapshotRow.write(snapshot, attempt: attempt, digests: digests, into: $0) }
+      }
+      count(snapshot, step)
+    }
+  }
+
+  /// Reads up to `limit` records, handing each row to `keep`.
+  mutating func drain(_ ring: RingReader, limit: Int, keep: (_ step: UInt64, _ row: [UInt8]) -> Void) -> Int {
+    ring.drain(limit: limit) { kind, payload in
+      guard kind == .snapshot else { return take(kind, payload) }
+      guard let snapshot = SnapshotView(payload) else { return }
+      let bytes = SnapshotRow.headerBytes + snapshot.metricBytes.count
+      let row = [UInt8](unsafeUninitializedCapacity: bytes) { buffer, count in
+        let digests = snapshot.digests()
+        let raw = UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: bytes)
+        SnapshotRow.write(snapshot, attempt: attempt, digests: digests, into: raw)
+        count = bytes
+      }
+      keep(snapshot.step, row)
+      count(snapshot, snapshot.step)
+    }
+  }
+
+  @inline(__always)
+  private mutating func count(_ snapshot: SnapshotView, _ step: UInt64) {
+    drained.snapshots &+= 1
+    if drained.firstStep == nil { drained.firstStep = step }
+    lastStep = max(lastStep ?? 0, step)
+    newest = (step, snapshot.epoch, snapshot.batch, snapshot.timeNanoseconds)
+    keepBytes(&newestMetrics, snapshot.metricBytes)
+    keepBytes(&newestParts, snapshot.partsBytes)
+    newestPartCount = snapshot.partCount
+    if snapshot.image.count > 0 {
+      newestFull.removeAll(keepingCapacity: true)
+      withUnsafeBytes(of: step.littleEndian) { newestFull.append(contentsOf: $0) }
+      newestFull.append(contentsOf: snapshot.image)
+    }
+  }
+
+  private var newest: (step: UInt64, epoch: UInt64, batch: UInt64, timeNs: UInt64)?
+  private var newestMetrics: [UInt8] = []
+  var newestPartCount = 0
+
+  @inline(__always)
+  private func keepBytes(_ array: inout [UInt8], _ bytes: UnsafeRawBufferPointer) {
+    if array.count == bytes.count {
+      array.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
+    } else {
+      array = Array(bytes)
+    }
+  }
+
+  /// What was read, ready to be told.
+  mutating func finish(_ ring: RingReader) -> Drained {
+    if let newest {
+      let metrics = newestMetrics.withUnsafeBytes { bytes in
+        (0..<bytes.count / 8).map { Double(bitPattern: bytes.word($0 * 8)) }
+      }
+      drained.newest = .init(
+        step: newest.step, epoch: newest.epoch, batch: newest.batch, metrics: metrics, timeNs: newest.timeNs)
+    }
+    drained.heartbeat = ring.heartbeat
+    drained.skipped = ring.skipped
+    return drained
+  }
+
+  private mutating func take(_ kind: RecordKind, _ payload: UnsafeRawBufferPointer) {
+    switch kind {
+    case .attached:
+      if let value: Attached = JSON.decode(payload) { drained.controls.append(.attached(value)) }
+    case .staged:
+      if let value = Staged(decoding: payload) { drained.controls.append(.staged(value)) }
+    case .finished:
+      if let value = Staged(decoding: payload) { drained.controls.append(.finished(value)) }
+    case .failure:
+      if let value: Failure = JSON.decode(payload) { drained.controls.append(.failure(value)) }
+    case .metricNames:
+      if let value: [String] = JSON.decode(payload) {
+        metricNames = value
+        drained.controls.append(.metricNames(value))
+      }
+    case .snapshot, .padding:
+      break
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import TrainerProtocol
+
+/// A step's row in `snapshots`. Little-endian, 72 bytes and 8 for each metric:
+///
+///     0  u8  format, 1          24 u64 batch             56 u64 digest of the samplers
+///     1  u8  phase              32 u64 samples           64 u16 number of metrics
+///     2  u16 zero               40 u64 time, ns          66 six zero bytes
+///     4  u32 CRC-32             48 u64 digest of the     72 the metrics' bits
+///     8  u64 attempt                 random streams
+///     16 u64 epoch
+///
+/// The CRC is over all of it with its own field zero: LMDB 0.9 has no checksums.
+public struct SnapshotRow: Hashable, Sendable {
+  public static let headerBytes = 72
+  static let format: UInt8 = 1
+
+  public var step: UInt64
+  public var attempt: UInt64
+  public var epoch: UInt64
+  public var batch: UInt64
+  public var samples: UInt64
+  public var timeNs: UInt64
+  public var phase: UInt8
+  public var rngDigest: UInt64
+  public var samplerDigest: UInt64
+  public var metrics: [Double]
+
+  /// - Returns: nil when the value is damaged.
+  init?(step: UInt64, _ value: UnsafeRawBufferPointer) {
+    guard Self.isIntact(value) else { return nil }
+    self.step = step
+    phase = value[1]
+    attempt = value.word(8)
+    epoch = value.word(16)
+    batch = value.word(24)
+    samples = value.word(32)
+    timeNs = value.word(40)
+    rngDigest = value.word(48)
+    samplerDigest = value.word(56)
+    metrics = (0..<Self.metricCount(value)).map { Double(bitPattern: value.word(Self.headerBytes + $0 * 8)) }
+  }
+
+  @inline(__always)
+  static func metricCount(_ value: UnsafeRawBufferPointer) -> Int {
+    Int(UInt16(littleEndian: value.loadUnaligned(fromByteOffset: 64, as: UInt16.self)))
+  }
+
+  static func isIntact(_ value: UnsafeRawBufferPointer) -> Bool {
+    guard value.count >= headerBytes, value[0] == format,
+      value.count == headerBytes + metricCount(value) * 8
+    else { return false }
+    return checksum(value) == UInt32(littleEndian: value.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+  }
+
+  @inline(__always)
+  private static func checksum(_ value: UnsafeRawBufferPointer) -> UInt32 {
+    let head = CRC32.checksum(UnsafeRawBufferPointer(rebasing: value[..<4]))
+    return CRC32.checksum(UnsafeRawBufferPointer(rebasing: value[8...]), head)
+  }
+
+  /// Writes the row of `snapshot` into `value`, which has exactly its size.
+  @inline(__always)
+  static func write(
+    _ snapshot: SnapshotView, attempt: UInt64, digests: (rng: UInt64, sampler: UInt64),
+    into value: UnsafeMutableRawBufferPointer
+  ) {
+    guard let base = value.baseAddress else { return }
+    base.storeBytes(of: UInt64(0), as: UInt64.self)
+    base.storeBytes(of: format, as: UInt8.self)
+    base.storeBytes(of: snapshot.phase, toByteOffset: 1, as: UInt8.self)
+    base.storeBytes(of: attempt.littleEndian, toByteOffset: 8, as: UInt64.self)
+    base.storeBytes(of: snapshot.epoch.littleEndian, toByteOffset: 16, as: UInt64.self)
+    base.storeBytes(of: snapshot.batch.littleEndian, toByteOffset: 24, as: UInt64.self)
+    base.storeBytes(of: snapshot.samples.littleEndian, toByteOffset: 32, as: UInt64.self)
+    base.storeBytes(of: snapshot.timeNanoseconds.littleEndian, toByteOffset: 40, as: UInt64.self)
+    base.storeBytes(of: digests.rng.littleEndian, toByteOffset: 48, as: UInt64.self)
+    base.storeBytes(of: digests.sampler.littleEndian, toByteOffset: 56, as: UInt64.self)
+    base.storeBytes(of: UInt64(snapshot.metricCount).littleEndian, toByteOffset: 64, as: UInt64.self)
+    let metrics = snapshot.metricBytes
+    if let source = metrics.baseAddress, metrics.count > 0 {
+      (base + headerBytes).copyMemory(from: source, byteCount: metrics.count)
+    }
+    base.storeBytes(
+      of: checksum(UnsafeRawBufferPointer(value)).littleEndian, toByteOffset: 4, as: UInt32.self)
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  @inline(__always)
+  func word(_ offset: Int) -> UInt64 {
+    UInt64(littleEndian: loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+  }
+}
+
+/// Keys: big-endian, so that LMDB's order is the order of numbers.
+enum Key {
+  static func number(_ value: UInt64) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) { Array($0) } }
+
+  static func snapshot(rank: UInt32, step: UInt64) -> [UInt8] {
+    withUnsafeBytes(of: rank.bigEndian) { Array($0) } + number(step)
+  }
+
+  static func checkpoint(step: UInt64, cut: CutID) -> [UInt8] {
+    number(step) + number(cut.high) + number(cut.low)
+  }
+
+  /// The number that ends a key.
+  @inline(__always)
+  static func lastNumber(_ key: UnsafeRawBufferPointer) -> UInt64? {
+    guard key.count >= 8 else { return nil }
+    return UInt64(bigEndian: key.loadUnaligned(fromByteOffset: key.count - 8, as: UInt64.self))
+  }
+}

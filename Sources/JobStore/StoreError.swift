@@ -1,0 +1,44 @@
+import LMDB
+public import SystemPackage
+
+/// Why the store could not be opened, read or written.
+public struct StoreError: Error, Sendable, CustomStringConvertible {
+  public enum Code: String, Hashable, Sendable {
+    /// There is no store.
+    case missing
+    /// LMDB cannot open it, or what it holds is no store of ours.
+    case damaged
+    case newerVersion
+    case noRoom
+    case io
+  }
+
+  public var code: Code
+  public var operation: String
+  public var path: FilePath
+  /// LMDB's words.
+  public var reason: String?
+  public var hint: String
+
+  public init(_ code: Code, operation: String, path: FilePath, reason: String? = nil, hint: String) {
+    self.code = code
+    self.operation = operation
+    self.path = path
+    self.reason = reason
+    self.hint = hint
+  }
+
+  init(_ error: LMDBError, path: FilePath) {
+    let code: Code =
+      if error.isDamage { .damaged } else if error.code == 2 { .missing } else if error.code == 28 {
+        .noRoom
+      } else { .io }
+    let hint =
+      code == .damaged
+      ? "move it aside (checkpoints are kept apart and stay): mv \(path) \(path).damaged"
+      : "look at the disk: df \(path); ls -l \(path)"
+    self.init(code, operation: error.operation, path: path, reason: error.description, hint: hint)
+  }
+
+  public var description: String { "\(operation) \(path): \(reason ?? code.rawValue)" }
+}

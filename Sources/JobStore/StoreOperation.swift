@@ -1,0 +1,88 @@
+public import TrainerProtocol
+
+/// One change of the store, carried out by the writer in the order of submission.
+public struct StoreOperation: Sendable {
+  enum Target: Sendable { case checkpoints, attempts, events, meta }
+
+  let target: Target
+  /// Empty for an event: the writer numbers it.
+  let key: [UInt8]
+  /// nil: delete.
+  let value: [UInt8]?
+
+  public static func attempt(_ record: AttemptRecord) -> StoreOperation {
+    .init(target: .attempts, key: Key.number(record.attempt), value: JSON.encode(record))
+  }
+
+  public static func checkpoint(_ record: CheckpointRecord) -> StoreOperation {
+    let key = Key.checkpoint(step: record.step, cut: record.cut)
+    return .init(target: .checkpoints, key: key, value: JSON.encode(record))
+  }
+
+  public static func removeCheckpoint(_ record: CheckpointRecord) -> StoreOperation {
+    .init(target: .checkpoints, key: Key.checkpoint(step: record.step, cut: record.cut), value: nil)
+  }
+
+  public static func event(_ record: EventRecord) -> StoreOperation {
+    .init(target: .events, key: [], value: JSON.encode(record))
+  }
+
+  /// A JSON document in `meta`.
+  public static func document(_ key: String, _ value: some Encodable) -> StoreOperation {
+    .init(target: .meta, key: Array(key.utf8), value: JSON.encode(value))
+  }
+
+  public static func job(_ record: JobRecord) -> StoreOperation { document("job", record) }
+  public static func live(_ record: LiveRecord) -> StoreOperation { document("live", record) }
+}
+
+/// What was read from a ring and is now in the store.
+public struct Drained: Sendable {
+  /// Something that the trainer said beside its steps, in order.
+  public enum Control: Sendable {
+    case attached(Attached)
+    case staged(Staged)
+    case failure(Failure)
+    case finished(Staged)
+    case metricNames([String])
+  }
+
+  public struct Newest: Sendable {
+    public var step: UInt64
+    public var epoch: UInt64
+    public var batch: UInt64
+    public var metrics: [Double]
+    public var timeNs: UInt64
+  }
+
+  public var attempt: UInt64
+  public var snapshots: UInt64 = 0
+  public var firstStep: UInt64?
+  public var newest: Newest?
+  public var controls: [Control] = []
+  public var audit = ReplayAudit()
+  public var heartbeat: UInt64 = 0
+  /// Records that the trainer dropped because the ring was full.
+  public var skipped: UInt64 = 0
+}
+
+public enum StoreReport: Sendable {
+  case drained(Drained)
+  /// The store cannot be written; what it should hold is kept in memory, as far as it fits.
+  case degraded(String)
+  case recovered(droppedSnapshots: UInt64)
+}
+
+public struct StoreLimits: Sendable {
+  /// Rows of `snapshots`, all told.
+  public var snapshots = 16 << 20
+  /// Rows older than the oldest kept checkpoint.
+  public var thinned = 1 << 16
+  public var events: UInt64 = 100_000
+  /// Bytes of snapshots kept in memory while the store cannot be written.
+  public var backlogBytes = 64 << 20
+  /// Ring records in one transaction.
+  public var batch = 100_000
+
+  public init() {}
+}

@@ -1,0 +1,96 @@
+import Glibc
+import LMDB
+import POSIX
+import Synchronization
+public import TrainerProtocol
+
+/// The one writer of a store, on a thread of its own. Invariants:
+/// - Every write transaction begins and ends on that thread.
+/// - A ring's room is given back only after the commit that took its records.
+/// - Nothing here throws at the supervisor or waits for it. While the store cannot be written,
+///   changes wait in memory and the trainer's words still reach the supervisor.
+public final class StoreWriter: Sendable {
+  struct Submission: Sendable {
+    var operations: [StoreOperation]
+    var completion: (@Sendable (_ durable: Bool) -> Void)?
+  }
+
+  struct Inbox {
+    var submissions: [Submission] = []
+    var attach: (ring: RingReader, attempt: UInt64)?
+    /// Drain the ring to its end, let it go, and say so.
+    var detach: (@Sendable () -> Void)?
+    var oldestKept: UInt64?
+    var isStopping = false
+  }
+
+  let inbox = Mutex(Inbox())
+  let wakeUp: WakeUp
+  /// CLOCK_MONOTONIC of the thread's last turn, for whoever watches over it.
+  let lastTurn = Atomic<UInt64>(0)
+
+  /// - Parameters:
+  ///   - commitInterval: between group commits of snapshots.
+  ///   - report: called on the writer's thread.
+  public init(
+    _ store: JobStore, commitInterval: Duration, limits: StoreLimits = StoreLimits(),
+    report: @escaping @Sendable (StoreReport) -> Void
+  ) throws(POSIXError) {
+    wakeUp = try WakeUp()
+    try NativeThread.start { [self] in
+      let loop = WriterLoop(self, store, commitInterval: commitInterval, limits: limits, report: report)
+      loop.run()
+    }
+  }
+
+  public var lastTurnNanoseconds: UInt64 { lastTurn.load(ordering: .relaxed) }
+
+  /// Changes the store in the next commit, which follows at once.
+  /// - Parameter completion: called on the writer's thread; `false` when the commit failed and the
+  ///   change waits in memory.
+  public func submit(
+    _ operations: [StoreOperation], completion: (@Sendable (_ durable: Bool) -> Void)? = nil
+  ) {
+    inbox.withLock { $0.submissions.append(Submission(operations: operations, completion: completion)) }
+    wakeUp.signal()
+  }
+
+  /// Changes the store and waits for the commit.
+  /// - Returns: whether it is durable.
+  public func submitAndWait(_ operations: [StoreOperation]) -> Bool {
+    let gate = Gate()
+    let result = Atomic(false)
+    withUnsafePointer(to: result) { result in
+      // The pointer outlives the call: we wait for it below.
+      nonisolated(unsafe) let result = result
+      submit(operations) { durable in
+        result.pointee.store(durable, ordering: .releasing)
+        gate.open()
+      }
+      gate.wait()
+    }
+    return result.load(ordering: .acquiring)
+  }
+
+  /// Drains `ring` from now on.
+  public func attach(_ ring: RingReader, attempt: UInt64) {
+    inbox.withLock { $0.attach = (ring, attempt) }
+    wakeUp.signal()
+  }
+
+  /// Drains the attached ring to its end and lets it go. Reports what it still held first.
+  /// - Parameter completion: called on the writer's thread.
+  public func detach(_ completion: @escaping @Sendable () -> Void) {
+    inbox.withLock { $0.detach = completion }
+    wakeUp.signal()
+  }
+
+  /// History before this step may be thinned.
+  public func setOldestKept(step: UInt64) { inbox.withLock { $0.oldestKept = step } }
+
+  /// Commits what is there, ends the thread and waits for that.
+  public func stop() {
+    inbox.withLock { $0.isStopping = true }
+    _ = submitAndWait([])
+  }
+}

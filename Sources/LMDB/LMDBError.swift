@@ -1,0 +1,33 @@
+import CLMDB
+
+/// What LMDB, or the system below it, refused.
+public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// One of LMDB's codes (`MDB_MAP_FULL` …, negative) or an errno (positive).
+  public var code: Int32
+  /// The LMDB function.
+  public var operation: String
+  public var path: String?
+
+  public init(code: Int32, operation: String, path: String? = nil) {
+    self.code = code
+    self.operation = operation
+    self.path = path
+  }
+
+  public var isMapFull: Bool { code == MDB_MAP_FULL }
+  /// Another process has grown the map.
+  public var isMapResized: Bool { code == MDB_MAP_RESIZED }
+  /// The file is not an LMDB environment, or not one that this version can read.
+  public var isDamage: Bool {
+    [MDB_CORRUPTED, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_PAGE_NOTFOUND, MDB_PANIC].contains(code)
+  }
+
+  public var description: String {
+    let place = path.map { " \($0)" } ?? ""
+    return "\(operation)\(place): \(String(cString: mdb_strerror(code)))"
+  }
+
+  static func check(_ code: Int32, _ operation: String, _ path: String? = nil) throws(LMDBError) {
+    if code != MDB_SUCCESS { throw LMDBError(code: code, operation: operation, path: path) }
+  }
+}
