@@ -64,26 +64,31 @@ public final class JobStore: Sendable {
   }
 
   private static func openEnvironment(_ directory: FilePath, _ access: Access) throws -> Environment {
-    var options = Environment.Options()
     switch access {
     case .create:
       try FileSystem.makeDirectories(directory, mode: 0o750)
-      let environment = try Environment(directory.string, options)
+      let environment = try Environment(directory.string)
       try environment.clearDeadReaders()
       // LMDB does not make its new files' names durable.
       try FileSystem.synchronizeDirectory(directory)
       try FileSystem.synchronizeDirectory(directory.removingLastComponent())
       return environment
     case .readOnly:
-      options.readOnly = true
-      do {
-        return try Environment(directory.string, options)
-      } catch  where error.code == EACCES || error.code == EROFS {
-        // Readers register in lock.mdb; who may not write it reads unregistered.
-        options.withoutLock = true
-        return try Environment(directory.string, options)
-      }
+      return try openForReading(directory.string)
     }
+  }
+
+  private static func openForReading(_ path: String) throws(LMDBError) -> Environment {
+    var options = Environment.Options()
+    options.readOnly = true
+    do {
+      return try Environment(path, options)
+    } catch {
+      // Readers register in lock.mdb; who may not write it reads unregistered.
+      options.withoutLock = error.code == EACCES || error.code == EROFS
+      if !options.withoutLock { throw error }
+    }
+    return try Environment(path, options)
   }
 
   private static func openDatabases(
