@@ -134,3 +134,5 @@ int hf_timer_set(int timer, int64_t seconds, int64_t nanoseconds) {
   struct itimerspec value = {.it_value = {seconds, nanoseconds}};
   return timerfd_settime(timer, TFD_TIMER_ABSTIME, &value, NULL);
 }
+
+const int hf_open_direct = O_DIRECT;

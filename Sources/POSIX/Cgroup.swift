@@ -43,13 +43,7 @@ public struct Cgroup: Sendable {
 
   /// Sends SIGKILL to every process in it.
   public func kill() throws(POSIXError) {
-    var one = Array("1".utf8)
-    let file = try OpenFile(path.appending("cgroup.kill"), O_WRONLY)
-    var failure: POSIXError?
-    one.withUnsafeMutableBytes { bytes in
-      do throws(POSIXError) { try file.write(UnsafeRawBufferPointer(bytes)) } catch { failure = error }
-    }
-    if let failure { throw failure }
+    try OpenFile(path.appending("cgroup.kill"), O_WRONLY).write(all: Array("1".utf8))
   }
 
   public var isPopulated: Bool {

@@ -84,11 +84,7 @@ public enum FileSystem {
     let aside = FilePath(path.string + ".new")
     do {
       let file = try OpenFile(aside, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
-      var failure: POSIXError?
-      bytes.withUnsafeBytes { buffer in
-        do throws(POSIXError) { try file.write(buffer) } catch { failure = error }
-      }
-      if let failure { throw failure }
+      try file.write(all: bytes)
       if durable { try file.synchronize() }
     }
     try rename(aside, to: path)

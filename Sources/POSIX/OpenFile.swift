@@ -1,3 +1,4 @@
+import CSpawn
 import Glibc
 public import SystemPackage
 
@@ -6,6 +7,9 @@ public import SystemPackage
 public final class OpenFile: Sendable {
   public let descriptor: CInt
   public let path: FilePath
+
+  /// Flag of open(2): past the page cache.
+  public static let direct: CInt = hf_open_direct
 
   /// Takes over `descriptor`.
   public init(adopting descriptor: CInt, path: FilePath) {
@@ -69,5 +73,19 @@ public final class OpenFile: Sendable {
 
   public func unlock() throws(POSIXError) {
     try posix("flock", path) { flock(descriptor, LOCK_UN) }
+  }
+}
+
+extension OpenFile {
+  public func write(all bytes: [UInt8]) throws(POSIXError) {
+    var failure: POSIXError?
+    bytes.withUnsafeBytes { buffer in
+      do throws(POSIXError) { try write(buffer) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+
+  public func seek(to offset: Int) throws(POSIXError) {
+    try posix("lseek", path) { lseek(descriptor, off_t(offset), SEEK_SET) }
   }
 }

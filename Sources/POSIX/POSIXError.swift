@@ -27,6 +27,9 @@ public struct POSIXError: Error, Equatable, CustomStringConvertible {
 public func posix<Result: FixedWidthInteger & SignedInteger>(
   _ operation: String, _ path: FilePath? = nil, _ body: () -> Result
 ) throws(POSIXError) -> Result {
+  #if DEBUG
+  if let code = Faults.next(operation, path) { throw POSIXError(operation, path: path, errno: code) }
+  #endif
   while true {
     let result = body()
     if result != -1 { return result }

@@ -42,6 +42,9 @@ int hf_pidfd_open(pid_t pid);
 int hf_pidfd_send_signal(int pidfd, int signal);
 int hf_set_child_subreaper(void);
 
+// O_DIRECT, which only _GNU_SOURCE shows.
+extern const int hf_open_direct;
+
 // timerfd_settime with an absolute time since boot; 0 and 0 disarm.
 int hf_timer_set(int timer, int64_t seconds, int64_t nanoseconds);
 

@@ -1,0 +1,119 @@
+/// Writes a state image: the bytes of a `state.safetensors`.
+///
+/// Tensors are named `component/path/to/leaf`; everything else is in `__metadata__`, as JSON text
+/// under `holdfast.state` (a mirror of the tree in which a tensor is `{"$tensor": name}`) and
+/// `holdfast.loop_state`. A real number is `{"$real": text}` or, where it is not finite,
+/// `{"$bits": hex}`, so that its bits survive; data is `{"$data": base64}`; a key that begins with
+/// `$` is written with a second one.
+public struct ImageWriter {
+  private let header: [UInt8]
+  private let tensors: [Tensor]
+  /// Size of the whole image.
+  public let imageBytes: Int
+
+  public init(_ components: [(name: String, state: StateValue)], loop: ImageLoop) {
+    var collector = Collector()
+    collector.json.raw("{")
+    for (index, component) in components.enumerated() {
+      if index > 0 { collector.json.raw(",") }
+      collector.json.string(component.name)
+      collector.json.raw(":")
+      collector.write(component.state, path: Collector.escape(component.name))
+    }
+    collector.json.raw("}")
+    var loopText = JSONText()
+    loop.write(to: &loopText)
+
+    // Larger elements first keeps every tensor aligned; within a size, the order of names.
+    let order = collector.tensors.sorted {
+      ($1.tensor.dtype.bytes, $0.name) < ($0.tensor.dtype.bytes, $1.name)
+    }
+    var text = JSONText()
+    text.raw("{\"__metadata__\":{\"format\":\"holdfast\",\"holdfast.loop_state\":")
+    text.string(loopText.bytes)
+    text.raw(",\"holdfast.state\":")
+    text.string(collector.json.bytes)
+    text.raw("}")
+    var offset = 0
+    for (name, tensor) in order {
+      text.raw(",")
+      text.string(name)
+      text.raw(":{\"dtype\":\"\(tensor.dtype.rawValue)\",\"shape\":[")
+      text.raw(tensor.shape.map(String.init).joined(separator: ","))
+      text.raw("],\"data_offsets\":[\(offset),\(offset + tensor.byteCount)]}")
+      offset += tensor.byteCount
+    }
+    text.raw("}")
+    while text.bytes.count % 8 != 0 { text.raw(" ") }
+    header = text.bytes
+    tensors = order.map(\.tensor)
+    imageBytes = 8 + header.count + offset
+  }
+
+  /// Writes the image into exactly `imageBytes` bytes. Every tensor is copied once, from where it
+  /// lies.
+  public func write(into destination: UnsafeMutableRawBufferPointer) {
+    precondition(destination.count == imageBytes, "an image has a fixed size")
+    guard var next = destination.baseAddress else { return }
+    next.storeBytes(of: UInt64(header.count).littleEndian, as: UInt64.self)
+    next += 8
+    header.withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress { next.copyMemory(from: base, byteCount: bytes.count) }
+    }
+    next += header.count
+    for tensor in tensors {
+      tensor.withUnsafeBytes { bytes in
+        guard let base = bytes.baseAddress else { return }
+        next.copyMemory(from: base, byteCount: bytes.count)
+        next += bytes.count
+      }
+    }
+  }
+
+  private struct Collector {
+    var json = JSONText()
+    var tensors: [(name: String, tensor: Tensor)] = []
+
+    /// As JSON Pointer escapes its tokens (RFC 6901).
+    static func escape(_ key: String) -> String {
+      guard key.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "~") }) else { return key }
+      return key.reduce(into: "") { $0 += $1 == "~" ? "~0" : $1 == "/" ? "~1" : String($1) }
+    }
+
+    mutating func write(_ value: StateValue, path: String) {
+      switch value {
+      case .null: json.raw("null")
+      case .bool(let value): json.raw(value ? "true" : "false")
+      case .integer(let value): json.integer(value)
+      case .real(let value) where value.isFinite:
+        json.raw("{\"$real\":\"\(value)\"}")
+      case .real(let value):
+        json.raw("{\"$bits\":\"\(String(value.bitPattern, radix: 16))\"}")
+      case .string(let value): json.string(value)
+      case .data(let value):
+        json.raw("{\"$data\":\"\(Base64.encode(value))\"}")
+      case .tensor(let tensor):
+        tensors.append((path, tensor))
+        json.raw("{\"$tensor\":")
+        json.string(path)
+        json.raw("}")
+      case .array(let values):
+        json.raw("[")
+        for (index, value) in values.enumerated() {
+          if index > 0 { json.raw(",") }
+          write(value, path: "\(path)/\(index)")
+        }
+        json.raw("]")
+      case .object(let members):
+        json.raw("{")
+        for (index, key) in members.keys.sorted().enumerated() {
+          if index > 0 { json.raw(",") }
+          json.string(key.hasPrefix("$") ? "$" + key : key)
+          json.raw(":")
+          write(members[key] ?? .null, path: "\(path)/\(Self.escape(key))")
+        }
+        json.raw("}")
+      }
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import FoundationEssentials
+
+/// `manifest.json` of a checkpoint: everything that is known of it beside its state.
+public struct Manifest: Hashable, Sendable, Codable {
+  public static let currentVersion = 1
+
+  public struct File: Hashable, Sendable, Codable {
+    public var name: String
+    public var bytes: UInt64
+    public var sha256: String
+
+    public init(name: String, bytes: UInt64, sha256: String) {
+      self.name = name
+      self.bytes = bytes
+      self.sha256 = sha256
+    }
+  }
+
+  /// One rank's files. A job of one process has one rank.
+  public struct Rank: Hashable, Sendable, Codable {
+    public var rank: UInt32
+    public var files: [String]
+
+    public init(rank: UInt32, files: [String]) {
+      self.rank = rank
+      self.files = files
+    }
+  }
+
+  public var formatVersion = Manifest.currentVersion
+  public var job: String
+  /// UUID of the job, 32 hexadecimal digits.
+  public var jobID: String
+  public var attempt: UInt64
+  public var generation: UInt64
+  public var cutID: String
+  public var step: UInt64
+  public var epoch: UInt64
+  public var batch: UInt64
+  public var samples: UInt64
+  /// RFC 3339, UTC.
+  public var createdAt: String
+  /// Not finite ones are left out: JSON has none.
+  public var metrics: [String: Double]
+  /// JSON text of the hyperparameters.
+  public var hyperparameters: String?
+  public var worldSize: UInt32 = 1
+  public var ranks: [Rank] = []
+  public var files: [File] = []
+
+  public init(
+    job: String, jobID: String, attempt: UInt64, generation: UInt64, cutID: String, step: UInt64,
+    epoch: UInt64, batch: UInt64, samples: UInt64, createdAt: String, metrics: [String: Double]
+  ) {
+    self.job = job
+    self.jobID = jobID
+    self.attempt = attempt
+    self.generation = generation
+    self.cutID = cutID
+    self.step = step
+    self.epoch = epoch
+    self.batch = batch
+    self.samples = samples
+    self.createdAt = createdAt
+    self.metrics = metrics.filter { $0.value.isFinite }
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case formatVersion = "format_version"
+    case job
+    case jobID = "job_id"
+    case attempt, generation
+    case cutID = "cut_id"
+    case step, epoch, batch, samples
+    case createdAt = "created_at"
+    case metrics, hyperparameters
+    case worldSize = "world_size"
+    case ranks, files
+  }
+
+  func encoded() -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    // Plain values only, all finite: there is nothing to refuse.
+    return Array((try? encoder.encode(self)) ?? Data()) + [UInt8(ascii: "\n")]
+  }
+
+  static func decode(_ bytes: [UInt8]) -> Manifest? {
+    try? JSONDecoder().decode(Manifest.self, from: Data(bytes))
+  }
+}
