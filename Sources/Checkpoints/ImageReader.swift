@@ -19,17 +19,26 @@ public struct ImageReader {
       tensors[name] = try Self.tensor(name, entry, data, after: &end)
     }
     guard end == data.count else { throw Self.damaged("\(data.count - end) bytes belong to no tensor") }
-    guard let loopText = header.metadata["holdfast.loop_state"],
-      let loop = try? JSONDecoder().decode(ImageLoop.self, from: Data(loopText.utf8))
-    else { throw Self.damaged("no loop state") }
+    loop = try Self.loop(header.metadata)
     guard let stateText = header.metadata["holdfast.state"],
       let tree = try? JSONDecoder().decode(Node.self, from: Data(stateText.utf8)),
       case .object(let members) = tree
     else { throw Self.damaged("no state") }
-    self.loop = loop
     var components: [String: StateValue] = [:]
     for (name, node) in members { components[name] = try Self.value(node, tensors) }
     self.components = components
+  }
+
+  /// The loop state alone, for which no tensor is touched.
+  public static func loop(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) -> ImageLoop {
+    try loop(header(bytes).metadata)
+  }
+
+  private static func loop(_ metadata: [String: String]) throws(CheckpointError) -> ImageLoop {
+    guard let text = metadata["holdfast.loop_state"],
+      let loop = try? JSONDecoder().decode(ImageLoop.self, from: Data(text.utf8))
+    else { throw damaged("no loop state") }
+    return loop
   }
 
   static func damaged(_ what: String) -> CheckpointError {
@@ -66,7 +75,9 @@ public struct ImageReader {
   ) throws(CheckpointError) -> (entries: [String: Entry], metadata: [String: String], dataStart: Int) {
     guard bytes.count >= 8 else { throw damaged("\(bytes.count) bytes are no image") }
     let length = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
-    guard length <= UInt64(min(largestHeader, bytes.count - 8)) else { throw damaged("its header is cut off") }
+    guard length <= UInt64(min(largestHeader, bytes.count - 8)) else {
+      throw damaged("its header is cut off")
+    }
     let dataStart = 8 + Int(length)
     guard let values = try? JSONDecoder().decode([String: HeaderValue].self, from: Data(bytes[8..<dataStart]))
     else { throw damaged("its header is no JSON of safetensors") }

@@ -76,7 +76,9 @@ public struct ImageWriter {
 
     /// As JSON Pointer escapes its tokens (RFC 6901).
     static func escape(_ key: String) -> String {
-      guard key.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "~") }) else { return key }
+      guard key.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "~") }) else {
+        return key
+      }
       return key.reduce(into: "") { $0 += $1 == "~" ? "~0" : $1 == "/" ? "~1" : String($1) }
     }
 

@@ -84,7 +84,9 @@ extension LocalCheckpoints {
       if image.count > 0 { try file.allocate(bytes: image.count) }
       let isAligned = UInt(bitPattern: image.baseAddress) % UInt(Self.alignment) == 0
       var offset = 0
-      if isAligned, image.count >= Self.alignment, let direct = try? OpenFile(path, O_WRONLY | OpenFile.direct) {
+      if isAligned, image.count >= Self.alignment,
+        let direct = try? OpenFile(path, O_WRONLY | OpenFile.direct)
+      {
         let whole = image.count / Self.alignment * Self.alignment
         offset = try write(image, upTo: whole, to: direct, isCancelled: isCancelled)
       }

@@ -67,7 +67,9 @@ public struct LocalCheckpoints: CheckpointStorage {
   public func names() throws(CheckpointError) -> [String] {
     guard FileSystem.exists(directory) else { return [] }
     do {
-      return try FileSystem.list(directory).filter { Self.isValid($0) && FileSystem.isDirectory(path(of: $0)) }
+      return try FileSystem.list(directory).filter {
+        Self.isValid($0) && FileSystem.isDirectory(path(of: $0))
+      }
     } catch {
       throw CheckpointError(error, what: "the checkpoints cannot be listed")
     }
@@ -127,7 +129,8 @@ public struct LocalCheckpoints: CheckpointStorage {
   /// Removes a checkpoint: it is out of the list, durably, before its first file goes.
   public func remove(_ name: String) throws(CheckpointError) {
     guard Self.isValid(name) else {
-      throw CheckpointError(.missing, operation: "remove", path: directory, what: "'\(name)' is no checkpoint")
+      throw CheckpointError(
+        .missing, operation: "remove", path: directory, what: "'\(name)' is no checkpoint")
     }
     let going = directory.appending(Self.removingPrefix + name)
     do {

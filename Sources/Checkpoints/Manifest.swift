@@ -16,6 +16,39 @@ public struct Manifest: Hashable, Sendable, Codable {
     }
   }
 
+  /// A hyperparameter.
+  public enum Value: Hashable, Sendable, Codable {
+    case bool(Bool)
+    case integer(Int64)
+    case real(Double)
+    case string(String)
+
+    public init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      if let value = try? container.decode(Bool.self) {
+        self = .bool(value)
+      } else if let value = try? container.decode(Int64.self) {
+        self = .integer(value)
+      } else if let value = try? container.decode(Double.self) {
+        self = .real(value)
+      } else {
+        self = .string(try container.decode(String.self))
+      }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      switch self {
+      case .bool(let value): try container.encode(value)
+      case .integer(let value): try container.encode(value)
+      // JSON has no NaN.
+      case .real(let value) where !value.isFinite: try container.encode("\(value)")
+      case .real(let value): try container.encode(value)
+      case .string(let value): try container.encode(value)
+      }
+    }
+  }
+
   /// One rank's files. A job of one process has one rank.
   public struct Rank: Hashable, Sendable, Codable {
     public var rank: UInt32
@@ -42,8 +75,7 @@ public struct Manifest: Hashable, Sendable, Codable {
   public var createdAt: String
   /// Not finite ones are left out: JSON has none.
   public var metrics: [String: Double]
-  /// JSON text of the hyperparameters.
-  public var hyperparameters: String?
+  public var hyperparameters: [String: Value] = [:]
   public var worldSize: UInt32 = 1
   public var ranks: [Rank] = []
   public var files: [File] = []

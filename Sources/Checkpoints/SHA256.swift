@@ -21,7 +21,9 @@ public final class SHA256 {
 
   deinit { gcry_md_close(handle) }
 
-  public func update(_ bytes: UnsafeRawBufferPointer) { gcry_md_write(handle, bytes.baseAddress, bytes.count) }
+  public func update(_ bytes: UnsafeRawBufferPointer) {
+    gcry_md_write(handle, bytes.baseAddress, bytes.count)
+  }
 
   /// 64 lowercase hexadecimal digits of everything so far. Nothing may be added afterwards.
   public func finish() -> String {

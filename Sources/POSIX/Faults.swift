@@ -10,7 +10,9 @@ public enum Faults {
 
   /// Asks `injector` before every call of `posix` while `body` runs. Others run at the same time:
   /// the injector looks at the path.
-  public static func with<Result>(_ injector: @escaping Injector, _ body: () throws -> Result) rethrows -> Result {
+  public static func with<Result>(_ injector: @escaping Injector, _ body: () throws -> Result) rethrows
+    -> Result
+  {
     let key = injectors.withLock { injectors in
       let key = (injectors.keys.max() ?? 0) + 1
       injectors[key] = injector

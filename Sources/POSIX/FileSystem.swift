@@ -1,3 +1,4 @@
+import CSpawn
 import Glibc
 public import SystemPackage
 
@@ -89,6 +90,15 @@ public enum FileSystem {
     }
     try rename(aside, to: path)
     if durable { try synchronizeDirectory(path.removingLastComponent()) }
+  }
+
+  /// Whether `path` is on tmpfs or ramfs; elsewhere every write ends at a disk.
+  public static func isInMemory(_ path: FilePath) -> Bool {
+    var status = statfs()
+    let tmpfs = 0x0102_1994
+    let ramfs = 0x8584_58f6
+    guard path.withPlatformString({ statfs($0, &status) }) == 0 else { return false }
+    return status.f_type == tmpfs || status.f_type == ramfs
   }
 
   /// Room for unprivileged users on the filesystem of `path`, in bytes.

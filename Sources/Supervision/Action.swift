@@ -8,6 +8,8 @@ public enum Ending: Hashable, Sendable {
   case cannotStart
   /// The job finished but its final state could not be made durable.
   case finalStateNotDurable
+  /// The kernel refused what the supervisor cannot do without.
+  case internalError
 }
 
 /// Why an attempt ended.

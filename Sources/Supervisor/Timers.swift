@@ -7,8 +7,6 @@ final class Timers {
     case core(TimerKind)
     /// Look again whether the tree is gone.
     case clearing
-    /// Something in the loop's own housekeeping.
-    case housekeeping
   }
 
   private let timer: DeadlineTimer

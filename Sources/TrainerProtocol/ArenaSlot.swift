@@ -101,6 +101,9 @@ public struct StagedImage: @unchecked Sendable {
     UnsafeRawBufferPointer(rebasing: mapping.bytes[Int(HF_HEADER_BYTES)..<Int(HF_HEADER_BYTES) + count])
   }
 
+  /// Where in the file the image begins.
+  public static let offsetBytes = Int(HF_HEADER_BYTES)
+
   private let mapping: MappedFile
   private let count: Int
 

@@ -1,0 +1,71 @@
+import Glibc
+import JobStore
+import POSIX
+import SystemPackage
+
+/// The places of a job: the state directory, which is the job, and the run directory, which may go
+/// with a reboot.
+struct JobDirectory {
+  let state: FilePath
+  let run: FilePath
+
+  var checkpoints: FilePath { state.appending("checkpoints") }
+  var store: FilePath { state.appending("store") }
+
+  /// Makes the state directory where it is not there, and checks that it can be written.
+  func prepareState() throws(SupervisorError) {
+    do {
+      try FileSystem.makeDirectories(state, mode: 0o750)
+    } catch {
+      throw SupervisorError(
+        .cannotCreate, "cannot make the state directory", path: error.path ?? state, why: "\(error.errno)",
+        hint: "name another: holdfast run --state-dir DIR …")
+    }
+    guard state.withPlatformString({ access($0, W_OK | X_OK) }) == 0 else {
+      throw SupervisorError(
+        .cannotCreate, "cannot write to the state directory", path: state, why: "\(Errno(rawValue: errno))",
+        hint: "ls -ld \(state); or name another: holdfast run --state-dir DIR …")
+    }
+  }
+
+  /// Makes the run directory, private to this user.
+  func prepareRun() throws(SupervisorError) {
+    do {
+      try FileSystem.makeDirectories(run, mode: 0o700)
+    } catch {
+      throw SupervisorError(
+        .cannotCreate, "cannot make the run directory", path: error.path ?? run, why: "\(error.errno)",
+        hint: "name another on tmpfs: holdfast run --run-dir DIR …")
+    }
+    var status = stat()
+    guard run.withPlatformString({ lstat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFDIR,
+      status.st_uid == geteuid(), status.st_mode & 0o022 == 0
+    else {
+      // Someone else could put a ring or an image of his there.
+      throw SupervisorError(
+        .cannotCreate, "the run directory is not private to this user", path: run,
+        hint: "name another on tmpfs: holdfast run --run-dir DIR …")
+    }
+  }
+
+  /// Sets a finished run aside, as a job directory of its own: `runs/1`, `runs/2`, …
+  /// - Returns: where it is kept.
+  func archive() throws(SupervisorError) -> FilePath {
+    let runs = state.appending("runs")
+    do {
+      try FileSystem.makeDirectories(runs, mode: 0o750)
+      let taken = try FileSystem.list(runs).compactMap { Int($0) }.max() ?? 0
+      let kept = runs.appending("\(taken + 1)")
+      try FileSystem.makeDirectories(kept, mode: 0o750)
+      for path in [store, checkpoints] where FileSystem.exists(path) {
+        try FileSystem.rename(path, to: kept.appending(path.lastComponent?.string ?? ""))
+      }
+      for path in [kept, runs, state] { try FileSystem.synchronizeDirectory(path) }
+      return kept
+    } catch {
+      throw SupervisorError(
+        .io, "cannot set the finished run aside", path: error.path ?? runs, why: "\(error.errno)",
+        hint: "df \(state); ls -l \(state)")
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import Checkpoints
+import Glibc
+import JobStore
+import POSIX
+import Synchronization
+import SystemPackage
+import TrainerProtocol
+
+/// Makes staged checkpoints durable, off the loop, one at a time.
+final class Publisher: Sendable {
+  struct Order: Sendable {
+    var slot: Int
+    var step: UInt64
+    var job: JobRecord
+    /// Metrics of the step, where they are known.
+    var metrics: [String: Double]
+  }
+
+  enum Result: Sendable {
+    case published(Order, CheckpointRecord)
+    case failed(Order, String)
+  }
+
+  private let candidates: @Sendable (UInt32) -> StagedImage?
+  private let checkpoints: LocalCheckpoints
+  private let cancelled = Atomic(false)
+
+  init(checkpoints: LocalCheckpoints, image: @escaping @Sendable (UInt32) -> StagedImage?) {
+    self.checkpoints = checkpoints
+    candidates = image
+  }
+
+  /// Publishes what `order` names and hands the result to `completion` on the publishing thread.
+  func publish(_ order: Order, _ completion: @escaping @Sendable (Result) -> Void) {
+    // Nicer than the trainer: the digest takes a processor for a while.
+    let work: @Sendable () -> Void = { [self] in completion(run(order)) }
+    do {
+      try NativeThread.start(niceness: 5, work)
+    } catch {
+      completion(.failed(order, "\(error)"))
+    }
+  }
+
+  /// Lets the running publication end at its next chunk, and any later one at its first.
+  func cancel() { cancelled.store(true, ordering: .relaxed) }
+
+  private func run(_ order: Order) -> Result {
+    guard let image = candidates(UInt32(order.slot)), image.description.step == order.step else {
+      return .failed(order, "slot \(order.slot) no longer holds step \(order.step)")
+    }
+    let began = Clock.monotonicNanoseconds
+    let description = image.description
+    do {
+      let loop = try ImageReader.loop(image.bytes)
+      var manifest = Manifest(
+        job: order.job.job, jobID: order.job.id.hexadecimal, attempt: description.attempt,
+        generation: description.generation, cutID: description.cutID.hexadecimal, step: order.step,
+        epoch: loop.epoch, batch: loop.batch, samples: loop.samples,
+        createdAt: Timestamp.text(Clock.wallNanoseconds), metrics: order.metrics)
+      manifest.hyperparameters = order.job.hyperparameters.mapValues(\.manifestValue)
+      let published = try checkpoints.publish(image: image.bytes, manifest) { [self] in
+        cancelled.load(ordering: .relaxed)
+      }
+      let now = Clock.wallNanoseconds
+      return .published(
+        order,
+        CheckpointRecord(
+          name: published.name, step: order.step, cut: description.cutID, attempt: description.attempt,
+          epoch: loop.epoch, batch: loop.batch, bytes: published.bytes, sha256: published.sha256,
+          createdAtNs: now, tookNs: Clock.monotonicNanoseconds - began,
+          metrics: order.metrics.filter { $0.value.isFinite }))
+    } catch {
+      return .failed(order, "\(error)")
+    }
+  }
+}
+
+extension Scalar {
+  var manifestValue: Manifest.Value {
+    switch self {
+    case .bool(let value): .bool(value)
+    case .integer(let value): .integer(value)
+    case .real(let value): .real(value)
+    case .string(let value): .string(value)
+    }
+  }
+}

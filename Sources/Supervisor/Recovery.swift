@@ -1,0 +1,147 @@
+import Checkpoints
+import Glibc
+import JobStore
+import POSIX
+import Supervision
+import SystemPackage
+import TrainerProtocol
+
+/// What a new supervisor finds, and puts in order before anything starts: processes of an earlier
+/// one, unread records in its ring, an attempt without an end, checkpoints that the store does not
+/// list.
+enum Recovery {
+  struct Result {
+    var directories: JobDirectory
+    var store: JobStore
+    var writer: StoreWriter
+    var mailbox: Mailbox<Runtime.Report>
+    var checkpoints: LocalCheckpoints
+    var candidates: ResumeCandidates
+    var job: JobRecord
+    var standing: Standing
+    var choice: ResumeCandidates.Choice
+    var records: [CheckpointRecord]
+    var known: Set<String>
+    var lastRecordedStep: UInt64?
+    var metricNames: [String]
+  }
+
+  static func recover(
+    _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore, _ job: JobRecord
+  ) throws -> Result {
+    let mailbox = try Mailbox<Runtime.Report>()
+    try endLeftovers(job)
+    let writer = try StoreWriter(store, commitInterval: configuration.commitInterval) {
+      mailbox.post(.store($0))
+    }
+    var standing: Standing = try store.document("standing") ?? Standing()
+    if standing.jitter == 0 { standing.jitter = Clock.wallNanoseconds }
+    let drained = try drainRing(directories, job, writer, mailbox, &standing)
+    try closeAttempts(store, writer, drained)
+    standing.attempt = max(standing.attempt, try store.attempts().last?.attempt ?? 0)
+
+    let checkpoints = LocalCheckpoints(directory: directories.checkpoints)
+    try checkpoints.removeLeftovers()
+    let records = try adoptCheckpoints(checkpoints, store, writer, job)
+    let candidates = ResumeCandidates(
+      directories: directories, jobID: job.id, slotCount: configuration.policy.slotCount,
+      checkpoints: checkpoints)
+    let choice = candidates.choose(store: store, records: records, known: [])
+    return Result(
+      directories: directories, store: store, writer: writer, mailbox: mailbox, checkpoints: checkpoints,
+      candidates: candidates, job: job, standing: standing, choice: choice, records: records,
+      known: Set(
+        records.filter { record in !choice.damaged.contains { $0.name == record.name } }.map(\.name)),
+      lastRecordedStep: try store.newestSnapshots(1).last?.step, metricNames: try store.metricNames())
+  }
+
+  private static func endLeftovers(_ job: JobRecord) throws(SupervisorError) {
+    let left = ProcessTree.clearLeftovers(
+      environment: "\(RunEnvironment.jobID)=\(job.id)", patience: .seconds(10))
+    guard let pid = left.first else { return }
+    throw SupervisorError(
+      .leftoverProcess, "a process of an earlier attempt cannot be ended (pid \(pid))",
+      hint: "ps -o pid,stat,wchan,args -p \(pid)")
+  }
+
+  /// Takes the records that the earlier supervisor had not committed.
+  private static func drainRing(
+    _ directories: JobDirectory, _ job: JobRecord, _ writer: StoreWriter, _ mailbox: Mailbox<Runtime.Report>,
+    _ standing: inout Standing
+  ) throws -> [Drained] {
+    let ring: RingReader
+    do {
+      ring = try RingReader.open(directory: directories.run)
+    } catch {
+      if error.code != .missing { Console.warning("the ring of the earlier attempt is unusable: \(error)") }
+      return []
+    }
+    guard ring.identity.jobID == job.id else { return [] }
+    if ring.isHeld {
+      throw SupervisorError(
+        .leftoverProcess, "a trainer of an earlier attempt is still alive", path: directories.run,
+        hint: "fuser -v \(directories.run)/ring-0")
+    }
+    standing.attempt = max(standing.attempt, ring.identity.attempt)
+    let gate = Gate()
+    writer.attach(ring, attempt: ring.identity.attempt)
+    writer.detach { gate.open() }
+    gate.wait()
+    return mailbox.take().compactMap { report in
+      if case .store(.drained(let drained)) = report { drained } else { nil }
+    }
+  }
+
+  /// Ends, in the record, attempts that nobody saw end.
+  private static func closeAttempts(_ store: JobStore, _ writer: StoreWriter, _ drained: [Drained]) throws {
+    let boot = ProcessTable.bootID
+    for var attempt in try store.attempts() where attempt.running {
+      for part in drained where part.attempt == attempt.attempt {
+        attempt.steps += part.snapshots
+        attempt.replayedSteps += part.audit.replayed
+      }
+      let newest = try store.newestSnapshots(1).last
+      if let newest, newest.attempt == attempt.attempt {
+        let first = attempt.firstStep ?? (attempt.resumedFrom?.step ?? 0) + 1
+        attempt.firstStep = first
+        attempt.lastStep = newest.step
+        attempt.steps = max(attempt.steps, newest.step - min(newest.step, first - 1))
+        attempt.endedAtNs = max(attempt.startedAtNs, newest.timeNs)
+      } else {
+        attempt.endedAtNs = attempt.startedAtNs
+      }
+      attempt.running = false
+      attempt.outcome = "failed"
+      attempt.cause = attempt.boot == boot ? Cause.orphaned.rawValue : "rebooted"
+      _ = writer.submitAndWait([.attempt(attempt)])
+      let what = attempt.boot == boot ? "its supervisor was killed" : "the machine was restarted"
+      Console.line("attempt \(attempt.attempt) ended without us: \(what)")
+    }
+  }
+
+  /// All checkpoints on disk: one that was published but not recorded is as good as any.
+  private static func adoptCheckpoints(
+    _ checkpoints: LocalCheckpoints, _ store: JobStore, _ writer: StoreWriter, _ job: JobRecord
+  ) throws -> [CheckpointRecord] {
+    var records = try store.checkpoints()
+    let names = Set(try checkpoints.names())
+    for record in records where !names.contains(record.name) {
+      Console.warning("checkpoint \(record.name) is listed but gone from \(checkpoints.directory)")
+      writer.submit([.removeCheckpoint(record)])
+    }
+    records.removeAll { !names.contains($0.name) }
+    for name in names.subtracting(records.map(\.name)).sorted() {
+      guard case .verified(let manifest) = checkpoints.verify(name, thorough: false),
+        manifest.jobID == job.id.hexadecimal, let cut = CutID(manifest.cutID), let file = manifest.files.first
+      else { continue }
+      let record = CheckpointRecord(
+        name: name, step: manifest.step, cut: cut, attempt: manifest.attempt, epoch: manifest.epoch,
+        batch: manifest.batch, bytes: file.bytes, sha256: file.sha256, createdAtNs: Clock.wallNanoseconds,
+        tookNs: 0, metrics: manifest.metrics)
+      records.append(record)
+      writer.submit([.checkpoint(record)])
+      Console.line("found checkpoint \(name), which was not listed")
+    }
+    return records
+  }
+}

@@ -1,0 +1,159 @@
+import Glibc
+import JobStore
+import POSIX
+import Supervision
+import SystemPackage
+import TrainerProtocol
+
+// One attempt, from its record in the store to the last of its processes.
+extension Runtime {
+  func start(_ number: UInt64, from: ResumePoint, skips: [BatchPosition]) {
+    attempt = AttemptRecord(
+      attempt: number, generation: number, boot: boot, startedAtNs: Clock.wallNanoseconds,
+      resumedFrom: choice.file.map { .init(level: $0.level, step: $0.step) })
+    replayIsTold = false
+    newestPosition = nil
+    toldSkipped = 0
+    heartbeat = 0
+    // Durable before the launch: an attempt's number is never given twice. With a store that cannot
+    // be written the job goes on all the same; the ring's header knows the number too.
+    _ = writer.submitAndWait([.attempt(attempt), .live(live(stateName: "starting"))])
+    do {
+      let child = try launch(number, skips)
+      self.child = child
+      attempt.pid = child.pid
+      writer.submit([.attempt(attempt)])
+      try watch(child)
+      tellStart(from)
+      send(.started)
+    } catch let failure as LaunchFailure {
+      startFailed(failure.kind, failure.why)
+    } catch {
+      startFailed(.other(errno: (error as? POSIXError)?.errno.rawValue ?? EIO), "\(error)")
+    }
+  }
+
+  private struct LaunchFailure: Error {
+    var kind: StartFailure
+    var why: String
+  }
+
+  private func launch(_ number: UInt64, _ skips: [BatchPosition]) throws -> ChildProcess {
+    let path = try find(configuration.command[0])
+    do {
+      let identity = RingIdentity(
+        jobID: job.id, attempt: number, generation: number, arenaSlots: UInt32(configuration.policy.slotCount)
+      )
+      let ring = try RingReader.create(
+        directory: directories.run, identity: identity, capacityBytes: configuration.ringBytes)
+      try ResumeFile(
+        job: job.job, jobID: job.id, attempt: number, generation: number, point: choice.file,
+        lastRecordedStep: lastRecordedStep, skip: skips.map { .init(epoch: $0.epoch, batch: $0.batch) },
+        hyperparameters: job.hyperparameters
+      ).write(in: directories.run)
+      self.ring = ring
+      writer.attach(ring, attempt: number)
+    } catch {
+      throw LaunchFailure(
+        kind: error.code == .noRoom ? .noRoom : .other(errno: error.errno?.rawValue ?? EIO), why: "\(error)")
+    }
+    do {
+      return try ChildProcess(
+        .init(
+          path: path, arguments: configuration.command, environment: environment(number),
+          cgroup: try tree.cgroup?.openProcs()))
+    } catch {
+      writer.detach {}
+      let kind: StartFailure =
+        switch (error.operation, error.errno) {
+        case ("execve", .noSuchFileOrDirectory), ("execve", .notDirectory): .notFound
+        case ("execve", .permissionDenied), ("execve", .execFormatError): .notExecutable
+        default: .other(errno: error.errno.rawValue)
+        }
+      throw LaunchFailure(kind: kind, why: "\(error)")
+    }
+  }
+
+  private func find(_ name: String) throws(LaunchFailure) -> FilePath {
+    let search = configuration.environment.first { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? "/usr/bin:/bin"
+    do {
+      return try Executable.find(name, searchPath: String(search))
+    } catch {
+      switch error {
+      case .notFound: throw LaunchFailure(kind: .notFound, why: "\(name): no such file")
+      case .notExecutable(let path): throw LaunchFailure(kind: .notExecutable, why: "\(path): not executable")
+      }
+    }
+  }
+
+  /// What the supervisor inherited, less what systemd said to it alone, and the run directory.
+  private func environment(_ number: UInt64) -> [String] {
+    let ours = ["NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "HOLDFAST_"]
+    return configuration.environment.filter { entry in !ours.contains { entry.hasPrefix($0) } } + [
+      "\(RunEnvironment.runDirectory)=\(directories.run)", "\(RunEnvironment.jobID)=\(job.id)",
+      "\(RunEnvironment.attempt)=\(number)",
+    ]
+  }
+
+  private func startFailed(_ kind: StartFailure, _ why: String) {
+    attempt.running = false
+    attempt.endedAtNs = Clock.wallNanoseconds
+    attempt.outcome = "failed"
+    attempt.cause = "start_failed"
+    attempt.failure = Failure(type: "start failed", message: why)
+    writer.submit([.attempt(attempt)])
+    send(.startFailed(kind))
+  }
+
+  // MARK: The end
+
+  func childExited() {
+    guard let child else { return }
+    do {
+      guard let status = try child.reap() else { return }
+      unwatch(child)
+      attempt.peakResidentBytes = child.usage.map { UInt64($0.peakResidentBytes) }
+      switch status {
+      case .exited(let code):
+        attempt.exitStatus = code
+        send(.exited(.exited(code)))
+      case .signaled(let signal):
+        attempt.signal = signal
+        send(.exited(.signaled(signal)))
+      }
+    } catch {
+      Console.warning("cannot learn how the trainer ended: \(error)")
+      unwatch(child)
+      send(.exited(.signaled(SIGKILL)))
+    }
+  }
+
+  /// Clears the tree; then drains the ring to its end and, when that is reported, tells the core.
+  func clear() {
+    if tree.clear(group: child?.pid) {
+      child = nil
+      writer.detach { [mailbox] in mailbox.post(.detached) }
+    } else {
+      clearingPause = min(clearingPause * 2, .milliseconds(50))
+      arm(.clearing, at: Self.now.monotonic + clearingPause)
+    }
+  }
+
+  /// The ring is drained, and everything in it was told.
+  func cleared() {
+    ring = nil
+    choice = candidates.choose(store: store, records: records, known: knownCheckpoints)
+    tellDamaged()
+    tellReplay(atEnd: true)
+    var progress: Progress?
+    if let step = attempt.lastStep, let newest = newestPosition {
+      progress = Progress(step: step, position: newest, batchesPerEpoch: job.batchesPerEpoch)
+    } else if let row = (try? store.newestSnapshots(1))?.last {
+      // Died before its first step: in the batch after the newest one that was ever recorded.
+      progress = Progress(
+        step: row.step, position: BatchPosition(epoch: row.epoch, batch: row.batch),
+        batchesPerEpoch: job.batchesPerEpoch)
+    }
+    send(.cleared(Remains(resume: choice.point, progress: progress, slots: candidates.slots())))
+  }
+}

@@ -1,0 +1,137 @@
+import Checkpoints
+import JobStore
+import POSIX
+import Supervision
+import TrainerProtocol
+
+// What the writer's and the publisher's threads report.
+extension Runtime {
+  func take(_ report: Report) {
+    switch report {
+    case .store(.drained(let drained)): take(drained)
+    case .store(.degraded(let why)):
+      degrade("store", "the store cannot be written: \(why); the trainer goes on")
+    case .store(.recovered(let dropped)):
+      let loss = dropped == 0 ? "" : "; \(Words.count(dropped, "snapshot")) did not fit in memory"
+      recover("store", "the store can be written again\(loss)")
+    case .detached: cleared()
+    case .publisher(.published(let order, let record)):
+      // Listed only once it is in the store.
+      writer.submit([.checkpoint(record)]) { [mailbox] durable in
+        mailbox.post(.recorded(order, record, durable: durable))
+      }
+    case .publisher(.failed(let order, let why)):
+      degrade("checkpoints", "step \(Words.number(order.step)) could not be made durable: \(why)")
+      send(.publishFailed(slot: order.slot, step: order.step))
+    case .recorded(let order, let record, let durable): recorded(order, record, durable: durable)
+    }
+  }
+
+  private func take(_ drained: Drained) {
+    guard drained.attempt == attempt.attempt else { return }
+    attempt.steps += drained.snapshots
+    attempt.replayedSteps += drained.audit.replayed
+    if attempt.firstStep == nil { attempt.firstStep = drained.firstStep }
+    if let difference = drained.audit.firstDifference, attempt.differsAtStep == nil {
+      attempt.differsAtStep = difference.step
+      attempt.differsIn = difference.part
+    }
+    if drained.skipped > toldSkipped {
+      degrade(
+        "ring",
+        "\(Words.count(drained.skipped - toldSkipped, "snapshot")) skipped: the ring was full; "
+          + "the run is not affected, its history has a gap")
+      toldSkipped = drained.skipped
+      attempt.skippedRecords = drained.skipped
+    }
+    for control in drained.controls {
+      if case .attached(let attached) = control { take(attached) }
+    }
+    if let newest = drained.newest {
+      attempt.lastStep = newest.step
+      newestPosition = BatchPosition(epoch: newest.epoch, batch: newest.batch)
+      send(
+        .stepped(
+          Progress(
+            step: newest.step, position: BatchPosition(epoch: newest.epoch, batch: newest.batch),
+            batchesPerEpoch: job.batchesPerEpoch)))
+      tellReplay(atEnd: false)
+      lastRecordedStep = max(lastRecordedStep ?? 0, newest.step)
+    } else if drained.heartbeat != heartbeat {
+      send(.heartbeat)
+    }
+    heartbeat = drained.heartbeat
+    for control in drained.controls { take(control) }
+  }
+
+  private func take(_ control: Drained.Control) {
+    switch control {
+    case .attached: break
+    case .metricNames(let names): metricNames = names
+    case .failure(let failure): attempt.failure = failure
+    case .staged(let answer):
+      let outcome: StageOutcome =
+        switch answer.outcome {
+        case .staged: .staged(step: answer.step, stall: .nanoseconds(answer.stallNanoseconds))
+        case .failed: .failed(errno: answer.error)
+        case .missed, .cancelled, .none: .missed
+        }
+      if answer.outcome == .staged { keepStaged(answer) }
+      send(.answered(sequence: answer.requestSequence, outcome))
+      keepLive()
+    case .finished(let answer):
+      if answer.slot != nil { keepStaged(answer) }
+      send(.finished(step: answer.step, slot: answer.slot.map(Int.init)))
+    }
+  }
+
+  private func keepStaged(_ answer: Staged) {
+    staged = .init(step: answer.step, bytes: answer.imageBytes, atNs: Clock.wallNanoseconds)
+  }
+
+  private func take(_ attached: Attached) {
+    job.totalSteps = attached.totalSteps ?? job.totalSteps
+    job.totalEpochs = attached.totalEpochs ?? job.totalEpochs
+    job.batchesPerEpoch = attached.batchesPerEpoch ?? job.batchesPerEpoch
+    if !attached.hyperparameters.isEmpty { job.hyperparameters = attached.hyperparameters }
+    writer.submit([.job(job)])
+    send(.attached)
+  }
+
+  private func recorded(_ order: Publisher.Order, _ record: CheckpointRecord, durable: Bool) {
+    guard durable else {
+      return send(.publishFailed(slot: order.slot, step: order.step))
+    }
+    records.append(record)
+    knownCheckpoints.insert(record.name)
+    recover("checkpoints", "checkpoints can be made durable again")
+    tell(
+      "published",
+      "step \(Words.number(record.step)) is durable: \(record.name), \(Words.bytes(Int(record.bytes))) in "
+        + Words.duration(.nanoseconds(record.tookNs)), step: record.step)
+    prune()
+    send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))
+  }
+
+  /// Keeps the newest verified checkpoints; damaged ones are nobody's to delete.
+  private func prune() {
+    let verified = records.filter { knownCheckpoints.contains($0.name) }.sorted { $0.step > $1.step }
+    let kept = Set(verified.prefix(configuration.keptCheckpoints).map(\.name))
+    guard let oldest = verified.prefix(configuration.keptCheckpoints).last else { return }
+    writer.setOldestKept(step: oldest.step)
+    let excess = records.filter { knownCheckpoints.contains($0.name) && !kept.contains($0.name) }
+    for record in excess {
+      records.removeAll { $0.name == record.name }
+      knownCheckpoints.remove(record.name)
+      // Out of the list first, then off the disk; on the writer's thread, not on the loop's.
+      writer.submit([.removeCheckpoint(record)]) { [checkpoints] durable in
+        guard durable else { return }
+        do {
+          try checkpoints.remove(record.name)
+        } catch {
+          Console.warning("cannot remove the old checkpoint \(record.name): \(error)")
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import Glibc
+import JobStore
+import POSIX
+import Supervision
+import SystemPackage
+import TrainerProtocol
+
+// What the user is told: a line on stderr, an event in the store, the live record.
+extension Runtime {
+  func tell(_ kind: String, _ text: String, isWarning: Bool = false, step: UInt64? = nil) {
+    if isWarning { Console.warning(text) } else { Console.line(text) }
+    writer.submit([
+      .event(
+        EventRecord(
+          timeNs: Clock.wallNanoseconds, kind: kind, attempt: state.standing.attempt,
+          step: step ?? attempt.lastStep, isWarning: isWarning, message: text))
+    ])
+  }
+
+  func tell(_ note: Note) {
+    if case .attemptEnded(_, let cause, _) = note { endAttempt(cause) }
+    var message = note.message(attempt: state.standing.attempt, policy: configuration.policy)
+    if case .attemptEnded = note {
+      if let step = attempt.lastStep { message.text += " at step \(Words.number(step))" }
+      if let failure = attempt.failure { message.text += ": \(failure.type): \(failure.message)" }
+    }
+    tell(message.kind, message.text, isWarning: message.isWarning)
+  }
+
+  private func endAttempt(_ cause: Cause) {
+    attempt.running = false
+    attempt.endedAtNs = Clock.wallNanoseconds
+    attempt.cause = cause.rawValue
+    attempt.outcome =
+      switch cause {
+      case .finished: "finished"
+      case .stopped: "stopped"
+      default: "failed"
+      }
+    writer.submit([.attempt(attempt)])
+  }
+
+  func tellStart(_ from: ResumePoint) {
+    let number = state.standing.attempt
+    let place: String =
+      switch from {
+      case .beginning: "started from the beginning"
+      case .checkpoint(let level, let step): "resumed from step \(Words.number(step)) (\(level.rawValue))"
+      }
+    let window = lastRecordedStep.map { $0 > from.step ? $0 - from.step : 0 } ?? 0
+    let replay = window == 0 ? "" : ", \(Words.count(window, "step")) to replay"
+    tell("attempt_started", "attempt \(number) \(place)\(replay)", step: from.step)
+    for batch in state.standing.skips {
+      tell("skip_batch", "attempt \(number) leaves out \(Note.words(batch))")
+    }
+  }
+
+  /// The verdict on the replay: as soon as it is over, or at once when it differs.
+  func tellReplay(atEnd: Bool) {
+    guard !replayIsTold, attempt.replayedSteps > 0 else { return }
+    let replayed = Words.count(attempt.replayedSteps, "step")
+    if let step = attempt.differsAtStep {
+      replayIsTold = true
+      tell(
+        "replay_differs",
+        "attempt \(attempt.attempt) is not the run it resumed: step \(Words.number(step)) differs in its "
+          + "\(attempt.differsIn ?? "record") (the trainer is not deterministic, or was changed)",
+        isWarning: true, step: step)
+    } else if atEnd || attempt.steps > attempt.replayedSteps {
+      replayIsTold = true
+      tell("replay_identical", "attempt \(attempt.attempt) replayed \(replayed), identical")
+    }
+  }
+
+  func tellDamaged() {
+    for (name, what) in choice.damaged where knownDamage.insert(name).inserted {
+      if let index = records.firstIndex(where: { $0.name == name }) {
+        records[index].damage = what
+        writer.submit([.checkpoint(records[index])])
+      }
+      knownCheckpoints.remove(name)
+      tell(
+        "checkpoint_damaged",
+        "checkpoint \(name) is damaged (\(what)) and is skipped; it is kept as it is: holdfast checkpoints "
+          + "verify \(job.job) \(name)", isWarning: true)
+    }
+  }
+
+  // MARK: Degraded
+
+  func degrade(_ kind: String, _ text: String) {
+    guard degraded[kind] != text else { return }
+    degraded[kind] = text
+    tell("degraded", text, isWarning: true)
+    keepLive()
+  }
+
+  func recover(_ kind: String, _ text: String) {
+    guard degraded.removeValue(forKey: kind) != nil else { return }
+    tell("recovered", text)
+    keepLive()
+  }
+
+  // MARK: Live
+
+  func keepLive() { writer.submit([.live(live(stateName: state.phase.rawValue))]) }
+
+  func live(stateName: String) -> LiveRecord {
+    LiveRecord(
+      pid: getpid(), startTime: ProcessTable.startTime(of: getpid()) ?? 0, boot: boot,
+      runDirectory: directories.run.string, state: stateName, trainerPid: child?.pid,
+      attempt: state.standing.attempt, graceSeconds: configuration.policy.grace / .seconds(1),
+      stalls: state.standing.stalls, maxStalls: configuration.policy.maxStalls, staged: staged,
+      degraded: degraded.sorted { $0.key < $1.key }.map(\.value), updatedAtNs: Clock.wallNanoseconds)
+  }
+}
+
+extension Runtime {
+  /// Why the last attempt ended, for the error that ends a run.
+  var lastWords: String? {
+    if let failure = attempt.failure { return "\(failure.type): \(failure.message)" }
+    if let signal = attempt.signal { return "ended by \(Words.signal(signal))" }
+    if attempt.cause == Cause.incomplete.rawValue { return "exit 0 without finish()" }
+    return attempt.exitStatus.map { "exit \($0)" }
+  }
+}

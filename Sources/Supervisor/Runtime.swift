@@ -1,0 +1,253 @@
+import Checkpoints
+import Glibc
+import JobStore
+import POSIX
+import Supervision
+import SystemPackage
+import TrainerProtocol
+
+/// The imperative shell: turns what the kernel and other threads say into the core's events, and
+/// carries out the core's actions. Everything here is on the main thread, which also spawns the
+/// trainer: the parent-death signal follows the spawning thread, and this one ends with the process.
+final class Runtime {
+  enum Report: Sendable {
+    case store(StoreReport)
+    case detached
+    case publisher(Publisher.Result)
+    /// The checkpoint is in the store; or not, when the commit failed.
+    case recorded(Publisher.Order, CheckpointRecord, durable: Bool)
+  }
+
+  let configuration: Configuration
+  let directories: JobDirectory
+  let store: JobStore
+  let writer: StoreWriter
+  let checkpoints: LocalCheckpoints
+  let candidates: ResumeCandidates
+  let publisher: Publisher
+  let mailbox: Mailbox<Report>
+  let tree: ProcessTree
+  let boot = ProcessTable.bootID
+  private let loop: EventLoop
+  private let timers: Timers
+  private let signals: SignalSource
+
+  var state: State
+  var job: JobRecord
+  var choice: ResumeCandidates.Choice
+  var records: [CheckpointRecord]
+  /// Durable checkpoints that need no reading to be trusted.
+  var knownCheckpoints: Set<String>
+  var lastRecordedStep: UInt64?
+  var metricNames: [String]
+
+  var child: ChildProcess?
+  var ring: RingReader?
+  var attempt: AttemptRecord
+  var replayIsTold = false
+  var newestPosition: BatchPosition?
+  var knownDamage: Set<String> = []
+  var toldSkipped: UInt64 = 0
+  var heartbeat: UInt64 = 0
+  var clearingPause = Duration.milliseconds(1)
+  var staged: LiveRecord.Staged?
+  var degraded: [String: String] = [:]
+  var ending: Ending?
+
+  private var events: [Event] = []
+  private var isHandling = false
+
+  init(
+    _ recovered: Recovery.Result, _ configuration: Configuration, signals: SignalSource
+  ) throws(POSIXError) {
+    self.configuration = configuration
+    self.signals = signals
+    directories = recovered.directories
+    store = recovered.store
+    writer = recovered.writer
+    mailbox = recovered.mailbox
+    checkpoints = recovered.checkpoints
+    candidates = recovered.candidates
+    job = recovered.job
+    choice = recovered.choice
+    records = recovered.records
+    knownCheckpoints = recovered.known
+    lastRecordedStep = recovered.lastRecordedStep
+    metricNames = recovered.metricNames
+    let candidates = recovered.candidates
+    publisher = Publisher(checkpoints: recovered.checkpoints) { candidates.image($0) }
+    tree = ProcessTree(cgroup: Cgroup.delegated(name: "trainer"))
+    attempt = AttemptRecord(attempt: 0, generation: 0, boot: "", startedAtNs: 0, resumedFrom: nil)
+    let damaged = Set(recovered.choice.damaged.map(\.name))
+    let durableStep = recovered.records.filter { !damaged.contains($0.name) }.map(\.step).max() ?? 0
+    state = State(
+      policy: configuration.policy, standing: recovered.standing, durableStep: durableStep, now: Self.now)
+    loop = try EventLoop()
+    timers = try Timers()
+  }
+
+  static var now: Moment {
+    Moment(monotonic: .nanoseconds(Clock.bootNanoseconds), wall: .nanoseconds(Clock.wallNanoseconds))
+  }
+
+  // MARK: The loop
+
+  func run() throws(POSIXError) -> Ending {
+    try ProcessTable.becomeSubreaper()
+    try loop.add(signals.descriptor) { [unowned self] in takeSignals() }
+    try loop.add(timers.descriptor) { [unowned self] in takeTimers() }
+    try loop.add(mailbox.descriptor) { [unowned self] in
+      for report in mailbox.take() { take(report) }
+    }
+    send(.begin(Remains(resume: choice.point, progress: nil, slots: candidates.slots())))
+    try loop.run()
+    return ending ?? .stopped
+  }
+
+  func watch(_ child: ChildProcess) throws(POSIXError) {
+    try loop.add(child.descriptor) { [unowned self] in childExited() }
+  }
+
+  func unwatch(_ child: ChildProcess) {
+    // Closing the descriptor removes it too; this only makes sure of the order.
+    try? loop.remove(child.descriptor)
+  }
+
+  private func takeSignals() {
+    while let signal = signals.next() {
+      switch signal {
+      case SIGTERM, SIGINT: send(.stopRequested)
+      case SIGUSR1: send(.checkpointRequested)
+      default: tell("signal", "SIGHUP: there is no configuration file to reload")
+      }
+    }
+  }
+
+  private func takeTimers() {
+    let due = require { () throws(POSIXError) in try timers.takeDue(now: Self.now.monotonic) } ?? []
+    for name in due {
+      switch name {
+      case .core(let kind): send(.timer(kind))
+      case .clearing: clear()
+      }
+    }
+  }
+
+  func arm(_ name: Timers.Name, at deadline: Duration) {
+    _ = require { () throws(POSIXError) in try timers.arm(name, at: deadline) }
+  }
+
+  /// The kernel refuses what it cannot refuse a correct program: say so and leave. The trainer dies
+  /// with us, and a new supervisor goes on from what is staged.
+  private func require<Value>(_ body: () throws(POSIXError) -> Value) -> Value? {
+    do {
+      return try body()
+    } catch {
+      Console.warning("internal error: \(error)")
+      ending = ending ?? .internalError
+      loop.stop()
+      return nil
+    }
+  }
+
+  // MARK: The core
+
+  /// Hands an event to the core and carries out what it decides. Actions may bring new events; they
+  /// wait for their turn.
+  func send(_ event: Event) {
+    events.append(event)
+    guard !isHandling else { return }
+    isHandling = true
+    defer { isHandling = false }
+    while !events.isEmpty {
+      let before = state.phase
+      let (next, actions) = transition(state, events.removeFirst(), at: Self.now)
+      state = next
+      for action in actions { perform(action) }
+      if state.phase != before, state.phase != .starting { keepLive() }
+    }
+  }
+
+  private func perform(_ action: Action) {
+    switch action {
+    case .start(let number, let from, let skips): start(number, from: from, skips: skips)
+    case .request(let kind, let sequence, let slot, let deadline):
+      request(kind, sequence: sequence, slot: slot, deadline: deadline)
+    case .offer(let slot): ring?.offer(slot: slot.map(UInt32.init))
+    case .publish(let slot, let step): publish(slot: slot, step: step)
+    case .cancelPublishing: publisher.cancel()
+    case .signal(.terminate): try? child?.signal(SIGTERM)
+    case .signal(.kill):
+      try? child?.signal(SIGKILL)
+      child?.signalGroup(SIGKILL)
+    case .clear:
+      clearingPause = .milliseconds(1)
+      clear()
+    case .arm(let kind, let deadline): arm(.core(kind), at: deadline)
+    case .disarm(let kind): _ = require { () throws(POSIXError) in try timers.disarm(.core(kind)) }
+    case .note(let note): tell(note)
+    case .keepStanding: writer.submit([.document("standing", state.standing)])
+    case .leave(let ending): leave(ending)
+    }
+  }
+
+  private func request(_ kind: RequestKind, sequence: UInt64, slot: Int, deadline: Duration?) {
+    // The core counts in time since boot; requests carry CLOCK_MONOTONIC, which every language reads.
+    let remaining = deadline.map { max(.zero, $0 - Self.now.monotonic) }
+    let wait = remaining.map { UInt64($0 / .nanoseconds(1)) + Clock.monotonicNanoseconds } ?? 0
+    let word: Request.Kind =
+      switch kind {
+      case .save: .save
+      case .saveAndLeave: .saveAndLeave
+      case .cancel: .cancel
+      }
+    ring?.post(
+      Request(
+        sequence: sequence, kind: word, slot: UInt32(slot), cutID: CutID(),
+        generation: state.standing.attempt, deadlineNanoseconds: wait))
+  }
+
+  private func publish(slot: Int, step: UInt64) {
+    var metrics: [String: Double] = [:]
+    if let row = try? store.snapshot(at: step) {
+      for (name, value) in zip(metricNames, row.metrics) { metrics[name] = value }
+    }
+    let order = Publisher.Order(slot: slot, step: step, job: job, metrics: metrics)
+    publisher.publish(order) { [mailbox] result in mailbox.post(.publisher(result)) }
+  }
+
+  private func leave(_ ending: Ending) {
+    self.ending = ending
+    if ending == .finished {
+      job.finishedAtNs = Clock.wallNanoseconds
+      job.finishedStep = state.resume.step
+      tell("finished", "job \(job.job) finished at step \(Words.number(state.resume.step))")
+    }
+    _ = writer.submitAndWait([.job(job), .live(live(stateName: Self.name(ending)))])
+    writer.stop()
+    if ending == .finished { clearRunDirectory() }
+    loop.stop()
+  }
+
+  /// Gives the memory of a finished job back.
+  private func clearRunDirectory() {
+    ring = nil
+    for name in (try? FileSystem.list(directories.run)) ?? [] where name != JobLock.name {
+      do {
+        try FileSystem.remove(directories.run.appending(name))
+      } catch {
+        Console.warning("cannot clear the run directory: \(error)")
+      }
+    }
+  }
+
+  static func name(_ ending: Ending) -> String {
+    switch ending {
+    case .finished: "finished"
+    case .stopped: "stopped"
+    case .gaveUp: "gave_up"
+    case .commandNotFound, .commandNotExecutable, .cannotStart, .finalStateNotDurable, .internalError:
+      "failed"
+    }
+  }
+}

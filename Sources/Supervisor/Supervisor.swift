@@ -1,0 +1,106 @@
+import Checkpoints
+import Glibc
+import JobStore
+import POSIX
+public import Supervision
+import SystemPackage
+import TrainerProtocol
+
+/// Supervises one job until it is finished, stopped or given up.
+public enum Supervisor {
+  /// How it went.
+  public struct Result: Sendable {
+    public var ending: Ending
+    /// The newest step behind a resume point.
+    public var step: UInt64
+    /// Cause of the last attempt's end, in words.
+    public var why: String?
+    public var attempt: UInt64
+    /// The job had finished before; nothing was started.
+    public var wasFinished = false
+  }
+
+  /// Runs on the calling thread, which must be the main one, until the job is over.
+  public static func run(_ configuration: Configuration) throws -> Result {
+    // Before any other thread: they inherit the mask.
+    let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+    signal(SIGPIPE, SIG_IGN)
+    let directories = JobDirectory(state: configuration.stateDirectory, run: configuration.runDirectory)
+    try directories.prepareState()
+    let locks = try lock(configuration, directories)
+    defer { withExtendedLifetime(locks) {} }
+
+    var store: JobStore? = try JobStore(stateDirectory: directories.state, .create)
+    if let job = try store?.job(), let step = job.finishedStep {
+      guard configuration.again else {
+        Console.line(
+          "job \(job.job) finished at step \(Words.number(step)) "
+            + "(\(Timestamp.text(job.finishedAtNs ?? 0))); nothing to do. To start it over, keeping this "
+            + "run: add --again")
+        return Result(ending: .finished, step: step, why: nil, attempt: 0, wasFinished: true)
+      }
+      store = nil
+      let kept = try directories.archive()
+      Console.line("starting job \(job.job) over; the finished run is kept in \(kept)")
+      store = try JobStore(stateDirectory: directories.state, .create)
+    }
+    guard let store else { preconditionFailure("the store was opened above") }
+    let job = try loadJob(configuration, directories, store)
+    if !FileSystem.isInMemory(directories.run) {
+      Console.warning("the run directory \(directories.run) is not on tmpfs: every step goes to a disk")
+    }
+    let recovered = try Recovery.recover(configuration, directories, store, job)
+    let runtime = try Runtime(recovered, configuration, signals: signals)
+    runtime.writer.submit([.job(job)])
+    runtime.tellDamaged()
+    let ending = try runtime.run()
+    return Result(
+      ending: ending, step: runtime.state.resume.step, why: runtime.lastWords,
+      attempt: runtime.state.standing.attempt)
+  }
+
+  /// The job's lock, and the run directory's: two jobs must not share one either.
+  private static func lock(
+    _ configuration: Configuration, _ directories: JobDirectory
+  ) throws(SupervisorError) -> [JobLock] {
+    do {
+      guard let job = try JobLock.take(in: directories.state) else {
+        throw SupervisorError(
+          .alreadySupervised, "job '\(configuration.job)' is already supervised", path: directories.state,
+          hint: "holdfast status --state-dir \(directories.state)")
+      }
+      try directories.prepareRun()
+      guard let run = try JobLock.take(in: directories.run) else {
+        throw SupervisorError(
+          .alreadySupervised, "the run directory is used by another job", path: directories.run,
+          hint: "name another on tmpfs: holdfast run --run-dir DIR …")
+      }
+      return [job, run]
+    } catch let error as POSIXError {
+      let code: SupervisorError.Code = error.errno == .noSpace ? .io : .cannotCreate
+      throw SupervisorError(
+        code, "cannot make the job's lock", path: error.path, why: "\(error.errno)",
+        hint: "ls -ld \(directories.state); df \(directories.state)")
+    } catch let error as SupervisorError {
+      throw error
+    } catch {
+      throw SupervisorError(.internal, "\(error)", hint: "report this")
+    }
+  }
+
+  private static func loadJob(
+    _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore
+  ) throws -> JobRecord {
+    if var job = try store.job() {
+      job.command = configuration.command
+      return job
+    }
+    // Checkpoints without a store: it was lost or set aside, and they are still this job's.
+    let checkpoints = LocalCheckpoints(directory: directories.checkpoints)
+    let manifests = try checkpoints.names().compactMap { checkpoints.verify($0, thorough: false).manifest }
+    let newest = manifests.filter { $0.job == configuration.job }.max { $0.step < $1.step }
+    return JobRecord(
+      job: configuration.job, id: newest.flatMap { JobID($0.jobID) } ?? JobID(),
+      createdAtNs: Clock.wallNanoseconds, command: configuration.command)
+  }
+}
