@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
+#include <time.h>
 
 // Where a spawn failed.
 enum hf_spawn_stage {
@@ -45,6 +46,12 @@ int hf_set_child_subreaper(void);
 
 // O_DIRECT, which only _GNU_SOURCE shows.
 extern const int hf_open_direct;
+
+static inline uint64_t hf_clock_nanoseconds(clockid_t clock) {
+  struct timespec time;
+  clock_gettime(clock, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
 
 // timerfd_settime with an absolute time since boot; 0 and 0 disarm.
 int hf_timer_set(int timer, int64_t seconds, int64_t nanoseconds);

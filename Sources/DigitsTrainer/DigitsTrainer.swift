@@ -1,0 +1,103 @@
+import ArgumentParser
+import Checkpoints
+import Glibc
+import Holdfast
+
+@main
+struct DigitsTrainer: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "digits-trainer",
+    abstract: "Train a small network on 1,797 handwritten digits.",
+    discussion: """
+      The reference trainer of holdfast: it runs the same under holdfast run and alone. Its last line on \
+      standard output is the SHA-256 of all final parameters and optimizer state.
+
+      Data: "Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak, UCI Machine Learning \
+      Repository, 1998, CC BY 4.0.
+      """)
+
+  @Option(help: "Passes over the data.") var epochs = 20
+  @Option(help: "Images in a batch.") var batchSize = 32
+  @Option(help: "Units in each of the two hidden layers.") var hidden = 64
+  @Option(help: ArgumentHelp("Pause after each step, such as 10ms or 1s.", valueName: "duration"))
+  var stepDelay = "0ms"
+  @Option(help: "Of the weights, the shuffling and the dropout.") var seed: UInt64 = 1
+
+  func validate() throws {
+    guard epochs > 0, batchSize > 0, hidden > 0 else {
+      throw ValidationError("--epochs, --batch-size and --hidden must be above 0")
+    }
+    guard delay != nil else { throw ValidationError("--step-delay '\(stepDelay)' is not like 10ms or 1s") }
+  }
+
+  private var delay: Duration? {
+    let digits = stepDelay.prefix { $0.isNumber || $0 == "." }
+    guard let value = Double(digits) else { return nil }
+    switch stepDelay.dropFirst(digits.count) {
+    case "us": return .microseconds(value)
+    case "ms": return .milliseconds(value)
+    case "s": return .seconds(value)
+    default: return nil
+    }
+  }
+
+  func run() throws {
+    let digits = Digits()
+    let batches = (digits.training.count + batchSize - 1) / batchSize
+    let run = try Run.attach(
+      hyperparameters: [
+        "epochs": .integer(Int64(epochs)), "batch_size": .integer(Int64(batchSize)),
+        "hidden": .integer(Int64(hidden)), "seed": .integer(Int64(bitPattern: seed)),
+      ], totalEpochs: epochs, batchesPerEpoch: batches)
+
+    let network = Network(hidden: hidden, random: RandomSource(seed: seed))
+    let optimizer = Adam(counts: network.parameterCounts, peak: 0.003, totalSteps: epochs * batches)
+    run.register("network", network)
+    run.register("optimizer", optimizer)
+    let dropout = run.random("dropout", seed: seed &+ 1)
+    let sampler = run.sampler("train", count: digits.training.count, batchSize: batchSize, seed: seed)
+    let loss = run.metric("loss")
+    let rate = run.metric("learning_rate")
+    try run.restore()
+
+    let (images, labels) = digits.gather(digits.validation)
+    let pause = UInt32((delay ?? .zero) / .microseconds(1))
+    for epoch in run.epochs(epochs) {
+      while let batch = sampler.next() {
+        let (images, labels) = digits.gather(batch.map { digits.training[$0] })
+        let gradients = network.gradients(images, labels, dropout: dropout)
+        rate.set(optimizer.learningRate)
+        optimizer.update(network, gradients)
+        loss.set(gradients.loss)
+        try run.step(samples: batch.count)
+        if run.batch % 15 == 0 {
+          say("epoch \(epoch + 1)/\(epochs) batch \(run.batch)/\(batches) loss \(gradients.loss)")
+        }
+        if pause > 0 { usleep(pause) }
+      }
+      run.phase = .validation
+      say("epoch \(epoch + 1)/\(epochs) validation accuracy \(network.accuracy(images, labels))")
+      run.phase = .training
+      try run.safepoint()
+    }
+    try run.finish()
+    say("digest \(digest(network, optimizer))")
+  }
+
+  /// A line at once: who kills this process must not take back what it has said.
+  private func say(_ line: String) {
+    print(line)
+    fflush(nil)
+  }
+
+  /// SHA-256 over every parameter and moment, in a fixed order.
+  private func digest(_ network: Network, _ optimizer: Adam) -> String {
+    let image = ImageWriter(
+      [("network", network.state), ("optimizer", optimizer.state)],
+      loop: ImageLoop(step: 0, epoch: 0, batch: 0, samples: 0, parts: []))
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: image.imageBytes, alignment: 16)
+    defer { bytes.deallocate() }
+    image.write(into: bytes)
+    return SHA256.hex(UnsafeRawBufferPointer(bytes))
+  }
+}

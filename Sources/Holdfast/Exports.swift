@@ -1,0 +1,3 @@
+// What a trainer's author needs is in one import.
+@_exported public import Checkpoints
+@_exported public import TrainerProtocol

@@ -1,0 +1,17 @@
+import Glibc
+
+/// A fork inherits the run's mappings: if it went on, two processes would write one ring.
+enum ForkGuard {
+  nonisolated(unsafe) private(set) static var isForked = false
+  nonisolated(unsafe) private static var isArmed = false
+
+  static let error = HoldfastError(
+    .forked, "this process was forked after the run was attached, and may not use it",
+    hint: "call step() and finish() only in the process that called attach()")
+
+  static func arm() {
+    guard !isArmed else { return }
+    isArmed = true
+    pthread_atfork(nil, nil) { ForkGuard.isForked = true }
+  }
+}

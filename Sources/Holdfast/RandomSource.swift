@@ -1,0 +1,62 @@
+import Checkpoints
+import TrainerProtocol
+
+/// A seedable random generator whose state is part of every snapshot: xoshiro256** 1.0 (Blackman and
+/// Vigna, 2018), seeded by SplitMix64 as its authors advise. Not for secrets.
+public final class RandomSource: RandomNumberGenerator {
+  /// Four words, in memory of their own, so that a snapshot copies them without asking.
+  let words: UnsafeMutablePointer<UInt64>
+  static let wordCount = 4
+
+  public init(seed: UInt64) {
+    words = .allocate(capacity: Self.wordCount)
+    self.seed(seed)
+  }
+
+  deinit { words.deallocate() }
+
+  /// Starts over, as if made with `seed`.
+  public func seed(_ seed: UInt64) {
+    var state = seed
+    for index in 0..<Self.wordCount { words[index] = SplitMix.next(&state) }
+  }
+
+  @inline(__always)
+  public func next() -> UInt64 {
+    let result = rotate(words[1] &* 5, 7) &* 9
+    let shifted = words[1] << 17
+    words[2] ^= words[0]
+    words[3] ^= words[1]
+    words[1] ^= words[2]
+    words[0] ^= words[3]
+    words[2] ^= shifted
+    words[3] = rotate(words[3], 45)
+    return result
+  }
+
+  /// Uniform in [0, 1), 24 bits of it.
+  @inline(__always)
+  public func uniform() -> Float { Float(next() >> 40) * 0x1p-24 }
+
+  @inline(__always)
+  private func rotate(_ value: UInt64, _ count: UInt64) -> UInt64 {
+    value << count | value >> (64 &- count)
+  }
+}
+
+/// SplitMix64 (Steele, Lea and Flood, 2014).
+enum SplitMix {
+  @inline(__always)
+  static func next(_ state: inout UInt64) -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    return mix(state)
+  }
+
+  @inline(__always)
+  static func mix(_ word: UInt64) -> UInt64 {
+    var value = word
+    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+    return value ^ (value >> 31)
+  }
+}
