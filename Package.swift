@@ -49,7 +49,9 @@ let package = Package(
       ["Supervision", "POSIX", "TrainerProtocol", "Checkpoints", "JobStore", system]),
     .executableTarget(
       name: "HoldfastCLI",
-      dependencies: ["Supervisor", "JobStore", "Checkpoints", "POSIX", system, arguments],
+      dependencies: [
+        "Supervisor", "Supervision", "JobStore", "Checkpoints", "TrainerProtocol", "POSIX", system, arguments,
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "DigitsTrainer", dependencies: ["Holdfast", "Checkpoints", arguments],

@@ -1,0 +1,181 @@
+import ArgumentParser
+import Checkpoints
+import JobStore
+import POSIX
+import SystemPackage
+
+struct CheckpointsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "checkpoints",
+    abstract: "List, verify and show a job's checkpoints.",
+    subcommands: [List.self, Verify.self, Show.self], defaultSubcommand: List.self)
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "List the checkpoints, the newest first.",
+      discussion: "  holdfast checkpoints list resnet50 --json | jq -r '.checkpoints[].name'")
+
+    @OptionGroup var job: JobOptions
+    @OptionGroup var format: JSONOption
+
+    func run() throws {
+      let reader = try job.open()
+      let status = try JobStatus(reader)
+      let output = Output.standard
+      if format.json {
+        return output.line(
+          JSONValue.object([
+            "format_version": .integer(1), "job": .string(reader.name),
+            "checkpoints": .array(status.checkpoints.reversed().map(\.json)),
+          ]).text)
+      }
+      for line in lines(status) { output.line(line) }
+      let damaged = status.checkpoints.filter { $0.damage != nil }
+      if let first = damaged.first {
+        output.line("")
+        output.line(
+          "\(output.warningSign) \(damaged.count) damaged, skipped when resuming: "
+            + "holdfast checkpoints verify \(reader.argument) \(first.name)")
+      }
+    }
+
+    private func lines(_ status: JobStatus) -> [String] {
+      var rows = [["NAME", "STEP", "AGE", "SIZE", "LEVEL", "LOSS", "STATE"]]
+      func age(_ time: UInt64) -> String {
+        Text.duration(seconds: Double(status.nowNs - min(status.nowNs, time)) / 1e9)
+      }
+      if let staged = status.staged, staged.step > status.durable?.step ?? 0 {
+        rows.append([
+          "(in memory)", "\(staged.step)", staged.atNs.map(age) ?? "", Text.bytes(staged.bytes), "staged", "",
+          "complete",
+        ])
+      }
+      for record in status.checkpoints.reversed() {
+        rows.append([
+          record.name, "\(record.step)", age(record.createdAtNs), Text.bytes(record.bytes), "durable",
+          record.metrics["loss"].map(Text.metric) ?? "", record.damage == nil ? "complete" : "DAMAGED",
+        ])
+      }
+      return rows.count == 1 ? ["no checkpoint yet"] : Text.table(rows)
+    }
+  }
+
+  struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Read checkpoints in full and compare their digests. Exit status 65 if one is damaged.",
+      discussion: "  holdfast checkpoints verify resnet50\n  holdfast checkpoints verify resnet50 step-48000")
+
+    @Argument(help: "Name of the job.") var job: String?
+    @Argument(help: "Names of checkpoints. Default: all.") var names: [String] = []
+    @OptionGroup var place: StateOption
+    @OptionGroup var format: JSONOption
+    @Flag(name: .shortAndLong, help: "Say nothing of those that are well.") var quiet = false
+
+    func run() throws {
+      let reader = try JobReader.open(
+        place.stateDirectory == nil ? job : nil, stateDirectory: place.stateDirectory)
+      // With --state-dir the first word is a checkpoint already, unless it is the job's name.
+      let first = place.stateDirectory != nil && job != reader.name ? job.map { [$0] } ?? [] : []
+      let wanted = first + names
+      let known = try reader.checkpoints.names()
+      for name in wanted where !known.contains(name) { throw noSuchCheckpoint(name, known, reader) }
+      let output = Output.standard
+      var damaged: [String] = []
+      var documents: [JSONValue] = []
+      for name in wanted.isEmpty ? known : wanted {
+        var fault: String?
+        if case .damaged(let file, let what) = reader.checkpoints.verify(name, thorough: true) {
+          fault = "\(file): \(what)"
+          damaged.append(name)
+        }
+        documents.append(
+          .object(["name": .string(name), "verified": .bool(fault == nil), "damage": .optional(fault)]))
+        if !format.json, fault != nil || !quiet {
+          output.line("\(name)  \(fault.map { "DAMAGED  \($0)" } ?? "verified")")
+        }
+      }
+      if format.json {
+        output.line(
+          JSONValue.object([
+            "format_version": .integer(1), "job": .string(reader.name), "checkpoints": .array(documents),
+          ]).text)
+      }
+      guard let worst = damaged.first else { return }
+      throw Failure(
+        .damaged,
+        "\(Text.count(UInt64(damaged.count), "checkpoint")) damaged: \(damaged.joined(separator: ", "))",
+        path: reader.checkpoints.path(of: worst).string,
+        hints: [
+          "holdfast checkpoints list \(reader.argument)  what else there is; a resume skips the damaged"
+        ])
+    }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show what a checkpoint holds.",
+      discussion: "  holdfast checkpoints show resnet50 step-48000 --json")
+
+    @Argument(help: "Name of the job, and of the checkpoint; the newest where none is named.") var words:
+      [String] = []
+    @OptionGroup var place: StateOption
+    @OptionGroup var format: JSONOption
+
+    func run() throws {
+      let job = place.stateDirectory == nil ? words.first : nil
+      let reader = try JobReader.open(job, stateDirectory: place.stateDirectory)
+      let rest = job != nil || words.first == reader.name ? words.dropFirst() : words[...]
+      let known = try reader.checkpoints.names()
+      let records = try reader.store.checkpoints()
+      guard let name = rest.first ?? records.last?.name else {
+        throw Failure(
+          .missing, "job '\(reader.name)' has no checkpoint yet", path: reader.checkpoints.directory.string,
+          hints: ["holdfast checkpoint \(reader.argument)  takes one now"])
+      }
+      guard known.contains(name) else { throw noSuchCheckpoint(name, known, reader) }
+      guard case .verified(let manifest) = reader.checkpoints.verify(name, thorough: false) else {
+        throw Failure(
+          .damaged, "checkpoint '\(name)' is damaged", path: reader.checkpoints.path(of: name).string,
+          hints: ["holdfast checkpoints verify \(reader.argument) \(name)  what is wrong"])
+      }
+      let output = Output.standard
+      if format.json { return output.line(Self.json(name, manifest).text) }
+      for line in Self.lines(name, manifest, reader) { output.line(line) }
+    }
+
+    private static func lines(_ name: String, _ manifest: Manifest, _ reader: JobReader) -> [String] {
+      var rows = [
+        ["name", name], ["path", reader.checkpoints.path(of: name).string], ["job", manifest.job],
+        ["step", Text.number(manifest.step)], ["epoch", Text.number(manifest.epoch + 1)],
+        ["batch", Text.number(manifest.batch)], ["samples", Text.number(manifest.samples)],
+        ["attempt", Text.number(manifest.attempt)], ["created", manifest.createdAt], ["cut", manifest.cutID],
+      ]
+      rows += manifest.metrics.sorted { $0.key < $1.key }.map { [$0.key, Text.metric($0.value)] }
+      rows += manifest.files.map { ["file", "\($0.name)  \(Text.bytes($0.bytes))  sha256 \($0.sha256)"] }
+      return Text.table(rows, right: [0])
+    }
+
+    private static func json(_ name: String, _ manifest: Manifest) -> JSONValue {
+      .object([
+        "format_version": .integer(1), "name": .string(name), "job": .string(manifest.job),
+        "job_id": .string(manifest.jobID), "step": .count(manifest.step), "epoch": .count(manifest.epoch),
+        "batch": .count(manifest.batch), "samples": .count(manifest.samples),
+        "attempt": .count(manifest.attempt), "generation": .count(manifest.generation),
+        "cut_id": .string(manifest.cutID), "created_at": .string(manifest.createdAt),
+        "metrics": .object(manifest.metrics.mapValues(JSONValue.real)),
+        "files": .array(
+          manifest.files.map {
+            .object(["name": .string($0.name), "size_bytes": .count($0.bytes), "sha256": .string($0.sha256)])
+          }),
+      ])
+    }
+  }
+}
+
+private func noSuchCheckpoint(_ name: String, _ known: [String], _ reader: JobReader) -> Failure {
+  let guess = Suggestions.nearest(to: name, among: known)
+  return Failure(
+    .missing,
+    "job '\(reader.name)' has no checkpoint '\(name)'\(guess.map { "; did you mean '\($0)'?" } ?? "")",
+    path: reader.checkpoints.directory.string, hints: ["holdfast checkpoints list \(reader.argument)"])
+}

@@ -1,0 +1,120 @@
+import ArgumentParser
+import Glibc
+import JobStore
+import POSIX
+import SystemPackage
+
+struct StopCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "stop",
+    abstract: "Save a running job and stop it; the next start resumes.",
+    discussion: """
+      Sends SIGTERM to the job's supervisor and waits until it has left. Under systemd use systemctl stop: a \
+      unit may start a stopped job again.
+      """)
+
+  @OptionGroup var job: JobOptions
+  @OptionGroup var format: JSONOption
+
+  func run() throws {
+    let reader = try job.open()
+    let output = Output.standard
+    guard let live = try Signals.supervisor(of: reader) else {
+      let status = try JobStatus(reader)
+      return answer("job \(reader.name) is not running (\(status.state.words))", status, output)
+    }
+    try Signals.send(SIGTERM, live, reader)
+    // It leaves within its grace time; a little more for a machine under load.
+    let patience = live.graceSeconds + 30
+    var waited = 0.0
+    while reader.isSupervised {
+      guard waited < patience else {
+        throw Failure(
+          .gaveUp, "job '\(reader.name)' has not stopped within \(Text.duration(seconds: patience))",
+          path: reader.directory.string,
+          hints: [
+            "holdfast stop \(reader.argument)  again: a second signal hurries it", "kill -KILL \(live.pid)",
+          ])
+      }
+      usleep(50_000)
+      waited += 0.05
+    }
+    let status = try JobStatus(reader)
+    if status.state == .finished { return answer("job \(reader.name) finished", status, output) }
+    let point = status.resume(afterPowerLoss: true)
+    let step = Text.number(status.newest?.step ?? 0)
+    answer("job \(reader.name) stopped at step \(step); \(JobStatus.words(point))", status, output)
+  }
+
+  private func answer(_ text: String, _ status: JobStatus, _ output: Output) {
+    output.line(format.json ? status.json.text : text)
+  }
+}
+
+struct CheckpointCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "checkpoint",
+    abstract: "Take a durable checkpoint of a running job now.",
+    discussion: "Sends SIGUSR1 to the job's supervisor and waits until the checkpoint is durable.")
+
+  @OptionGroup var job: JobOptions
+  @OptionGroup var format: JSONOption
+  @Option(help: ArgumentHelp("How long to wait.", valueName: "duration"), transform: parseDuration)
+  var timeout: Duration = .seconds(600)
+
+  func run() throws {
+    let reader = try job.open()
+    guard let live = try Signals.supervisor(of: reader) else {
+      throw Failure(
+        .gaveUp, "job '\(reader.name)' is not running, so no checkpoint can be taken",
+        path: reader.directory.string, hints: ["holdfast checkpoints list \(reader.argument)  what there is"])
+    }
+    let before = Set(try reader.store.checkpoints().map(\.name))
+    let lastEvent = try reader.store.events(limit: 1).last?.sequence ?? 0
+    try Signals.send(SIGUSR1, live, reader)
+    var waited = Duration.zero
+    while waited < timeout, reader.isSupervised {
+      if let new = try reader.store.checkpoints().last(where: { !before.contains($0.name) }) {
+        let output = Output.standard
+        return output.line(
+          format.json
+            ? JSONValue.object(["format_version": .integer(1), "checkpoint": new.json]).text
+            : "\(new.name) is durable: step \(Text.number(new.step)), \(Text.bytes(new.bytes))")
+      }
+      let refusals = ["checkpoint_unavailable", "stage_failed", "degraded"]
+      if let refusal = try reader.store.events(after: lastEvent).first(where: { refusals.contains($0.kind) })
+      {
+        throw Failure(
+          refusal.kind == "degraded" ? .io : .gaveUp, "no checkpoint was taken",
+          path: reader.directory.string,
+          why: refusal.message, hints: ["holdfast events \(reader.argument)"])
+      }
+      usleep(20_000)
+      waited += .milliseconds(20)
+    }
+    throw Failure(
+      .gaveUp, "no checkpoint within \(timeout)", path: reader.directory.string,
+      hints: ["holdfast status \(reader.argument)  is it making steps?"])
+  }
+}
+
+/// Signals to a live supervisor. Its pid is trusted only while it holds the job's lock.
+enum Signals {
+  static func supervisor(of reader: JobReader) throws -> LiveRecord? {
+    guard reader.isSupervised, let live = try reader.store.live() else { return nil }
+    guard ProcessTable.startTime(of: live.pid) == live.startTime else {
+      throw Failure(
+        .gaveUp, "job '\(reader.name)' is supervised by a process that has not made itself known yet",
+        path: reader.directory.string, hints: ["holdfast status \(reader.argument)  try again in a moment"])
+    }
+    return live
+  }
+
+  static func send(_ signal: Int32, _ live: LiveRecord, _ reader: JobReader) throws {
+    guard kill(live.pid, signal) == 0 else {
+      throw Failure(
+        .io, "cannot signal the supervisor (pid \(live.pid))", path: reader.directory.string,
+        why: String(cString: strerror(errno)), hints: ["ps -o pid,user,args -p \(live.pid)  whose is it?"])
+    }
+  }
+}

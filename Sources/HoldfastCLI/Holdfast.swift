@@ -1,0 +1,86 @@
+import ArgumentParser
+import Glibc
+
+@main
+struct Entry {
+  /// The parser's own `main` would print errors its way; ours say what, where and what to type.
+  static func main() {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    let wantsJSON = arguments.prefix { $0 != "--" }.contains("--json")
+    do {
+      if let failure = HoldfastCommand.unknownCommand(arguments) { throw failure }
+      var command = try HoldfastCommand.parseAsRoot(arguments)
+      try command.run()
+    } catch let exit as ExitCode {
+      Glibc.exit(exit.rawValue)
+    } catch {
+      end(error, wantsJSON: wantsJSON)
+    }
+  }
+
+  private static func end(_ error: any Error, wantsJSON: Bool) -> Never {
+    let code = HoldfastCommand.exitCode(for: error)
+    if code == .success {
+      // --help, --version and completion scripts arrive as errors.
+      print(HoldfastCommand.fullMessage(for: error))
+      exit(0)
+    }
+    let isUsage = code == .validationFailure
+    let failure = isUsage ? usage(error) : Failure(error)
+    let text = wantsJSON ? failure.json().text + "\n" : failure.text()
+    Output.standardError(text)
+    exit(failure.status.rawValue)
+  }
+
+  private static func usage(_ error: any Error) -> Failure {
+    let message = HoldfastCommand.message(for: error)
+    return Failure(
+      .usage, message, hints: ["holdfast --help  what there is", "holdfast help COMMAND  for one of them"])
+  }
+}
+
+struct HoldfastCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "holdfast",
+    abstract: "Keep a training job alive: supervise it, checkpoint it, resume it with the same bits.",
+    discussion: """
+      Put it in front of the command that trains:
+
+        holdfast run -- digits-trainer --epochs 20
+
+      The job is restarted after a crash, a kill, a preemption or a reboot, and continues in mid-epoch from \
+      its newest consistent state. Look at it while it runs, or after:
+
+        holdfast status digits-trainer
+        holdfast history digits-trainer
+      """,
+    version: Version.text,
+    subcommands: [
+      RunCommand.self, StatusCommand.self, HistoryCommand.self, EventsCommand.self, CheckpointsCommand.self,
+      StopCommand.self, CheckpointCommand.self,
+    ])
+
+  /// The parser suggests options but not subcommands.
+  static func unknownCommand(_ arguments: [String]) -> Failure? {
+    guard let word = arguments.first, !word.hasPrefix("-") else { return nil }
+    let names = configuration.subcommands.compactMap(\.configuration.commandName) + ["help"]
+    if !names.contains(word) { return unknown(word, names, prefix: "holdfast") }
+    guard word == "checkpoints", let second = arguments.dropFirst().first, !second.hasPrefix("-") else {
+      return nil
+    }
+    let inner = CheckpointsCommand.configuration.subcommands.compactMap(\.configuration.commandName)
+    return inner.contains(second) ? nil : unknown(second, inner, prefix: "holdfast checkpoints")
+  }
+
+  private static func unknown(_ word: String, _ names: [String], prefix: String) -> Failure {
+    let guess = Suggestions.nearest(to: word, among: names)
+    let question = guess.map { "; did you mean '\($0)'?" } ?? ""
+    return Failure(
+      .usage, "'\(word)' is no command of \(prefix)\(question)",
+      hints: guess.map { ["\(prefix) \($0) --help"] } ?? ["holdfast --help  what there is"])
+  }
+}
+
+enum Version {
+  static let text = "0.1.0"
+}

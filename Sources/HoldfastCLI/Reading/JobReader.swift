@@ -1,0 +1,78 @@
+import Checkpoints
+import Glibc
+import JobStore
+import POSIX
+import SystemPackage
+
+/// A job as it is on disk. Reads only: nothing is made or changed, whether or not a supervisor lives.
+struct JobReader {
+  let name: String
+  let directory: FilePath
+  let store: JobStore
+  let job: JobRecord
+
+  var checkpoints: LocalCheckpoints { LocalCheckpoints(directory: directory.appending("checkpoints")) }
+
+  /// What the user has to type to mean this job again.
+  let argument: String
+
+  /// - Parameters:
+  ///   - job: the name; nil: the only job there is.
+  ///   - stateDirectory: `--state-dir`.
+  static func open(_ job: String?, stateDirectory: String?) throws -> JobReader {
+    let locations = Locations.current
+    let directory = try find(job, stateDirectory, locations)
+    guard FileSystem.isDirectory(directory.appending("store")) else {
+      throw missing(job ?? directory.lastComponent?.string ?? "", directory, locations)
+    }
+    let store = try JobStore(stateDirectory: directory, .readOnly)
+    guard let record = try store.job() else {
+      throw missing(job ?? directory.lastComponent?.string ?? "", directory, locations)
+    }
+    if let job, stateDirectory != nil, job != record.job {
+      throw Failure(
+        .missing, "the job in \(directory) is '\(record.job)', not '\(job)'", path: directory.string,
+        hints: ["holdfast status --state-dir \(directory)"])
+    }
+    let argument = stateDirectory == nil ? record.job : "--state-dir \(directory)"
+    return JobReader(name: record.job, directory: directory, store: store, job: record, argument: argument)
+  }
+
+  private static func find(
+    _ job: String?, _ stateDirectory: String?, _ locations: Locations
+  ) throws(Failure) -> FilePath {
+    if let stateDirectory { return locations.resolve(stateDirectory) }
+    if let unit = locations.unitDirectory("STATE_DIRECTORY") { return unit }
+    if let job { return locations.stateRoot.appending(Locations.sanitize(job)) }
+    let known = jobs(in: locations.stateRoot)
+    if known.count == 1 { return locations.stateRoot.appending(known[0]) }
+    let hint =
+      known.isEmpty
+      ? "holdfast run -- COMMAND  start one; or say where it is: --state-dir DIR"
+      : "holdfast status \(known[0])  one of: \(known.joined(separator: ", "))"
+    throw Failure(
+      .usage, known.isEmpty ? "there is no job yet" : "which job? there are \(known.count)",
+      path: locations.stateRoot.string, hints: [hint])
+  }
+
+  private static func jobs(in root: FilePath) -> [String] {
+    ((try? FileSystem.list(root)) ?? []).filter {
+      FileSystem.isDirectory(root.appending($0).appending("store"))
+    }
+  }
+
+  private static func missing(_ name: String, _ directory: FilePath, _ locations: Locations) -> Failure {
+    let guess = Suggestions.nearest(to: name, among: jobs(in: locations.stateRoot))
+    let question = guess.map { "; did you mean '\($0)'?" } ?? ""
+    return Failure(
+      .missing, "there is no job '\(name)'\(question)", path: directory.string,
+      hints: guess.map { ["holdfast status \($0)"] }
+        ?? ["holdfast run --job \(name.isEmpty ? "NAME" : name) -- COMMAND  starts it"])
+  }
+
+  /// Whether a supervisor lives: it holds the lock for as long as it does.
+  var isSupervised: Bool {
+    guard let file = try? OpenFile(directory.appending("lock"), O_RDONLY) else { return false }
+    return (try? file.tryLock()) == false
+  }
+}

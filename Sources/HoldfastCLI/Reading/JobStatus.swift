@@ -1,0 +1,173 @@
+import Checkpoints
+import JobStore
+import POSIX
+import Supervision
+import SystemPackage
+import TrainerProtocol
+
+/// Everything that `status` shows, read in one go.
+struct JobStatus {
+  enum State: String {
+    case running, starting, saving, stopping
+    case backingOff = "backing_off"
+    case finished, stopped, interrupted
+    case gaveUp = "gave_up"
+    case new
+
+    /// As a sentence ends with it.
+    var words: String {
+      switch self {
+      case .backingOff: "waiting to try again"
+      case .gaveUp: "gave up"
+      case .interrupted: "not supervised (its supervisor was ended)"
+      case .stopped: "stopped, resumable"
+      case .new: "not started yet"
+      default: rawValue
+      }
+    }
+  }
+
+  struct ResumeAt {
+    var level: String
+    var step: UInt64
+    var replay: UInt64
+    var seconds: Double?
+  }
+
+  struct StagedAt {
+    var step: UInt64
+    var bytes: UInt64
+    var atNs: UInt64?
+  }
+
+  var name: String
+  var argument: String
+  var directory: FilePath
+  var job: JobRecord
+  var state: State
+  var isSupervised: Bool
+  var live: LiveRecord?
+  var attempts: [AttemptRecord]
+  var checkpoints: [CheckpointRecord]
+  var newest: SnapshotRow?
+  var metrics: [(name: String, value: Double)]
+  var stepsPerSecond: Double?
+  var staged: StagedAt?
+  var events: [EventRecord]
+  var snapshotCount: Int
+  var storeBytes: UInt64
+  var freeBytes: UInt64
+  var nowNs: UInt64
+  var stalls: Int
+
+  init(_ reader: JobReader) throws {
+    name = reader.name
+    argument = reader.argument
+    directory = reader.directory
+    job = reader.job
+    nowNs = Clock.wallNanoseconds
+    isSupervised = reader.isSupervised
+    live = try reader.store.live()
+    attempts = try reader.store.attempts()
+    checkpoints = try reader.store.checkpoints()
+    let recent = try reader.store.newestSnapshots(200)
+    newest = recent.last
+    metrics = Array(zip(try reader.store.metricNames(), recent.last?.metrics ?? []))
+    // Of this attempt alone: a pause between attempts is no step.
+    let current = recent.filter { $0.attempt == recent.last?.attempt }
+    if current.count >= 2, let first = current.first, let last = current.last, last.timeNs > first.timeNs {
+      stepsPerSecond = Double(last.step - first.step) * 1e9 / Double(last.timeNs - first.timeNs)
+    }
+    events = try reader.store.events(limit: 5)
+    snapshotCount = try reader.store.snapshotCount()
+    storeBytes = UInt64(reader.store.usedBytes)
+    freeBytes = UInt64((try? FileSystem.availableBytes(reader.directory)) ?? 0)
+    let standing: Standing? = try reader.store.document("standing")
+    stalls = standing?.stalls ?? 0
+    state = Self.state(job, live, isSupervised: isSupervised, gaveUp: standing?.gaveUp ?? false)
+    staged = Self.newestStaged(live, job)
+  }
+
+  private static func state(_ job: JobRecord, _ live: LiveRecord?, isSupervised: Bool, gaveUp: Bool) -> State
+  {
+    if job.finishedAtNs != nil { return .finished }
+    guard let live else { return .new }
+    guard isSupervised else {
+      if gaveUp { return .gaveUp }
+      return live.state == "stopped" ? .stopped : .interrupted
+    }
+    switch live.state {
+    case "running": return .running
+    case "saving": return .saving
+    case "terminating", "settling": return .stopping
+    case "backingOff": return .backingOff
+    default: return .starting
+    }
+  }
+
+  /// The arena itself knows best: it outlives every process of the job.
+  private static func newestStaged(_ live: LiveRecord?, _ job: JobRecord) -> StagedAt? {
+    guard let live else { return nil }
+    let images = (0..<UInt32(2)).compactMap {
+      StagedImage.read(ArenaSlot.path(in: FilePath(live.runDirectory), slot: $0))
+    }
+    guard
+      let image = images.filter({ $0.description.jobID == job.id }).max(by: {
+        $0.description.step < $1.description.step
+      })
+    else { return nil }
+    let step = image.description.step
+    return StagedAt(
+      step: step, bytes: UInt64(image.bytes.count), atNs: live.staged?.step == step ? live.staged?.atNs : nil)
+  }
+
+  var durable: CheckpointRecord? { checkpoints.last { $0.damage == nil } }
+
+  /// What the loss of a process, or of power, would cost.
+  func resume(afterPowerLoss: Bool) -> ResumeAt {
+    let recorded = newest?.step ?? 0
+    var level = "beginning"
+    var step: UInt64 = 0
+    if let durable {
+      level = "durable"
+      step = durable.step
+    }
+    if !afterPowerLoss, let staged, staged.step > step {
+      level = "staged"
+      step = staged.step
+    }
+    let replay = recorded > step ? recorded - step : 0
+    return ResumeAt(
+      level: level, step: step, replay: replay, seconds: stepsPerSecond.map { Double(replay) / $0 })
+  }
+
+  /// Share of the time since the first attempt in which steps were made that counted, as far as the
+  /// attempts tell: time in attempts, less the share of their steps that was replayed.
+  var goodput: Double? {
+    guard let first = attempts.first, newest != nil else { return nil }
+    let end = isSupervised ? nowNs : attempts.compactMap(\.endedAtNs).max() ?? nowNs
+    guard end > first.startedAtNs else { return nil }
+    let useful = attempts.reduce(0.0) { sum, attempt in
+      let steps = max(
+        1,
+        attempt.running
+          ? (newest?.step ?? 0) - min(newest?.step ?? 0, attempt.resumedFrom?.step ?? 0) : attempt.steps)
+      let lasted = Double((attempt.endedAtNs ?? nowNs) - min(attempt.startedAtNs, attempt.endedAtNs ?? nowNs))
+      let counted =
+        attempt.steps == 0 && !attempt.running ? 0 : 1 - min(1, Double(attempt.replayedSteps) / Double(steps))
+      return sum + lasted * counted
+    }
+    return min(1, useful / Double(end - first.startedAtNs))
+  }
+
+  var degraded: [String] { isSupervised ? live?.degraded ?? [] : [] }
+
+  /// For `--check`.
+  var checkStatus: ExitStatus {
+    switch state {
+    case .gaveUp: .gaveUp
+    case .stopped, .interrupted, .new: .checkStopped
+    default: degraded.isEmpty ? .success : .checkDegraded
+    }
+  }
+}

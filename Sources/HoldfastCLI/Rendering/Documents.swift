@@ -1,0 +1,93 @@
+import Checkpoints
+import JobStore
+import POSIX
+import SystemPackage
+import TrainerProtocol
+
+// The JSON documents. Fields are only ever added; CommandLine.md describes them.
+
+extension JobStatus {
+  var json: JSONValue {
+    .object([
+      "format_version": .integer(1), "job": .string(name), "state": .string(state.rawValue),
+      "state_directory": .string(directory.string),
+      "step": .optional(job.finishedStep ?? newest?.step), "total_steps": .optional(job.totalSteps),
+      "epoch": .optional(newest?.epoch), "batch": .optional(newest?.batch),
+      "attempt": .optional(attempts.last?.attempt), "attempts": .integer(Int64(attempts.count)),
+      "steps_per_second": .optional(stepsPerSecond), "goodput": .optional(goodput),
+      "metrics": .object(Dictionary(metrics.map { ($0.name, .real($0.value)) }) { first, _ in first }),
+      "supervisor": .object([
+        "alive": .bool(isSupervised), "pid": isSupervised ? .optional(live?.pid) : .null,
+      ]),
+      "trainer_pid": isSupervised ? .optional(live?.trainerPid) : .null,
+      "resume_points": .object([
+        "process": Self.document(resume(afterPowerLoss: false)),
+        "power": Self.document(resume(afterPowerLoss: true)),
+      ]),
+      "staged_step": .optional(staged?.step), "durable_step": .optional(durable?.step),
+      "checkpoints": .integer(Int64(checkpoints.count)), "snapshots": .integer(Int64(snapshotCount)),
+      "skipped_records": .count(skippedRecords), "disk_bytes": .count(diskBytes),
+      "restart_budget": .integer(Int64(max(0, (live?.maxStalls ?? 5) - stalls))),
+      "degraded": .array(degraded.map(JSONValue.string)),
+      "updated_at": .optional(live.map { Timestamp.text($0.updatedAtNs) }),
+    ])
+  }
+
+  private static func document(_ at: ResumeAt) -> JSONValue {
+    .object([
+      "level": .string(at.level), "step": .count(at.step), "replay_steps": .count(at.replay),
+      "replay_seconds": .optional(at.seconds),
+    ])
+  }
+}
+
+extension AttemptRecord {
+  var json: JSONValue {
+    .object([
+      "attempt": .count(attempt), "started_at": .string(Timestamp.text(startedAtNs)),
+      "ended_at": .optional(endedAtNs.map(Timestamp.text)), "running": .bool(running),
+      "outcome": .optional(outcome), "cause": .optional(cause), "signal": .optional(signal),
+      "exit_status": .optional(exitStatus),
+      "resumed_from": resumedFrom.map {
+        .object(["level": .string($0.level), "step": .count($0.step)])
+      } ?? .null,
+      "first_step": .optional(firstStep), "last_step": .optional(lastStep), "steps": .count(steps),
+      "replayed_steps": .count(replayedSteps), "replay": replay, "skipped_records": .count(skippedRecords),
+      "peak_resident_bytes": .optional(peakResidentBytes),
+      "failure": failure.map {
+        .object([
+          "type": .string($0.type), "message": .string($0.message), "traceback": .optional($0.traceback),
+        ])
+      } ?? .null,
+    ])
+  }
+
+  /// `identical`, the first differing step, or null where nothing was replayed.
+  private var replay: JSONValue {
+    if let differsAtStep { return .count(differsAtStep) }
+    return replayedSteps > 0 ? .string("identical") : .null
+  }
+}
+
+extension EventRecord {
+  var json: JSONValue {
+    .object([
+      "format_version": .integer(1), "sequence": .count(sequence), "time": .string(Timestamp.text(timeNs)),
+      "kind": .string(kind), "attempt": .count(attempt), "step": .optional(step),
+      "warning": .bool(isWarning), "message": .string(message),
+    ])
+  }
+}
+
+extension CheckpointRecord {
+  var json: JSONValue {
+    .object([
+      "name": .string(name), "step": .count(step), "level": .string("durable"),
+      "cut_id": .string(cut.description),
+      "attempt": .count(attempt), "epoch": .count(epoch), "batch": .count(batch), "size_bytes": .count(bytes),
+      "sha256": .string(sha256), "created_at": .string(Timestamp.text(createdAtNs)),
+      "state": .string(damage == nil ? "complete" : "damaged"), "damage": .optional(damage),
+      "metrics": .object(metrics.mapValues(JSONValue.real)),
+    ])
+  }
+}

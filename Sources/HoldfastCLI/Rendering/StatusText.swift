@@ -1,0 +1,142 @@
+import JobStore
+
+/// `status` for people.
+extension JobStatus {
+  func text(_ output: Output) -> [String] {
+    var lines = [headline(output)]
+    func field(_ name: String, _ text: String) {
+      lines.append(String(repeating: " ", count: max(0, 11 - name.count)) + "\(name): \(text)")
+    }
+    if isSupervised, let pid = live?.trainerPid, let attempt = attempts.last {
+      let up = Text.duration(seconds: seconds(since: attempt.startedAtNs))
+      field("Trainer", "pid \(pid), up \(up): \(job.command.joined(separator: " "))")
+    } else {
+      field("Command", job.command.joined(separator: " "))
+    }
+    if let loop { field("Loop", loop) }
+    if let eta { field("ETA", eta) }
+    lines.append("")
+    lines += checkpointLines()
+    lines += lossLines(output)
+    if let goodput, let first = attempts.first {
+      let end = isSupervised ? nowNs : attempts.compactMap(\.endedAtNs).max() ?? nowNs
+      let all = Double(end - min(end, first.startedAtNs)) / 1e9
+      field("Goodput", "\(Text.percent(goodput)) of \(Text.duration(seconds: all))")
+    }
+    field("Attempts", attemptSummary)
+    field("Disk", "\(Text.bytes(diskBytes)) used, \(Text.bytes(freeBytes)) free; \(skippedWords)")
+    for reason in degraded {
+      lines.append(" " + output.paint("\(output.warningSign) Degraded", .yellow) + ": \(reason)")
+    }
+    if !events.isEmpty { lines.append("") }
+    for event in events.reversed().prefix(3) { lines.append("\(Text.clock(event.timeNs)) \(event.message)") }
+    lines.append("More: holdfast history \(argument), holdfast events \(argument)")
+    return lines
+  }
+
+  private func headline(_ output: Output) -> String {
+    let color: Output.Color =
+      switch state {
+      case .running, .finished: .green
+      case .gaveUp: .red
+      default: .yellow
+      }
+    var text = "\(output.paint(output.bullet, color)) \(name): \(state.words)"
+    let step = job.finishedStep ?? newest?.step
+    if let step { text += ", step \(Text.number(step))" }
+    if let total = job.totalSteps, let step, state != .finished, total > 0 {
+      text += " of \(Text.number(total)) (\(Text.percent(Double(step) / Double(total))))"
+    }
+    if let attempt = attempts.last { text += ", attempt \(attempt.attempt)" }
+    return text
+  }
+
+  private func seconds(since time: UInt64) -> Double { Double(nowNs - min(nowNs, time)) / 1e9 }
+
+  private func ago(_ time: UInt64) -> String { "\(Text.duration(seconds: seconds(since: time))) ago" }
+
+  private var loop: String? {
+    guard let newest else { return nil }
+    var text = "epoch \(Text.number(newest.epoch + 1))"
+    if let total = job.totalEpochs { text += " of \(Text.number(total))" }
+    text += ", batch \(Text.number(newest.batch))"
+    if let total = job.batchesPerEpoch { text += " of \(Text.number(total))" }
+    text +=
+      ", "
+      + (["training", "validation"].indices.contains(Int(newest.phase))
+        ? ["training", "validation"][Int(newest.phase)] : "other")
+    for (name, value) in metrics where !value.isNaN || name == "loss" {
+      text += ", \(name) \(Text.metric(value))"
+    }
+    return text
+  }
+
+  private var eta: String? {
+    guard state == .running, let stepsPerSecond, stepsPerSecond > 0, let newest else { return nil }
+    let rate = "\(Text.metric(stepsPerSecond)) steps/s"
+    guard let total = job.totalSteps, total > newest.step else { return rate }
+    let left = Double(total - newest.step) / stepsPerSecond
+    return "\(Text.clock(nowNs + UInt64(left * 1e9))), in \(Text.duration(seconds: left)) (\(rate))"
+  }
+
+  private func checkpointLines() -> [String] {
+    var rows: [[String]] = []
+    if let staged {
+      rows.append([
+        "staged", "step \(Text.number(staged.step))", staged.atNs.map(ago) ?? "", Text.bytes(staged.bytes),
+      ])
+    }
+    for record in checkpoints.reversed().prefix(2) {
+      rows.append([
+        "durable", "step \(Text.number(record.step))", ago(record.createdAtNs), Text.bytes(record.bytes),
+        record.damage == nil ? "complete" : "DAMAGED",
+      ])
+    }
+    if rows.isEmpty { rows = [["none yet"]] }
+    return Text.table(rows).enumerated().map { ($0 == 0 ? "Checkpoints: " : "             ") + $1 }
+  }
+
+  private func lossLines(_ output: Output) -> [String] {
+    guard newest != nil, state != .finished else { return [] }
+    let rows = [("a process", resume(afterPowerLoss: false)), ("power", resume(afterPowerLoss: true))].map {
+      [$0.0, Self.words($0.1)]
+    }
+    return Text.table(rows).enumerated().map { ($0 == 0 ? " If it lost: " : "             ") + $1 }
+  }
+
+  static func words(_ at: ResumeAt) -> String {
+    let place = at.level == "beginning" ? "start from the beginning" : "resume at \(Text.number(at.step))"
+    let cost = at.seconds.map { " (\(Text.duration(seconds: $0)))" } ?? ""
+    return "\(place), replay \(Text.count(at.replay, "step"))\(cost)"
+  }
+
+  private var attemptSummary: String {
+    var causes: [String: Int] = [:]
+    for attempt in attempts where !attempt.running { causes[attempt.causeWord, default: 0] += 1 }
+    let list = causes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+    let maximum = live?.maxStalls ?? 5
+    let budget = "restart budget \(max(0, maximum - stalls)) of \(maximum)"
+    return "\(attempts.count)\(list.isEmpty ? "" : " (\(list))"), \(budget)"
+  }
+
+  var diskBytes: UInt64 { storeBytes + checkpoints.reduce(0) { $0 + $1.bytes } }
+
+  var skippedRecords: UInt64 { attempts.reduce(0) { $0 + $1.skippedRecords } }
+
+  private var skippedWords: String { "\(Text.count(skippedRecords, "record")) skipped" }
+}
+
+extension AttemptRecord {
+  /// Its cause in a word that fits into a list.
+  var causeWord: String {
+    switch cause {
+    case "orphaned": "cut off with its supervisor"
+    case "rebooted": "cut off by a reboot"
+    case "hang": "hung"
+    case "start_failed": "not started"
+    case "incomplete": "exited without finishing"
+    case let cause?: cause
+    case nil: running ? "running" : "unknown"
+    }
+  }
+}
