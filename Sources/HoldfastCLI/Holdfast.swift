@@ -63,12 +63,12 @@ struct HoldfastCommand: ParsableCommand {
   /// The parser suggests options but not subcommands.
   static func unknownCommand(_ arguments: [String]) -> Failure? {
     guard let word = arguments.first, !word.hasPrefix("-") else { return nil }
-    let names = configuration.subcommands.compactMap(\.configuration.commandName) + ["help"]
+    let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
     if !names.contains(word) { return unknown(word, names, prefix: "holdfast") }
     guard word == "checkpoints", let second = arguments.dropFirst().first, !second.hasPrefix("-") else {
       return nil
     }
-    let inner = CheckpointsCommand.configuration.subcommands.compactMap(\.configuration.commandName)
+    let inner = CheckpointsCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
     return inner.contains(second) ? nil : unknown(second, inner, prefix: "holdfast checkpoints")
   }
 

@@ -12,6 +12,7 @@ struct CheckpointsCommand: ParsableCommand {
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "list",
       abstract: "List the checkpoints, the newest first.",
       discussion: "  holdfast checkpoints list resnet50 --json | jq -r '.checkpoints[].name'")
 
@@ -62,6 +63,7 @@ struct CheckpointsCommand: ParsableCommand {
 
   struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "verify",
       abstract: "Read checkpoints in full and compare their digests. Exit status 65 if one is damaged.",
       discussion: "  holdfast checkpoints verify resnet50\n  holdfast checkpoints verify resnet50 step-48000")
 
@@ -113,6 +115,7 @@ struct CheckpointsCommand: ParsableCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "show",
       abstract: "Show what a checkpoint holds.",
       discussion: "  holdfast checkpoints show resnet50 step-48000 --json")
 
