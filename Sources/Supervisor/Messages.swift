@@ -10,15 +10,18 @@ struct Message {
 }
 
 extension Note {
-  /// - Parameter attempt: the number of the attempt that it is about.
-  func message(attempt: UInt64, policy: Policy) -> Message {
+  /// - Parameters:
+  ///   - attempt: the number of the attempt that it is about.
+  ///   - step: the newest that this attempt recorded.
+  func message(attempt: UInt64, step: UInt64?, policy: Policy) -> Message {
     switch self {
     case .attemptEnded(let exit, let cause, let progressed):
       let ending = Self.words(exit, cause)
-      let fruitless = progressed || cause == .finished || cause == .stopped
+      let isFruitless = !progressed && cause != .finished && cause != .stopped
+      let place = step.map { " at step \(Words.number($0))" } ?? ""
       return Message(
         kind: "attempt_ended",
-        text: "attempt \(attempt) \(ending)\(fruitless ? "" : ", without progress")")
+        text: "attempt \(attempt) \(ending)\(place)\(isFruitless ? ", without progress" : "")")
     case .hung(let after):
       return Message(
         kind: "hang", text: "attempt \(attempt) hangs: no step for \(Words.duration(after)); killing it",

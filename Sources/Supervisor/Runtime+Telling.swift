@@ -12,17 +12,17 @@ extension Runtime {
     writer.submit([
       .event(
         EventRecord(
-          timeNs: Clock.wallNanoseconds, kind: kind, attempt: state.standing.attempt,
+          timeNs: Clock.wallNanoseconds, kind: kind, attempt: attempt.attempt,
           step: step ?? attempt.lastStep, isWarning: isWarning, message: text))
     ])
   }
 
   func tell(_ note: Note) {
     if case .attemptEnded(_, let cause, _) = note { endAttempt(cause) }
-    var message = note.message(attempt: state.standing.attempt, policy: configuration.policy)
-    if case .attemptEnded = note {
-      if let step = attempt.lastStep { message.text += " at step \(Words.number(step))" }
-      if let failure = attempt.failure { message.text += ": \(failure.type): \(failure.message)" }
+    // The core may have gone on to the next attempt already: notes are about the one on record.
+    var message = note.message(attempt: attempt.attempt, step: attempt.lastStep, policy: configuration.policy)
+    if case .attemptEnded = note, let failure = attempt.failure {
+      message.text += ": \(failure.type): \(failure.message)"
     }
     tell(message.kind, message.text, isWarning: message.isWarning)
   }
@@ -69,7 +69,11 @@ extension Runtime {
     } else if atEnd || attempt.steps > attempt.replayedSteps {
       replayIsTold = true
       tell("replay_identical", "attempt \(attempt.attempt) replayed \(replayed), identical")
+    } else {
+      return
     }
+    // The verdict outlives this supervisor.
+    writer.submit([.attempt(attempt)])
   }
 
   func tellDamaged() {
