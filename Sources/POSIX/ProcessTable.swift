@@ -49,12 +49,10 @@ public enum ProcessTable {
   public static func isAlive(_ pid: pid_t) -> Bool { kill(pid, 0) == 0 || errno == EPERM }
 
   /// Reaps every child that has exited.
-  /// - Returns: whether any child, exited or not, is left.
-  public static func reapAll() -> Bool {
+  public static func reapAll() {
     while true {
       let pid = waitpid(-1, nil, WNOHANG)
-      if pid == 0 { return true }
-      if pid < 0, errno != EINTR { return false }
+      if pid == 0 || (pid < 0 && errno != EINTR) { return }
     }
   }
 }

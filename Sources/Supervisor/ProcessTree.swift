@@ -7,8 +7,20 @@ import SystemPackage
 /// Three nets, because each has a hole: the process group misses what made a session of its own; the
 /// subreaper misses nothing, but one generation at a time; the cgroup catches all at once, where
 /// there is one of our own.
+///
+/// Not every child of ours is the trainer's: a shell may have forked helpers (`> >(tee log)`) in this
+/// process before it became the supervisor. What was there at the start is left alone, and so is
+/// whatever is in our own session: the trainer began a new one, and nobody can join another's.
 struct ProcessTree {
   let cgroup: Cgroup?
+  private let bystanders = Set(ProcessTable.children())
+  private let ownSession = getsid(0)
+
+  init(cgroup: Cgroup?) { self.cgroup = cgroup }
+
+  private var orphans: [pid_t] {
+    ProcessTable.children().filter { !bystanders.contains($0) && getsid($0) != ownSession }
+  }
 
   /// Kills what is left, and reaps it.
   /// - Returns: whether nothing is left. Call again shortly if not: a killed process takes a moment.
@@ -17,10 +29,12 @@ struct ProcessTree {
     if let cgroup, cgroup.isPopulated { try? cgroup.kill() }
     // Killing a child hands us its children; a few rounds reach the leaves in one call mostly.
     for _ in 0..<4 {
-      guard ProcessTable.reapAll() else { return !(cgroup?.isPopulated ?? false) }
-      for child in ProcessTable.children() { kill(child, SIGKILL) }
+      ProcessTable.reapAll()
+      let left = orphans
+      if left.isEmpty { return !(cgroup?.isPopulated ?? false) }
+      for child in left { kill(child, SIGKILL) }
     }
-    return !ProcessTable.reapAll() && !(cgroup?.isPopulated ?? false)
+    return false
   }
 
   /// Ends processes that an earlier supervisor of this job left when it was killed: trainers die
