@@ -21,6 +21,7 @@ public final class StoreWriter: Sendable {
     /// Drain the ring to its end, let it go, and say so.
     var detach: (@Sendable () -> Void)?
     var oldestKept: UInt64?
+    var isExpectingAnswer = false
     var isStopping = false
   }
 
@@ -82,6 +83,12 @@ public final class StoreWriter: Sendable {
   /// - Parameter completion: called on the writer's thread.
   public func detach(_ completion: @escaping @Sendable () -> Void) {
     inbox.withLock { $0.detach = completion }
+    wakeUp.signal()
+  }
+
+  /// A request was posted: looks for the answer sooner than at the next group commit.
+  public func expectAnswer() {
+    inbox.withLock { $0.isExpectingAnswer = true }
     wakeUp.signal()
   }
 

@@ -19,6 +19,8 @@ final class WriterLoop {
   private var thinning: Thinning
   private var heartbeat: UInt64 = 0
   private var isDetaching = false
+  /// Pause after which an answer of the trainer is looked for, up to `interval`; nil: none is due.
+  private var answerPause: Duration?
 
   /// Not yet durable, in order.
   private var waiting: [StoreWriter.Submission] = []
@@ -50,6 +52,8 @@ final class WriterLoop {
           inbox.detach = nil
         }
         if let step = inbox.oldestKept { thinning.oldestKept = step }
+        if inbox.isExpectingAnswer { answerPause = .milliseconds(2) }
+        inbox.isExpectingAnswer = false
         return (inbox.attach, inbox.detach, inbox.isStopping)
       }
       if let attach {
@@ -72,7 +76,11 @@ final class WriterLoop {
 
   private var pause: Duration? {
     if degradedSince != nil { return max(interval, .milliseconds(500)) }
-    return ring == nil ? nil : interval
+    guard ring != nil else { return nil }
+    guard let answerPause else { return interval }
+    // A fast loop answers at once; a slow one must not be asked for it all the time.
+    self.answerPause = answerPause * 2
+    return min(interval, answerPause)
   }
 
   /// One transaction with everything that is there.
@@ -185,6 +193,7 @@ final class WriterLoop {
     let drained = drain.finish(ring)
     let isNews = drained.snapshots > 0 || !drained.controls.isEmpty || drained.heartbeat != heartbeat
     heartbeat = drained.heartbeat
+    for case .staged in drained.controls { answerPause = nil }
     if isNews { report(.drained(drained)) }
   }
 

@@ -205,6 +205,7 @@ final class Runtime {
       Request(
         sequence: sequence, kind: word, slot: UInt32(slot), cutID: CutID(),
         generation: state.standing.attempt, deadlineNanoseconds: wait))
+    if kind != .cancel { writer.expectAnswer() }
   }
 
   private func publish(slot: Int, step: UInt64) {

@@ -1,0 +1,62 @@
+import Foundation
+import Testing
+
+/// The promise itself: whatever is killed whenever, the finished run has the bits of the undisturbed.
+@Suite(.serialized) struct StormTests {
+  static let killsEach = 26
+
+  @Test(arguments: 1...8) func killedAtRandomMomentsEndsWithTheSameBits(seed: UInt64) async throws {
+    let length = ["--epochs", "12"]
+    let expected = try await Undisturbed.shared.digest(length)
+    let bench = Workbench()
+    defer { bench.close() }
+    var random = Generator(state: seed)
+    let options = ["--every", "300ms", "--stage-every", "20ms", "--max-stalls", "100"]
+    let command = [Programs.trainer] + length + ["--step-delay", "6ms"]
+    var supervisor = try bench.start(options, command)
+    var kills = 0
+    var supervisorKills = 0
+    for _ in 0..<10_000 where kills < Self.killsEach {
+      usleep(UInt32(random.next() % 350_000))
+      if !supervisor.isRunning { break }
+      if random.next() % 5 == 0 {
+        kill(supervisor.processIdentifier, SIGKILL)
+        supervisor.waitUntilExit()
+        supervisorKills += 1
+        supervisor = try bench.start(options, command)
+      } else if let trainer = bench.trainerPID {
+        kill(trainer, SIGKILL)
+      } else {
+        continue
+      }
+      kills += 1
+    }
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationStatus == 0, "seed \(seed): \(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == expected, "seed \(seed)")
+    #expect(kills == Self.killsEach, "the run was over too soon to be a test")
+    #expect(bench.leftovers().isEmpty)
+
+    let attempts = try bench.attempts()
+    #expect(attempts.count >= kills - supervisorKills)
+    for attempt in attempts {
+      #expect(attempt["cause"] is String, "every ended attempt has a cause")
+      #expect(attempt["replay"] is NSNull || attempt["replay"] as? String == "identical")
+    }
+    let verified = try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state])
+    #expect(verified.status == 0)
+  }
+
+  /// SplitMix64.
+  struct Generator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+      state &+= 0x9e37_79b9_7f4a_7c15
+      var value = state
+      value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+      value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+      return value ^ (value >> 31)
+    }
+  }
+}

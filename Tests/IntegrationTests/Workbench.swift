@@ -1,0 +1,184 @@
+import Foundation
+import Testing
+
+/// Where the built programs are: the release build where scripts/test made one.
+enum Programs {
+  static let directory: String = {
+    if let named = ProcessInfo.processInfo.environment["HOLDFAST_TEST_BIN"] { return named }
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    return root.appendingPathComponent(".build/debug").path
+  }()
+  static var holdfast: String { directory + "/holdfast" }
+  static var trainer: String { directory + "/digits-trainer" }
+}
+
+/// A place for one job: its directories, the supervisor's processes, and what they said. Everything
+/// is gone when it is closed.
+final class Workbench {
+  let state: String
+  let run: String
+  let base: String
+  private var supervisor: Process?
+
+  init() {
+    base = NSTemporaryDirectory() + "holdfast-test-" + UUID().uuidString
+    state = base + "/state"
+    run = "/dev/shm/holdfast-test-" + UUID().uuidString
+    try? FileManager.default.createDirectory(atPath: base, withIntermediateDirectories: true)
+  }
+
+  deinit { close() }
+
+  func close() {
+    if let supervisor, supervisor.isRunning {
+      kill(supervisor.processIdentifier, SIGKILL)
+      supervisor.waitUntilExit()
+    }
+    supervisor = nil
+    for path in [base, run] { try? FileManager.default.removeItem(atPath: path) }
+  }
+
+  var standardOutput: String { text("out") }
+  var standardError: String { text("err") }
+
+  private func text(_ name: String) -> String {
+    (try? String(contentsOfFile: "\(base)/\(name)", encoding: .utf8)) ?? ""
+  }
+
+  func write(_ name: String, _ text: String, executable: Bool = false) throws -> String {
+    let path = "\(base)/\(name)"
+    try text.write(toFile: path, atomically: true, encoding: .utf8)
+    if executable { chmod(path, 0o755) }
+    return path
+  }
+
+  // MARK: Supervisors
+
+  /// Starts `holdfast run` with `options` for `command`; its output is added to what there is.
+  @discardableResult
+  func start(_ options: [String] = [], _ command: [String]) throws -> Process {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Programs.holdfast)
+    process.arguments =
+      ["run", "--job", "test", "--state-dir", state, "--run-dir", run] + options + ["--"] + command
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = try appending("out")
+    process.standardError = try appending("err")
+    try process.run()
+    supervisor = process
+    return process
+  }
+
+  private func appending(_ name: String) throws -> FileHandle {
+    let path = "\(base)/\(name)"
+    if !FileManager.default.fileExists(atPath: path) {
+      _ = FileManager.default.createFile(atPath: path, contents: nil)
+    }
+    let handle = try #require(FileHandle(forWritingAtPath: path))
+    try handle.seekToEnd()
+    return handle
+  }
+
+  /// Runs a job to the end of its supervisor.
+  /// - Returns: the exit status.
+  func supervise(_ options: [String] = [], _ command: [String]) throws -> Int32 {
+    let process = try start(options, command)
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
+
+  /// Runs any command of holdfast's.
+  func holdfast(_ arguments: [String], environment: [String: String] = [:]) throws -> (
+    status: Int32, out: String, err: String
+  ) {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Programs.holdfast)
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    let out = Pipe()
+    let err = Pipe()
+    process.standardOutput = out
+    process.standardError = err
+    try process.run()
+    let outText = String(decoding: out.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    let errText = String(decoding: err.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return (process.terminationStatus, outText, errText)
+  }
+
+  func json(_ arguments: [String]) throws -> [String: Any] {
+    let result = try holdfast(arguments + ["--state-dir", state, "--json"])
+    let object = try JSONSerialization.jsonObject(with: Data(result.out.utf8))
+    return try #require(object as? [String: Any], "\(result.err)")
+  }
+
+  /// A number of `status`; 0 as long as there is no job.
+  func status(_ key: String) throws -> Int {
+    let result = try holdfast(["status", "--state-dir", state, "--json"])
+    guard result.status == 0 else { return 0 }
+    let object = try JSONSerialization.jsonObject(with: Data(result.out.utf8)) as? [String: Any]
+    return object?[key] as? Int ?? 0
+  }
+
+  func attempts() throws -> [[String: Any]] {
+    try #require(try json(["history"])["attempts"] as? [[String: Any]])
+  }
+
+  // MARK: The trainer
+
+  /// The supervised process, nil when there is none at this moment.
+  var trainerPID: Int32? {
+    guard let supervisor else { return nil }
+    let parent = supervisor.processIdentifier
+    let path = "/proc/\(parent)/task/\(parent)/children"
+    let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+    return text.split(separator: " ").first.flatMap { Int32($0) }
+  }
+
+  /// Waits for something that must come; a minute is for machines under load, not a limit to meet.
+  func wait(for what: String, _ condition: () throws -> Bool) throws {
+    for _ in 0..<6000 {
+      if try condition() { return }
+      usleep(10_000)
+    }
+    Issue.record("waited in vain for \(what)\n\(standardError)\n\(standardOutput)")
+    throw CancellationError()
+  }
+
+  /// Processes that still have this job's run directory in their environment.
+  func leftovers() -> [Int32] {
+    let wanted = "HOLDFAST_RUN_DIR=\(run)"
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return names.compactMap { Int32($0) }.filter { pid in
+      guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/environ") else { return false }
+      return String(decoding: data, as: UTF8.self).split(separator: "\0").contains { $0 == wanted }
+    }
+  }
+}
+
+/// Digests of undisturbed runs, made once for each set of arguments.
+actor Undisturbed {
+  static let shared = Undisturbed()
+  private var digests: [[String]: String] = [:]
+
+  func digest(_ arguments: [String]) throws -> String {
+    if let known = digests[arguments] { return known }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Programs.trainer)
+    process.arguments = arguments
+    let out = Pipe()
+    process.standardOutput = out
+    try process.run()
+    let text = String(decoding: out.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    let last = try #require(text.split(separator: "\n").last.map(String.init))
+    try #require(last.hasPrefix("digest "))
+    digests[arguments] = last
+    return last
+  }
+}
+
+func digest(in output: String) -> String? {
+  output.split(separator: "\n").last { $0.hasPrefix("digest ") }.map(String.init)
+}
