@@ -66,7 +66,9 @@ let package = Package(
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
     tests("SupervisorTests", ["Supervisor", "Supervision", "POSIX", system]),
     tests("CommandLineTests", ["HoldfastCLI", "JobStore", "Supervisor", system]),
-    tests("IntegrationTests", ["POSIX", "TrainerProtocol", "Checkpoints", "JobStore", system]),
+    tests("IntegrationTests", ["FaultyTrainer"]),
+    .executableTarget(
+      name: "FaultyTrainer", dependencies: ["Holdfast"], path: "Tests/FaultyTrainer", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -11,6 +11,7 @@ enum Programs {
   }()
   static var holdfast: String { directory + "/holdfast" }
   static var trainer: String { directory + "/digits-trainer" }
+  static var faulty: String { directory + "/FaultyTrainer" }
 }
 
 /// A place for one job: its directories, the supervisor's processes, and what they said. Everything
@@ -138,7 +139,8 @@ final class Workbench {
 
   /// Waits for something that must come; a minute is for machines under load, not a limit to meet.
   func wait(for what: String, _ condition: () throws -> Bool) throws {
-    for _ in 0..<6000 {
+    let end = Date().addingTimeInterval(60)
+    while Date() < end {
       if try condition() { return }
       usleep(10_000)
     }

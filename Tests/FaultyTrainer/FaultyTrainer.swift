@@ -1,0 +1,87 @@
+import Glibc
+import Holdfast
+
+/// A trainer that misbehaves in one named way. Its state is a counter; a faultless run of `steps`
+/// steps ends with `digest` and the sum of its random numbers.
+@main
+struct FaultyTrainer {
+  static let steps = 120
+
+  static func main() throws {
+    let fault = CommandLine.arguments.dropFirst().first ?? "none"
+    let marker = CommandLine.arguments.dropFirst(2).first
+    /// Whether this is the first attempt to come here: the marker is a file that is made then.
+    func once() -> Bool {
+      guard let marker else { return true }
+      let descriptor = open(marker, O_CREAT | O_EXCL | O_WRONLY, 0o600)
+      if descriptor >= 0 { close(descriptor) }
+      return descriptor >= 0
+    }
+    func die() { kill(getpid(), SIGKILL) }
+
+    switch fault {
+    case "die-before-attaching": if once() { die() }
+    case "ignore-sigterm": signal(SIGTERM, SIG_IGN)
+    case "close-descriptors": for number in 0..<1024 as Range<CInt> { close(number) }
+    default: break
+    }
+
+    let run = try Run.attach(totalEpochs: 1, batchesPerEpoch: steps)
+    let counter = Counter()
+    run.register("counter", counter)
+    let random = run.random("noise", seed: 7)
+    let sampler = run.sampler("train", count: steps, batchSize: 1, seed: 3)
+    let value = run.metric("loss")
+    run.snapshotsAreFull = fault == "full-snapshots"
+    try run.restore()
+    if fault == "die-while-staging" { counter.beforeState = { if once() { die() } } }
+    if fault == "fork-worker", fork() == 0 {
+      setsid()
+      while true { sleep(1000) }
+    }
+    if fault == "hang-at-once", once() { sleep(1000) }
+
+    for _ in run.epochs(1) {
+      while let batch = sampler.next() {
+        if fault == "die-in-batch", sampler.position == 61 { die() }
+        if fault == "fail-in-batch", run.batch == 60, once() {
+          run.fail(Misfortune())
+          exit(1)
+        }
+        if fault == "hang", run.batch == 60, once() { sleep(1000) }
+        let noise = Double(random.next() >> 40)
+        counter.total += Int64(noise) + Int64(batch[0])
+        value.set(fault == "not-deterministic" ? Double(Clock.now) : noise)
+        try run.step(samples: 1)
+        if fault == "exit-without-finish", run.step == 80, once() { exit(0) }
+        if fault == "die-once" || fault == "not-deterministic", run.step == 80, once() { die() }
+        usleep(5_000)
+      }
+    }
+    try run.finish()
+    print("digest \(counter.total)")
+  }
+
+  enum Clock {
+    static var now: UInt64 {
+      var generator = SystemRandomNumberGenerator()
+      return generator.next() >> 12
+    }
+  }
+
+  struct Misfortune: Error, CustomStringConvertible {
+    let description = "Target 1000 is out of bounds"
+  }
+}
+
+final class Counter: Stateful {
+  var total: Int64 = 0
+  var beforeState: () -> Void = {}
+
+  var state: StateValue {
+    beforeState()
+    return .object(["total": .integer(total)])
+  }
+
+  func load(_ state: StateValue) throws(CheckpointError) { total = try state.value("total").integer() }
+}

@@ -1,0 +1,206 @@
+import Foundation
+import Testing
+
+/// What can be wrong with a command line, a directory, a store or a checkpoint, and what each gets.
+@Suite struct PlaceFaultTests {
+  static let quick = [Programs.trainer, "--epochs", "1"]
+
+  private func expectError(
+    _ bench: Workbench, _ status: Int32, _ expected: Int32, _ words: String...,
+    at location: SourceLocation = #_sourceLocation
+  ) {
+    #expect(status == expected, "\(bench.standardError)", sourceLocation: location)
+    for word in words + ["error: ", "  hint: ", "(exit \(expected))"] {
+      #expect(
+        bench.standardError.contains(word), "no '\(word)' in: \(bench.standardError)",
+        sourceLocation: location)
+    }
+  }
+
+  @Test func commandNotFound() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    expectError(bench, try bench.supervise([], ["no-such-command-anywhere"]), 127, "not found")
+    #expect(try bench.supervise([], ["/nowhere/at/all"]) == 127)
+  }
+
+  @Test func commandNotExecutable() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let script = try bench.write("script", "#!/bin/sh\n")
+    expectError(bench, try bench.supervise([], [script]), 126, "cannot be executed", "not executable")
+    let orphan = try bench.write("orphan", "#!/no/such/interpreter\n", executable: true)
+    #expect(try bench.supervise([], [orphan]) == 127)
+    let garbage = try bench.write("garbage", "this is no program", executable: true)
+    #expect(try bench.supervise([], [garbage]) == 126)
+  }
+
+  @Test func stateDirectoryThatCannotBeMade() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let file = try bench.write("state", "a file is in the way")
+    expectError(bench, try bench.supervise([], Self.quick), 73, "cannot make the state directory", file)
+  }
+
+  @Test func runDirectoryOfSomebodyElse() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    try FileManager.default.createDirectory(atPath: bench.run, withIntermediateDirectories: true)
+    chmod(bench.run, 0o777)
+    expectError(bench, try bench.supervise([], Self.quick), 73, "not private")
+  }
+
+  @Test func aSecondSupervisor() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    try bench.start([], [Programs.trainer, "--epochs", "1000", "--step-delay", "10ms"])
+    try bench.wait(for: "the first") { bench.trainerPID != nil }
+    let second = try bench.holdfast(
+      ["run", "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run, "--"] + Self.quick)
+    #expect(second.status == 73)
+    #expect(second.err.contains("error: job 'test' is already supervised"))
+    #expect(second.err.contains("  hint: holdfast status"))
+    // Another state directory with the same run directory is no better.
+    let third = try bench.holdfast(
+      ["run", "--job", "other", "--state-dir", bench.base + "/other", "--run-dir", bench.run, "--"]
+        + Self.quick)
+    #expect(third.status == 73 && third.err.contains("used by another job"))
+  }
+
+  @Test func aStoreThatIsNone() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    try FileManager.default.createDirectory(atPath: bench.state + "/store", withIntermediateDirectories: true)
+    var random = StormTests.Generator(state: 11)
+    let bytes = Data((0..<65536).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+    try bytes.write(to: URL(fileURLWithPath: bench.state + "/store/data.mdb"))
+    expectError(bench, try bench.supervise([], Self.quick), 65, "store cannot be opened", "where: ")
+    let status = try bench.holdfast(["status", "--state-dir", bench.state])
+    #expect(status.status == 65)
+  }
+
+  @Test func aStoreOfANewerFormat() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    #expect(try bench.supervise([], Self.quick) == 0)
+    // Through LMDB's own tools, as anyone could.
+    let shell = Process()
+    shell.executableURL = URL(fileURLWithPath: "/bin/bash")
+    let script = """
+      set -e; cd \(bench.state)
+      mdb_dump -a store | sed "/^ 666f726d61745f76657273696f6e$/{n;s/.*/ 393939/}" > dump
+      rm -r store; mkdir store; mdb_load -f dump store
+      """
+    shell.arguments = ["-c", script]
+    try shell.run()
+    shell.waitUntilExit()
+    try #require(shell.terminationStatus == 0, "mdb_dump and mdb_load: Debian's lmdb-utils")
+    expectError(bench, try bench.supervise([], Self.quick), 78, "newer holdfast")
+  }
+
+  // MARK: Checkpoints
+
+  /// A stopped job with two durable checkpoints and nothing in memory; `spoil` gets the newest's path.
+  private func resumeAfter(_ spoil: (String) throws -> Void) async throws -> (
+    bench: Workbench, spoiled: String
+  ) {
+    let expected = try await Undisturbed.shared.digest(["--epochs", "4"])
+    let bench = Workbench()
+    let command = [Programs.trainer, "--epochs", "4", "--step-delay", "8ms"]
+    let supervisor = try bench.start(["--stage-every", "20ms", "--every", "150ms"], command)
+    try bench.wait(for: "two checkpoints") {
+      bench.standardError.components(separatedBy: "is durable").count > 3
+    }
+    kill(supervisor.processIdentifier, SIGTERM)
+    supervisor.waitUntilExit()
+    let list = try #require(try bench.json(["checkpoints", "list"])["checkpoints"] as? [[String: Any]])
+    #expect(list.count == 2, "the last two are kept")
+    let newest = try #require(list.first?["name"] as? String)
+    try spoil("\(bench.state)/checkpoints/\(newest)")
+    try FileManager.default.removeItem(atPath: bench.run)
+    #expect(try bench.supervise([], command) == 0)
+    #expect(digest(in: bench.standardOutput) == expected)
+    return (bench, newest)
+  }
+
+  private func expectSkipped(_ bench: Workbench, _ name: String) throws {
+    #expect(bench.standardError.contains("checkpoint \(name) is damaged"), "\(bench.standardError)")
+    #expect(
+      FileManager.default.fileExists(atPath: "\(bench.state)/checkpoints/\(name)"), "never deleted by us")
+    let verify = try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state])
+    #expect(verify.status == 65 && verify.out.contains("\(name)  DAMAGED"))
+  }
+
+  @Test func aFlippedBit() async throws {
+    let (bench, name) = try await resumeAfter { path in
+      let file = try #require(FileHandle(forUpdatingAtPath: path + "/state.safetensors"))
+      try file.seek(toOffset: 50_000)
+      let byte = try #require(try file.read(upToCount: 1)?.first)
+      try file.seek(toOffset: 50_000)
+      try file.write(contentsOf: Data([byte ^ 4]))
+      try file.close()
+    }
+    defer { bench.close() }
+    try expectSkipped(bench, name)
+  }
+
+  @Test func aMissingFile() async throws {
+    let (bench, name) = try await resumeAfter { path in
+      try FileManager.default.removeItem(atPath: path + "/state.safetensors")
+    }
+    defer { bench.close() }
+    try expectSkipped(bench, name)
+  }
+
+  @Test func aTruncatedManifest() async throws {
+    let (bench, name) = try await resumeAfter { path in truncate(path + "/manifest.json", 100) }
+    defer { bench.close() }
+    try expectSkipped(bench, name)
+  }
+
+  @Test func digestsAreThoseOfSha256sum() async throws {
+    let (bench, _) = try await resumeAfter { path in
+      let check = Process()
+      check.executableURL = URL(fileURLWithPath: "/usr/bin/sha256sum")
+      check.arguments = ["--check", "--strict", "--status", "SHA256SUMS"]
+      check.currentDirectoryURL = URL(fileURLWithPath: path)
+      try check.run()
+      check.waitUntilExit()
+      #expect(check.terminationStatus == 0)
+    }
+    bench.close()
+  }
+
+  // MARK: The run directory
+
+  @Test(arguments: ["ring-0", "arena-0-0", "arena-0-1", "resume.json", "snapshot-0.safetensors"])
+  func randomBytesInTheRunDirectory(name: String) async throws {
+    let expected = try await Undisturbed.shared.digest(["--epochs", "2"])
+    let bench = Workbench()
+    defer { bench.close() }
+    let command = [Programs.trainer, "--epochs", "2", "--step-delay", "5ms"]
+    let options = ["--stage-every", "20ms"]
+    let supervisor = try bench.start(options, command)
+    try bench.wait(for: "a staged step") { try bench.status("staged_step") > 0 }
+    kill(supervisor.processIdentifier, SIGKILL)
+    supervisor.waitUntilExit()
+    try bench.wait(for: "the trainer's end") { bench.leftovers().isEmpty }
+    var random = StormTests.Generator(state: 5)
+    let bytes = Data((0..<100_000).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+    try bytes.write(to: URL(fileURLWithPath: "\(bench.run)/\(name)"))
+    #expect(try bench.supervise(options, command) == 0, "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == expected)
+  }
+
+  @Test func theResumeFileOfAnotherJobIsRefused() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    // The trainer's command first replaces the file that the supervisor wrote.
+    let wrapper = try bench.write(
+      "wrapper",
+      "#!/bin/bash\nsed -i 's/\"job_id\":\"[0-9a-f]*\"/\"job_id\":\"0123456789abcdef0123456789abcdef\"/' "
+        + "$HOLDFAST_RUN_DIR/resume.json\nexec \(Programs.trainer) --epochs 1\n", executable: true)
+    #expect(try bench.supervise(["--max-stalls", "2"], [wrapper]) == 69)
+    #expect(bench.standardError.contains("of another job"))
+  }
+}

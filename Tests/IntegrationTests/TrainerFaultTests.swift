@@ -1,0 +1,172 @@
+import Foundation
+import Testing
+
+/// What a trainer can do wrong, and what each gets.
+@Suite struct TrainerFaultTests {
+  static let options = ["--stage-every", "20ms", "--every", "200ms"]
+
+  /// Runs a faulty trainer to its end; its fault happens once.
+  private func finish(
+    _ fault: String, _ bench: Workbench, _ options: [String] = TrainerFaultTests.options
+  ) throws {
+    let undisturbed = Process()
+    undisturbed.executableURL = URL(fileURLWithPath: Programs.faulty)
+    undisturbed.arguments = ["none"]
+    let out = Pipe()
+    undisturbed.standardOutput = out
+    try undisturbed.run()
+    let expected = String(decoding: out.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    undisturbed.waitUntilExit()
+    let status = try bench.supervise(options, [Programs.faulty, fault, bench.base + "/marker"])
+    #expect(status == 0, "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == digest(in: expected))
+    #expect(bench.leftovers().isEmpty)
+  }
+
+  @Test func dyingBeforeAttaching() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    try finish("die-before-attaching", bench)
+    #expect(try bench.attempts().map { $0["cause"] as? String } == ["killed", "finished"])
+  }
+
+  @Test func dyingWhileStaging() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    try finish("die-while-staging", bench)
+    // Killed in the middle of the first image: it counts for nothing.
+    #expect(try bench.attempts().last?["resumed_from"] is NSNull)
+  }
+
+  @Test func dyingBetweenStagingAndPublishing() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    // Durable once an hour: whatever is staged is not published when the trainer dies.
+    try finish("die-once", bench, ["--stage-every", "20ms", "--every", "1h"])
+    let resumed = try #require(try bench.attempts().last?["resumed_from"] as? [String: Any])
+    #expect(resumed["level"] as? String == "staged")
+  }
+
+  @Test func exitingWithoutFinish() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    try finish("exit-without-finish", bench)
+    #expect(try bench.attempts().first?["cause"] as? String == "incomplete")
+    #expect(bench.standardError.contains("exited with status 0 without finish()"))
+  }
+
+  @Test func aFailureIsToldInItsOwnWords() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    try finish("fail-in-batch", bench)
+    let failure = try #require(try bench.attempts().first?["failure"] as? [String: Any])
+    #expect(failure["message"] as? String == "Target 1000 is out of bounds")
+    let history = try bench.holdfast(["history", "--state-dir", bench.state])
+    #expect(history.out.contains("Misfortune: Target 1000 is out of bounds"))
+  }
+
+  @Test func workersThatOutliveTheTrainerAreEnded() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    try finish("fork-worker", bench)
+  }
+
+  @Test func workersOfAKilledSupervisorAreEndedByTheNext() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let command = [Programs.faulty, "fork-worker"]
+    let supervisor = try bench.start(Self.options, command)
+    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    kill(supervisor.processIdentifier, SIGKILL)
+    supervisor.waitUntilExit()
+    try bench.wait(for: "the trainer's end") { bench.leftovers().count == 1 }
+    #expect(try bench.supervise(Self.options, command) == 0)
+    #expect(bench.leftovers().isEmpty)
+  }
+
+  @Test func closedDescriptorsHarmNobody() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    #expect(try bench.supervise(Self.options, [Programs.faulty, "close-descriptors"]) == 0)
+  }
+
+  @Test func ignoringSIGTERMIsNoUse() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let supervisor = try bench.start(Self.options + ["--grace", "5s"], [Programs.faulty, "ignore-sigterm"])
+    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    kill(supervisor.processIdentifier, SIGTERM)
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationStatus == 75)
+    #expect(bench.leftovers().isEmpty)
+  }
+
+  @Test(arguments: ["hang", "hang-at-once"]) func aHangIsKilledAndRecorded(fault: String) throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    try finish(fault, bench, Self.options + ["--step-timeout", "300ms"])
+    #expect(try bench.attempts().first?["cause"] as? String == "hang")
+  }
+
+  @Test func dyingInTheSameBatchGivesUpAndNamesIt() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let status = try bench.supervise(
+      Self.options + ["--max-stalls", "3"], [Programs.faulty, "die-in-batch"])
+    #expect(status == 69)
+    #expect(bench.standardError.contains("died in batch 60 of epoch 0"), "\(bench.standardError)")
+    #expect(bench.standardError.contains("error: job 'test' gave up: no progress past step"))
+    #expect(bench.standardError.contains("  hint: holdfast history"))
+    let check = try bench.holdfast(["status", "--check", "--state-dir", bench.state])
+    #expect(check.status == 69)
+  }
+
+  @Test func aBatchIsLeftOutWhenAskedFor() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let status = try bench.supervise(
+      Self.options + ["--skip-batch-after", "2"], [Programs.faulty, "die-in-batch"])
+    #expect(status == 0, "\(bench.standardError)")
+    let events = try bench.holdfast(["events", "--state-dir", bench.state])
+    #expect(events.out.contains("leaving out batch 60 of epoch 0 from now on, after 2 deaths in it"))
+    // One batch fewer is one step fewer.
+    #expect(try bench.json(["status"])["step"] as? Int == 119)
+  }
+
+  @Test func aReplayThatDiffersIsNamed() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    // Staged at its first steps and never again: it dies with a replay window behind it.
+    let options = ["--stage-every", "1h"]
+    let command = [Programs.faulty, "not-deterministic", bench.base + "/marker"]
+    #expect(try bench.supervise(options, command) == 0)
+    #expect(bench.standardError.contains("differs in its metrics"), "\(bench.standardError)")
+    #expect(try bench.attempts().contains { $0["replay"] is Int })
+  }
+
+  @Test func fullSnapshotsLoseNoStep() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let supervisor = try bench.start(["--stage-every", "1h"], [Programs.faulty, "full-snapshots"])
+    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    kill(try #require(bench.trainerPID), SIGKILL)
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationStatus == 0, "\(bench.standardError)")
+    let attempts = try bench.attempts()
+    #expect(attempts.last?["replayed_steps"] as? Int == 0)
+    #expect((attempts.last?["resumed_from"] as? [String: Any])?["level"] as? String == "snapshot")
+  }
+
+  @Test func aProgramThatKnowsNothingOfUsIsRestartedAndFinishes() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let script = try bench.write(
+      "plain",
+      "#!/bin/bash\necho started\n[ -e \(bench.base)/seen ] && exit 0\ntouch \(bench.base)/seen\nexit 3\n",
+      executable: true)
+    #expect(try bench.supervise([], [script]) == 0)
+    let attempts = try bench.attempts()
+    #expect(attempts.map { $0["exit_status"] as? Int } == [3, 0])
+    #expect(bench.standardOutput == "started\nstarted\n")
+  }
+}
