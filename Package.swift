@@ -69,6 +69,13 @@ let package = Package(
     tests("IntegrationTests", ["FaultyTrainer"]),
     .executableTarget(
       name: "FaultyTrainer", dependencies: ["Holdfast"], path: "Tests/FaultyTrainer", swiftSettings: strict),
+
+    // Speed: scripts/bench.
+    .executableTarget(name: "FirstInstruction", path: "bench/FirstInstruction"),
+    .executableTarget(
+      name: "Benchmarks",
+      dependencies: ["Holdfast", "JobStore", "LMDB", "Checkpoints", "TrainerProtocol", "POSIX", system],
+      path: "bench/Benchmarks", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,48 @@
+import Glibc
+import Holdfast
+import POSIX
+import SystemPackage
+
+// Each figure stands beside its limit or its peer, measured in the same run. Ratios travel between
+// machines; the absolute targets are for one like the project's own (2 cores, local disk).
+
+if CommandLine.arguments.dropFirst().first == "pace" {
+  try Pace.run()
+  exit(0)
+}
+
+let place = FilePath(CommandLine.arguments[1])
+let memory = FilePath(CommandLine.arguments[2])
+let programs = CommandLine.arguments[3]
+let only = Set(CommandLine.arguments.dropFirst(4))
+
+func measure(_ name: String, _ body: () throws -> Void) throws {
+  if only.isEmpty || only.contains(name) { try body() }
+}
+
+let steps = StepBenchmark(place: place, memory: memory)
+let processes = ProcessBenchmark(place: place, memory: memory, programs: programs)
+try measure("step") { try steps.step() }
+try measure("drain") { try steps.drain() }
+try measure("checkpoint") { try CheckpointBenchmark(place: place, memory: memory).run() }
+try measure("restart") { try processes.restart() }
+try measure("cost") { try processes.cost() }
+try measure("status") { try processes.status() }
+
+/// A trainer that makes 1,000 steps a second, and finishes after a very long time.
+enum Pace {
+  static func run() throws {
+    let run = try Run.attach()
+    let loss = run.metric("loss")
+    _ = run.random("noise", seed: 1)
+    try run.restore()
+    var next = now()
+    for index in 0..<100_000_000 {
+      loss.set(Double(index))
+      try run.step(samples: 1)
+      next += 1_000_000
+      let pause = Int64(bitPattern: next &- now())
+      if pause > 0 { usleep(UInt32(pause / 1000)) } else { next = now() }
+    }
+  }
+}
