@@ -73,10 +73,8 @@ extension Run {
           .cannotRestore, "'\(name)': \(error.what)", path: path, hint: "the model changed?")
       }
     }
-    step = image.loop.step
-    epoch = image.loop.epoch
-    batch = image.loop.batch
-    samples = image.loop.samples
+    counters.pointee = Counters(
+      step: image.loop.step, epoch: image.loop.epoch, batch: image.loop.batch, samples: image.loop.samples)
     for (name, source) in randoms {
       let words = try words(of: name, "rng", image.loop, RandomSource.wordCount, path)
       for (index, word) in words.enumerated() { source.words[index] = word }

@@ -13,13 +13,23 @@ public import TrainerProtocol
 /// A run belongs to one thread.
 public final class Run {
   /// Steps made, in all attempts.
-  public internal(set) var step: UInt64 = 0
+  public var step: UInt64 { counters.pointee.step }
   /// Epoch that is being worked on, from 0.
-  public internal(set) var epoch: UInt64 = 0
+  public var epoch: UInt64 { counters.pointee.epoch }
   /// Batches consumed in this epoch.
-  public internal(set) var batch: UInt64 = 0
+  public var batch: UInt64 { counters.pointee.batch }
   /// Samples consumed in the whole run.
-  public internal(set) var samples: UInt64 = 0
+  public var samples: UInt64 { counters.pointee.samples }
+
+  struct Counters {
+    var step: UInt64 = 0
+    var epoch: UInt64 = 0
+    var batch: UInt64 = 0
+    var samples: UInt64 = 0
+  }
+
+  /// Apart from the object, whose every access would be checked for exclusivity, in each step.
+  let counters: UnsafeMutablePointer<Counters>
   /// What the loop is doing: `validation` while no step is made, so that nobody takes it for a hang.
   public var phase: LoopState.Phase = .training
   /// Whether each snapshot carries the whole state, so that no step is lost at all. For small state.
@@ -41,6 +51,8 @@ public final class Run {
   var metricNames: [String] = []
   var slots: [UInt32: ArenaSlot] = [:]
 
+  /// The first sampler's position; kept alive by `samplers`.
+  private var position: UnsafePointer<UInt64>?
   private var parts = SnapshotParts()
   private let metrics: UnsafeMutablePointer<Double>
   private var sentMetricNames = 0
@@ -89,11 +101,14 @@ public final class Run {
     self.ring = ring
     resumeFile = resume
     replayEnd = resume?.lastRecordedStep ?? 0
+    counters = .allocate(capacity: 1)
+    counters.initialize(to: Counters())
     metrics = .allocate(capacity: Self.largestMetricCount)
     metrics.initialize(repeating: .nan, count: Self.largestMetricCount)
   }
 
   deinit {
+    counters.deallocate()
     metrics.deallocate()
     parts.free()
     fullImage.deallocate()
@@ -129,6 +144,7 @@ public final class Run {
     precondition(!isRestored, "make samplers before restore()")
     let sampler = Sampler(count: count, batchSize: batchSize, seed: seed, dropsLast: dropsLast)
     if samplers.isEmpty {
+      position = UnsafePointer(sampler.words + 2)
       sampler.skips = Set((resumeFile?.skip ?? []).map { .init(epoch: $0.epoch, batch: $0.batch) })
     }
     samplers.append((name, sampler))
@@ -172,8 +188,8 @@ public final class Run {
   }
 
   private func beginEpoch(_ number: UInt64) {
-    epoch = number
-    batch = 0
+    counters.pointee.epoch = number
+    counters.pointee.batch = 0
     for (_, sampler) in samplers { sampler.seek(epoch: number) }
   }
 
@@ -182,9 +198,9 @@ public final class Run {
   /// - Parameters:
   ///   - samples: how many were consumed in this step, by all ranks.
   public func step(samples count: Int = 0) throws(HoldfastError) {
-    step &+= 1
-    samples &+= UInt64(truncatingIfNeeded: count)
-    batch = samplers.first?.sampler.position ?? batch &+ 1
+    counters.pointee.step &+= 1
+    counters.pointee.samples &+= UInt64(truncatingIfNeeded: count)
+    counters.pointee.batch = position?.pointee ?? counters.pointee.batch &+ 1
     guard let ring else { return }
     if ForkGuard.isForked { throw ForkGuard.error }
     if sentMetricNames != metricNames.count { sendMetricNames() }

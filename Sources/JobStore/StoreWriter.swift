@@ -46,14 +46,14 @@ public final class StoreWriter: Sendable {
 
   public var lastTurnNanoseconds: UInt64 { lastTurn.load(ordering: .relaxed) }
 
-  /// Changes the store in the next commit, which follows at once.
+  /// Changes the store in the next group commit; at once where somebody waits for it.
   /// - Parameter completion: called on the writer's thread; `false` when the commit failed and the
   ///   change waits in memory.
   public func submit(
     _ operations: [StoreOperation], completion: (@Sendable (_ durable: Bool) -> Void)? = nil
   ) {
     inbox.withLock { $0.submissions.append(Submission(operations: operations, completion: completion)) }
-    wakeUp.signal()
+    if completion != nil { wakeUp.signal() }
   }
 
   /// Changes the store and waits for the commit.

@@ -76,8 +76,7 @@ final class WriterLoop {
 
   private var pause: Duration? {
     if degradedSince != nil { return max(interval, .milliseconds(500)) }
-    guard ring != nil else { return nil }
-    guard let answerPause else { return interval }
+    guard ring != nil, let answerPause else { return interval }
     // A fast loop answers at once; a slow one must not be asked for it all the time.
     self.answerPause = answerPause * 2
     return min(interval, answerPause)

@@ -26,10 +26,19 @@ extension Runtime {
       try watch(child)
       tellStart(from)
       send(.started)
+      prepareNextRing()
     } catch let failure as LaunchFailure {
       startFailed(failure.kind, failure.why)
     } catch {
       startFailed(.other(errno: (error as? POSIXError)?.errno.rawValue ?? EIO), "\(error)")
+    }
+  }
+
+  private func prepareNextRing() {
+    do {
+      try RingReader.prepareNext(directory: directories.run, capacityBytes: configuration.ringBytes)
+    } catch {
+      // The next start says it, if it is still so then.
     }
   }
 

@@ -110,19 +110,42 @@ struct RingMapping {
     precondition(capacity >= 4096 && capacity.nonzeroBitCount == 1, "capacity is a power of two from 4096")
     let path = directory.appending(name(localRank: identity.place.localRank))
     let aside = FilePath(path.string + ".new")
-    let bytes = Int(HF_HEADER_BYTES) + Int(capacity)
     do {
-      let file = try OpenFile(aside, O_RDWR | O_CREAT | O_TRUNC)
-      // Without room now, the trainer's first write to a page would be its death.
-      try file.allocate(bytes: bytes)
+      let file = try prepare(aside, capacity: capacity)
       let header = try MappedFile(file, count: Int(HF_HEADER_BYTES), access: .readWrite)
+      header.base.initializeMemory(as: UInt8.self, repeating: 0, count: Int(HF_HEADER_BYTES))
       write(identity, capacity, to: header.base)
       try FileSystem.rename(aside, to: path)
     } catch {
-      throw ProtocolError(
-        error, hint: "the run directory needs \(bytes >> 20) MiB; name another with --run-dir")
+      throw noRoom(error, capacity)
     }
     return path
+  }
+
+  /// Makes the next ring's file ahead of time: getting its pages takes longer than all the rest of a
+  /// restart.
+  static func prepare(directory: FilePath, localRank: UInt32, capacity: UInt64) throws(ProtocolError) {
+    do {
+      _ = try prepare(
+        FilePath(directory.appending(name(localRank: localRank)).string + ".new"), capacity: capacity)
+    } catch {
+      throw noRoom(error, capacity)
+    }
+  }
+
+  /// Nobody writes to the file before it has its name, so its pages are zero, whoever made it.
+  private static func prepare(_ aside: FilePath, capacity: UInt64) throws(POSIXError) -> OpenFile {
+    let bytes = Int(HF_HEADER_BYTES) + Int(capacity)
+    let file = try OpenFile(aside, O_RDWR | O_CREAT)
+    if try file.size() != bytes { try file.truncate(to: 0) }
+    // Without room now, the trainer's first write to a page would be its death.
+    try file.allocate(bytes: bytes)
+    return file
+  }
+
+  private static func noRoom(_ error: POSIXError, _ capacity: UInt64) -> ProtocolError {
+    ProtocolError(
+      error, hint: "the run directory needs \(capacity >> 20) MiB for each ring; name another with --run-dir")
   }
 
   private static func write(
@@ -159,13 +182,16 @@ struct RingMapping {
   /// CRC of a record at `record`, its own field taken as zero.
   @inline(__always)
   static func checksum(_ record: UnsafeRawPointer, length: Int, isPadding: Bool) -> UInt32 {
-    var zeros: UInt64 = 0
-    let head = CRC32.checksum(UnsafeRawBufferPointer(start: record, count: Int(HF_RECORD_CRC)))
-    let middle = withUnsafeBytes(of: &zeros) { CRC32.checksum($0, head) }
-    if isPadding { return middle }
+    // The header by value: 24 bytes, of which the last 8 are the CRC and zero.
+    var header = (
+      record.loadUnaligned(as: UInt64.self), record.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+      UInt64(0)
+    )
+    let head = withUnsafeBytes(of: &header) { CRC32.checksum($0) }
+    if isPadding { return head }
     let headerBytes = Int(HF_RECORD_HEADER_BYTES)
     return CRC32.checksum(
-      UnsafeRawBufferPointer(start: record + headerBytes, count: length &- headerBytes), middle)
+      UnsafeRawBufferPointer(start: record + headerBytes, count: length &- headerBytes), head)
   }
 }
 

@@ -27,6 +27,13 @@ public final class RingReader: @unchecked Sendable {
     return try RingReader(path)
   }
 
+  /// Gets the memory of the next ring ahead of time.
+  public static func prepareNext(directory: FilePath, localRank: UInt32 = 0, capacityBytes: Int)
+    throws(ProtocolError)
+  {
+    try RingMapping.prepare(directory: directory, localRank: localRank, capacity: UInt64(capacityBytes))
+  }
+
   /// Opens the ring that an earlier supervisor left.
   public static func open(directory: FilePath, localRank: UInt32 = 0) throws(ProtocolError) -> RingReader {
     try RingReader(directory.appending(RingMapping.name(localRank: localRank)))

@@ -13,12 +13,17 @@ public final class RingWriter {
   private let data: UnsafeMutableRawPointer
   private let capacity: UInt64
   private let mask: UInt64
-  private var written: UInt64
-  private var sequence: UInt64
-  /// The reader's position as last looked up: it can only have moved on since.
-  private var consumed: UInt64
-  private var answered: UInt64 = 0
-  private var heartbeats: UInt64 = 0
+  /// Apart from the object, whose every access would be checked for exclusivity, in each step.
+  private let at: UnsafeMutablePointer<Position>
+
+  private struct Position {
+    var written: UInt64 = 0
+    var sequence: UInt64 = 0
+    /// The reader's position as last looked up: it can only have moved on since.
+    var consumed: UInt64 = 0
+    var answered: UInt64 = 0
+    var heartbeats: UInt64 = 0
+  }
 
   /// Opens the ring of a run directory, and locks it for as long as this process lives.
   public init(directory: FilePath, localRank: UInt32 = 0) throws(ProtocolError) {
@@ -27,15 +32,16 @@ public final class RingWriter {
     data = ring.data
     capacity = ring.capacity
     mask = capacity - 1
-    written = 0
-    sequence = 0
-    consumed = 0
+    at = .allocate(capacity: 1)
+    at.initialize(to: Position())
     guard ring.word(HF_RING_WRITTEN).pointee.load(ordering: .relaxed) == 0 else {
       throw ProtocolError(
         .locked, operation: "attach to ring", path: path,
         hint: "a trainer of this attempt has attached before; only one process may attach")
     }
   }
+
+  deinit { at.deallocate() }
 
   public var identity: RingIdentity { ring.identity }
 
@@ -49,8 +55,8 @@ public final class RingWriter {
   /// Shows that the trainer lives; at every step and safe point.
   @inline(__always)
   public func beat() {
-    heartbeats &+= 1
-    ring.word(HF_RING_HEARTBEAT).pointee.store(heartbeats, ordering: .relaxed)
+    at.pointee.heartbeats &+= 1
+    ring.word(HF_RING_HEARTBEAT).pointee.store(at.pointee.heartbeats, ordering: .relaxed)
   }
 
   /// Appends a record; `fill` gets exactly `bytes` bytes to write.
@@ -113,15 +119,17 @@ public final class RingWriter {
   private func reserve(_ payloadBytes: Int) -> UnsafeMutableRawPointer? {
     let need = (UInt64(payloadBytes) &+ UInt64(HF_RECORD_HEADER_BYTES) &+ 7) & ~7
     guard need <= capacity / 2 else { return drop() }
-    let remaining = capacity &- (written & mask)
+    let remaining = capacity &- (at.pointee.written & mask)
     let total = need > remaining ? need &+ remaining : need
-    if written &+ total &- consumed > capacity {
-      consumed = ring.word(HF_RING_CONSUMED).pointee.load(ordering: .acquiring)
+    if at.pointee.written &+ total &- at.pointee.consumed > capacity {
+      at.pointee.consumed = ring.word(HF_RING_CONSUMED).pointee.load(ordering: .acquiring)
       // A damaged position must not make room where there is none.
-      guard consumed <= written, written &+ total &- consumed <= capacity else { return drop() }
+      guard at.pointee.consumed <= at.pointee.written,
+        at.pointee.written &+ total &- at.pointee.consumed <= capacity
+      else { return drop() }
     }
     if need > remaining { pad(Int(remaining)) }
-    return data + Int(written & mask)
+    return data + Int(at.pointee.written & mask)
   }
 
   @inline(never)
@@ -133,24 +141,27 @@ public final class RingWriter {
   @inline(never)
   private func pad(_ bytes: Int) {
     if bytes >= Int(HF_RECORD_HEADER_BYTES) {
-      commit(data + Int(written & mask), .padding, payloadBytes: bytes - Int(HF_RECORD_HEADER_BYTES))
+      commit(
+        data + Int(at.pointee.written & mask), .padding, payloadBytes: bytes - Int(HF_RECORD_HEADER_BYTES))
     } else {
-      written &+= UInt64(bytes)
+      at.pointee.written &+= UInt64(bytes)
     }
   }
 
   @inline(__always)
   private func commit(_ record: UnsafeMutableRawPointer, _ kind: RecordKind, payloadBytes: Int) {
-    sequence &+= 1
+    at.pointee.sequence &+= 1
     let length = payloadBytes &+ Int(HF_RECORD_HEADER_BYTES)
     record.put(UInt32(truncatingIfNeeded: length), at: HF_RECORD_LENGTH)
     record.put(UInt32(kind.rawValue), at: HF_RECORD_KIND)
-    record.put(sequence, at: HF_RECORD_SEQUENCE)
-    record.put(UInt32(0), at: HF_RECORD_CRC + 4)
-    let crc = RingMapping.checksum(record, length: length, isPadding: kind == .padding)
+    record.put(at.pointee.sequence, at: HF_RECORD_SEQUENCE)
+    // Both the CRC, which counts as zero in itself, and the word after it.
+    record.put(UInt64(0), at: HF_RECORD_CRC)
+    let covered = kind == .padding ? Int(HF_RECORD_HEADER_BYTES) : length
+    let crc = CRC32.checksum(UnsafeRawBufferPointer(start: record, count: covered))
     record.put(crc, at: HF_RECORD_CRC)
-    written &+= (UInt64(length) &+ 7) & ~7
-    ring.word(HF_RING_WRITTEN).pointee.store(written, ordering: .releasing)
+    at.pointee.written &+= (UInt64(length) &+ 7) & ~7
+    ring.word(HF_RING_WRITTEN).pointee.store(at.pointee.written, ordering: .releasing)
   }
 
   /// Records dropped because the ring was full.
@@ -162,7 +173,7 @@ public final class RingWriter {
   @inline(__always)
   public func pendingRequest() -> Request? {
     let sequence = ring.word(HF_RING_REQUEST_SEQUENCE).pointee.load(ordering: .relaxed)
-    return sequence == answered ? nil : readRequest()
+    return sequence == at.pointee.answered ? nil : readRequest()
   }
 
   @inline(never)
@@ -184,7 +195,7 @@ public final class RingWriter {
     guard lock.pointee.load(ordering: .relaxed) == before else { return nil }
     // Whoever holds another generation asks in vain.
     guard request.kind != .none, request.generation == identity.generation else {
-      answered = request.sequence
+      at.pointee.answered = request.sequence
       return nil
     }
     return request
@@ -192,7 +203,7 @@ public final class RingWriter {
 
   /// Marks a request as answered: it is not pending any more.
   public func acknowledge(_ request: Request, _ outcome: Staged.Outcome) {
-    answered = request.sequence
+    at.pointee.answered = request.sequence
     ring.half(HF_RING_OUTCOME).pointee.store(outcome.rawValue, ordering: .relaxed)
     ring.word(HF_RING_ACKNOWLEDGED).pointee.store(request.sequence, ordering: .releasing)
   }

@@ -19,7 +19,8 @@ struct CheckpointBenchmark {
     let identity = ImageDescription(
       jobID: JobID(), cutID: CutID(), attempt: 1, generation: 1, globalRank: 0, worldSize: 1, step: 1)
     func stage() throws {
-      let image = ImageWriter([("model", state)], loop: ImageLoop(step: 1, epoch: 0, batch: 1, samples: 1, parts: []))
+      let image = ImageWriter(
+        [("model", state)], loop: ImageLoop(step: 1, epoch: 0, batch: 1, samples: 1, parts: []))
       try slot.stage(identity, imageBytes: image.imageBytes) { image.write(into: $0) }
     }
     try stage()
@@ -44,7 +45,8 @@ struct CheckpointBenchmark {
     let stall = Sample(staging).median
     let limit = Sample(copying).median
     Report.line(
-      "staging 512 MiB", "\(Report.nanoseconds(stall)), \(Report.ratio(stall / limit)) × memcpy", "≤ 1.3 × warm memcpy",
+      "staging 512 MiB", "\(Report.nanoseconds(stall)), \(Report.ratio(stall / limit)) × memcpy",
+      "≤ 1.3 × warm memcpy",
       isMet: stall <= 1.3 * limit)
     Report.peer("warm memcpy", Report.nanoseconds(limit))
     try publish()
@@ -58,16 +60,19 @@ struct CheckpointBenchmark {
     for step in 0..<5 {
       let manifest = Manifest(
         job: "bench", jobID: JobID().hexadecimal, attempt: 1, generation: 1, cutID: CutID().hexadecimal,
-        step: UInt64(step), epoch: 0, batch: 0, samples: 0, createdAt: "2026-01-01T00:00:00.000Z", metrics: [:])
+        step: UInt64(step), epoch: 0, batch: 0, samples: 0, createdAt: "2026-01-01T00:00:00.000Z",
+        metrics: [:])
       var name = ""
-      publishing.append(try nanosecondsTaken { name = try checkpoints.publish(image: image.bytes, manifest).name })
+      publishing.append(
+        try nanosecondsTaken { name = try checkpoints.publish(image: image.bytes, manifest).name })
       try checkpoints.remove(name)
       writing.append(try nanosecondsTaken { try writeDirectly(image.bytes) })
     }
     let took = Sample(publishing).median
     let limit = Sample(writing).median
     Report.line(
-      "publishing it, digest included", "\(Report.nanoseconds(took)), \(Report.ratio(limit / took)) of the disk",
+      "publishing it, digest included",
+      "\(Report.nanoseconds(took)), \(Report.ratio(limit / took)) of the disk",
       "≥ 0.85 of O_DIRECT write + fsync", isMet: limit / took >= 0.85)
     Report.peer("O_DIRECT write + fsync", Report.nanoseconds(limit))
   }

@@ -32,7 +32,9 @@ struct Sample {
 
   init(_ values: [Double]) { sorted = values.sorted() }
 
-  func percentile(_ share: Double) -> Double { sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))] }
+  func percentile(_ share: Double) -> Double {
+    sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]
+  }
   var median: Double { percentile(0.5) }
 }
 

@@ -15,7 +15,8 @@ struct StepBenchmark {
     let identity = RingIdentity(jobID: JobID(), attempt: 1, generation: 1)
     let reader = try RingReader.create(directory: memory, identity: identity, capacityBytes: 8 << 20)
     try ResumeFile(
-      job: "bench", jobID: identity.jobID, attempt: 1, generation: 1, point: nil, lastRecordedStep: nil, skip: [],
+      job: "bench", jobID: identity.jobID, attempt: 1, generation: 1, point: nil, lastRecordedStep: nil,
+      skip: [],
       hyperparameters: [:]
     ).write(in: memory)
     setenv(RunEnvironment.runDirectory, memory.string, 1)
@@ -37,15 +38,18 @@ struct StepBenchmark {
       _ = reader.drain(limit: .max) { kind, bytes in if kind == .snapshot { payload = bytes.count } }
       reader.releaseConsumed()
     }
-    let clock = Sample((0..<10_000).map { _ in
-      let began = now()
-      return Double(now() - began)
-    }).median
+    let clock = Sample(
+      (0..<10_000).map { _ in
+        let began = now()
+        return Double(now() - began)
+      }
+    ).median
     let sample = Sample(taken)
     let median = sample.median - clock
     let high = sample.percentile(0.99) - clock
     Report.line(
-      "step(), \(payload)-byte snapshot", "median \(Report.nanoseconds(median)), p99 \(Report.nanoseconds(high))",
+      "step(), \(payload)-byte snapshot",
+      "median \(Report.nanoseconds(median)), p99 \(Report.nanoseconds(high))",
       "≤ 150 ns, p99 ≤ 1 µs", isMet: median <= 150 && high <= 1000)
     copyPeer(payload + 24)
     try lmdbPeer()
@@ -86,13 +90,15 @@ struct StepBenchmark {
     let reader = try RingReader.create(directory: directory, identity: identity, capacityBytes: 512 << 20)
     let writer = try RingWriter(directory: directory)
     let records = 1_500_000
-    let parts = EncodedParts.encode((0..<4).map { .init(kind: .rng, name: "r\($0)", bytes: [UInt8](repeating: 1, count: 37)) })
+    let parts = EncodedParts.encode(
+      (0..<4).map { .init(kind: .rng, name: "r\($0)", bytes: [UInt8](repeating: 1, count: 37)) })
     var metric = 1.0
     for step in 1...records {
       let isWritten = withUnsafePointer(to: &metric) { metric in
         parts.withUnsafeBytes { parts in
           writer.appendSnapshot(
-            step: UInt64(step), epoch: 0, batch: UInt64(step), samples: UInt64(step), timeNanoseconds: 1, phase: .training,
+            step: UInt64(step), epoch: 0, batch: UInt64(step), samples: UInt64(step), timeNanoseconds: 1,
+            phase: .training,
             metrics: UnsafeBufferPointer(start: metric, count: 1), parts: parts, partCount: 4,
             image: UnsafeRawBufferPointer(start: nil, count: 0))
         }
@@ -112,7 +118,8 @@ struct StepBenchmark {
     storeWriter.stop()
     let rate = Double(records) / taken * 1e3
     Report.line(
-      "ring into LMDB, durable", "\(Report.ratio(rate)) million snapshots/s", "≥ 1 million/s", isMet: rate >= 1)
+      "ring into LMDB, durable", "\(Report.ratio(rate)) million snapshots/s", "≥ 1 million/s",
+      isMet: rate >= 1)
     try appendPeer(records)
   }
 
@@ -128,7 +135,9 @@ struct StepBenchmark {
           guard let database = try transaction.database("peer", create: true) else { return }
           for step in start..<start + 10_000 {
             try withUnsafeBytes(of: UInt64(step).bigEndian) { key in
-              try transaction.put(database, key, bytes: SnapshotRow.headerBytes + 8, append: true) { $0[0] = 1 }
+              try transaction.put(database, key, bytes: SnapshotRow.headerBytes + 8, append: true) {
+                $0[0] = 1
+              }
             }
           }
         }

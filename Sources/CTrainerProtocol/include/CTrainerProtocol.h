@@ -254,4 +254,9 @@ HF_AT(hf_slot_header, header_crc, HF_SLOT_HEADER_CRC);
 HF_AT(hf_slot_header, complete, HF_SLOT_COMPLETE);
 #undef HF_AT
 
+// CRC-32 of whole 16-byte blocks (count a multiple of 16, at least 16), on an inverted remainder as
+// tables use it. Only where hf_crc32_is_fast.
+int hf_crc32_is_fast(void);
+uint32_t hf_crc32_blocks(uint32_t crc, const uint8_t *bytes, size_t count);
+
 #endif
