@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -136,3 +137,7 @@ int hf_timer_set(int timer, int64_t seconds, int64_t nanoseconds) {
 }
 
 const int hf_open_direct = O_DIRECT;
+
+int hf_exchange(const char *one, const char *other) {
+  return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
+}

@@ -17,6 +17,7 @@ final class WriterLoop {
   private var lastStep: UInt64?
   private var nextEvent: UInt64 = 1
   private var thinning: Thinning
+  private var headroom: FileHeadroom
   private var heartbeat: UInt64 = 0
   private var isDetaching = false
   /// Pause after which an answer of the trainer is looked for, up to `interval`; nil: none is due.
@@ -37,6 +38,8 @@ final class WriterLoop {
     self.limits = limits
     self.report = report
     thinning = Thinning(limits)
+    headroom = FileHeadroom(store: store.directory)
+    headroom.keep(usedBytes: store.usedBytes)
     lastStep = (try? store.newestSnapshots(1))?.last?.step
     nextEvent = ((try? store.events(limit: 1))?.last?.sequence ?? 0) + 1
   }
@@ -91,6 +94,7 @@ final class WriterLoop {
       let count = try commit(&drain)
       ring?.releaseConsumed()
       finish(&drain, durable: true)
+      headroom.keep(usedBytes: store.usedBytes)
       return count >= limits.batch
     } catch {
       ring?.rewind()

@@ -33,7 +33,7 @@ public struct Configuration: Sendable {
     self.policy = policy
     self.again = again
     commitInterval = .milliseconds(100)
-    ringBytes = 8 << 20
+    ringBytes = 4 << 20
     keptCheckpoints = 2
   }
 }

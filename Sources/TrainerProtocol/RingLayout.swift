@@ -113,33 +113,46 @@ struct RingMapping {
     do {
       let file = try prepare(aside, capacity: capacity)
       let header = try MappedFile(file, count: Int(HF_HEADER_BYTES), access: .readWrite)
-      header.base.initializeMemory(as: UInt8.self, repeating: 0, count: Int(HF_HEADER_BYTES))
       write(identity, capacity, to: header.base)
-      try FileSystem.rename(aside, to: path)
+      // The old one stays, under the name of the next: giving its pages back would take longer than
+      // all the rest. It is cleaned when there is time.
+      if FileSystem.exists(path) {
+        try FileSystem.exchange(aside, path)
+      } else {
+        try FileSystem.rename(aside, to: path)
+      }
     } catch {
       throw noRoom(error, capacity)
     }
     return path
   }
 
-  /// Makes the next ring's file ahead of time: getting its pages takes longer than all the rest of a
-  /// restart.
+  /// Makes the next ring's file ahead of time, or cleans the last one's: getting and clearing pages
+  /// takes longer than all the rest of a restart.
   static func prepare(directory: FilePath, localRank: UInt32, capacity: UInt64) throws(ProtocolError) {
     do {
-      _ = try prepare(
-        FilePath(directory.appending(name(localRank: localRank)).string + ".new"), capacity: capacity)
+      _ = try prepare(FilePath(directory.appending(name(localRank: localRank)).string + ".new"), capacity: capacity)
     } catch {
       throw noRoom(error, capacity)
     }
   }
 
-  /// Nobody writes to the file before it has its name, so its pages are zero, whoever made it.
+  /// A file whose first word is zero was cleaned after its last use: that word is cleared last, and
+  /// written first when it is used again.
   private static func prepare(_ aside: FilePath, capacity: UInt64) throws(POSIXError) -> OpenFile {
     let bytes = Int(HF_HEADER_BYTES) + Int(capacity)
     let file = try OpenFile(aside, O_RDWR | O_CREAT)
-    if try file.size() != bytes { try file.truncate(to: 0) }
-    // Without room now, the trainer's first write to a page would be its death.
-    try file.allocate(bytes: bytes)
+    if try file.size() != bytes {
+      try file.truncate(to: 0)
+      // Without room now, the trainer's first write to a page would be its death.
+      try file.allocate(bytes: bytes)
+      return file
+    }
+    let mapping = try MappedFile(file, count: bytes, access: .readWrite)
+    if mapping.bytes.u64(0) != 0 {
+      memset(mapping.base + 8, 0, bytes - 8)
+      mapping.base.put(UInt64(0), at: 0)
+    }
     return file
   }
 
@@ -151,7 +164,7 @@ struct RingMapping {
   private static func write(
     _ identity: RingIdentity, _ capacity: UInt64, to header: UnsafeMutableRawPointer
   ) {
-    header.put(HF_RING_MAGIC, at: HF_RING_MAGIC_AT)
+    header.put(HF_RING_MAGIC, at: HF_RING_MAGIC_AT)  // First: from now on it is not clean.
     header.put(HF_PROTOCOL_VERSION, at: HF_RING_VERSION)
     header.put(HF_HEADER_BYTES, at: HF_RING_HEADER_BYTES)
     header.put(capacity, at: HF_RING_CAPACITY)

@@ -44,6 +44,9 @@ int hf_pidfd_open(pid_t pid);
 int hf_pidfd_send_signal(int pidfd, int signal);
 int hf_set_child_subreaper(void);
 
+// renameat2 with RENAME_EXCHANGE.
+int hf_exchange(const char *one, const char *other);
+
 // O_DIRECT, which only _GNU_SOURCE shows.
 extern const int hf_open_direct;
 
