@@ -52,6 +52,18 @@ public enum CRC32 {
       pointer += 16
       count &-= 16
     }
+    if count >= 8 {
+      let a = pointer.loadUnaligned(as: UInt32.self).littleEndian ^ crc
+      let b = pointer.loadUnaligned(fromByteOffset: 4, as: UInt32.self).littleEndian
+      crc = word(tables, a, 4) ^ word(tables, b, 0)
+      pointer += 8
+      count &-= 8
+    }
+    if count >= 4 {
+      crc = word(tables, pointer.loadUnaligned(as: UInt32.self).littleEndian ^ crc, 0)
+      pointer += 4
+      count &-= 4
+    }
     while count > 0 {
       crc = crc >> 8 ^ tables[Int((crc ^ UInt32(pointer.load(as: UInt8.self))) & 0xff)]
       pointer += 1
