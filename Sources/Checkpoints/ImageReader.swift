@@ -15,7 +15,11 @@ public struct ImageReader {
     let data = UnsafeRawBufferPointer(rebasing: bytes[header.dataStart...])
     var tensors: [String: Tensor] = [:]
     var end = 0
-    for (name, entry) in header.entries.sorted(by: { $0.value.dataOffsets[0] < $1.value.dataOffsets[0] }) {
+    // An empty tensor begins where its neighbour does.
+    let order = header.entries.sorted {
+      ($0.value.dataOffsets[0], $0.value.dataOffsets[1]) < ($1.value.dataOffsets[0], $1.value.dataOffsets[1])
+    }
+    for (name, entry) in order {
       tensors[name] = try Self.tensor(name, entry, data, after: &end)
     }
     guard end == data.count else { throw Self.damaged("\(data.count - end) bytes belong to no tensor") }

@@ -34,7 +34,9 @@ public enum FileSystem {
 
   /// Lets two files change their names, both of which exist at every moment.
   public static func exchange(_ one: FilePath, _ other: FilePath) throws(POSIXError) {
-    try posix("renameat2", one) { one.withPlatformString { a in other.withPlatformString { hf_exchange(a, $0) } } }
+    try posix("renameat2", one) {
+      one.withPlatformString { a in other.withPlatformString { hf_exchange(a, $0) } }
+    }
   }
 
   public static func synchronizeDirectory(_ path: FilePath) throws(POSIXError) {

@@ -40,9 +40,12 @@ public final class OpenFile: Sendable {
   /// Reserves `bytes` from the start, so that later writes through a mapping cannot hit a full
   /// filesystem (which would be SIGBUS).
   public func allocate(bytes: Int) throws(POSIXError) {
-    // It returns the error instead of setting errno.
-    let code = posix_fallocate(descriptor, 0, off_t(bytes))
-    if code != 0 { throw POSIXError("posix_fallocate", path: path, errno: Errno(rawValue: code)) }
+    try posix("posix_fallocate", path) {
+      // It returns the error instead of setting errno.
+      let code = posix_fallocate(descriptor, 0, off_t(bytes))
+      errno = code
+      return code == 0 ? 0 : -1
+    }
   }
 
   public func synchronize() throws(POSIXError) {

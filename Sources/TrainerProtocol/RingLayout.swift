@@ -131,7 +131,8 @@ struct RingMapping {
   /// takes longer than all the rest of a restart.
   static func prepare(directory: FilePath, localRank: UInt32, capacity: UInt64) throws(ProtocolError) {
     do {
-      _ = try prepare(FilePath(directory.appending(name(localRank: localRank)).string + ".new"), capacity: capacity)
+      _ = try prepare(
+        FilePath(directory.appending(name(localRank: localRank)).string + ".new"), capacity: capacity)
     } catch {
       throw noRoom(error, capacity)
     }
