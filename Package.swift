@@ -65,7 +65,7 @@ let package = Package(
     tests("JobStoreTests", ["JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
     tests("SupervisorTests", ["Supervisor", "Supervision", "POSIX", system]),
-    tests("CommandLineTests", ["HoldfastCLI", "JobStore", "Supervisor", system]),
+    tests("CommandLineTests", ["HoldfastCLI", system]),
     tests("IntegrationTests", ["FaultyTrainer"]),
     .executableTarget(
       name: "FaultyTrainer", dependencies: ["Holdfast"], path: "Tests/FaultyTrainer", swiftSettings: strict),
