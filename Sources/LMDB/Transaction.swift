@@ -1,4 +1,6 @@
 import CLMDB
+import Glibc
+import Synchronization
 
 /// A named database of an environment. Its handle is valid for the life of the environment, once
 /// the transaction that opened it has committed.
@@ -9,23 +11,40 @@ public struct Database: Hashable, Sendable {
 /// A read or write transaction; aborted when it goes away without `commit`.
 public struct Transaction: ~Copyable {
   let handle: OpaquePointer
+  // Not the environment: a value that is discarded may hold nothing that counts references.
+  private let gate: UnsafeMutablePointer<pthread_rwlock_t>
+  private let environment: Unmanaged<Environment>
 
+  /// The environment must outlive it.
   public init(_ environment: Environment, readOnly: Bool) throws(LMDBError) {
+    pthread_rwlock_rdlock(environment.gate)
+    guard environment.handle != nil else {
+      pthread_rwlock_unlock(environment.gate)
+      throw environment.notOpen
+    }
     var handle: OpaquePointer?
     let flags = readOnly ? UInt32(MDB_RDONLY) : 0
     let code = mdb_txn_begin(environment.handle, nil, flags, &handle)
     guard code == MDB_SUCCESS, let handle else {
+      pthread_rwlock_unlock(environment.gate)
       throw LMDBError(code: code, operation: "mdb_txn_begin", path: environment.path)
     }
     self.handle = handle
+    gate = environment.gate
+    self.environment = .passUnretained(environment)
   }
 
-  deinit { mdb_txn_abort(handle) }
+  deinit {
+    mdb_txn_abort(handle)
+    pthread_rwlock_unlock(gate)
+  }
 
   /// Commits; durable when it returns.
   public consuming func commit() throws(LMDBError) {
     let handle = handle
+    let gate = gate
     discard self
+    defer { pthread_rwlock_unlock(gate) }
     try LMDBError.check(mdb_txn_commit(handle), "mdb_txn_commit")
   }
 
@@ -36,6 +55,7 @@ public struct Transaction: ~Copyable {
     let code = mdb_dbi_open(handle, name, create ? UInt32(MDB_CREATE) : 0, &database)
     if code == MDB_NOTFOUND { return nil }
     try LMDBError.check(code, "mdb_dbi_open \(name)")
+    environment.takeUnretainedValue().databaseNames.withLock { if !$0.contains(name) { $0.append(name) } }
     return Database(handle: database)
   }
 

@@ -1,0 +1,116 @@
+import Glibc
+import Testing
+
+@testable import LMDB
+
+/// What lies in the file may be anything: it is refused, and never brings the process down.
+@Suite struct DamageTests {
+  private func filled(_ scratch: Scratch) throws -> [UInt8] {
+    do {
+      let environment = try scratch.open(mapBytes: 16 << 20)
+      let database = try environment.make("rows")
+      for group in 0..<20 {
+        try environment.write { transaction in
+          for number in 0..<200 {
+            let key = withUnsafeBytes(of: UInt64(group * 200 + number).bigEndian) { Array($0) }
+            try transaction.put(database, key, [UInt8](repeating: UInt8(group), count: 100))
+          }
+          try transaction.put(
+            database, [UInt8](repeating: 255, count: 9), [UInt8](repeating: 1, count: 20_000))
+        }
+      }
+    }
+    let file = try #require(fopen(scratch.dataFile, "r"))
+    defer { fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: 64 << 20)
+    let count = fread(&bytes, 1, bytes.count, file)
+    return Array(bytes[..<count])
+  }
+
+  private func openAndCheck(_ scratch: Scratch) throws {
+    let environment = try scratch.open(mapBytes: 16 << 20)
+    try environment.checkStructure()
+  }
+
+  @Test func anUndamagedFilePasses() throws {
+    let scratch = try Scratch()
+    _ = try filled(scratch)
+    try openAndCheck(scratch)
+  }
+
+  @Test(arguments: [1, 2, 3] as [UInt64])
+  func randomBytesAreRefused(seed: UInt64) throws {
+    var random = Seeded(seed)
+    let scratch = try Scratch()
+    for count in [1, 100, 4095, 8192, 100_000] {
+      try scratch.replaceData((0..<count).map { _ in UInt8.random(in: 0...255, using: &random) })
+      let error = #expect(throws: LMDBError.self, "seed \(seed), \(count) bytes") { try scratch.open() }
+      #expect(error?.isDamage == true)
+    }
+  }
+
+  @Test func aPageSizeOfZeroIsRefused() throws {
+    let scratch = try Scratch()
+    var bytes = try filled(scratch)
+    for page in [0, 4096] {
+      for offset in 40..<44 { bytes[page + offset] = 0 }
+    }
+    try scratch.replaceData(bytes)
+    let error = #expect(throws: LMDBError.self) { try scratch.open() }
+    #expect(error?.isDamage == true)
+  }
+
+  @Test func aTruncatedFileIsRefused() throws {
+    let scratch = try Scratch()
+    let bytes = try filled(scratch)
+    for count in stride(from: 3 * 4096, to: bytes.count - 100_000, by: 37 * 4096) {
+      try scratch.replaceData(Array(bytes[..<count]))
+      let error = #expect(throws: LMDBError.self, "\(count) bytes") { try openAndCheck(scratch) }
+      #expect(error?.isDamage == true)
+    }
+  }
+
+  /// Pages that were overwritten by anything are found before LMDB follows them.
+  @Test(arguments: [11, 12, 13, 14, 15, 16] as [UInt64])
+  func overwrittenPagesAreFound(seed: UInt64) throws {
+    var random = Seeded(seed)
+    let scratch = try Scratch()
+    let bytes = try filled(scratch)
+    let fill = UInt8.random(in: 0...255, using: &random)
+    var damaged = bytes
+    for index in 2 * 4096..<damaged.count {
+      damaged[index] = index % 7 == 0 ? fill : fill &+ UInt8(index % 251)
+    }
+    try scratch.replaceData(damaged)
+    let error = #expect(throws: LMDBError.self, "seed \(seed)") { try openAndCheck(scratch) }
+    #expect(error?.isDamage == true)
+  }
+
+  /// Single bytes anywhere: whatever is not found must still be readable without dying.
+  @Test(arguments: [21, 22, 23, 24] as [UInt64])
+  func singleBytesNeverBringItDown(seed: UInt64) throws {
+    var random = Seeded(seed)
+    let scratch = try Scratch()
+    let bytes = try filled(scratch)
+    for _ in 0..<60 {
+      var damaged = bytes
+      for _ in 0..<8 {
+        damaged[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+      }
+      try scratch.replaceData(damaged)
+      guard let environment = try? scratch.open(mapBytes: 16 << 20),
+        (try? environment.checkStructure()) != nil,
+        let database = try? environment.find("rows")
+      else { continue }
+      _ = try? environment.read { transaction in
+        let cursor = try transaction.cursor(database)
+        var entry = try cursor.first()
+        var sum = 0
+        while let (key, value) = entry {
+          sum += key.count + value.reduce(0) { $0 &+ Int($1) }
+          entry = try cursor.next()
+        }
+      }
+    }
+  }
+}

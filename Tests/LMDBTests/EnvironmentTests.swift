@@ -1,0 +1,149 @@
+import CLMDB
+import Glibc
+import Testing
+
+@testable import LMDB
+
+@Suite struct EnvironmentTests {
+  @Test func aSecondOneInTheProcessIsRefused() throws {
+    let scratch = try Scratch()
+    do {
+      let first = try scratch.open()
+      let error = #expect(throws: LMDBError.self) { try scratch.open() }
+      #expect(error?.isAlreadyOpen == true)
+      _ = first.mapBytes
+    }
+    // Closed with its last reference.
+    _ = try scratch.open()
+  }
+
+  @Test func afterAFailureItMayBeOpenedAgain() throws {
+    let scratch = try Scratch()
+    #expect(throws: LMDBError.self) { try scratch.open(readOnly: true) }
+    _ = try scratch.open()
+  }
+
+  @Test func aMapThatIsFullGrowsAndKeepsWhatItHeld() throws {
+    let scratch = try Scratch()
+    let environment = try scratch.open(mapBytes: 64 << 10)
+    let database = try environment.make("numbers")
+    let value = [UInt8](repeating: 7, count: 1000)
+    var grown = 0
+    for number in 0..<200 {
+      let key = withUnsafeBytes(of: UInt64(number).bigEndian) { Array($0) }
+      while true {
+        do {
+          try environment.write { try $0.put(database, key, value) }
+          break
+        } catch let error as LMDBError where error.isMapFull {
+          grown += 1
+          try environment.grow(toMapBytes: environment.mapBytes * 2)
+        }
+      }
+    }
+    #expect(grown > 0)
+    #expect(try environment.read { try $0.count(database) } == 200)
+  }
+
+  /// Growing under a transaction of the same process would unmap what it reads.
+  @Test func growingWaitsForReaders() throws {
+    let scratch = try Scratch()
+    let environment = try scratch.open()
+    let database = try environment.make("values")
+    try environment.write { try $0.put(database, [1], [UInt8](repeating: 9, count: 100)) }
+    let order = Order()
+    try environment.read { transaction in
+      let value = try #require(try [UInt8]([1]).withUnsafeBytes { try transaction.get(database, $0) })
+      let thread = try order.start {
+        try? environment.grow(toMapBytes: 8 << 20)
+        order.append("grown")
+      }
+      usleep(50_000)
+      #expect(value.allSatisfy { $0 == 9 })
+      order.append("read")
+      order.thread = thread
+    }
+    order.join()
+    #expect(order.words == ["read", "grown"])
+    #expect(environment.mapBytes == 8 << 20)
+  }
+
+  @Test func openedAgainItKeepsItsDatabases() throws {
+    let scratch = try Scratch()
+    let environment = try scratch.open()
+    let first = try environment.make("first")
+    let second = try environment.make("second")
+    try environment.write { transaction in
+      try transaction.put(first, [1], [1])
+      try transaction.put(second, [1], [2])
+    }
+    try environment.reopen()
+    #expect(try environment.read { try $0.value(first, [1]) } == [1])
+    #expect(try environment.read { try $0.value(second, [1]) } == [2])
+    try environment.write { try $0.put(second, [3], [4]) }
+    #expect(try environment.read { try $0.count(second) } == 2)
+  }
+
+  @Test func whatThrowsIsNotCommitted() throws {
+    struct Stop: Error {}
+    let scratch = try Scratch()
+    let environment = try scratch.open()
+    let database = try environment.make("values")
+    #expect(throws: Stop.self) {
+      try environment.write { transaction in
+        try transaction.put(database, [1], [1])
+        throw Stop()
+      }
+    }
+    #expect(try environment.read { try $0.count(database) } == 0)
+  }
+
+  @Test func aDatabaseThatIsNotThereIsNil() throws {
+    let scratch = try Scratch()
+    let environment = try scratch.open()
+    #expect(try environment.find("nothing") == nil)
+  }
+}
+
+/// Words in the order in which threads said them.
+final class Order: @unchecked Sendable {
+  private var lock = pthread_mutex_t()
+  private var said: [String] = []
+  var thread: pthread_t?
+
+  init() { pthread_mutex_init(&lock, nil) }
+  deinit { pthread_mutex_destroy(&lock) }
+
+  var words: [String] {
+    pthread_mutex_lock(&lock)
+    defer { pthread_mutex_unlock(&lock) }
+    return said
+  }
+
+  func append(_ word: String) {
+    pthread_mutex_lock(&lock)
+    said.append(word)
+    pthread_mutex_unlock(&lock)
+  }
+
+  func start(_ body: @escaping @Sendable () -> Void) throws -> pthread_t {
+    final class Box {
+      let body: @Sendable () -> Void
+      init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+    var thread = pthread_t()
+    let box = Unmanaged.passRetained(Box(body))
+    let code = pthread_create(
+      &thread, nil,
+      { argument in
+        if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body() }
+        return nil
+      }, box.toOpaque())
+    try #require(code == 0)
+    return thread
+  }
+
+  func join() {
+    if let thread { pthread_join(thread, nil) }
+  }
+}

@@ -1,0 +1,73 @@
+import Glibc
+import Testing
+
+@testable import LMDB
+
+/// A directory of its own for a test, removed afterwards.
+final class Scratch {
+  let path: String
+
+  init() throws {
+    var template = Array("/tmp/holdfast-lmdb-XXXXXX".utf8CString)
+    try #require(mkdtemp(&template) != nil)
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  deinit {
+    for name in ["data.mdb", "lock.mdb"] { unlink(path + "/" + name) }
+    rmdir(path)
+  }
+
+  var dataFile: String { path + "/data.mdb" }
+
+  func open(mapBytes: Int = 1 << 20, readOnly: Bool = false) throws(LMDBError) -> Environment {
+    var options = Environment.Options()
+    options.mapBytes = mapBytes
+    options.readOnly = readOnly
+    return try Environment(path, options)
+  }
+
+  func replaceData(_ bytes: [UInt8]) throws {
+    let file = try #require(fopen(dataFile, "w"))
+    defer { fclose(file) }
+    try #require(fwrite(bytes, 1, bytes.count, file) == bytes.count)
+  }
+}
+
+/// SplitMix64: the same sequence from the same seed, everywhere.
+struct Seeded: RandomNumberGenerator {
+  var state: UInt64
+  init(_ seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var value = state
+    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+    return value ^ (value >> 31)
+  }
+}
+
+extension Environment {
+  func make(_ name: String) throws -> Database {
+    try write { transaction in try #require(try transaction.database(name, create: true)) }
+  }
+
+  func find(_ name: String) throws -> Database? {
+    // Committed: an aborted transaction closes what it opened.
+    let transaction = try Transaction(self, readOnly: true)
+    let database = try transaction.database(name, create: false)
+    try transaction.commit()
+    return database
+  }
+}
+
+extension Transaction {
+  func put(_ database: Database, _ key: [UInt8], _ value: [UInt8]) throws {
+    try key.withUnsafeBytes { key in try value.withUnsafeBytes { try put(database, key, $0) } }
+  }
+
+  func value(_ database: Database, _ key: [UInt8]) throws -> [UInt8]? {
+    try key.withUnsafeBytes { key in try get(database, key).map { Array($0) } }
+  }
+}
