@@ -69,12 +69,15 @@ public final class JobStore: Sendable {
       try FileSystem.makeDirectories(directory, mode: 0o750)
       let environment = try Environment(directory.string)
       try environment.clearDeadReaders()
+      try environment.checkStructure()
       // LMDB does not make its new files' names durable.
       try FileSystem.synchronizeDirectory(directory)
       try FileSystem.synchronizeDirectory(directory.removingLastComponent())
       return environment
     case .readOnly:
-      return try openForReading(directory.string)
+      let environment = try openForReading(directory.string)
+      try environment.checkStructure()
+      return environment
     }
   }
 

@@ -15,20 +15,39 @@ public struct ReplayAudit: Hashable, Sendable {
   public init() {}
 
   mutating func compare(
-    step: UInt64, recorded: UnsafeRawBufferPointer, with snapshot: SnapshotView,
+    step: UInt64, recorded: UnsafeRawBufferPointer, with snapshot: SnapshotView, attempt: UInt64,
     digests: (rng: UInt64, sampler: UInt64)
   ) {
-    guard SnapshotRow.isIntact(recorded) else { return }
+    compare(
+      step: step, recorded: recorded, attempt: attempt, epoch: snapshot.epoch, batch: snapshot.batch,
+      digests: digests, metrics: snapshot.metricBytes)
+  }
+
+  /// - Parameter row: as `SnapshotRow` writes it.
+  mutating func compare(step: UInt64, recorded: UnsafeRawBufferPointer, with row: UnsafeRawBufferPointer) {
+    compare(
+      step: step, recorded: recorded, attempt: row.word(8), epoch: row.word(16), batch: row.word(24),
+      digests: (row.word(48), row.word(56)),
+      metrics: UnsafeRawBufferPointer(rebasing: row[SnapshotRow.headerBytes...]))
+  }
+
+  private mutating func compare(
+    step: UInt64, recorded: UnsafeRawBufferPointer, attempt: UInt64, epoch: UInt64, batch: UInt64,
+    digests: (rng: UInt64, sampler: UInt64), metrics: UnsafeRawBufferPointer
+  ) {
+    // A row of the same attempt is no replay: a supervisor that died between commit and release reads
+    // its last records again.
+    guard SnapshotRow.isIntact(recorded), recorded.word(8) != attempt else { return }
     replayed += 1
     guard firstDifference == nil else { return }
     let part: String? =
-      if recorded.word(16) != snapshot.epoch || recorded.word(24) != snapshot.batch {
+      if recorded.word(16) != epoch || recorded.word(24) != batch {
         "position"
       } else if recorded.word(48) != digests.rng {
         "rng"
       } else if recorded.word(56) != digests.sampler {
         "sampler"
-      } else if !recorded[SnapshotRow.headerBytes...].elementsEqual(snapshot.metricBytes) {
+      } else if !recorded[SnapshotRow.headerBytes...].elementsEqual(metrics) {
         "metrics"
       } else {
         nil

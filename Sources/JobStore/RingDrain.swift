@@ -6,7 +6,7 @@ struct RingDrain {
   let attempt: UInt64
   let rank: UInt32
   var drained: Drained
-  /// Highest step in the store: beyond it rows are appended, up to it they are replays.
+  /// Highest step that was recorded.
   var lastStep: UInt64?
   /// The newest loop state's parts, and the newest full snapshot, of what was read.
   var newestParts: [UInt8] = []
@@ -25,6 +25,7 @@ struct RingDrain {
   mutating func drain(
     _ ring: RingReader, limit: Int, into transaction: borrowing Transaction, _ snapshots: Database
   ) throws -> Int {
+    var lastKey = try lastKey(transaction, snapshots)
     // Big-endian rank and step, rewritten in place for each row.
     var key = (UInt32(rank).bigEndian, UInt64(0), UInt32(0))
     return try ring.drain(limit: limit) { kind, payload in
@@ -32,12 +33,14 @@ struct RingDrain {
       guard let snapshot = SnapshotView(payload) else { return }
       let digests = snapshot.digests()
       let step = snapshot.step
-      let isReplay = lastStep.map { step <= $0 } ?? false
+      let isReplay = lastKey.map { step <= $0 } ?? false
+      if !isReplay { lastKey = step }
       try withUnsafeMutableBytes(of: &key) { bytes in
         bytes.storeBytes(of: step.bigEndian, toByteOffset: 4, as: UInt64.self)
         let keyBytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[..<12])
         if isReplay, let recorded = try transaction.get(snapshots, keyBytes) {
-          drained.audit.compare(step: step, recorded: recorded, with: snapshot, digests: digests)
+          drained.audit.compare(
+            step: step, recorded: recorded, with: snapshot, attempt: attempt, digests: digests)
         }
         try transaction.put(
           snapshots, keyBytes, bytes: SnapshotRow.headerBytes + snapshot.metricBytes.count, append: !isReplay
@@ -45,6 +48,17 @@ struct RingDrain {
       }
       count(snapshot, step)
     }
+  }
+
+  /// The step beyond which rows can be appended. By the keys: where the newest rows are damaged, they
+  /// are in the way all the same.
+  private func lastKey(_ transaction: borrowing Transaction, _ snapshots: Database) throws -> UInt64? {
+    guard let (key, _) = try transaction.cursor(snapshots).last() else { return nil }
+    // Of another rank, or no key of ours: then nothing is appended.
+    guard key.count == Key.snapshotBytes, key.starts(with: Key.number(UInt64(rank)).suffix(4)) else {
+      return .max
+    }
+    return Key.lastNumber(key)
   }
 
   /// Reads up to `limit` records, handing each row to `keep`.

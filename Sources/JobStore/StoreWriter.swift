@@ -23,12 +23,15 @@ public final class StoreWriter: Sendable {
     var oldestKept: UInt64?
     var isExpectingAnswer = false
     var isStopping = false
+    /// Nobody reads this any more.
+    var hasEnded = false
   }
 
   let inbox = Mutex(Inbox())
   let wakeUp: WakeUp
   /// CLOCK_MONOTONIC of the thread's last turn, for whoever watches over it.
   let lastTurn = Atomic<UInt64>(0)
+  private let ended = Gate()
 
   /// - Parameters:
   ///   - commitInterval: between group commits of snapshots.
@@ -38,11 +41,22 @@ public final class StoreWriter: Sendable {
     report: @escaping @Sendable (StoreReport) -> Void
   ) throws(POSIXError) {
     wakeUp = try WakeUp()
+    // The thread's closure may live a little longer than the thread's work, and must not keep the store
+    // open for as long: it could not be opened again.
+    let store = Mutex<JobStore?>(store)
     try NativeThread.start { [self] in
-      let loop = WriterLoop(self, store, commitInterval: commitInterval, limits: limits, report: report)
-      loop.run()
+      live {
+        guard let store = store.withLock({ $0.take() }) else { return }
+        let loop = WriterLoop(self, store, commitInterval: commitInterval, limits: limits, report: report)
+        loop.run()
+      }
+      ended.open()
     }
   }
+
+  /// What `body` holds is let go when it returns.
+  @inline(never)
+  private func live(_ body: () -> Void) { body() }
 
   public var lastTurnNanoseconds: UInt64 { lastTurn.load(ordering: .relaxed) }
 
@@ -52,8 +66,17 @@ public final class StoreWriter: Sendable {
   public func submit(
     _ operations: [StoreOperation], completion: (@Sendable (_ durable: Bool) -> Void)? = nil
   ) {
-    inbox.withLock { $0.submissions.append(Submission(operations: operations, completion: completion)) }
-    if completion != nil { wakeUp.signal() }
+    let hasEnded = inbox.withLock { inbox in
+      if !inbox.hasEnded {
+        inbox.submissions.append(Submission(operations: operations, completion: completion))
+      }
+      return inbox.hasEnded
+    }
+    if hasEnded {
+      completion?(false)
+    } else if completion != nil {
+      wakeUp.signal()
+    }
   }
 
   /// Changes the store and waits for the commit.
@@ -95,9 +118,14 @@ public final class StoreWriter: Sendable {
   /// History before this step may be thinned.
   public func setOldestKept(step: UInt64) { inbox.withLock { $0.oldestKept = step } }
 
-  /// Commits what is there, ends the thread and waits for that.
+  /// Commits what is there, ends the thread and waits for that. The store may be opened again then.
   public func stop() {
-    inbox.withLock { $0.isStopping = true }
-    _ = submitAndWait([])
+    let isFirst = inbox.withLock { inbox in
+      defer { inbox.isStopping = true }
+      return !inbox.isStopping
+    }
+    guard isFirst else { return }
+    wakeUp.signal()
+    ended.wait()
   }
 }

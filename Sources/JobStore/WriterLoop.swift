@@ -7,26 +7,27 @@ import TrainerProtocol
 /// What the writer's thread does. Only that thread touches it.
 final class WriterLoop {
   private let writer: StoreWriter
-  private let store: JobStore
+  let store: JobStore
   private let interval: Duration
-  private let limits: StoreLimits
-  private let report: @Sendable (StoreReport) -> Void
+  let limits: StoreLimits
+  let report: @Sendable (StoreReport) -> Void
 
-  private var ring: RingReader?
-  private var attempt: UInt64 = 0
-  private var lastStep: UInt64?
+  var ring: RingReader?
+  var attempt: UInt64 = 0
+  var lastStep: UInt64?
   private var nextEvent: UInt64 = 1
   private var thinning: Thinning
   private var headroom: FileHeadroom
-  private var heartbeat: UInt64 = 0
+  var heartbeat: UInt64 = 0
   private var isDetaching = false
   /// Pause after which an answer of the trainer is looked for, up to `interval`; nil: none is due.
   private var answerPause: Duration?
 
   /// Not yet durable, in order.
-  private var waiting: [StoreWriter.Submission] = []
-  private var backlog = Backlog()
-  private var degradedSince: UInt64?
+  var waiting: [StoreWriter.Submission] = []
+  /// Set while the store cannot be written.
+  var degradation: Degradation?
+  private var deadReadersClearedAt = Clock.monotonicNanoseconds
 
   init(
     _ writer: StoreWriter, _ store: JobStore, commitInterval: Duration, limits: StoreLimits,
@@ -65,6 +66,8 @@ final class WriterLoop {
         heartbeat = 0
       }
       isDetaching = detach != nil
+      // The last chance to write.
+      if isStopping { degradation?.nextTryAt = 0 }
       var more = turn()
       if let detach {
         while more { more = turn() }
@@ -72,13 +75,20 @@ final class WriterLoop {
         isDetaching = false
         detach()
       }
-      if isStopping, writer.inbox.withLock({ $0.submissions.isEmpty }) { return }
+      if isStopping, endIfNothingCame() { return }
       if !more { writer.wakeUp.wait(timeout: pause) }
     }
   }
 
+  private func endIfNothingCame() -> Bool {
+    writer.inbox.withLock { inbox in
+      inbox.hasEnded = inbox.submissions.isEmpty
+      return inbox.hasEnded
+    }
+  }
+
   private var pause: Duration? {
-    if degradedSince != nil { return max(interval, .milliseconds(500)) }
+    if degradation != nil { return max(interval, .milliseconds(500)) }
     guard ring != nil, let answerPause else { return interval }
     // A fast loop answers at once; a slow one must not be asked for it all the time.
     self.answerPause = answerPause * 2
@@ -88,19 +98,30 @@ final class WriterLoop {
   /// One transaction with everything that is there.
   /// - Returns: whether more is waiting already.
   private func turn() -> Bool {
-    guard degradedSince == nil else { return retry() }
+    if let degradation { return retry(degradation) }
     var drain = RingDrain(attempt: attempt, rank: 0, lastStep: lastStep)
     do {
       let count = try commit(&drain)
       ring?.releaseConsumed()
       finish(&drain, durable: true)
       headroom.keep(usedBytes: store.usedBytes)
+      clearDeadReaders()
       return count >= limits.batch
     } catch {
       ring?.rewind()
       degrade(error)
-      return retry()
+      return degradation.map { retry($0) } ?? false
     }
+  }
+
+  /// Now and then: a reader that was killed keeps every page since from being used again, and the file
+  /// grows for it.
+  private func clearDeadReaders() {
+    let now = Clock.monotonicNanoseconds
+    guard now > deadReadersClearedAt + 60_000_000_000 else { return }
+    deadReadersClearedAt = now
+    // Failing, it costs room; before the map grows it is tried again and would be told.
+    _ = try? store.environment.clearDeadReaders()
   }
 
   /// - Returns: how many records were taken from the ring.
@@ -111,9 +132,17 @@ final class WriterLoop {
       } catch let error as LMDBError where error.isMapFull {
         ring?.rewind()
         drain = RingDrain(attempt: attempt, rank: 0, lastStep: lastStep)
-        try store.environment.grow(toMapBytes: store.environment.mapBytes * 2)
+        try growMap()
       }
     }
+  }
+
+  /// Doubling keeps small stores small; a gibibyte at a time is plenty for large ones.
+  func growMap() throws {
+    let environment = store.environment
+    // A reader that died keeps every page since from being used again: no size would be enough.
+    try environment.clearDeadReaders()
+    try environment.grow(toMapBytes: environment.mapBytes + min(environment.mapBytes, 1 << 30))
   }
 
   private func commitOnce(_ drain: inout RingDrain) throws -> Int {
@@ -123,21 +152,23 @@ final class WriterLoop {
       try store.environment.write { try apply($0) }
       return 0
     }
+    var thinning = thinning
     let transaction = try Transaction(store.environment, readOnly: false)
     let count = try drain.drain(ring, limit: limits.batch, into: transaction, databases.snapshots)
     // Nothing to write: no commit, no fsync.
     if count == 0, waiting.isEmpty { return 0 }
-    try keepNewest(drain, transaction)
+    try keep(Newest(drain), transaction)
     try apply(transaction)
     try thinning.run(transaction, databases.snapshots, newest: drain.lastStep ?? 0)
     try transaction.commit()
+    self.thinning = thinning
     return count
   }
 
   /// A transaction costs more than a look: skip it while the trainer made no sign.
   private func drainIsWorthwhile(_ ring: RingReader) -> Bool { isDetaching || ring.hasUnread }
 
-  private func apply(_ transaction: borrowing Transaction) throws {
+  func apply(_ transaction: borrowing Transaction) throws {
     var event = nextEvent
     for submission in waiting {
       for operation in submission.operations { try apply(operation, transaction, &event) }
@@ -170,27 +201,33 @@ final class WriterLoop {
     event += 1
   }
 
-  /// The whole loop state is kept of the newest step only, as is the newest full snapshot.
-  private func keepNewest(_ drain: RingDrain, _ transaction: borrowing Transaction) throws {
+  /// What is kept of the newest step only: its whole loop state, the newest full snapshot, and the
+  /// names of the metrics.
+  func keep(_ newest: Newest, _ transaction: borrowing Transaction) throws {
     let meta = store.databases.meta
-    if drain.drained.snapshots > 0, !drain.newestParts.isEmpty {
-      try JobStore.put(transaction, meta, Array("loop_state/0".utf8), drain.newestParts)
+    if !newest.parts.isEmpty {
+      try JobStore.put(transaction, meta, Array("loop_state/0".utf8), newest.parts)
     }
-    if !drain.newestFull.isEmpty {
-      try JobStore.put(transaction, meta, Array("full_snapshot/0".utf8), drain.newestFull)
+    if !newest.full.isEmpty {
+      try JobStore.put(transaction, meta, Array("full_snapshot/0".utf8), newest.full)
     }
-    if let names = drain.metricNames {
+    if let names = newest.metricNames {
       try JobStore.put(transaction, meta, Array("metric_names".utf8), JSON.encode(names))
     }
   }
 
+  /// After the commit that held them.
+  func completeWaiting() {
+    guard !waiting.isEmpty else { return }
+    nextEvent += UInt64(waiting.flatMap(\.operations).filter { $0.target == .events }.count)
+    let done = waiting
+    waiting = []
+    for submission in done { submission.completion?(true) }
+  }
+
   /// Tells what was read, and who waited that it is done.
-  private func finish(_ drain: inout RingDrain, durable: Bool) {
-    if durable {
-      nextEvent += UInt64(waiting.flatMap(\.operations).filter { $0.target == .events }.count)
-      for submission in waiting { submission.completion?(true) }
-      waiting = []
-    }
+  func finish(_ drain: inout RingDrain, durable: Bool) {
+    if durable { completeWaiting() }
     guard let ring else { return }
     lastStep = drain.lastStep
     let drained = drain.finish(ring)
@@ -198,83 +235,5 @@ final class WriterLoop {
     heartbeat = drained.heartbeat
     for case .staged in drained.controls { answerPause = nil }
     if isNews { report(.drained(drained)) }
-  }
-
-  // MARK: When the store cannot be written
-
-  private func degrade(_ error: any Error) {
-    degradedSince = Clock.monotonicNanoseconds
-    report(.degraded(reason(error)))
-  }
-
-  private func reason(_ error: any Error) -> String {
-    // LMDB reports a full disk as EIO: a short write. Ask the filesystem before blaming the disk.
-    let free = (try? FileSystem.availableBytes(store.directory)) ?? .max
-    if free < 1 << 20 { return "the disk of \(store.directory) is full" }
-    return "\(error)"
-  }
-
-  /// Keeps the trainer's words coming, and tries to write again.
-  private func retry() -> Bool {
-    var drain = RingDrain(attempt: attempt, rank: 0, lastStep: lastStep)
-    var count = 0
-    if let ring {
-      count = drain.drain(ring, limit: limits.batch) { step, row in
-        backlog.append(step, row, limit: limits.backlogBytes)
-      }
-      ring.releaseConsumed()
-    }
-    finish(&drain, durable: false)
-    do {
-      try writeBacklog(drain)
-      let dropped = backlog.dropped
-      backlog = Backlog()
-      degradedSince = nil
-      nextEvent += UInt64(waiting.flatMap(\.operations).filter { $0.target == .events }.count)
-      for submission in waiting { submission.completion?(true) }
-      waiting = []
-      report(.recovered(droppedSnapshots: dropped))
-    } catch {
-      // Whoever waits is told; the changes themselves are kept for the next try.
-      for submission in waiting { submission.completion?(false) }
-      for index in waiting.indices { waiting[index].completion = nil }
-    }
-    return count >= limits.batch
-  }
-
-  private func writeBacklog(_ drain: RingDrain) throws {
-    while true {
-      do {
-        try store.environment.write { transaction in
-          for (step, row) in backlog.rows {
-            try JobStore.put(
-              transaction, store.databases.snapshots, Key.snapshot(rank: 0, step: step), row)
-          }
-          try keepNewest(drain, transaction)
-          try apply(transaction)
-        }
-        return
-      } catch let error as LMDBError where error.isMapFull {
-        try store.environment.grow(toMapBytes: store.environment.mapBytes * 2)
-      }
-    }
-  }
-}
-
-/// Rows that wait for the store, the oldest given up first.
-private struct Backlog {
-  private(set) var rows: [(step: UInt64, row: [UInt8])] = []
-  private(set) var dropped: UInt64 = 0
-  private var bytes = 0
-
-  mutating func append(_ step: UInt64, _ row: [UInt8], limit: Int) {
-    rows.append((step, row))
-    bytes += row.count + 64
-    guard bytes > limit else { return }
-    // Half at a time: dropping one by one would move all the others each time.
-    let half = rows.count / 2
-    dropped += UInt64(half)
-    rows.removeFirst(half)
-    bytes = rows.reduce(0) { $0 + $1.row.count + 64 }
   }
 }

@@ -1,0 +1,131 @@
+import Glibc
+import LMDB
+import POSIX
+import SystemPackage
+import Testing
+import TrainerProtocol
+
+@testable import JobStore
+
+@Suite struct OpeningTests {
+  private func code(_ fixture: Fixture, _ access: JobStore.Access) -> StoreError.Code? {
+    do {
+      _ = try JobStore(stateDirectory: fixture.state, access)
+      return nil
+    } catch {
+      #expect(!error.hint.isEmpty && error.description.contains("store"))
+      return error.code
+    }
+  }
+
+  private func filled(_ fixture: Fixture) throws -> [UInt8] {
+    do {
+      let desk = try Desk(fixture)
+      for step in 1...3000 as ClosedRange<UInt64> { fixture.step(step) }
+      desk.drain(fixture, attempt: 1)
+      desk.close()
+    }
+    return try FileSystem.read(fixture.state.appending("store/data.mdb"))
+  }
+
+  private func replace(_ fixture: Fixture, _ bytes: [UInt8]) throws {
+    try FileSystem.replace(fixture.state.appending("store/data.mdb"), with: bytes, durable: false)
+  }
+
+  @Test func whatIsNotThereIsMissing() throws {
+    let fixture = try Fixture()
+    #expect(code(fixture, .readOnly) == .missing)
+    try FileSystem.makeDirectories(fixture.state.appending("store"))
+    #expect(code(fixture, .readOnly) == .missing)
+  }
+
+  @Test func aNewerFormatIsRefused() throws {
+    let fixture = try Fixture()
+    do {
+      let desk = try Desk(fixture)
+      #expect(desk.writer.submitAndWait([.document("format_version", 2)]))
+      desk.close()
+    }
+    #expect(code(fixture, .readOnly) == .newerVersion)
+    #expect(code(fixture, .create) == .newerVersion)
+  }
+
+  @Test(arguments: [1, 2, 3] as [UInt64])
+  func randomBytesAreDamage(seed: UInt64) throws {
+    var random = Seeded(seed)
+    let fixture = try Fixture()
+    _ = try filled(fixture)
+    try replace(fixture, (0..<100_000).map { _ in UInt8.random(in: 0...255, using: &random) })
+    #expect(code(fixture, .readOnly) == .damaged, "seed \(seed)")
+    #expect(code(fixture, .create) == .damaged, "seed \(seed)")
+  }
+
+  @Test func aFileThatEndsEarlyIsDamage() throws {
+    let fixture = try Fixture()
+    let bytes = try filled(fixture)
+    for count in [5000, 8192, 12288, 16 * 4096] {
+      try replace(fixture, Array(bytes[..<count]))
+      #expect(code(fixture, .readOnly) == .damaged, "\(count) bytes")
+      #expect(code(fixture, .create) == .damaged, "\(count) bytes")
+    }
+  }
+
+  @Test func anEnvironmentOfSomebodyElseIsRefused() throws {
+    let fixture = try Fixture()
+    let directory = fixture.state.appending("store")
+    try FileSystem.makeDirectories(directory)
+    do {
+      let environment = try Environment(directory.string)
+      try environment.write { transaction in
+        let meta = try #require(try transaction.database("meta", create: true))
+        try JobStore.put(transaction, meta, [1], [2])
+      }
+    }
+    #expect(code(fixture, .create) == .damaged)
+    #expect(code(fixture, .readOnly) == .damaged)
+  }
+
+  /// A writer that is killed at any moment leaves a store that opens and holds all that it said was
+  /// durable.
+  @Test(arguments: 1...5) func aKilledWriterLeavesAStore(round: Int) async throws {
+    let fixture = try Fixture(capacityBytes: 8 << 20)
+    let path = fixture.state.string
+    let notes = fixture.directory.appending("durable")
+    let notesPath = notes.string
+    let milliseconds = UInt32(40 + 37 * round)
+    await #expect(processExitsWith: .signal(SIGKILL)) {
+      [path = path as String, notesPath = notesPath as String, milliseconds = milliseconds as UInt32] in
+      try KilledWriter.run(path, notes: notesPath, milliseconds: milliseconds)
+    }
+    let said = try FileSystem.read(notes)
+    let durable =
+      UInt64(String(decoding: said, as: UTF8.self).split(separator: "\n").dropLast().last ?? "0") ?? 0
+    let store = try JobStore(stateDirectory: fixture.state, .create)
+    try store.environment.checkStructure(leafPages: .max)
+    let attempts = try store.attempts()
+    #expect(UInt64(attempts.count) >= durable && durable > 0)
+    #expect(attempts.map(\.attempt) == Array(1...UInt64(attempts.count)))
+  }
+}
+
+/// Commits as fast as it can and notes each commit, until it kills itself.
+enum KilledWriter {
+  static func run(_ state: String, notes: String, milliseconds: UInt32) throws {
+    let store = try JobStore(stateDirectory: FilePath(state), .create)
+    let notes = try OpenFile(FilePath(notes), O_WRONLY | O_CREAT | O_APPEND)
+    let writer = try StoreWriter(store, commitInterval: .milliseconds(1)) { _ in }
+    var number: UInt64 = 0
+    try NativeThread.start {
+      usleep(milliseconds * 1000)
+      kill(getpid(), SIGKILL)
+    }
+    while true {
+      number += 1
+      let record = AttemptRecord(
+        attempt: number, generation: number, boot: String(repeating: "x", count: Int(number % 3000)),
+        startedAtNs: 0, resumedFrom: nil)
+      guard writer.submitAndWait([.attempt(record)]) else { continue }
+      Array("\(number)\n".utf8).withUnsafeBytes { _ = write(notes.descriptor, $0.baseAddress, $0.count) }
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import POSIX
+import SystemPackage
+import Testing
+import TrainerProtocol
+
+@testable import JobStore
+
+@Suite struct RecordTests {
+  @Test func whatWasSubmittedIsRead() throws {
+    let fixture = try Fixture()
+    let desk = try Desk(fixture)
+    defer { desk.close() }
+    let job = JobRecord(job: "resnet", id: JobID(), createdAtNs: 5, command: ["python", "train.py"])
+    var attempt = AttemptRecord(
+      attempt: 1, generation: 1, boot: "b", startedAtNs: 7, resumedFrom: .init(level: "staged", step: 3))
+    attempt.failure = Failure(type: "ValueError", message: "no", traceback: "…")
+    let checkpoint = CheckpointRecord(
+      name: "step-9", step: 9, cut: CutID(), attempt: 1, epoch: 0, batch: 9, bytes: 10, sha256: "ab",
+      createdAtNs: 8, tookNs: 1, metrics: ["loss": .nan, "top": .infinity])
+    #expect(desk.writer.submitAndWait([.job(job), .attempt(attempt), .checkpoint(checkpoint)]))
+    #expect(try desk.store.job() == job)
+    #expect(try desk.store.attempts() == [attempt])
+    #expect(try desk.store.attempt(1) == attempt)
+    #expect(try desk.store.attempt(2) == nil)
+    let read = try #require(try desk.store.checkpoints().first)
+    // A loss that became NaN is what must not be lost.
+    #expect(read.metrics["loss"]?.isNaN == true && read.metrics["top"] == .infinity)
+    #expect(desk.writer.submitAndWait([.removeCheckpoint(checkpoint)]))
+    #expect(try desk.store.checkpoints().isEmpty)
+  }
+
+  @Test func checkpointsOfOneStepAreKeptApartByTheirCut() throws {
+    let fixture = try Fixture()
+    let desk = try Desk(fixture)
+    defer { desk.close() }
+    func record(_ step: UInt64, _ name: String) -> CheckpointRecord {
+      CheckpointRecord(
+        name: name, step: step, cut: CutID(), attempt: 1, epoch: 0, batch: 0, bytes: 0, sha256: "",
+        createdAtNs: 0, tookNs: 0, metrics: [:])
+    }
+    let records = [record(256, "c"), record(1, "a"), record(1, "b")]
+    #expect(desk.writer.submitAndWait(records.map { .checkpoint($0) }))
+    let names = try desk.store.checkpoints().map(\.name)
+    #expect(Set(names.prefix(2)) == ["a", "b"] && names.last == "c")
+  }
+
+  @Test func eventsAreNumberedAndBounded() throws {
+    let fixture = try Fixture()
+    var limits = StoreLimits()
+    limits.events = 10
+    for life in 0..<3 as Range<UInt64> {
+      let desk = try Desk(fixture, limits: limits)
+      for number in 0..<12 as Range<UInt64> {
+        let event = EventRecord(
+          timeNs: number, kind: "test", attempt: life, step: nil, isWarning: false, message: "\(number)")
+        #expect(desk.writer.submitAndWait([.event(event)]))
+      }
+      // Numbers go on over restarts of the supervisor.
+      let last = (life + 1) * 12
+      #expect(try desk.store.events().map(\.sequence) == Array(last - 9...last))
+      #expect(try desk.store.events(after: last - 2).map(\.message) == ["10", "11"])
+      #expect(try desk.store.events(limit: 3).map(\.sequence) == [last - 2, last - 1, last])
+      desk.close()
+    }
+  }
+
+  @Test func aReaderWithoutAWriterSeesTheSame() throws {
+    let fixture = try Fixture()
+    do {
+      let desk = try Desk(fixture)
+      for step in 1...5 as ClosedRange<UInt64> { fixture.step(step) }
+      desk.drain(fixture, attempt: 1)
+      desk.close()
+    }
+    let store = try JobStore(stateDirectory: fixture.state, .readOnly)
+    #expect(try store.snapshotCount() == 5)
+    #expect(try store.newestSnapshots(2).map(\.step) == [4, 5])
+  }
+
+  @Test func afterItsEndTheWriterSaysNo() throws {
+    let fixture = try Fixture()
+    let desk = try Desk(fixture)
+    desk.close()
+    #expect(!desk.writer.submitAndWait([.document("late", 1)]))
+    #expect(try desk.store.meta("late") == nil)
+  }
+}
