@@ -27,7 +27,7 @@ final class WriterLoop {
   var waiting: [StoreWriter.Submission] = []
   /// Set while the store cannot be written.
   var degradation: Degradation?
-  private var deadReadersClearedAt = Clock.monotonicNanoseconds
+  private var careTakenAt = Clock.monotonicNanoseconds
 
   init(
     _ writer: StoreWriter, _ store: JobStore, commitInterval: Duration, limits: StoreLimits,
@@ -105,7 +105,7 @@ final class WriterLoop {
       ring?.releaseConsumed()
       finish(&drain, durable: true)
       headroom.keep(usedBytes: store.usedBytes)
-      clearDeadReaders()
+      takeCare()
       return count >= limits.batch
     } catch {
       ring?.rewind()
@@ -115,13 +115,14 @@ final class WriterLoop {
   }
 
   /// Now and then: a reader that was killed keeps every page since from being used again, and the file
-  /// grows for it.
-  private func clearDeadReaders() {
+  /// grows for it; and what was looked at in the map counts as our memory.
+  private func takeCare() {
     let now = Clock.monotonicNanoseconds
-    guard now > deadReadersClearedAt + 60_000_000_000 else { return }
-    deadReadersClearedAt = now
+    guard now > careTakenAt + 60_000_000_000 else { return }
+    careTakenAt = now
     // Failing, it costs room; before the map grows it is tried again and would be told.
     _ = try? store.environment.clearDeadReaders()
+    store.environment.releaseResidentPages()
   }
 
   /// - Returns: how many records were taken from the ring.

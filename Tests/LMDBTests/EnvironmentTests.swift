@@ -98,6 +98,55 @@ import Testing
     #expect(try environment.read { try $0.count(database) } == 0)
   }
 
+  @Test func whatWasLookedAtIsLetGo() throws {
+    let scratch = try Scratch()
+    let environment = try scratch.open(mapBytes: 64 << 20)
+    let database = try environment.make("values")
+    try environment.write { transaction in
+      for number in 0..<2000 as Range<UInt64> {
+        let key = withUnsafeBytes(of: number.bigEndian) { Array($0) }
+        try transaction.put(database, key, [UInt8](repeating: 3, count: 8000))
+      }
+    }
+    func look() throws -> Int {
+      try environment.read { transaction in
+        let cursor = try transaction.cursor(database)
+        var sum = 0
+        var entry = try cursor.first()
+        while let (_, value) = entry {
+          sum += Int(value[0]) + Int(value[value.count - 1])
+          entry = try cursor.next()
+        }
+        return sum
+      }
+    }
+    #expect(try look() == 12_000)
+    let before = try residentBytes(scratch.dataFile)
+    environment.releaseResidentPages()
+    let after = try residentBytes(scratch.dataFile)
+    #expect(before > 8 << 20 && after < 1 << 20, "\(before) before, \(after) after")
+    #expect(try look() == 12_000)
+  }
+
+  /// Of this process's mappings of a file.
+  private func residentBytes(_ path: String) throws -> Int {
+    let file = try #require(fopen("/proc/self/smaps", "r"))
+    defer { fclose(file) }
+    var line: UnsafeMutablePointer<CChar>?
+    var capacity = 0
+    defer { free(line) }
+    var isOurs = false
+    var kilobytes = 0
+    while getline(&line, &capacity, file) > 0 {
+      let text = line.map { String(cString: $0) } ?? ""
+      if text.contains(" rw") || text.contains(" r-") { isOurs = text.contains(path) }
+      if isOurs, text.hasPrefix("Rss:") {
+        kilobytes += text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+      }
+    }
+    return kilobytes << 10
+  }
+
   @Test func aDatabaseThatIsNotThereIsNil() throws {
     let scratch = try Scratch()
     let environment = try scratch.open()
