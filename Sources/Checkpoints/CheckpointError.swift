@@ -19,23 +19,29 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
   public var operation: String
   public var path: FilePath?
   public var what: String
+  /// What the user can do.
+  public var hint: String?
 
-  public init(_ code: Code, errno: Errno? = nil, operation: String, path: FilePath? = nil, what: String) {
+  public init(
+    _ code: Code, errno: Errno? = nil, operation: String, path: FilePath? = nil, what: String,
+    hint: String? = nil
+  ) {
     self.code = code
     self.errno = errno
     self.operation = operation
     self.path = path
     self.what = what
+    self.hint = hint
   }
 
-  public init(_ error: POSIXError, what: String) {
+  public init(_ error: POSIXError, what: String, hint: String? = nil) {
     let code: Code =
       switch error.errno {
       case .noSpace, .diskQuotaExceeded: .noRoom
       case .noSuchFileOrDirectory: .missing
       default: .io
       }
-    self.init(code, errno: error.errno, operation: error.operation, path: error.path, what: what)
+    self.init(code, errno: error.errno, operation: error.operation, path: error.path, what: what, hint: hint)
   }
 
   public var description: String {

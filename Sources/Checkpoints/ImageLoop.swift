@@ -51,6 +51,23 @@ public struct ImageLoop: Hashable, Sendable {
   }
 }
 
+extension ImageLoop {
+  init?(_ document: JSONDocument) {
+    guard let members = document.object, let step = members["step"]?.counter,
+      let epoch = members["epoch"]?.counter, let batch = members["batch"]?.counter,
+      let samples = members["samples"]?.counter, let parts = members["parts"]?.array
+    else { return nil }
+    self.init(step: step, epoch: epoch, batch: batch, samples: samples, parts: [])
+    for part in parts {
+      guard let members = part.object, let kind = members["kind"]?.string,
+        let name = members["name"]?.string,
+        let bytes = members["bytes"]?.string.flatMap(Base64.decode)
+      else { return nil }
+      self.parts.append(Part(kind: kind, name: name, bytes: bytes))
+    }
+  }
+}
+
 extension ImageLoop: Codable {
   enum CodingKeys: String, CodingKey { case step, epoch, batch, samples, parts }
 }

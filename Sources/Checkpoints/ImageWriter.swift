@@ -6,19 +6,27 @@
 /// `{"$bits": hex}`, so that its bits survive; data is `{"$data": base64}`; a key that begins with
 /// `$` is written with a second one.
 public struct ImageWriter {
+  static let stateKey = "holdfast.state"
+  static let loopKey = "holdfast.loop_state"
+  /// Levels of arrays and objects that a component's state can have: what the reader takes, less the
+  /// levels that the image itself adds.
+  public static let deepestState = JSONDocument.deepest - 4
+
   private let header: [UInt8]
   private let tensors: [Tensor]
   /// Size of the whole image.
   public let imageBytes: Int
 
+  /// - Precondition: names are unique, and no state is nested deeper than `deepestState`.
   public init(_ components: [(name: String, state: StateValue)], loop: ImageLoop) {
+    precondition(Set(components.map(\.name)).count == components.count, "a component is there twice")
     var collector = Collector()
     collector.json.raw("{")
     for (index, component) in components.enumerated() {
       if index > 0 { collector.json.raw(",") }
       collector.json.string(component.name)
       collector.json.raw(":")
-      collector.write(component.state, path: Collector.escape(component.name))
+      collector.write(component.state, path: Collector.escape(component.name), depth: 0)
     }
     collector.json.raw("}")
     var loopText = JSONText()
@@ -29,9 +37,13 @@ public struct ImageWriter {
       ($1.tensor.dtype.bytes, $0.name) < ($0.tensor.dtype.bytes, $1.name)
     }
     var text = JSONText()
-    text.raw("{\"__metadata__\":{\"format\":\"holdfast\",\"holdfast.loop_state\":")
+    text.raw("{\"__metadata__\":{\"format\":\"holdfast\",")
+    text.string(Self.loopKey)
+    text.raw(":")
     text.string(loopText.bytes)
-    text.raw(",\"holdfast.state\":")
+    text.raw(",")
+    text.string(Self.stateKey)
+    text.raw(":")
     text.string(collector.json.bytes)
     text.raw("}")
     var offset = 0
@@ -74,15 +86,21 @@ public struct ImageWriter {
     var json = JSONText()
     var tensors: [(name: String, tensor: Tensor)] = []
 
-    /// As JSON Pointer escapes its tokens (RFC 6901).
+    /// As JSON Pointer escapes its tokens (RFC 6901). Bytes, not characters: a character may be a
+    /// slash with an accent on it.
     static func escape(_ key: String) -> String {
-      guard key.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "~") }) else {
-        return key
+      let (slash, tilde) = (UInt8(ascii: "/"), UInt8(ascii: "~"))
+      guard key.utf8.contains(where: { $0 == slash || $0 == tilde }) else { return key }
+      let escaped = key.utf8.flatMap { byte -> [UInt8] in
+        if byte == tilde { return Array("~0".utf8) }
+        return byte == slash ? Array("~1".utf8) : [byte]
       }
-      return key.reduce(into: "") { $0 += $1 == "~" ? "~0" : $1 == "/" ? "~1" : String($1) }
+      return String(decoding: escaped, as: UTF8.self)
     }
 
-    mutating func write(_ value: StateValue, path: String) {
+    mutating func write(_ value: StateValue, path: String, depth: Int) {
+      precondition(
+        depth <= ImageWriter.deepestState, "the state at '\(path.prefix(200))…' is nested too deeply")
       switch value {
       case .null: json.raw("null")
       case .bool(let value): json.raw(value ? "true" : "false")
@@ -95,24 +113,26 @@ public struct ImageWriter {
       case .data(let value):
         json.raw("{\"$data\":\"\(Base64.encode(value))\"}")
       case .tensor(let tensor):
-        tensors.append((path, tensor))
+        // The one name that the format keeps for itself; no other path ends like this.
+        let name = path == "__metadata__" ? path + "/" : path
+        tensors.append((name, tensor))
         json.raw("{\"$tensor\":")
-        json.string(path)
+        json.string(name)
         json.raw("}")
       case .array(let values):
         json.raw("[")
         for (index, value) in values.enumerated() {
           if index > 0 { json.raw(",") }
-          write(value, path: "\(path)/\(index)")
+          write(value, path: "\(path)/\(index)", depth: depth + 1)
         }
         json.raw("]")
       case .object(let members):
         json.raw("{")
         for (index, key) in members.keys.sorted().enumerated() {
           if index > 0 { json.raw(",") }
-          json.string(key.hasPrefix("$") ? "$" + key : key)
+          json.string(key.utf8.first == UInt8(ascii: "$") ? "$" + key : key)
           json.raw(":")
-          write(members[key] ?? .null, path: "\(path)/\(Self.escape(key))")
+          write(members[key] ?? .null, path: "\(path)/\(Self.escape(key))", depth: depth + 1)
         }
         json.raw("}")
       }

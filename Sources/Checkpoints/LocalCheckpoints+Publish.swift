@@ -1,29 +1,35 @@
 import Glibc
 import POSIX
-import Synchronization
 import SystemPackage
 
 extension LocalCheckpoints {
-  /// Makes an image a durable checkpoint: written aside, fsynced, renamed, its parent fsynced.
+  /// Makes an image a durable checkpoint: written aside, fsynced, renamed, its parent fsynced. One
+  /// that is there already (the supervisor died before it could say so) is not written again.
   /// - Parameters:
   ///   - image: page-aligned where it can be, so that it goes to the disk without a copy.
+  ///   - draft: all but its files and ranks, which are found out here.
   ///   - isCancelled: asked between chunks.
+  /// - Throws: `noRoom`, `io`, `cancelled`; `damaged` for what is no image of the draft's step.
+  ///   Nothing of it is listed then.
   public func publish(
-    image: UnsafeRawBufferPointer, _ manifest: Manifest, isCancelled: @Sendable () -> Bool = { false }
+    image: UnsafeRawBufferPointer, _ draft: Manifest, isCancelled: @Sendable () -> Bool = { false }
   ) throws(CheckpointError) -> PublishedCheckpoint {
-    let aside = directory.appending(Self.publishingPrefix + manifest.cutID)
+    guard Self.isValid(draft.cutID) else {
+      throw CheckpointError(.unsupported, operation: "publish", what: "'\(draft.cutID)' is no cut's id")
+    }
+    let loop = try ImageReader.loop(image)
+    guard loop.step == draft.step else {
+      throw CheckpointError.damaged("it is of step \(loop.step), not \(draft.step)")
+    }
+    if let published = try published(draft, imageBytes: image.count) { return published }
+    let aside = directory.appending(Self.publishingPrefix + draft.cutID)
     do throws(POSIXError) {
-      if !FileSystem.isDirectory(directory) {
-        try FileSystem.makeDirectories(directory, mode: 0o750)
-        try FileSystem.synchronizeDirectory(directory.removingLastComponent())
-      }
-      if FileSystem.exists(aside) { try FileSystem.removeTree(aside) }
-      try FileSystem.makeDirectories(aside, mode: 0o750)
+      try makeRoom(aside, bytes: image.count)
     } catch {
-      throw CheckpointError(error, what: "no checkpoint can be made here")
+      throw failure(error, bytes: image.count)
     }
     do throws(CheckpointError) {
-      return try publish(image, manifest, aside: aside, isCancelled: isCancelled)
+      return try publish(image, draft, loop, aside: aside, isCancelled: isCancelled)
     } catch {
       // The aside directory is in nobody's list; what cannot be removed now is a leftover.
       try? FileSystem.removeTree(aside)
@@ -31,15 +37,29 @@ extension LocalCheckpoints {
     }
   }
 
+  private func makeRoom(_ aside: FilePath, bytes: Int) throws(POSIXError) {
+    if !FileSystem.isDirectory(directory) {
+      try FileSystem.makeDirectories(directory, mode: 0o750)
+      try FileSystem.synchronizeDirectory(directory.removingLastComponent())
+    }
+    if Self.isThere(aside) { try FileSystem.removeTree(aside) }
+    // Said before anything is reserved: an attempt would take the last block from everyone else.
+    guard bytes <= (try FileSystem.availableBytes(directory)) else {
+      throw POSIXError("publish", path: directory, errno: .noSpace)
+    }
+    try FileSystem.makeDirectories(aside, mode: 0o750)
+  }
+
   private func publish(
-    _ image: UnsafeRawBufferPointer, _ draft: Manifest, aside: FilePath, isCancelled: @Sendable () -> Bool
+    _ image: UnsafeRawBufferPointer, _ draft: Manifest, _ loop: ImageLoop, aside: FilePath,
+    isCancelled: @Sendable () -> Bool
   ) throws(CheckpointError) -> PublishedCheckpoint {
     let state = aside.appending(Self.stateName)
     let digest = try writeImage(image, to: state, isCancelled: isCancelled)
     var manifest = draft
     manifest.files = [.init(name: Self.stateName, bytes: UInt64(image.count), sha256: digest)]
-    manifest.ranks = [.init(rank: 0, files: [Self.stateName])]
-    let text = manifest.encoded()
+    manifest.ranks = [.init(rank: 0, files: [Self.stateName], loopState: loop)]
+    let text = try manifest.encoded()
     let sums = Self.digests(manifest, manifestText: text)
     let name = freeName(manifest)
     do throws(POSIXError) {
@@ -47,7 +67,13 @@ extension LocalCheckpoints {
       try write(sums, to: aside.appending(Self.digestsName))
       try FileSystem.synchronizeDirectory(aside)
       try FileSystem.rename(aside, to: path(of: name))
-      try FileSystem.synchronizeDirectory(directory)
+      do throws(POSIXError) {
+        try FileSystem.synchronizeDirectory(directory)
+      } catch {
+        // Whole, but perhaps not durable: not to be listed. Should this fail too, a whole one is.
+        try? FileSystem.rename(path(of: name), to: aside)
+        throw error
+      }
     } catch {
       throw failure(error, bytes: image.count)
     }
@@ -55,10 +81,38 @@ extension LocalCheckpoints {
       name: name, manifest: manifest, bytes: UInt64(image.count + text.count + sums.count), sha256: digest)
   }
 
-  /// `step-48700`; with the beginning of the cut's id where a checkpoint of this step is there.
-  private func freeName(_ manifest: Manifest) -> String {
+  // MARK: Names
+
+  /// `step-48700`; with the beginning of the cut's id, or all of it, where that name is taken.
+  private static func possibleNames(_ manifest: Manifest) -> [String] {
     let name = "step-\(manifest.step)"
-    return FileSystem.exists(path(of: name)) ? "\(name)-\(manifest.cutID.prefix(8))" : name
+    return [name, "\(name)-\(manifest.cutID.prefix(8))", "\(name)-\(manifest.cutID)"]
+  }
+
+  private func freeName(_ manifest: Manifest) -> String {
+    let names = Self.possibleNames(manifest)
+    // With all taken, the rename of the last fails: no checkpoint is ever replaced.
+    return names.first { !Self.isThere(path(of: $0)) } ?? names[2]
+  }
+
+  /// The same cut, if it was published before and every byte of it is right.
+  private func published(_ draft: Manifest, imageBytes: Int) throws(CheckpointError) -> PublishedCheckpoint? {
+    for name in Self.possibleNames(draft) where Self.isThere(path(of: name)) {
+      guard let manifest = verify(name, thorough: false).manifest, manifest.cutID == draft.cutID,
+        manifest.jobID == draft.jobID, verify(name, thorough: true).manifest == manifest,
+        let file = manifest.files.first, file.bytes == UInt64(imageBytes)
+      else { continue }
+      do {
+        // Its rename may not have become durable.
+        try FileSystem.synchronizeDirectory(directory)
+      } catch {
+        throw CheckpointError(error, what: "the checkpoint could not be made durable")
+      }
+      let text = try manifest.encoded()
+      let bytes = imageBytes + text.count + Self.digests(manifest, manifestText: text).count
+      return PublishedCheckpoint(name: name, manifest: manifest, bytes: UInt64(bytes), sha256: file.sha256)
+    }
+    return nil
   }
 
   private func write(_ bytes: [UInt8], to path: FilePath) throws(POSIXError) {
@@ -130,45 +184,9 @@ extension LocalCheckpoints {
     guard error.errno == .noSpace || error.errno == .diskQuotaExceeded else {
       return CheckpointError(error, what: "the checkpoint could not be made durable")
     }
-    let free = (try? FileSystem.availableBytes(directory)) ?? 0
-    return CheckpointError(error, what: "no room for a checkpoint: it needs \(bytes) bytes, \(free) are free")
-  }
-}
-
-/// A digest that is made while something else goes on.
-private final class BackgroundDigest: Sendable {
-  private let done = Gate()
-  private let isCancelled = Atomic(false)
-  private let result = Mutex<String?>(nil)
-
-  init(_ bytes: UnsafeRawBufferPointer) {
-    // Whoever makes this waits for its end before the bytes go.
-    nonisolated(unsafe) let bytes = bytes
-    let work: @Sendable () -> Void = { [self] in
-      let digest = SHA256()
-      var offset = 0
-      while offset < bytes.count, !isCancelled.load(ordering: .relaxed) {
-        let end = min(offset + (4 << 20), bytes.count)
-        digest.update(UnsafeRawBufferPointer(rebasing: bytes[offset..<end]))
-        offset = end
-      }
-      let text = digest.finish()
-      result.withLock { $0 = text }
-      done.open()
-    }
-    // Without another thread it is made on this one.
-    if (try? NativeThread.start(work)) == nil { work() }
-  }
-
-  func wait() -> String {
-    if let text = result.withLock({ $0 }) { return text }
-    done.wait()
-    done.open()
-    return result.withLock { $0 ?? "" }
-  }
-
-  func cancelAndWait() {
-    isCancelled.store(true, ordering: .relaxed)
-    _ = wait()
+    let free = (try? FileSystem.availableBytes(directory)).map { "\($0) are free" } ?? "too few are free"
+    return CheckpointError(
+      error, what: "no room for a checkpoint: it needs \(bytes) bytes, \(free)",
+      hint: "free some space on this filesystem, or keep fewer checkpoints")
   }
 }

@@ -52,6 +52,7 @@ public struct LocalCheckpoints: CheckpointStorage {
   /// - Parameter directory: made with the first checkpoint.
   public init(directory: FilePath) { self.directory = directory }
 
+  /// Of a name that `isValid`.
   public func path(of name: String) -> FilePath { directory.appending(name) }
 
   /// Whether `name` can be a checkpoint's: one component, no leading dot.
@@ -75,65 +76,41 @@ public struct LocalCheckpoints: CheckpointStorage {
     }
   }
 
-  // MARK: Verifying
+  // MARK: Loading
 
-  /// - Parameter thorough: read everything and compare digests; else look at sizes and the manifest.
-  public func verify(_ name: String, thorough: Bool) -> Verdict {
-    guard Self.isValid(name) else { return .damaged(file: name, what: "not a checkpoint's name") }
-    let path = path(of: name)
-    guard FileSystem.isDirectory(path) else { return .damaged(file: name, what: "missing") }
-    guard let text = try? FileSystem.read(path.appending(Self.manifestName)) else {
-      return .damaged(file: Self.manifestName, what: "missing")
+  /// The state of a checkpoint where it lies on disk, and what is known of it.
+  /// - Parameter thorough: as for `verify`.
+  /// - Throws: `damaged` naming the file, unless it verifies.
+  public func load(_ name: String, thorough: Bool = false) throws(CheckpointError) -> LoadedCheckpoint {
+    switch verify(name, thorough: thorough) {
+    case .damaged(let file, let what):
+      throw CheckpointError(
+        .damaged, operation: "load", path: Self.isValid(name) ? path(of: name) : directory,
+        what: "\(file): \(what)", hint: "use an older checkpoint")
+    case .verified(let manifest):
+      let state = path(of: name).appending(Self.stateName)
+      do {
+        let file = try OpenFile(state, O_RDONLY | O_NOFOLLOW)
+        return LoadedCheckpoint(
+          manifest: manifest, mapping: try MappedFile(file, count: file.size(), access: .readOnly))
+      } catch {
+        throw CheckpointError(error, what: "the state cannot be mapped")
+      }
     }
-    guard let manifest = Manifest.decode(text) else {
-      return .damaged(file: Self.manifestName, what: "truncated or not JSON of a manifest")
-    }
-    guard manifest.formatVersion <= Manifest.currentVersion else {
-      return .damaged(
-        file: Self.manifestName, what: "format \(manifest.formatVersion) of a newer holdfast")
-    }
-    guard let sums = try? FileSystem.read(path.appending(Self.digestsName)) else {
-      return .damaged(file: Self.digestsName, what: "missing")
-    }
-    guard sums == Self.digests(manifest, manifestText: text) else {
-      return .damaged(file: Self.manifestName, what: "not what \(Self.digestsName) says")
-    }
-    for file in manifest.files {
-      if let what = fault(in: file, path, thorough: thorough) { return .damaged(file: file.name, what: what) }
-    }
-    return .verified(manifest)
-  }
-
-  private func fault(in file: Manifest.File, _ path: FilePath, thorough: Bool) -> String? {
-    guard Self.isValid(file.name) else { return "not a file's name" }
-    guard let open = try? OpenFile(path.appending(file.name), O_RDONLY | O_NOFOLLOW),
-      let size = try? open.size()
-    else { return "missing" }
-    guard UInt64(size) == file.bytes else { return "\(size) bytes of \(file.bytes)" }
-    guard thorough else { return nil }
-    guard let mapping = try? MappedFile(open, count: max(size, 1), access: .readOnly) else {
-      return "cannot be read"
-    }
-    let digest = SHA256.hex(UnsafeRawBufferPointer(rebasing: mapping.bytes[..<size]))
-    return digest == file.sha256 ? nil : "digest \(digest.prefix(12))…, expected \(file.sha256.prefix(12))…"
-  }
-
-  /// What `sha256sum --check` reads.
-  static func digests(_ manifest: Manifest, manifestText: [UInt8]) -> [UInt8] {
-    let lines = manifest.files.map { "\($0.sha256)  \($0.name)\n" }
-    return Array("\(lines.joined())\(SHA256.hex(manifestText))  \(manifestName)\n".utf8)
   }
 
   // MARK: Removing
 
   /// Removes a checkpoint: it is out of the list, durably, before its first file goes.
   public func remove(_ name: String) throws(CheckpointError) {
-    guard Self.isValid(name) else {
+    guard Self.isValid(name), Self.isThere(path(of: name)) else {
       throw CheckpointError(
         .missing, operation: "remove", path: directory, what: "'\(name)' is no checkpoint")
     }
     let going = directory.appending(Self.removingPrefix + name)
     do {
+      // An earlier removal may have got no further.
+      if Self.isThere(going) { try FileSystem.removeTree(going) }
       try FileSystem.rename(path(of: name), to: going)
       try FileSystem.synchronizeDirectory(directory)
       try FileSystem.removeTree(going)
@@ -143,15 +120,40 @@ public struct LocalCheckpoints: CheckpointStorage {
   }
 
   /// Removes what an earlier supervisor left unfinished.
+  /// - Throws: the first failure, after having tried them all.
   public func removeLeftovers() throws(CheckpointError) {
     guard FileSystem.exists(directory) else { return }
-    do {
+    var failure: POSIXError?
+    do throws(POSIXError) {
       for name in try FileSystem.list(directory)
       where name.hasPrefix(Self.publishingPrefix) || name.hasPrefix(Self.removingPrefix) {
-        try FileSystem.removeTree(directory.appending(name))
+        do throws(POSIXError) { try FileSystem.removeTree(directory.appending(name)) } catch {
+          failure = failure ?? error
+        }
       }
     } catch {
-      throw CheckpointError(error, what: "an unfinished checkpoint cannot be removed")
+      failure = error
     }
+    if let failure { throw CheckpointError(failure, what: "an unfinished checkpoint cannot be removed") }
+  }
+
+  /// Whether anything has this name, a dangling symbolic link included.
+  static func isThere(_ path: FilePath) -> Bool {
+    var status = stat()
+    return path.withPlatformString { lstat($0, &status) } == 0
+  }
+}
+
+/// A checkpoint to restore from. Its file stays mapped for as long as this lives.
+public struct LoadedCheckpoint: Sendable {
+  public let manifest: Manifest
+  let mapping: MappedFile
+
+  /// Gives `body` the image; the bytes end with the call.
+  public func withImage<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    defer { withExtendedLifetime(mapping) {} }
+    return try body(mapping.bytes)
   }
 }

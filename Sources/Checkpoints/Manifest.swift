@@ -53,10 +53,18 @@ public struct Manifest: Hashable, Sendable, Codable {
   public struct Rank: Hashable, Sendable, Codable {
     public var rank: UInt32
     public var files: [String]
+    /// The same as in the image, for those who read only this.
+    public var loopState: ImageLoop?
 
-    public init(rank: UInt32, files: [String]) {
+    public init(rank: UInt32, files: [String], loopState: ImageLoop? = nil) {
       self.rank = rank
       self.files = files
+      self.loopState = loopState
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case rank, files
+      case loopState = "loop_state"
     }
   }
 
@@ -110,13 +118,17 @@ public struct Manifest: Hashable, Sendable, Codable {
     case ranks, files
   }
 
-  func encoded() -> [UInt8] {
+  func encoded() throws(CheckpointError) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    // Plain values only, all finite: there is nothing to refuse.
-    return Array((try? encoder.encode(self)) ?? Data()) + [UInt8(ascii: "\n")]
+    do {
+      return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
+    } catch {
+      throw CheckpointError(.unsupported, operation: "write manifest", what: "\(error)")
+    }
   }
 
+  /// - Returns: nil for what is no manifest, whatever the bytes.
   static func decode(_ bytes: [UInt8]) -> Manifest? {
     try? JSONDecoder().decode(Manifest.self, from: Data(bytes))
   }

@@ -59,6 +59,21 @@ public indirect enum StateValue: Sendable {
     return value
   }
 
+  public func bool() throws(CheckpointError) -> Bool {
+    guard case .bool(let value) = self else { throw mismatch("a boolean") }
+    return value
+  }
+
+  public func array() throws(CheckpointError) -> [StateValue] {
+    guard case .array(let values) = self else { throw mismatch("an array") }
+    return values
+  }
+
+  public func object() throws(CheckpointError) -> [String: StateValue] {
+    guard case .object(let members) = self else { throw mismatch("an object") }
+    return members
+  }
+
   public func data() throws(CheckpointError) -> [UInt8] {
     guard case .data(let value) = self else { throw mismatch("data") }
     return value

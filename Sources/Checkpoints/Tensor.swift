@@ -1,3 +1,5 @@
+import Glibc
+
 /// Element types, named as safetensors names them.
 public enum DType: String, Hashable, Sendable, Codable {
   case bool = "BOOL"
@@ -42,7 +44,9 @@ public struct Tensor: Sendable {
 
   private init(_ dtype: DType, _ shape: [Int]?, count: Int, _ storage: Storage) {
     let shape = shape ?? [count]
-    precondition(shape.reduce(1, *) == count, "shape \(shape) does not have \(count) elements")
+    precondition(
+      shape.allSatisfy { $0 >= 0 } && shape.reduce(1, *) == count,
+      "shape \(shape) does not have \(count) elements")
     self.dtype = dtype
     self.shape = shape
     self.storage = storage
@@ -113,6 +117,11 @@ extension Tensor: Equatable {
   /// Same type, same shape, same bits.
   public static func == (a: Tensor, b: Tensor) -> Bool {
     a.dtype == b.dtype && a.shape == b.shape
-      && a.withUnsafeBytes { a in b.withUnsafeBytes { a.elementsEqual($0) } }
+      && a.withUnsafeBytes { a in
+        b.withUnsafeBytes { b in
+          guard let first = a.baseAddress, let second = b.baseAddress else { return a.count == b.count }
+          return a.count == b.count && memcmp(first, second, a.count) == 0
+        }
+      }
   }
 }

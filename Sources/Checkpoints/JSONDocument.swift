@@ -1,0 +1,233 @@
+/// A JSON text, read. Keys are unique: two that are canonically equivalent count as one twice.
+enum JSONDocument {
+  case null
+  case bool(Bool)
+  case integer(Int64)
+  /// Above `Int64.max`.
+  case unsigned(UInt64)
+  case real(Double)
+  case string(String)
+  case array([JSONDocument])
+  case object([String: JSONDocument])
+
+  /// Deepest nesting that is read, so that no text can exhaust the stack.
+  static let deepest = 512
+
+  /// Where a text stops to be JSON, and why.
+  struct Malformed: Error {
+    var offset: Int
+    var what: String
+  }
+
+  /// Total: any bytes are a document or throw.
+  init(_ bytes: UnsafeRawBufferPointer) throws(Malformed) {
+    var parser = Parser(bytes: bytes)
+    self = try parser.value(depth: 0)
+    parser.skipSpace()
+    guard parser.position == bytes.count else { throw parser.malformed("something follows the document") }
+  }
+
+  init(_ text: String) throws(Malformed) {
+    var text = text
+    let result = text.withUTF8 { utf8 -> Result<JSONDocument, Malformed> in
+      do throws(Malformed) { return .success(try JSONDocument(UnsafeRawBufferPointer(utf8))) } catch {
+        return .failure(error)
+      }
+    }
+    self = try result.get()
+  }
+
+  var object: [String: JSONDocument]? { if case .object(let members) = self { members } else { nil } }
+  var array: [JSONDocument]? { if case .array(let elements) = self { elements } else { nil } }
+  var string: String? { if case .string(let text) = self { text } else { nil } }
+
+  /// A number of things, or an offset.
+  var count: Int? { if case .integer(let value) = self, value >= 0 { Int(value) } else { nil } }
+
+  var counter: UInt64? {
+    switch self {
+    case .integer(let value) where value >= 0: UInt64(value)
+    case .unsigned(let value): value
+    default: nil
+    }
+  }
+}
+
+private struct Parser {
+  typealias Malformed = JSONDocument.Malformed
+
+  let bytes: UnsafeRawBufferPointer
+  var position = 0
+
+  func malformed(_ what: String) -> Malformed { Malformed(offset: position, what: what) }
+
+  private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+  private mutating func take(_ character: Character) -> Bool {
+    guard let next, next == character.asciiValue else { return false }
+    position += 1
+    return true
+  }
+
+  mutating func skipSpace() {
+    while let next, next == 0x20 || next == 0x0a || next == 0x0d || next == 0x09 { position += 1 }
+  }
+
+  mutating func value(depth: Int) throws(Malformed) -> JSONDocument {
+    guard depth < JSONDocument.deepest else { throw malformed("nested too deeply") }
+    skipSpace()
+    guard let next else { throw malformed("it ends too early") }
+    switch next {
+    case UInt8(ascii: "{"): return .object(try object(depth: depth))
+    case UInt8(ascii: "["): return .array(try array(depth: depth))
+    case UInt8(ascii: "\""): return .string(try string())
+    case UInt8(ascii: "t"): return try word("true", .bool(true))
+    case UInt8(ascii: "f"): return try word("false", .bool(false))
+    case UInt8(ascii: "n"): return try word("null", .null)
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
+    default: throw malformed("no value begins like this")
+    }
+  }
+
+  private mutating func word(_ word: StaticString, _ value: JSONDocument) throws(Malformed) -> JSONDocument {
+    let letters = UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)
+    guard bytes[position...].starts(with: letters) else { throw malformed("no value begins like this") }
+    position += letters.count
+    return value
+  }
+
+  private mutating func object(depth: Int) throws(Malformed) -> [String: JSONDocument] {
+    position += 1
+    var members: [String: JSONDocument] = [:]
+    skipSpace()
+    if take("}") { return members }
+    while true {
+      skipSpace()
+      guard next == UInt8(ascii: "\"") else { throw malformed("a key is missing") }
+      let key = try string()
+      skipSpace()
+      guard take(":") else { throw malformed("':' is missing") }
+      let member = try value(depth: depth + 1)
+      guard members.updateValue(member, forKey: key) == nil else {
+        throw malformed("'\(key)' is there twice")
+      }
+      skipSpace()
+      if take("}") { return members }
+      guard take(",") else { throw malformed("',' or '}' is missing") }
+    }
+  }
+
+  private mutating func array(depth: Int) throws(Malformed) -> [JSONDocument] {
+    position += 1
+    var elements: [JSONDocument] = []
+    skipSpace()
+    if take("]") { return elements }
+    while true {
+      elements.append(try value(depth: depth + 1))
+      skipSpace()
+      if take("]") { return elements }
+      guard take(",") else { throw malformed("',' or ']' is missing") }
+    }
+  }
+
+  // MARK: Numbers
+
+  private mutating func digits() throws(Malformed) {
+    let begin = position
+    while let next, UInt8(ascii: "0")...UInt8(ascii: "9") ~= next { position += 1 }
+    guard position > begin else { throw malformed("a digit is missing") }
+  }
+
+  private mutating func number() throws(Malformed) -> JSONDocument {
+    let begin = position
+    let isNegative = take("-")
+    let first = position
+    try digits()
+    guard bytes[first] != UInt8(ascii: "0") || position == first + 1 else {
+      throw malformed("a leading zero")
+    }
+    var isWhole = true
+    if take(".") {
+      isWhole = false
+      try digits()
+    }
+    if take("e") || take("E") {
+      isWhole = false
+      if !take("+") { _ = take("-") }
+      try digits()
+    }
+    let text = String(decoding: bytes[begin..<position], as: UTF8.self)
+    if isWhole {
+      if let value = Int64(text) { return .integer(value) }
+      if !isNegative, let value = UInt64(text) { return .unsigned(value) }
+      throw malformed("an integer of more than 64 bits")
+    }
+    guard let value = Double(text), value.isFinite else { throw malformed("a number beyond all bounds") }
+    return .real(value)
+  }
+
+  // MARK: Strings
+
+  private mutating func string() throws(Malformed) -> String {
+    position += 1
+    var decoded: [UInt8] = []
+    var begin = position
+    while let byte = next {
+      switch byte {
+      case UInt8(ascii: "\""):
+        decoded.append(contentsOf: bytes[begin..<position])
+        position += 1
+        guard let text = String(validating: decoded, as: UTF8.self) else { throw malformed("not UTF-8") }
+        return text
+      case UInt8(ascii: "\\"):
+        decoded.append(contentsOf: bytes[begin..<position])
+        position += 1
+        decoded.append(contentsOf: try escaped())
+        begin = position
+      case 0..<0x20: throw malformed("a control character in a string")
+      default: position += 1
+      }
+    }
+    throw malformed("a string without an end")
+  }
+
+  private mutating func escaped() throws(Malformed) -> [UInt8] {
+    guard let byte = next else { throw malformed("it ends too early") }
+    position += 1
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return [byte]
+    case UInt8(ascii: "b"): return [0x08]
+    case UInt8(ascii: "f"): return [0x0c]
+    case UInt8(ascii: "n"): return [0x0a]
+    case UInt8(ascii: "r"): return [0x0d]
+    case UInt8(ascii: "t"): return [0x09]
+    case UInt8(ascii: "u"): return Array(String(try scalar()).utf8)
+    default: throw malformed("an unknown escape")
+    }
+  }
+
+  /// One `\u` escape, or the two of a pair of surrogates.
+  private mutating func scalar() throws(Malformed) -> Character {
+    var code = try fourDigits()
+    if 0xd800..<0xdc00 ~= code {
+      guard take("\\"), take("u") else { throw malformed("half a surrogate pair") }
+      let low = try fourDigits()
+      guard 0xdc00..<0xe000 ~= low else { throw malformed("half a surrogate pair") }
+      code = 0x10000 + (code - 0xd800) << 10 + (low - 0xdc00)
+    }
+    guard let scalar = Unicode.Scalar(code) else { throw malformed("half a surrogate pair") }
+    return Character(scalar)
+  }
+
+  private mutating func fourDigits() throws(Malformed) -> UInt32 {
+    var code: UInt32 = 0
+    for _ in 0..<4 {
+      guard let next, let digit = Character(Unicode.Scalar(next)).hexDigitValue else {
+        throw malformed("\\u needs four digits")
+      }
+      code = code << 4 | UInt32(digit)
+      position += 1
+    }
+    return code
+  }
+}
