@@ -134,7 +134,7 @@ extension Manifest {
   static func draft(step: UInt64, cut: String? = nil) -> Manifest {
     Manifest(
       job: "job", jobID: String(repeating: "1", count: 32), attempt: 1, generation: 1,
-      cutID: cut ?? String(repeating: "c", count: 24) + String(step + 10_000_000), step: step, epoch: 1,
+      cutID: cut ?? String(repeating: "c", count: 24) + String(step &+ 10_000_000), step: step, epoch: 1,
       batch: 2,
       samples: 3, createdAt: "2026-01-01T00:00:00.000Z", metrics: ["loss": 0.5, "bad": .nan])
   }

@@ -1,153 +1,217 @@
+import Checkpoints
 import Glibc
 import POSIX
 import Synchronization
 import SystemPackage
 import Testing
 
-@testable import Checkpoints
-
-@Suite struct PublishTests {
-  private func withCheckpoints(_ body: (LocalCheckpoints, FilePath) throws -> Void) throws {
-    var template = Array("/tmp/holdfast-unit.XXXXXX".utf8CString)
-    _ = mkdtemp(&template)
-    let path = FilePath(String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
-    defer { try? FileSystem.removeTree(path) }
-    try body(LocalCheckpoints(directory: path.appending("checkpoints")), path)
+/// What is published is whole, is found wrong when it is, and goes only when it is told to.
+struct PublishTests {
+  // Around the block and the chunk, where the last part is written differently.
+  @Test(arguments: [0, 1, 900, 1024, 50_000, (8 << 20) / 4 + 1])
+  func publishedImagesVerify(floats: Int) throws {
+    let place = try Place()
+    let bytes = image(step: 7, floats: floats)
+    let published = try place.publish(step: 7, floats: floats)
+    #expect(published.name == "step-7")
+    #expect(try place.entries() == ["step-7"])
+    #expect(place.checkpoints.verify("step-7", thorough: true) == .verified(published.manifest))
+    #expect(published.sha256 == SHA256.hex(bytes))
+    let loaded = try place.checkpoints.load("step-7", thorough: true)
+    #expect(loaded.withImage { $0.elementsEqual(bytes) })
+    #expect(loaded.manifest.ranks.first?.loopState == (try read(bytes)).loop)
+    #expect(loaded.manifest.metrics == ["loss": 0.5])
   }
 
-  private func manifest(_ step: UInt64, cut: String = "00112233445566778899aabbccddeeff") -> Manifest {
-    Manifest(
-      job: "j", jobID: "00", attempt: 1, generation: 1, cutID: cut, step: step, epoch: 0, batch: 0,
-      samples: 0,
-      createdAt: "2026-01-01T00:00:00.000Z", metrics: ["loss": 0.5, "bad": .nan])
+  @Test func bytesOffAPageBoundary() throws {
+    let place = try Place()
+    let aligned = AlignedImage([0] + image(step: 3, floats: 5000))
+    let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(aligned.bytes)[1...])
+    let published = try place.checkpoints.publish(image: bytes, .draft(step: 3))
+    #expect(place.checkpoints.verify("step-3", thorough: true) == .verified(published.manifest))
   }
 
-  @discardableResult
-  private func publish(
-    _ checkpoints: LocalCheckpoints, _ step: UInt64, cut: String = "00112233445566778899aabbccddeeff",
-    size: Int = 10_000
-  ) throws -> String {
-    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 4096)
-    defer { bytes.deallocate() }
-    bytes.initializeMemory(as: UInt8.self, repeating: UInt8(step % 251))
-    return try checkpoints.publish(image: UnsafeRawBufferPointer(bytes), manifest(step, cut: cut)).name
+  @Test func aTakenNameGetsTheCut() throws {
+    let place = try Place()
+    let cuts = ["aaaaaaaa11", "bbbbbbbb11", "bbbbbbbb22"]
+    let names = try cuts.map { try place.publish(step: 5, cut: $0).name }
+    #expect(names == ["step-5", "step-5-bbbbbbbb", "step-5-bbbbbbbb22"])
+    #expect(try place.checkpoints.names() == names.sorted())
   }
 
-  @Test(arguments: [0, 1, 4095, 4096, 4097, 9_000_001]) func whatIsPublishedVerifies(size: Int) throws {
-    try withCheckpoints { checkpoints, _ in
-      let name = try publish(checkpoints, 7, size: size)
-      #expect(name == "step-7")
-      let manifest = try #require(checkpoints.verify(name, thorough: true).manifest)
-      #expect(manifest.files.first?.bytes == UInt64(size) && manifest.metrics == ["loss": 0.5])
-      #expect(
-        try FileSystem.read(checkpoints.path(of: name).appending("state.safetensors")).allSatisfy { $0 == 7 })
+  @Test func theSameCutIsNotWrittenTwice() throws {
+    let place = try Place()
+    let first = try place.publish(step: 5, cut: "aaaaaaaa")
+    #expect(try place.publish(step: 5, cut: "aaaaaaaa") == first)
+    #expect(try place.entries() == ["step-5"])
+    // A damaged one is no publication, and stays.
+    try flip(place.file("step-5", LocalCheckpoints.stateName), at: 200)
+    #expect(try place.publish(step: 5, cut: "aaaaaaaa").name == "step-5-aaaaaaaa")
+    #expect(try place.checkpoints.names() == ["step-5", "step-5-aaaaaaaa"])
+  }
+
+  @Test func whatIsNoImageOfTheStepIsRefused() throws {
+    let place = try Place()
+    let whole = image(step: 5)
+    for bytes: [UInt8] in [Array(whole.dropLast()), [1, 2, 3], []] {
+      let error = #expect(throws: CheckpointError.self) {
+        try bytes.withUnsafeBytes { try place.checkpoints.publish(image: $0, .draft(step: 5)) }
+      }
+      #expect(error?.code == .damaged)
     }
-  }
-
-  @Test func theSameStepAgainGetsANameOfItsOwn() throws {
-    try withCheckpoints { checkpoints, _ in
-      try publish(checkpoints, 7)
-      #expect(try publish(checkpoints, 7, cut: "ffeeddccbbaa99887766554433221100") == "step-7-ffeeddcc")
-      #expect(try checkpoints.names() == ["step-7", "step-7-ffeeddcc"])
+    let other = #expect(throws: CheckpointError.self) {
+      try whole.withUnsafeBytes { try place.checkpoints.publish(image: $0, .draft(step: 6)) }
     }
+    #expect(other?.what == "it is of step 5, not 6")
+    for cut in ["../../x", "", "a/b", ".x"] {
+      let error = #expect(throws: CheckpointError.self) { try place.publish(step: 5, cut: cut) }
+      #expect(error?.code == .unsupported)
+    }
+    #expect(!FileSystem.exists(place.checkpoints.directory))
   }
 
-  /// Each system call of publishing fails in turn: what is listed afterwards is whole.
-  @Test(arguments: ["mkdir", "open", "posix_fallocate", "write", "fsync", "renameat2", "rename"])
-  func aFailingCallLeavesOnlyWholeCheckpoints(operation: String) throws {
-    for call in 0..<12 {
-      try withCheckpoints { checkpoints, root in
-        try publish(checkpoints, 1)
-        let count = Atomic(0)
-        let failing: Faults.Injector = { name, path in
-          guard name == operation, let path, path.string.hasPrefix(root.string) else { return nil }
-          return count.wrappingAdd(1, ordering: .relaxed).oldValue == call ? .ioError : nil
+  @Test func cancellingLeavesNothing() throws {
+    let place = try Place()
+    try place.publish(step: 1)
+    let big = AlignedImage(image(step: 2, floats: 6 << 20))
+    for allowed in 0..<3 {
+      let asked = Atomic(0)
+      let error = #expect(throws: CheckpointError.self) {
+        try place.checkpoints.publish(image: UnsafeRawBufferPointer(big.bytes), .draft(step: 2)) {
+          asked.add(1, ordering: .relaxed).oldValue >= allowed
         }
-        do {
-          _ = try Faults.with(failing) {
-            try publish(checkpoints, 2, cut: "ffeeddccbbaa99887766554433221100")
-          }
-        } catch {
-          #expect(error is CheckpointError)
+      }
+      #expect(error?.code == .cancelled)
+      #expect(try place.entries() == ["step-1"])
+    }
+  }
+
+  /// The image is a mapping of a tebibyte that takes no memory.
+  @Test func noRoomSaysHowMuch() throws {
+    let place = try Place()
+    let bytes = 1 << 50
+    let free = try FileSystem.availableBytes(place.root)
+    try #require(free < bytes, "a disk of a pebibyte")
+    let loop = #"{\"step\":1,\"epoch\":0,\"batch\":0,\"samples\":0,\"parts\":[]}"#
+    var header = Array(
+      #"{"__metadata__":{"holdfast.loop_state":"\#(loop)"},"a":{"dtype":"U8","shape":[\#(bytes)],"data_offsets":[0,\#(bytes)]}}"#
+        .utf8)
+    while header.count % 8 != 0 { header.append(0x20) }
+    let count = 8 + header.count + bytes
+    // Larger than an address space can map: only its beginning is ever touched.
+    let page = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 4096)
+    defer { page.deallocate() }
+    page.storeBytes(of: UInt64(header.count).littleEndian, as: UInt64.self)
+    UnsafeMutableRawBufferPointer(rebasing: page[8...]).copyBytes(from: header)
+    let error = #expect(throws: CheckpointError.self) {
+      try place.checkpoints.publish(
+        image: UnsafeRawBufferPointer(start: page.baseAddress, count: count), .draft(step: 1))
+    }
+    #expect(error?.code == .noRoom)
+    #expect(error?.what.hasPrefix("no room for a checkpoint: it needs \(count) bytes, ") == true)
+    #expect(error?.what.hasSuffix(" are free") == true)
+    #expect(try place.entries() == [])
+  }
+
+  // MARK: Damage
+
+  private func flip(_ path: FilePath, at offset: Int) throws {
+    var bytes = try FileSystem.read(path)
+    bytes[offset] ^= 4
+    try FileSystem.replace(path, with: bytes, durable: false)
+  }
+
+  private func verdict(_ spoil: (Place) throws -> Void, thorough: Bool = true) throws -> Verdict {
+    let place = try Place()
+    try place.publish(step: 1)
+    try spoil(place)
+    return place.checkpoints.verify("step-1", thorough: thorough)
+  }
+
+  @Test func aFlippedBitInAnyFile() throws {
+    for name in [LocalCheckpoints.stateName, LocalCheckpoints.manifestName] {
+      for offset in [0, 50, 150] {
+        var digests: (String, String) = ("", "")
+        let found = try verdict { place in
+          let path = place.file("step-1", name)
+          digests.0 = SHA256.hex(try FileSystem.read(path))
+          try flip(path, at: offset)
+          digests.1 = SHA256.hex(try FileSystem.read(path))
         }
-        let names = try checkpoints.names()
-        #expect(names.contains("step-1"))
-        for name in names {
-          #expect(checkpoints.verify(name, thorough: true).manifest != nil, "\(operation) \(call)")
-        }
-        try checkpoints.removeLeftovers()
-        #expect(try FileSystem.list(checkpoints.directory) == names)
+        let what = "digest \(digests.1.prefix(12))…, expected \(digests.0.prefix(12))…"
+        #expect(found == .damaged(file: name, what: what), "byte \(offset)")
       }
+    }
+    for offset in [0, 63, 64, 70, 100] {
+      let found = try verdict { try flip($0.file("step-1", LocalCheckpoints.digestsName), at: offset) }
+      #expect(found.manifest == nil, "byte \(offset) of the digests")
+    }
+    // Which only a thorough look finds.
+    let quick = try verdict(
+      { try flip($0.file("step-1", LocalCheckpoints.stateName), at: 50) }, thorough: false)
+    #expect(quick.manifest != nil)
+  }
+
+  @Test(arguments: [true, false]) func missingAndOddFiles(thorough: Bool) throws {
+    let names = [LocalCheckpoints.stateName, LocalCheckpoints.manifestName, LocalCheckpoints.digestsName]
+    for name in names {
+      let missing = try verdict({ try FileSystem.remove($0.file("step-1", name)) }, thorough: thorough)
+      #expect(missing == .damaged(file: name, what: "missing"))
+      let link = try verdict(
+        { place in
+          let path = place.file("step-1", name)
+          try FileSystem.rename(path, to: place.root.appending("elsewhere"))
+          symlink(place.root.appending("elsewhere").string, path.string)
+        }, thorough: thorough)
+      #expect(link == .damaged(file: name, what: "not a plain file"))
+      let pipe = try verdict(
+        { place in
+          try FileSystem.remove(place.file("step-1", name))
+          mkfifo(place.file("step-1", name).string, 0o600)
+        }, thorough: thorough)
+      #expect(pipe == .damaged(file: name, what: "not a plain file"))
+      let directory = try verdict(
+        { place in
+          try FileSystem.remove(place.file("step-1", name))
+          mkdir(place.file("step-1", name).string, 0o700)
+        }, thorough: thorough)
+      #expect(directory == .damaged(file: name, what: "not a plain file"))
     }
   }
 
-  @Test func aFullDiskSaysWhatIsNeeded() throws {
-    try withCheckpoints { checkpoints, root in
-      let full: Faults.Injector = { name, path in
-        name == "posix_fallocate" && path?.string.hasPrefix(root.string) == true ? .noSpace : nil
+  @Test(arguments: [true, false]) func otherSizes(thorough: Bool) throws {
+    let bytes = image(step: 1).count
+    let shorter = try verdict(
+      { truncate($0.file("step-1", LocalCheckpoints.stateName).string, bytes - 1) }, thorough: thorough)
+    let what = "truncated to \(bytes - 1) of \(bytes) bytes"
+    #expect(shorter == .damaged(file: LocalCheckpoints.stateName, what: what))
+    let longer = try verdict(
+      { truncate($0.file("step-1", LocalCheckpoints.stateName).string, bytes + 1) }, thorough: thorough)
+    #expect(
+      longer
+        == .damaged(file: LocalCheckpoints.stateName, what: "\(bytes + 1) bytes instead of \(bytes)"))
+    for name in [LocalCheckpoints.manifestName, LocalCheckpoints.digestsName] {
+      for length in [0, 10, 100] {
+        let found = try verdict({ truncate($0.file("step-1", name).string, length) }, thorough: thorough)
+        #expect(found.manifest == nil, "\(name) cut to \(length)")
       }
-      do {
-        _ = try Faults.with(full) { try publish(checkpoints, 2) }
-        Issue.record("published on a full disk")
-      } catch let error as CheckpointError {
-        #expect(error.code == .noRoom && error.what.contains("it needs 10000 bytes"))
-      }
+    }
+    let huge = try verdict(
+      { truncate($0.file("step-1", LocalCheckpoints.manifestName).string, 1 << 40) }, thorough: thorough)
+    #expect(
+      huge == .damaged(file: LocalCheckpoints.manifestName, what: "\(1 << 40) bytes, which is too long"))
+  }
+
+  @Test func loadingTheDamagedOrMissingFails() throws {
+    let place = try Place()
+    try place.publish(step: 1)
+    try FileSystem.remove(place.file("step-1", LocalCheckpoints.stateName))
+    let error = #expect(throws: CheckpointError.self) { try place.checkpoints.load("step-1") }
+    #expect(error?.code == .damaged && error?.what == "state.safetensors: missing")
+    for name in ["step-2", "../checkpoints/step-1", ""] {
+      #expect(throws: CheckpointError.self) { try place.checkpoints.load(name) }
+      #expect(place.checkpoints.verify(name, thorough: false).manifest == nil)
     }
   }
 
-  @Test func damageIsNamed() throws {
-    try withCheckpoints { checkpoints, _ in
-      let name = try publish(checkpoints, 3)
-      let state = checkpoints.path(of: name).appending("state.safetensors")
-      var bytes = try FileSystem.read(state)
-      bytes[5000] ^= 1
-      try FileSystem.replace(state, with: bytes, durable: false)
-      #expect(checkpoints.verify(name, thorough: false).manifest != nil)
-      guard case .damaged(let file, let what) = checkpoints.verify(name, thorough: true) else {
-        Issue.record("a flipped bit verified")
-        return
-      }
-      #expect(file == "state.safetensors" && what.hasPrefix("digest "))
-      try FileSystem.replace(state, with: Array(bytes.dropLast()), durable: false)
-      #expect(
-        checkpoints.verify(name, thorough: false)
-          == .damaged(file: "state.safetensors", what: "9999 bytes of 10000"))
-      try FileSystem.remove(state)
-      #expect(
-        checkpoints.verify(name, thorough: false) == .damaged(file: "state.safetensors", what: "missing"))
-    }
-  }
-
-  @Test(arguments: ["", ".", "..", "../x", "a/b", ".hidden", "a\nb"]) func namesStayInside(name: String)
-    throws
-  {
-    try withCheckpoints { checkpoints, _ in
-      #expect(!LocalCheckpoints.isValid(name))
-      #expect(throws: CheckpointError.self) { try checkpoints.remove(name) }
-      #expect(checkpoints.verify(name, thorough: true).manifest == nil)
-    }
-  }
-
-  @Test func removingFollowsNoLink() throws {
-    try withCheckpoints { checkpoints, root in
-      let name = try publish(checkpoints, 4)
-      let outside = root.appending("outside")
-      try FileSystem.replace(outside, with: [1], durable: false)
-      symlink(root.string, checkpoints.path(of: name).appending("link").string)
-      try checkpoints.remove(name)
-      #expect(FileSystem.exists(outside) && !FileSystem.exists(checkpoints.path(of: name)))
-    }
-  }
-
-  @Test func aCancelledPublicationLeavesNothing() throws {
-    try withCheckpoints { checkpoints, _ in
-      let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
-      defer { bytes.deallocate() }
-      #expect(throws: CheckpointError.self) {
-        try checkpoints.publish(image: UnsafeRawBufferPointer(bytes), manifest(1)) { true }
-      }
-      let left = try FileSystem.list(checkpoints.directory)
-      #expect(left.isEmpty)
-    }
-  }
 }

@@ -1,0 +1,113 @@
+import Checkpoints
+import Glibc
+import POSIX
+import SystemPackage
+import Testing
+
+/// Nothing goes that was not named, and nothing outside of the directory ever.
+struct RemovalTests {
+  @Test func removingOne() throws {
+    let place = try Place()
+    for step in UInt64(1)...3 { try place.publish(step: step) }
+    try place.checkpoints.remove("step-2")
+    #expect(try place.entries() == ["step-1", "step-3"])
+  }
+
+  @Test func aRemovalThatGotNoFurtherIsNoObstacle() throws {
+    let place = try Place()
+    try place.publish(step: 1)
+    try FileSystem.makeDirectories(place.checkpoints.directory.appending(".removing-step-1/x"))
+    try place.checkpoints.remove("step-1")
+    #expect(try place.entries() == [])
+  }
+
+  @Test(arguments: [
+    "..", ".", "", "../outside", "step-1/../../outside", ".publishing-x", "/etc", "step-2", "a\u{0}b",
+  ])
+  func otherNamesAreRefused(name: String) throws {
+    let place = try Place()
+    try place.publish(step: 1)
+    try FileSystem.makeDirectories(place.root.appending("outside"))
+    let error = #expect(throws: CheckpointError.self) { try place.checkpoints.remove(name) }
+    #expect(error?.code == .missing)
+    #expect(try place.entries() == ["step-1"])
+    #expect(try FileSystem.list(place.root) == ["checkpoints", "outside"])
+  }
+
+  /// A link in the place of a checkpoint, a leftover or a file in one.
+  @Test func linksAreNotFollowed() throws {
+    let place = try Place()
+    try place.publish(step: 1)
+    let outside = place.root.appending("outside")
+    try FileSystem.makeDirectories(outside)
+    try FileSystem.replace(outside.appending("precious"), with: [1], durable: false)
+    for name in ["step-9", ".removing-a", ".publishing-b", "step-1/c", ".removing-step-1"] {
+      symlink(outside.string, place.checkpoints.directory.appending(name).string)
+    }
+    symlink("/nowhere", place.checkpoints.directory.appending(".publishing-dangling").string)
+    try place.checkpoints.removeLeftovers()
+    try place.checkpoints.remove("step-9")
+    try place.checkpoints.remove("step-1")
+    #expect(try place.entries() == [])
+    #expect(try FileSystem.list(outside) == ["precious"])
+  }
+
+  @Test func publishingPastALink() throws {
+    let place = try Place()
+    let outside = place.root.appending("outside")
+    try FileSystem.makeDirectories(outside)
+    try FileSystem.makeDirectories(place.checkpoints.directory)
+    for (name, target) in [
+      ("step-1", outside.string), ("step-2", "/nowhere"), (".publishing-cut", outside.string),
+    ] {
+      symlink(target, place.checkpoints.directory.appending(name).string)
+    }
+    #expect(try place.publish(step: 1, cut: "cut").name == "step-1-cut")
+    #expect(try place.publish(step: 2, cut: "cut").name == "step-2-cut")
+    #expect(try FileSystem.list(outside) == [])
+  }
+
+  @Test func leftoversAndNothingElse() throws {
+    let place = try Place()
+    try place.checkpoints.removeLeftovers()
+    try place.publish(step: 1)
+    for name in [".publishing-1/x/y", ".removing-step-2", ".hidden", "notes"] {
+      try FileSystem.makeDirectories(place.checkpoints.directory.appending(name))
+    }
+    try place.checkpoints.removeLeftovers()
+    #expect(try place.entries() == [".hidden", "notes", "step-1"])
+    #expect(try place.checkpoints.names() == ["notes", "step-1"])
+    #expect(
+      place.checkpoints.verify("notes", thorough: true) == .damaged(file: "manifest.json", what: "missing"))
+  }
+}
+
+/// Which go: never a damaged one, never one of the newest.
+struct RetentionTests {
+  private static func found(_ text: String) -> [(name: String, verdict: Verdict)] {
+    text.split(separator: " ").map { word in
+      let step = UInt64(word.drop { !$0.isNumber }) ?? 0
+      let isDamaged = word.hasPrefix("d")
+      return (String(word), isDamaged ? .damaged(file: "f", what: "w") : .verified(.draft(step: step)))
+    }
+  }
+
+  @Test(arguments: [
+    ("", 2, []), ("v1", 1, []), ("v1 v2", 2, []), ("v1 v2 v3", 2, ["v1"]), ("v3 v1 v2", 1, ["v1", "v2"]),
+    ("v9 v10 v11", 1, ["v9", "v10"]), ("d1 v2 d3 v4 d5", 1, ["v2"]), ("d1 v2 d3 v4 d5", 2, []),
+    ("v1 d2 d3", 1, []), ("d1 d2 d3", 1, []), ("v1 v2", 0, ["v1"]), ("v1 v2", -5, ["v1"]),
+    ("v1 v2", .max, []),
+    ("v1 v2 d3", 1, ["v1"]),
+  ]) func table(found: String, keepLast: Int, prunable: [String]) {
+    #expect(Retention.prunable(Self.found(found), keepLast: keepLast) == prunable)
+  }
+
+  @Test func onDisk() throws {
+    let place = try Place()
+    #expect(try place.checkpoints.prunable(keepLast: 1) == [])
+    for step in UInt64(8)...12 { try place.publish(step: step) }
+    truncate(place.file("step-11", LocalCheckpoints.stateName).string, 5)
+    truncate(place.file("step-8", LocalCheckpoints.stateName).string, 5)
+    #expect(try place.checkpoints.prunable(keepLast: 2) == ["step-9"])
+  }
+}
