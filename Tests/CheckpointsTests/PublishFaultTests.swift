@@ -159,9 +159,9 @@ struct PublishFaultTests {
     #expect(place.checkpoints.verify("step-1", thorough: true).manifest != nil)
   }
 
-  @Test func aFullDiskSaysSo() throws {
+  @Test(arguments: ["posix_fallocate", "write"]) func aFullDiskSaysSo(operation: String) throws {
     let place = try Place()
-    let saboteur = Saboteur(place, .noSpace) { _, call in call.operation == "write" }
+    let saboteur = Saboteur(place, .noSpace) { _, call in call.operation == operation }
     let bytes = image(step: 1).count
     saboteur.sabotage {
       let error = #expect(throws: CheckpointError.self) { try place.publish(step: 1) }

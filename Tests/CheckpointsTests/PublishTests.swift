@@ -16,11 +16,23 @@ struct PublishTests {
     #expect(published.name == "step-7")
     #expect(try place.entries() == ["step-7"])
     #expect(place.checkpoints.verify("step-7", thorough: true) == .verified(published.manifest))
+    #expect(published.bytes == (try fileSizes(place, "step-7")))
     #expect(published.sha256 == SHA256.hex(bytes))
     let loaded = try place.checkpoints.load("step-7", thorough: true)
     #expect(loaded.withImage { $0.elementsEqual(bytes) })
     #expect(loaded.manifest.ranks.first?.loopState == (try read(bytes)).loop)
     #expect(loaded.manifest.metrics == ["loss": 0.5])
+  }
+
+  /// To the byte: a whole number of blocks and of chunks, and beside them.
+  @Test(arguments: [4092, 4096, 4100, 8192, (8 << 20) - 4, 8 << 20, (8 << 20) + 4096])
+  func imagesOfExactSizes(bytes: Int) throws {
+    let place = try Place()
+    // The header grows with the digits of the size, in steps of eight.
+    let floats = (0...64).map { (bytes - 256) / 4 - $0 }.first { image(step: 7, floats: $0).count == bytes }
+    let published = try place.publish(step: 7, floats: try #require(floats))
+    #expect(published.manifest.files.first?.bytes == UInt64(bytes))
+    #expect(place.checkpoints.verify("step-7", thorough: true) == .verified(published.manifest))
   }
 
   @Test func bytesOffAPageBoundary() throws {
@@ -111,6 +123,12 @@ struct PublishTests {
     #expect(error?.what.hasPrefix("no room for a checkpoint: it needs \(count) bytes, ") == true)
     #expect(error?.what.hasSuffix(" are free") == true)
     #expect(try place.entries() == [])
+  }
+
+  private func fileSizes(_ place: Place, _ name: String) throws -> UInt64 {
+    try FileSystem.list(place.checkpoints.path(of: name)).reduce(0) {
+      $0 + UInt64(try OpenFile(place.file(name, $1), O_RDONLY).size())
+    }
   }
 
   // MARK: Damage
@@ -213,5 +231,4 @@ struct PublishTests {
       #expect(place.checkpoints.verify(name, thorough: false).manifest == nil)
     }
   }
-
 }

@@ -22,7 +22,8 @@ struct RemovalTests {
   }
 
   @Test(arguments: [
-    "..", ".", "", "../outside", "step-1/../../outside", ".publishing-x", "/etc", "step-2", "a\u{0}b",
+    "..", ".", "", "../outside", "step-1/../../outside", ".publishing-x", "/etc", "step-2", "a\nb",
+    ".hidden",
   ])
   func otherNamesAreRefused(name: String) throws {
     let place = try Place()
