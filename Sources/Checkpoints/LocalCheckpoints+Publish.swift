@@ -9,7 +9,7 @@ extension LocalCheckpoints {
   ///   - image: page-aligned where it can be, so that it goes to the disk without a copy.
   ///   - draft: all but its files and ranks, which are found out here.
   ///   - isCancelled: asked between chunks.
-  /// - Throws: `noRoom`, `io`, `cancelled`; `damaged` for what is no image of the draft's step.
+  /// - Throws: `noRoom`, `io`, `cancelled`; `damaged` for what is no image.
   ///   Nothing of it is listed then.
   public func publish(
     image: UnsafeRawBufferPointer, _ draft: Manifest, isCancelled: @Sendable () -> Bool = { false }
@@ -18,9 +18,6 @@ extension LocalCheckpoints {
       throw CheckpointError(.unsupported, operation: "publish", what: "'\(draft.cutID)' is no cut's id")
     }
     let loop = try ImageReader.loop(image)
-    guard loop.step == draft.step else {
-      throw CheckpointError.damaged("it is of step \(loop.step), not \(draft.step)")
-    }
     if let published = try published(draft, imageBytes: image.count) { return published }
     let aside = directory.appending(Self.publishingPrefix + draft.cutID)
     do throws(POSIXError) {

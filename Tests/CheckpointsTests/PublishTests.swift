@@ -62,7 +62,7 @@ struct PublishTests {
     #expect(try place.checkpoints.names() == ["step-5", "step-5-aaaaaaaa"])
   }
 
-  @Test func whatIsNoImageOfTheStepIsRefused() throws {
+  @Test func whatIsNoImageIsRefused() throws {
     let place = try Place()
     let whole = image(step: 5)
     for bytes: [UInt8] in [Array(whole.dropLast()), [1, 2, 3], []] {
@@ -71,10 +71,6 @@ struct PublishTests {
       }
       #expect(error?.code == .damaged)
     }
-    let other = #expect(throws: CheckpointError.self) {
-      try whole.withUnsafeBytes { try place.checkpoints.publish(image: $0, .draft(step: 6)) }
-    }
-    #expect(other?.what == "it is of step 5, not 6")
     for cut in ["../../x", "", "a/b", ".x"] {
       let error = #expect(throws: CheckpointError.self) { try place.publish(step: 5, cut: cut) }
       #expect(error?.code == .unsupported)
