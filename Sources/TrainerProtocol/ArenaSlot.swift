@@ -47,14 +47,16 @@ public final class ArenaSlot {
   private static let hint = "the run directory has no room for two copies of the state; see --run-dir"
 
   /// Puts an image into the slot; `write` fills exactly `imageBytes` bytes, page-aligned.
-  /// - Throws: `noRoom` when tmpfs is full; the slot is then incomplete.
+  /// - Throws: `noRoom` when tmpfs is full; the slot then keeps what it held.
   public func stage(
     _ description: ImageDescription, imageBytes: Int, write: (UnsafeMutableRawBufferPointer) -> Void
   ) throws(ProtocolError) {
     let mapping = try room(for: imageBytes)
     let base = mapping.base
     let complete = (base + Int(HF_SLOT_COMPLETE)).assumingMemoryBound(to: Atomic<UInt32>.self)
-    complete.pointee.store(0, ordering: .sequentiallyConsistent)
+    complete.pointee.store(0, ordering: .relaxed)
+    // No byte of the new image may be seen before this.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
     write(UnsafeMutableRawBufferPointer(start: base + Int(HF_HEADER_BYTES), count: imageBytes))
     base.put(HF_SLOT_MAGIC, at: 0)
     base.put(HF_PROTOCOL_VERSION, at: 8)
@@ -80,7 +82,7 @@ public final class ArenaSlot {
       if file == nil { file = try OpenFile(path, O_RDWR | O_CREAT) }
       guard let file else { throw POSIXError("open", path: path, errno: .badFileDescriptor) }
       // A little more than asked: states grow by a few bytes as counters gain digits.
-      let size = max(try file.size(), (bytes + bytes / 64 + 0xffff) & ~0xffff)
+      let size = (bytes + bytes / 64 + 0xffff) & ~0xffff
       try file.allocate(bytes: size)
       mapping = nil
       let mapping = try MappedFile(file, count: size, access: .readWrite, populate: true)
@@ -112,20 +114,23 @@ public struct StagedImage: @unchecked Sendable {
     guard let file = try? OpenFile(path, O_RDONLY), let size = try? file.size(),
       size >= Int(HF_HEADER_BYTES), let mapping = try? MappedFile(file, count: size, access: .readOnly)
     else { return nil }
-    let header = UnsafeRawBufferPointer(rebasing: mapping.bytes[..<Int(HF_HEADER_BYTES)])
     let complete = (mapping.base + Int(HF_SLOT_COMPLETE)).assumingMemoryBound(to: Atomic<UInt32>.self)
-    guard complete.pointee.load(ordering: .acquiring) == 1, header.u64(0) == HF_SLOT_MAGIC,
-      header.u32(8) == HF_PROTOCOL_VERSION,
-      CRC32.checksum(UnsafeRawBufferPointer(rebasing: header[..<Int(HF_SLOT_HEADER_CRC)]))
-        == header.u32(HF_SLOT_HEADER_CRC),
-      header.u64(HF_SLOT_IMAGE_BYTES) <= UInt64(size - Int(HF_HEADER_BYTES))
-    else { return nil }
-    let description = ImageDescription(
-      jobID: JobID(at: mapping.base + Int(HF_SLOT_JOB_ID)),
-      cutID: CutID(at: mapping.base + Int(HF_SLOT_CUT_ID)), attempt: header.u64(HF_SLOT_ATTEMPT),
-      generation: header.u64(HF_SLOT_GENERATION), globalRank: header.u32(HF_SLOT_GLOBAL_RANK),
-      worldSize: header.u32(HF_SLOT_WORLD_SIZE), step: header.u64(HF_SLOT_STEP))
-    return StagedImage(
-      description: description, path: path, mapping: mapping, count: Int(header.u64(HF_SLOT_IMAGE_BYTES)))
+    guard complete.pointee.load(ordering: .acquiring) == 1 else { return nil }
+    // A copy: what is checked is then what is used.
+    return Array(mapping.bytes[..<Int(HF_SLOT_COMPLETE)]).withUnsafeBytes { header in
+      guard let base = header.baseAddress, header.u64(0) == HF_SLOT_MAGIC,
+        header.u32(8) == HF_PROTOCOL_VERSION, header.u32(12) == HF_HEADER_BYTES,
+        CRC32.checksum(UnsafeRawBufferPointer(rebasing: header[..<Int(HF_SLOT_HEADER_CRC)]))
+          == header.u32(HF_SLOT_HEADER_CRC),
+        header.u64(HF_SLOT_IMAGE_BYTES) <= UInt64(size - Int(HF_HEADER_BYTES))
+      else { return nil }
+      let description = ImageDescription(
+        jobID: JobID(at: base + Int(HF_SLOT_JOB_ID)), cutID: CutID(at: base + Int(HF_SLOT_CUT_ID)),
+        attempt: header.u64(HF_SLOT_ATTEMPT), generation: header.u64(HF_SLOT_GENERATION),
+        globalRank: header.u32(HF_SLOT_GLOBAL_RANK), worldSize: header.u32(HF_SLOT_WORLD_SIZE),
+        step: header.u64(HF_SLOT_STEP))
+      return StagedImage(
+        description: description, path: path, mapping: mapping, count: Int(header.u64(HF_SLOT_IMAGE_BYTES)))
+    }
   }
 }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import POSIX
 public import SystemPackage
 
@@ -177,17 +178,32 @@ public struct ResumeFile: Hashable, Sendable, Codable {
     let path = directory.appending(name)
     let hint = "start the trainer through holdfast run"
     let bytes: [UInt8]
-    do { bytes = try FileSystem.read(path) } catch { throw ProtocolError(error, hint: hint) }
+    let isTooLarge: Bool
+    do {
+      // It is a few kilobytes; whatever is larger was not written by us, and is not read into memory.
+      isTooLarge = try OpenFile(path, O_RDONLY).size() > largestBytes
+      bytes = isTooLarge ? [] : try FileSystem.read(path)
+    } catch {
+      throw ProtocolError(error, hint: hint)
+    }
+    if isTooLarge { throw ProtocolError(.damaged, operation: "read (too large)", path: path, hint: hint) }
+    // Alone first: of a newer format nothing else needs to be understood.
+    if let version = (JSON.decode(bytes) as Version?)?.formatVersion, version > currentVersion {
+      throw ProtocolError(
+        .newerVersion, operation: "read (format \(version))", path: path,
+        hint: "use the same version of holdfast for supervisor and trainer")
+    }
     guard let file: ResumeFile = JSON.decode(bytes) else {
       throw ProtocolError(.damaged, operation: "parse", path: path, hint: hint)
     }
-    guard file.formatVersion <= currentVersion else {
-      throw ProtocolError(
-        .newerVersion, operation: "read", path: path,
-        hint: "use the same version of holdfast for supervisor and trainer")
-    }
     return file
   }
+
+  private struct Version: Decodable {
+    var formatVersion: Int
+  }
+
+  private static let largestBytes = 64 << 20
 }
 
 /// JSON as every document of the project is written: keys in snake_case and sorted.

@@ -66,22 +66,45 @@ struct RingMapping {
     func damaged(_ what: String) -> ProtocolError {
       ProtocolError(.damaged, operation: "read ring header (\(what))", path: path, hint: hint)
     }
+    let size: Int
+    let header: [UInt8]
     do {
       if lock, try !file.tryLock() {
         throw ProtocolError(
           .locked, operation: "lock ring", path: path,
           hint: "another trainer of this job is attached; only one process may attach")
       }
-      let size = try file.size()
+      size = try file.size()
       guard size > Int(HF_HEADER_BYTES) else { throw damaged("too short") }
-      mapping = try MappedFile(file, count: size, access: .readWrite, populate: populate)
+      // A copy: what is checked is then what is used.
+      let page = try MappedFile(file, count: Int(HF_HEADER_BYTES), access: .readOnly)
+      header = Array(page.bytes)
     } catch let error as POSIXError {
       throw ProtocolError(error, hint: hint)
     } catch {
       throw error as? ProtocolError ?? damaged("\(error)")
     }
-    let header = UnsafeRawBufferPointer(rebasing: mapping.bytes[..<Int(HF_HEADER_BYTES)])
-    guard header.u64(HF_RING_MAGIC_AT) == HF_RING_MAGIC else { throw damaged("magic") }
+    let parsed = header.withUnsafeBytes { bytes in
+      Result { () throws(ProtocolError) in try Self.parse(bytes, path, damaged) }
+    }
+    let (identity, capacity) = try parsed.get()
+    // Only now: a file of any size may stand there.
+    guard size == Int(capacity) + Int(HF_HEADER_BYTES) else { throw damaged("size") }
+    self.identity = identity
+    self.capacity = capacity
+    do {
+      mapping = try MappedFile(file, count: size, access: .readWrite, populate: populate)
+    } catch {
+      throw ProtocolError(error, hint: hint)
+    }
+  }
+
+  private static func parse(
+    _ header: UnsafeRawBufferPointer, _ path: FilePath, _ damaged: (String) -> ProtocolError
+  ) throws(ProtocolError) -> (RingIdentity, capacity: UInt64) {
+    guard let base = header.baseAddress, header.u64(HF_RING_MAGIC_AT) == HF_RING_MAGIC else {
+      throw damaged("magic")
+    }
     let version = header.u32(HF_RING_VERSION)
     guard version <= HF_PROTOCOL_VERSION else {
       throw ProtocolError(
@@ -90,17 +113,18 @@ struct RingMapping {
     }
     let crc = CRC32.checksum(UnsafeRawBufferPointer(rebasing: header[..<Int(HF_RING_IDENTITY_CRC)]))
     guard crc == header.u32(HF_RING_IDENTITY_CRC) else { throw damaged("checksum") }
-    capacity = header.u64(HF_RING_CAPACITY)
-    guard capacity >= 4096, capacity <= Self.largestCapacity, capacity.nonzeroBitCount == 1,
-      mapping.count == Int(capacity) + Int(HF_HEADER_BYTES)
-    else { throw damaged("capacity") }
-    identity = RingIdentity(
-      jobID: JobID(at: mapping.base + Int(HF_RING_JOB_ID)), attempt: header.u64(HF_RING_ATTEMPT),
-      generation: header.u64(HF_RING_GENERATION),
-      place: RankPlace(
-        globalRank: header.u32(HF_RING_GLOBAL_RANK), localRank: header.u32(HF_RING_LOCAL_RANK),
-        worldSize: header.u32(HF_RING_WORLD_SIZE), localWorldSize: header.u32(HF_RING_LOCAL_WORLD_SIZE)),
-      arenaSlots: header.u32(HF_RING_ARENA_SLOTS))
+    guard header.u32(HF_RING_HEADER_BYTES) == HF_HEADER_BYTES else { throw damaged("header size") }
+    let capacity = header.u64(HF_RING_CAPACITY)
+    guard capacity >= 4096, capacity <= largestCapacity, capacity.nonzeroBitCount == 1 else {
+      throw damaged("capacity")
+    }
+    let place = RankPlace(
+      globalRank: header.u32(HF_RING_GLOBAL_RANK), localRank: header.u32(HF_RING_LOCAL_RANK),
+      worldSize: header.u32(HF_RING_WORLD_SIZE), localWorldSize: header.u32(HF_RING_LOCAL_WORLD_SIZE))
+    let identity = RingIdentity(
+      jobID: JobID(at: base + Int(HF_RING_JOB_ID)), attempt: header.u64(HF_RING_ATTEMPT),
+      generation: header.u64(HF_RING_GENERATION), place: place, arenaSlots: header.u32(HF_RING_ARENA_SLOTS))
+    return (identity, capacity)
   }
 
   /// Makes a new ring aside and renames it into place: whoever still has the old one keeps it.
@@ -113,7 +137,7 @@ struct RingMapping {
     do {
       let file = try prepare(aside, capacity: capacity)
       let header = try MappedFile(file, count: Int(HF_HEADER_BYTES), access: .readWrite)
-      write(identity, capacity, to: header.base)
+      withExtendedLifetime(header) { write(identity, capacity, to: header.base) }
       // The old one stays, under the name of the next: giving its pages back would take longer than
       // all the rest. It is cleaned when there is time.
       if FileSystem.exists(path) {
@@ -142,7 +166,14 @@ struct RingMapping {
   /// written first when it is used again.
   private static func prepare(_ aside: FilePath, capacity: UInt64) throws(POSIXError) -> OpenFile {
     let bytes = Int(HF_HEADER_BYTES) + Int(capacity)
-    let file = try OpenFile(aside, O_RDWR | O_CREAT)
+    var file = try OpenFile(aside, O_RDWR | O_CREAT)
+    if try file.tryLock() {
+      try file.unlock()
+    } else {
+      // What an earlier trainer left behind would go on writing into the next attempt's ring.
+      try FileSystem.remove(aside)
+      file = try OpenFile(aside, O_RDWR | O_CREAT | O_EXCL)
+    }
     if try file.size() != bytes {
       try file.truncate(to: 0)
       // Without room now, the trainer's first write to a page would be its death.
@@ -150,9 +181,11 @@ struct RingMapping {
       return file
     }
     let mapping = try MappedFile(file, count: bytes, access: .readWrite)
-    if mapping.bytes.u64(0) != 0 {
+    withExtendedLifetime(mapping) {
+      let magic = word(mapping.base)
+      if magic.pointee.load(ordering: .relaxed) == 0 { return }
       memset(mapping.base + 8, 0, bytes - 8)
-      mapping.base.put(UInt64(0), at: 0)
+      magic.pointee.store(0, ordering: .releasing)
     }
     return file
   }
@@ -165,7 +198,9 @@ struct RingMapping {
   private static func write(
     _ identity: RingIdentity, _ capacity: UInt64, to header: UnsafeMutableRawPointer
   ) {
-    header.put(HF_RING_MAGIC, at: HF_RING_MAGIC_AT)  // First: from now on it is not clean.
+    // First: from now on it is not clean.
+    word(header).pointee.store(HF_RING_MAGIC.littleEndian, ordering: .relaxed)
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
     header.put(HF_PROTOCOL_VERSION, at: HF_RING_VERSION)
     header.put(HF_HEADER_BYTES, at: HF_RING_HEADER_BYTES)
     header.put(capacity, at: HF_RING_CAPACITY)
@@ -181,6 +216,10 @@ struct RingMapping {
     header.put(UInt64(1), at: HF_RING_CONSUMED_SEQUENCE)
     let identityBytes = UnsafeRawBufferPointer(start: header, count: Int(HF_RING_IDENTITY_CRC))
     header.put(CRC32.checksum(identityBytes), at: HF_RING_IDENTITY_CRC)
+  }
+
+  private static func word(_ pointer: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    pointer.assumingMemoryBound(to: Atomic<UInt64>.self)
   }
 
   @inline(__always)

@@ -6,16 +6,28 @@ public import SystemPackage
 /// The supervisor's end of the ring. Invariants:
 /// - Nothing that lies in the ring is trusted: a record counts only when its length is sane, its
 ///   sequence the expected one and its CRC right; anything else is "not there yet".
+/// - Two positions: `cursor` is what was read, `released` what the trainer was told. They are read from
+///   the shared memory once, at opening; from then on what stands there is written, never believed.
+/// - Both lie behind a record, never behind the gap at the ring's end, so that neither passes what the
+///   trainer calls written.
 /// - `consumed` moves only when the store has committed what was read: a supervisor that dies reads
 ///   the rest again.
 /// - `consumed` is written before `consumed_sequence`. After a death between the two, the record at
-///   `consumed` has a sequence not below the one noted, while what an earlier lap left there has.
+///   `consumed` has a sequence not below the one noted. What an earlier lap left there is below it,
+///   because the trainer never fills the ring entirely: two positions that a death can part are less
+///   than a lap apart.
 public final class RingReader: @unchecked Sendable {
+  private struct Position {
+    var bytes: UInt64
+    /// Of the record that begins here…
+    var sequence: UInt64
+    /// …or one above it: until the first record after opening.
+    var isLowerBound: Bool
+  }
+
   private let ring: RingMapping
-  private var cursor: UInt64
-  private var expected: UInt64
-  /// Until the first record after opening, a sequence above the noted one is right too.
-  private var expectedIsLowerBound: Bool
+  private var cursor: Position
+  private var released: Position
 
   /// Makes a new, empty ring in place of any other.
   /// - Parameter capacityBytes: a power of two.
@@ -41,10 +53,11 @@ public final class RingReader: @unchecked Sendable {
 
   private init(_ path: FilePath) throws(ProtocolError) {
     ring = try RingMapping(path, lock: false, populate: false)
-    cursor = ring.word(HF_RING_CONSUMED).pointee.load(ordering: .relaxed)
-    expected = ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.load(ordering: .relaxed)
-    expectedIsLowerBound = true
-    guard cursor % 8 == 0 else {
+    released = Position(
+      bytes: ring.word(HF_RING_CONSUMED).pointee.load(ordering: .relaxed),
+      sequence: ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.load(ordering: .relaxed), isLowerBound: true)
+    cursor = released
+    guard cursor.bytes % 8 == 0 else {
       throw ProtocolError(
         .damaged, operation: "read ring header (position)", path: path,
         hint: "its unread records are lost; the newest checkpoint is used")
@@ -62,61 +75,74 @@ public final class RingReader: @unchecked Sendable {
 
   /// Whether the trainer says that it wrote more than was read. Only a hint to save work: the trainer
   /// may be dead between a record and this word, so the last drain of a ring does not ask it.
-  public var hasUnread: Bool { ring.word(HF_RING_WRITTEN).pointee.load(ordering: .acquiring) != cursor }
+  public var hasUnread: Bool { ring.word(HF_RING_WRITTEN).pointee.load(ordering: .acquiring) != cursor.bytes }
 
-  /// Reads up to `limit` records that are there.
-  /// - Returns: how many were read, padding not counted.
+  /// Whether the trainer says that it wrote more than could be read. Ask it when the trainer has ended
+  /// and a drain has returned less than its limit: what is left is then damaged, and lost. A record
+  /// that the trainer died in was never written, and is not meant.
+  public var damagedTail: Bool {
+    ring.word(HF_RING_WRITTEN).pointee.load(ordering: .acquiring) > cursor.bytes
+  }
+
+  /// Reads up to `limit` records that are there, and at most one lap.
+  /// - Parameter body: gets each record where it lies; its bytes are valid only until it returns. A
+  ///   record for which it throws counts as not read.
+  /// - Returns: how many were read; neither padding nor records of unknown kinds are counted.
   public func drain(
     limit: Int, _ body: (_ kind: RecordKind, _ payload: UnsafeRawBufferPointer) throws -> Void
   ) rethrows -> Int {
     let data = UnsafeRawPointer(ring.data)
     let capacity = ring.capacity
     let headerBytes = UInt64(HF_RECORD_HEADER_BYTES)
+    // Apart from the object, whose every access would be checked for exclusivity, for each record.
+    var position = cursor
+    defer { cursor = position }
+    let start = position.bytes
     var count = 0
-    while count < limit {
-      let offset = cursor & (capacity &- 1)
-      let remaining = capacity &- offset
+    // A trainer that writes on as fast as this reads, or a damaged one that writes padding, ends here.
+    while count < limit, position.bytes &- start < capacity {
+      var bytes = position.bytes
+      var remaining = capacity &- (bytes & (capacity &- 1))
       if remaining < headerBytes {
-        cursor &+= remaining
-        continue
+        bytes &+= remaining
+        remaining = capacity
       }
-      let record = data + Int(offset)
-      let length = UInt64(UInt32(littleEndian: record.load(as: UInt32.self)))
+      let record = data + Int(bytes & (capacity &- 1))
+      // Once, and not again after the checks: the trainer may be writing here.
+      let first = record.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
+        .littleEndian
+      let length = first & 0xffff_ffff
+      let kind = UInt16(truncatingIfNeeded: first >> 32)
       let sequence = UInt64(
         littleEndian: record.load(fromByteOffset: Int(HF_RECORD_SEQUENCE), as: UInt64.self))
       guard length >= headerBytes, length <= remaining,
-        sequence == expected || (expectedIsLowerBound && sequence > expected),
-        let kind = RecordKind(
-          rawValue: UInt16(littleEndian: record.load(fromByteOffset: Int(HF_RECORD_KIND), as: UInt16.self)))
+        sequence == position.sequence || (position.isLowerBound && sequence > position.sequence),
+        UInt32(littleEndian: record.load(fromByteOffset: Int(HF_RECORD_CRC), as: UInt32.self))
+          == RingMapping.checksum(
+            record, length: Int(length), isPadding: kind == RecordKind.padding.rawValue)
       else { break }
-      let crc = UInt32(littleEndian: record.load(fromByteOffset: Int(HF_RECORD_CRC), as: UInt32.self))
-      guard crc == RingMapping.checksum(record, length: Int(length), isPadding: kind == .padding) else {
-        break
-      }
-      if kind != .padding {
+      // Those of a kind that only a newer library knows are passed over.
+      if let kind = RecordKind(rawValue: kind), kind != .padding {
         let payload = UnsafeRawBufferPointer(
           start: record + Int(headerBytes), count: Int(length &- headerBytes))
         try body(kind, payload)
         count &+= 1
       }
-      cursor &+= (length &+ 7) & ~7
-      expected = sequence &+ 1
-      expectedIsLowerBound = false
+      position = Position(
+        bytes: bytes &+ ((length &+ 7) & ~7), sequence: sequence &+ 1, isLowerBound: false)
     }
     return count
   }
 
   /// Gives the room of everything read back to the trainer. Call when it is durable.
   public func releaseConsumed() {
-    ring.word(HF_RING_CONSUMED).pointee.store(cursor, ordering: .releasing)
-    ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.store(expected, ordering: .releasing)
+    released = cursor
+    ring.word(HF_RING_CONSUMED).pointee.store(released.bytes, ordering: .releasing)
+    ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.store(released.sequence, ordering: .releasing)
   }
 
   /// Goes back to what was last released: the transaction that took it was lost.
-  public func rewind() {
-    cursor = ring.word(HF_RING_CONSUMED).pointee.load(ordering: .relaxed)
-    expected = ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.load(ordering: .relaxed)
-  }
+  public func rewind() { cursor = released }
 
   // MARK: What the trainer says in the header. Any number may stand there.
 

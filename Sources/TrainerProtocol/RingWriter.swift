@@ -7,6 +7,8 @@ public import SystemPackage
 /// - One thread writes; the flock on the ring says that its process lives.
 /// - A record becomes valid only by its CRC, written after its payload; `written` moves last.
 /// - Bytes between `consumed` and `written` are never overwritten: a full ring drops the new record.
+///   Eight bytes at least stay free, so that an empty and a full ring, and the laps that a supervisor
+///   may have died between, are told apart.
 /// - Sequence numbers are given to written records alone, so the reader sees no gap.
 public final class RingWriter {
   private let ring: RingMapping
@@ -89,7 +91,9 @@ public final class RingWriter {
     ring.word(HF_RING_LAST_STEP).pointee.store(step, ordering: .relaxed)
     let metricBytes = metrics.count &* 8
     let bytes = Int(HF_SNAPSHOT_BYTES) &+ metricBytes &+ parts.count &+ image.count
-    guard let record = reserve(bytes) else { return false }
+    // Counts that their fields cannot hold would make a record that nobody can read.
+    let fits = metrics.count | partCount <= Int(UInt16.max)
+    guard let record = fits ? reserve(bytes) : drop() else { return false }
     let payload = record + Int(HF_RECORD_HEADER_BYTES)
     payload.put(step, at: HF_SNAPSHOT_STEP)
     payload.put(epoch, at: HF_SNAPSHOT_EPOCH)
@@ -121,11 +125,11 @@ public final class RingWriter {
     guard need <= capacity / 2 else { return drop() }
     let remaining = capacity &- (at.pointee.written & mask)
     let total = need > remaining ? need &+ remaining : need
-    if at.pointee.written &+ total &- at.pointee.consumed > capacity {
+    if at.pointee.written &+ total &- at.pointee.consumed >= capacity {
       at.pointee.consumed = ring.word(HF_RING_CONSUMED).pointee.load(ordering: .acquiring)
       // A damaged position must not make room where there is none.
       guard at.pointee.consumed <= at.pointee.written,
-        at.pointee.written &+ total &- at.pointee.consumed <= capacity
+        at.pointee.written &+ total &- at.pointee.consumed < capacity
       else { return drop() }
     }
     if need > remaining { pad(Int(remaining)) }
