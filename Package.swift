@@ -62,13 +62,17 @@ let package = Package(
     tests("LMDBTests", ["LMDB"]),
     tests("TrainerProtocolTests", ["TrainerProtocol", "POSIX", system]),
     tests("CheckpointsTests", ["Checkpoints", "POSIX", system]),
-    tests("JobStoreTests", ["JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
+    tests("JobStoreTests", ["KilledWriter", "JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
     tests("SupervisorTests", ["Supervisor", "Supervision", "POSIX", system]),
     tests("CommandLineTests", ["HoldfastCLI", system]),
     tests("IntegrationTests", ["FaultyTrainer"]),
     .executableTarget(
       name: "FaultyTrainer", dependencies: ["Holdfast"], path: "Tests/FaultyTrainer", swiftSettings: strict),
+
+    .executableTarget(
+      name: "KilledWriter", dependencies: ["JobStore", "POSIX", system], path: "Tests/KilledWriter",
+      swiftSettings: strict),
 
     // Speed: scripts/bench.
     .executableTarget(name: "FirstInstruction", path: "bench/FirstInstruction"),

@@ -3,9 +3,23 @@ import Testing
 
 /// The promise itself: whatever is killed whenever, the finished run has the bits of the undisturbed.
 @Suite(.serialized) struct StormTests {
+  static let kills = 208
   static let killsEach = 26
 
-  @Test(arguments: 1...8) func killedAtRandomMomentsEndsWithTheSameBits(seed: UInt64) async throws {
+  /// How many kills a run has before it is over depends on the machine; their number in all does not.
+  @Test func killedAtRandomMomentsEndsWithTheSameBits() async throws {
+    var kills = 0
+    var seed: UInt64 = 0
+    while kills < Self.kills {
+      seed += 1
+      let more = try await storm(seed: seed)
+      try #require(more > 0, "a run was over before anything was killed")
+      kills += more
+    }
+  }
+
+  /// - Returns: how often a trainer or the supervisor of this run was killed.
+  private func storm(seed: UInt64) async throws -> Int {
     let length = ["--epochs", "12"]
     let expected = try await Undisturbed.shared.digest(length)
     let bench = Workbench()
@@ -34,7 +48,6 @@ import Testing
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 0, "seed \(seed): \(bench.standardError)")
     #expect(digest(in: bench.standardOutput) == expected, "seed \(seed)")
-    #expect(kills == Self.killsEach, "the run was over too soon to be a test")
     #expect(bench.leftovers().isEmpty)
 
     let attempts = try bench.attempts()
@@ -45,6 +58,7 @@ import Testing
     }
     let verified = try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state])
     #expect(verified.status == 0)
+    return kills
   }
 
   /// SplitMix64.

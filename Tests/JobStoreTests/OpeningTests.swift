@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import LMDB
 import POSIX
@@ -87,16 +88,15 @@ import TrainerProtocol
 
   /// A writer that is killed at any moment leaves a store that opens and holds all that it said was
   /// durable.
-  @Test(arguments: 1...5) func aKilledWriterLeavesAStore(round: Int) async throws {
+  @Test(arguments: 1...5) func aKilledWriterLeavesAStore(round: Int) throws {
     let fixture = try Fixture(capacityBytes: 8 << 20)
-    let path = fixture.state.string
     let notes = fixture.directory.appending("durable")
-    let notesPath = notes.string
-    let milliseconds = UInt32(40 + 37 * round)
-    await #expect(processExitsWith: .signal(SIGKILL)) {
-      [path = path as String, notesPath = notesPath as String, milliseconds = milliseconds as UInt32] in
-      try KilledWriter.run(path, notes: notesPath, milliseconds: milliseconds)
-    }
+    let writer = Process()
+    writer.executableURL = URL(fileURLWithPath: Self.killedWriter)
+    writer.arguments = [fixture.state.string, notes.string, "\(40 + 37 * round)"]
+    try writer.run()
+    writer.waitUntilExit()
+    #expect(writer.terminationReason == .uncaughtSignal && writer.terminationStatus == SIGKILL)
     let said = try FileSystem.read(notes)
     let durable =
       UInt64(String(decoding: said, as: UTF8.self).split(separator: "\n").dropLast().last ?? "0") ?? 0
@@ -106,26 +106,12 @@ import TrainerProtocol
     #expect(UInt64(attempts.count) >= durable && durable > 0)
     #expect(attempts.map(\.attempt) == Array(1...UInt64(attempts.count)))
   }
-}
 
-/// Commits as fast as it can and notes each commit, until it kills itself.
-enum KilledWriter {
-  static func run(_ state: String, notes: String, milliseconds: UInt32) throws {
-    let store = try JobStore(stateDirectory: FilePath(state), .create)
-    let notes = try OpenFile(FilePath(notes), O_WRONLY | O_CREAT | O_APPEND)
-    let writer = try StoreWriter(store, commitInterval: .milliseconds(1)) { _ in }
-    var number: UInt64 = 0
-    try NativeThread.start {
-      usleep(milliseconds * 1000)
-      kill(getpid(), SIGKILL)
-    }
-    while true {
-      number += 1
-      let record = AttemptRecord(
-        attempt: number, generation: number, boot: String(repeating: "x", count: Int(number % 3000)),
-        startedAtNs: 0, resumedFrom: nil)
-      guard writer.submitAndWait([.attempt(record)]) else { continue }
-      Array("\(number)\n".utf8).withUnsafeBytes { _ = write(notes.descriptor, $0.baseAddress, $0.count) }
-    }
-  }
+  /// The program beside this one. Exit tests would do, were they not blind to their child's end as
+  /// long as any other test has a child that nobody has waited for yet.
+  private static let killedWriter: String = {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    return root.appendingPathComponent(".build/debug/KilledWriter").path
+  }()
 }

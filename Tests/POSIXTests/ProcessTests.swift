@@ -60,6 +60,8 @@ import Testing
     defer { close(descriptor) }
     var exit = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     #expect(poll(&exit, 1, 60_000) == 1)
+    var information = siginfo_t()
+    #expect(waitid(P_PIDFD, id_t(descriptor), &information, WEXITED) == 0)
   }
 
   @Test func execErrorsAreThemselves() throws {
