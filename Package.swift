@@ -41,7 +41,7 @@ let package = Package(
     module("POSIX", ["CSpawn", system]),
     module("LMDB", ["CLMDB"]),
     module("TrainerProtocol", ["CTrainerProtocol", "POSIX", system]),
-    module("Checkpoints", ["CGcrypt", "POSIX", system]),
+    module("Checkpoints", ["CGcrypt", "TrainerProtocol", "POSIX", system]),
     module("JobStore", ["LMDB", "TrainerProtocol", "POSIX", system]),
     module("Holdfast", ["TrainerProtocol", "Checkpoints", "POSIX", system]),
     module(
@@ -61,11 +61,11 @@ let package = Package(
     tests("POSIXTests", ["POSIX", system]),
     tests("LMDBTests", ["LMDB"]),
     tests("TrainerProtocolTests", ["TrainerProtocol", "POSIX", system]),
-    tests("CheckpointsTests", ["Checkpoints", "POSIX", system]),
+    tests("CheckpointsTests", ["Checkpoints", "TrainerProtocol", "POSIX", system]),
     tests("JobStoreTests", ["KilledWriter", "JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
     tests("SupervisorTests", ["Supervisor", "Supervision", "POSIX", system]),
-    tests("CommandLineTests", ["HoldfastCLI", system]),
+    tests("CommandLineTests", ["HoldfastCLI", "Supervisor", system]),
     tests("IntegrationTests", ["FaultyTrainer"]),
     .executableTarget(
       name: "FaultyTrainer", dependencies: ["Holdfast"], path: "Tests/FaultyTrainer", swiftSettings: strict),

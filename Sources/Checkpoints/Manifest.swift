@@ -1,4 +1,5 @@
 import FoundationEssentials
+public import TrainerProtocol
 
 /// `manifest.json` of a checkpoint: everything that is known of it beside its state.
 public struct Manifest: Hashable, Sendable, Codable {
@@ -13,39 +14,6 @@ public struct Manifest: Hashable, Sendable, Codable {
       self.name = name
       self.bytes = bytes
       self.sha256 = sha256
-    }
-  }
-
-  /// A hyperparameter.
-  public enum Value: Hashable, Sendable, Codable {
-    case bool(Bool)
-    case integer(Int64)
-    case real(Double)
-    case string(String)
-
-    public init(from decoder: any Decoder) throws {
-      let container = try decoder.singleValueContainer()
-      if let value = try? container.decode(Bool.self) {
-        self = .bool(value)
-      } else if let value = try? container.decode(Int64.self) {
-        self = .integer(value)
-      } else if let value = try? container.decode(Double.self) {
-        self = .real(value)
-      } else {
-        self = .string(try container.decode(String.self))
-      }
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-      var container = encoder.singleValueContainer()
-      switch self {
-      case .bool(let value): try container.encode(value)
-      case .integer(let value): try container.encode(value)
-      // JSON has no NaN.
-      case .real(let value) where !value.isFinite: try container.encode("\(value)")
-      case .real(let value): try container.encode(value)
-      case .string(let value): try container.encode(value)
-      }
     }
   }
 
@@ -83,7 +51,7 @@ public struct Manifest: Hashable, Sendable, Codable {
   public var createdAt: String
   /// Not finite ones are left out: JSON has none.
   public var metrics: [String: Double]
-  public var hyperparameters: [String: Value] = [:]
+  public var hyperparameters: [String: Scalar] = [:]
   public var worldSize: UInt32 = 1
   public var ranks: [Rank] = []
   public var files: [File] = []

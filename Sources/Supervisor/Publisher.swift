@@ -57,7 +57,7 @@ final class Publisher: Sendable {
         generation: description.generation, cutID: description.cutID.hexadecimal, step: order.step,
         epoch: loop.epoch, batch: loop.batch, samples: loop.samples,
         createdAt: Timestamp.text(Clock.wallNanoseconds), metrics: order.metrics)
-      manifest.hyperparameters = order.job.hyperparameters.mapValues(\.manifestValue)
+      manifest.hyperparameters = order.job.hyperparameters
       let published = try checkpoints.publish(image: image.bytes, manifest) { [self] in
         cancelled.load(ordering: .relaxed)
       }
@@ -71,17 +71,6 @@ final class Publisher: Sendable {
           metrics: order.metrics.filter { $0.value.isFinite }))
     } catch {
       return .failed(order, "\(error)")
-    }
-  }
-}
-
-extension Scalar {
-  var manifestValue: Manifest.Value {
-    switch self {
-    case .bool(let value): .bool(value)
-    case .integer(let value): .integer(value)
-    case .real(let value): .real(value)
-    case .string(let value): .string(value)
     }
   }
 }

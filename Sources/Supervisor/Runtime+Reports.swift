@@ -107,7 +107,7 @@ extension Runtime {
     recover("checkpoints", "checkpoints can be made durable again")
     tell(
       "published",
-      "step \(Words.number(record.step)) is durable: \(record.name), \(Words.bytes(Int(record.bytes))) in "
+      "step \(Words.number(record.step)) is durable: \(record.name), \(Words.bytes(record.bytes)) in "
         + Words.duration(.nanoseconds(record.tookNs)), step: record.step)
     prune()
     send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))

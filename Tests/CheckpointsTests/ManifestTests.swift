@@ -1,4 +1,5 @@
 import Testing
+import TrainerProtocol
 
 @testable import Checkpoints
 

@@ -1,3 +1,4 @@
+import Supervisor
 import SystemPackage
 import Testing
 
@@ -19,16 +20,16 @@ import Testing
   }
 
   @Test func durationsHaveTwoUnitsAtMost() {
-    let texts = [0.012, 1.94, 12.4, 200, 10_020, 280_000].map { Text.duration(seconds: $0) }
+    let texts = [0.012, 1.94, 12.4, 200, 10_020, 280_000].map { Words.duration(seconds: $0) }
     #expect(texts == ["12 ms", "1.9 s", "12 s", "3 min 20 s", "2 h 47 min", "3 d 5 h"])
   }
 
   @Test func numbersAndSizesAreForPeople() {
-    #expect([0, 999, 48_700, 1_000_005].map { Text.number($0) } == ["0", "999", "48,700", "1,000,005"])
-    #expect([0, 1023, 1536, 536_870_912].map { Text.bytes($0) } == ["0 B", "1023 B", "1.5 KiB", "512 MiB"])
+    #expect([0, 999, 48_700, 1_000_005].map { Words.number($0) } == ["0", "999", "48,700", "1,000,005"])
+    #expect([0, 1023, 1536, 536_870_912].map { Words.bytes($0) } == ["0 B", "1023 B", "1.5 KiB", "512 MiB"])
     #expect(
-      [1.8341, 0.05, 123.456, 1e-9].map { Text.metric($0) } == ["1.834", "0.0500", "123.5", "1.000e-9"])
-    #expect(Text.metric(.nan) == "nan")
+      [1.8341, 0.05, 123.456, 1e-9].map { Words.metric($0) } == ["1.834", "0.0500", "123.5", "1.000e-9"])
+    #expect(Words.metric(.nan) == "nan")
   }
 
   @Test func jsonHasNoNaNAndEscapesControls() {

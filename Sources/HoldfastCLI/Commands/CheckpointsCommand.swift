@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import JobStore
 import POSIX
+import Supervisor
 import SystemPackage
 
 struct CheckpointsCommand: ParsableCommand {
@@ -43,18 +44,19 @@ struct CheckpointsCommand: ParsableCommand {
     private func lines(_ status: JobStatus) -> [String] {
       var rows = [["NAME", "STEP", "AGE", "SIZE", "LEVEL", "LOSS", "STATE"]]
       func age(_ time: UInt64) -> String {
-        Text.duration(seconds: Double(status.nowNs - min(status.nowNs, time)) / 1e9)
+        Words.duration(seconds: Double(status.nowNs - min(status.nowNs, time)) / 1e9)
       }
       if let staged = status.staged, staged.step > status.durable?.step ?? 0 {
         rows.append([
-          "(in memory)", "\(staged.step)", staged.atNs.map(age) ?? "", Text.bytes(staged.bytes), "staged", "",
+          "(in memory)", "\(staged.step)", staged.atNs.map(age) ?? "", Words.bytes(staged.bytes), "staged",
+          "",
           "complete",
         ])
       }
       for record in status.checkpoints.reversed() {
         rows.append([
-          record.name, "\(record.step)", age(record.createdAtNs), Text.bytes(record.bytes), "durable",
-          record.metrics["loss"].map(Text.metric) ?? "", record.damage == nil ? "complete" : "DAMAGED",
+          record.name, "\(record.step)", age(record.createdAtNs), Words.bytes(record.bytes), "durable",
+          record.metrics["loss"].map(Words.metric) ?? "", record.damage == nil ? "complete" : "DAMAGED",
         ])
       }
       return rows.count == 1 ? ["no checkpoint yet"] : Text.table(rows)
@@ -105,7 +107,7 @@ struct CheckpointsCommand: ParsableCommand {
       guard let worst = damaged.first else { return }
       throw Failure(
         .damaged,
-        "\(Text.count(UInt64(damaged.count), "checkpoint")) damaged: \(damaged.joined(separator: ", "))",
+        "\(Words.count(UInt64(damaged.count), "checkpoint")) damaged: \(damaged.joined(separator: ", "))",
         path: reader.checkpoints.path(of: worst).string,
         hints: [
           "holdfast checkpoints list \(reader.argument)  what else there is; a resume skips the damaged"
@@ -149,12 +151,13 @@ struct CheckpointsCommand: ParsableCommand {
     private static func lines(_ name: String, _ manifest: Manifest, _ reader: JobReader) -> [String] {
       var rows = [
         ["name", name], ["path", reader.checkpoints.path(of: name).string], ["job", manifest.job],
-        ["step", Text.number(manifest.step)], ["epoch", Text.number(manifest.epoch + 1)],
-        ["batch", Text.number(manifest.batch)], ["samples", Text.number(manifest.samples)],
-        ["attempt", Text.number(manifest.attempt)], ["created", manifest.createdAt], ["cut", manifest.cutID],
+        ["step", Words.number(manifest.step)], ["epoch", Words.number(manifest.epoch + 1)],
+        ["batch", Words.number(manifest.batch)], ["samples", Words.number(manifest.samples)],
+        ["attempt", Words.number(manifest.attempt)], ["created", manifest.createdAt],
+        ["cut", manifest.cutID],
       ]
-      rows += manifest.metrics.sorted { $0.key < $1.key }.map { [$0.key, Text.metric($0.value)] }
-      rows += manifest.files.map { ["file", "\($0.name)  \(Text.bytes($0.bytes))  sha256 \($0.sha256)"] }
+      rows += manifest.metrics.sorted { $0.key < $1.key }.map { [$0.key, Words.metric($0.value)] }
+      rows += manifest.files.map { ["file", "\($0.name)  \(Words.bytes($0.bytes))  sha256 \($0.sha256)"] }
       return Text.table(rows, right: [0])
     }
 

@@ -90,8 +90,8 @@ struct RunCommand: ParsableCommand {
     case .stopped: throw ExitCode(ExitStatus.stopped.rawValue)
     case .gaveUp:
       throw Failure(
-        .gaveUp, "job '\(name)' gave up: no progress past step \(Text.number(result.step))", why: result.why,
-        kept: result.step > 0 ? "resume point step \(Text.number(result.step))" : nil,
+        .gaveUp, "job '\(name)' gave up: no progress past step \(Words.number(result.step))", why: result.why,
+        kept: result.step > 0 ? "resume point step \(Words.number(result.step))" : nil,
         hints: [
           "holdfast history \(option)  how each attempt ended",
           "holdfast run --job \(name) …  try again with a full budget",

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import JobStore
 import POSIX
+import Supervisor
 import SystemPackage
 
 struct StopCommand: ParsableCommand {
@@ -30,7 +31,7 @@ struct StopCommand: ParsableCommand {
     while reader.isSupervised {
       guard waited < patience else {
         throw Failure(
-          .gaveUp, "job '\(reader.name)' has not stopped within \(Text.duration(seconds: patience))",
+          .gaveUp, "job '\(reader.name)' has not stopped within \(Words.duration(seconds: patience))",
           path: reader.directory.string,
           hints: [
             "holdfast stop \(reader.argument)  again: a second signal hurries it", "kill -KILL \(live.pid)",
@@ -42,7 +43,7 @@ struct StopCommand: ParsableCommand {
     let status = try JobStatus(reader)
     if status.state == .finished { return answer("job \(reader.name) finished", status, output) }
     let point = status.resume(afterPowerLoss: true)
-    let step = Text.number(status.newest?.step ?? 0)
+    let step = Words.number(status.newest?.step ?? 0)
     answer("job \(reader.name) stopped at step \(step); \(JobStatus.words(point))", status, output)
   }
 
@@ -79,7 +80,7 @@ struct CheckpointCommand: ParsableCommand {
         return output.line(
           format.json
             ? JSONValue.object(["format_version": .integer(1), "checkpoint": new.json]).text
-            : "\(new.name) is durable: step \(Text.number(new.step)), \(Text.bytes(new.bytes))")
+            : "\(new.name) is durable: step \(Words.number(new.step)), \(Words.bytes(new.bytes))")
       }
       let refusals = ["checkpoint_unavailable", "stage_failed", "degraded"]
       if let refusal = try reader.store.events(after: lastEvent).first(where: { refusals.contains($0.kind) })

@@ -1,5 +1,6 @@
 import Glibc
 import JobStore
+import Supervisor
 
 /// `status --watch`: the screen again and again on a terminal, a line for each change elsewhere.
 struct Watch {
@@ -29,8 +30,8 @@ struct Watch {
 
   private static func line(_ status: JobStatus) -> String {
     var text = "\(status.name): \(status.state.words)"
-    if let newest = status.newest { text += ", step \(Text.number(newest.step))" }
-    for (name, value) in status.metrics.prefix(1) { text += ", \(name) \(Text.metric(value))" }
+    if let newest = status.newest { text += ", step \(Words.number(newest.step))" }
+    for (name, value) in status.metrics.prefix(1) { text += ", \(name) \(Words.metric(value))" }
     if let attempt = status.attempts.last { text += ", attempt \(attempt.attempt)" }
     return text
   }

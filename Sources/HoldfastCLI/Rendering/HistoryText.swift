@@ -1,5 +1,6 @@
 import Glibc
 import JobStore
+import Supervisor
 import TrainerProtocol
 
 /// `history` for people.
@@ -11,9 +12,9 @@ enum HistoryText {
     let steps = status.job.finishedStep ?? status.newest?.step ?? 0
     let replayed = attempts.reduce(0) { $0 + $1.replayedSteps }
     lines.append("")
-    var summary = "\(Text.count(UInt64(attempts.count), "attempt")), \(Text.count(steps, "step"))"
-    summary += ", \(Text.number(replayed)) replayed"
-    if let goodput = status.goodput { summary += ", goodput \(Text.percent(goodput))" }
+    var summary = "\(Words.count(UInt64(attempts.count), "attempt")), \(Words.count(steps, "step"))"
+    summary += ", \(Words.number(replayed)) replayed"
+    if let goodput = status.goodput { summary += ", goodput \(Words.percent(goodput))" }
     lines.append(summary)
     for attempt in attempts where attempt.failure?.traceback != nil {
       lines.append(
@@ -27,7 +28,7 @@ enum HistoryText {
     let end = attempt.endedAtNs ?? status.nowNs
     let lasted = Double(end - min(end, attempt.startedAtNs)) / 1e9
     return [
-      "\(attempt.attempt)", Text.date(attempt.startedAtNs), Text.duration(seconds: lasted),
+      "\(attempt.attempt)", Text.date(attempt.startedAtNs), Words.duration(seconds: lasted),
       attempt.resumedFrom?.level ?? "beginning", steps(attempt), replayed(attempt), ended(attempt),
     ]
   }
@@ -56,7 +57,7 @@ enum HistoryText {
 
   static func details(_ attempt: AttemptRecord, _ status: JobStatus) -> [String] {
     var lines = lines([attempt], status).prefix(2).map { $0 }
-    if let bytes = attempt.peakResidentBytes { lines.append("peak memory \(Text.bytes(bytes))") }
+    if let bytes = attempt.peakResidentBytes { lines.append("peak memory \(Words.bytes(bytes))") }
     if let failure = attempt.failure {
       lines.append("\(failure.type): \(failure.message)")
       if let traceback = failure.traceback { lines.append(traceback) }

@@ -1,4 +1,5 @@
 import JobStore
+import Supervisor
 
 /// The course of a number in one line.
 enum Sparkline {
@@ -13,8 +14,8 @@ enum Sparkline {
         ? Double(after.timeNs - before.timeNs) / 1e6 : nil
     }
     var lines = [""]
-    if let newest = values.last { lines.append("\(name)  \(Text.metric(newest))  \(line(values, output))") }
-    if let newest = steps.last { lines.append("step  \(Text.metric(newest)) ms  \(line(steps, output))") }
+    if let newest = values.last { lines.append("\(name)  \(Words.metric(newest))  \(line(values, output))") }
+    if let newest = steps.last { lines.append("step  \(Words.metric(newest)) ms  \(line(steps, output))") }
     return lines
   }
 

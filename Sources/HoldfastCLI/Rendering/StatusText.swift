@@ -1,4 +1,5 @@
 import JobStore
+import Supervisor
 
 /// `status` for people.
 extension JobStatus {
@@ -8,7 +9,7 @@ extension JobStatus {
       lines.append(String(repeating: " ", count: max(0, 11 - name.count)) + "\(name): \(text)")
     }
     if isSupervised, let pid = live?.trainerPid, let attempt = attempts.last {
-      let up = Text.duration(seconds: seconds(since: attempt.startedAtNs))
+      let up = Words.duration(seconds: seconds(since: attempt.startedAtNs))
       field("Trainer", "pid \(pid), up \(up): \(job.command.joined(separator: " "))")
     } else {
       field("Command", job.command.joined(separator: " "))
@@ -21,10 +22,10 @@ extension JobStatus {
     if let goodput, let first = attempts.first {
       let end = isSupervised ? nowNs : attempts.compactMap(\.endedAtNs).max() ?? nowNs
       let all = Double(end - min(end, first.startedAtNs)) / 1e9
-      field("Goodput", "\(Text.percent(goodput)) of \(Text.duration(seconds: all))")
+      field("Goodput", "\(Words.percent(goodput)) of \(Words.duration(seconds: all))")
     }
     field("Attempts", attemptSummary)
-    field("Disk", "\(Text.bytes(diskBytes)) used, \(Text.bytes(freeBytes)) free; \(skippedWords)")
+    field("Disk", "\(Words.bytes(diskBytes)) used, \(Words.bytes(freeBytes)) free; \(skippedWords)")
     for reason in degraded {
       lines.append(" " + output.paint("\(output.warningSign) Degraded", .yellow) + ": \(reason)")
     }
@@ -43,9 +44,9 @@ extension JobStatus {
       }
     var text = "\(output.paint(output.bullet, color)) \(name): \(state.words)"
     let step = job.finishedStep ?? newest?.step
-    if let step { text += ", step \(Text.number(step))" }
+    if let step { text += ", step \(Words.number(step))" }
     if let total = job.totalSteps, let step, state != .finished, total > 0 {
-      text += " of \(Text.number(total)) (\(Text.percent(Double(step) / Double(total))))"
+      text += " of \(Words.number(total)) (\(Words.percent(Double(step) / Double(total))))"
     }
     if let attempt = attempts.last { text += ", attempt \(attempt.attempt)" }
     return text
@@ -53,42 +54,42 @@ extension JobStatus {
 
   private func seconds(since time: UInt64) -> Double { Double(nowNs - min(nowNs, time)) / 1e9 }
 
-  private func ago(_ time: UInt64) -> String { "\(Text.duration(seconds: seconds(since: time))) ago" }
+  private func ago(_ time: UInt64) -> String { "\(Words.duration(seconds: seconds(since: time))) ago" }
 
   private var loop: String? {
     guard let newest else { return nil }
-    var text = "epoch \(Text.number(newest.epoch + 1))"
-    if let total = job.totalEpochs { text += " of \(Text.number(total))" }
-    text += ", batch \(Text.number(newest.batch))"
-    if let total = job.batchesPerEpoch { text += " of \(Text.number(total))" }
+    var text = "epoch \(Words.number(newest.epoch + 1))"
+    if let total = job.totalEpochs { text += " of \(Words.number(total))" }
+    text += ", batch \(Words.number(newest.batch))"
+    if let total = job.batchesPerEpoch { text += " of \(Words.number(total))" }
     text +=
       ", "
       + (["training", "validation"].indices.contains(Int(newest.phase))
         ? ["training", "validation"][Int(newest.phase)] : "other")
     for (name, value) in metrics where !value.isNaN || name == "loss" {
-      text += ", \(name) \(Text.metric(value))"
+      text += ", \(name) \(Words.metric(value))"
     }
     return text
   }
 
   private var eta: String? {
     guard state == .running, let stepsPerSecond, stepsPerSecond > 0, let newest else { return nil }
-    let rate = "\(Text.metric(stepsPerSecond)) steps/s"
+    let rate = "\(Words.metric(stepsPerSecond)) steps/s"
     guard let total = job.totalSteps, total > newest.step else { return rate }
     let left = Double(total - newest.step) / stepsPerSecond
-    return "\(Text.clock(nowNs + UInt64(left * 1e9))), in \(Text.duration(seconds: left)) (\(rate))"
+    return "\(Text.clock(nowNs + UInt64(left * 1e9))), in \(Words.duration(seconds: left)) (\(rate))"
   }
 
   private func checkpointLines() -> [String] {
     var rows: [[String]] = []
     if let staged {
       rows.append([
-        "staged", "step \(Text.number(staged.step))", staged.atNs.map(ago) ?? "", Text.bytes(staged.bytes),
+        "staged", "step \(Words.number(staged.step))", staged.atNs.map(ago) ?? "", Words.bytes(staged.bytes),
       ])
     }
     for record in checkpoints.reversed().prefix(2) {
       rows.append([
-        "durable", "step \(Text.number(record.step))", ago(record.createdAtNs), Text.bytes(record.bytes),
+        "durable", "step \(Words.number(record.step))", ago(record.createdAtNs), Words.bytes(record.bytes),
         record.damage == nil ? "complete" : "DAMAGED",
       ])
     }
@@ -105,9 +106,9 @@ extension JobStatus {
   }
 
   static func words(_ at: ResumeAt) -> String {
-    let place = at.level == "beginning" ? "start from the beginning" : "resume at \(Text.number(at.step))"
-    let cost = at.seconds.map { " (\(Text.duration(seconds: $0)))" } ?? ""
-    return "\(place), replay \(Text.count(at.replay, "step"))\(cost)"
+    let place = at.level == "beginning" ? "start from the beginning" : "resume at \(Words.number(at.step))"
+    let cost = at.seconds.map { " (\(Words.duration(seconds: $0)))" } ?? ""
+    return "\(place), replay \(Words.count(at.replay, "step"))\(cost)"
   }
 
   private var attemptSummary: String {
@@ -123,7 +124,7 @@ extension JobStatus {
 
   var skippedRecords: UInt64 { attempts.reduce(0) { $0 + $1.skippedRecords } }
 
-  private var skippedWords: String { "\(Text.count(skippedRecords, "record")) skipped" }
+  private var skippedWords: String { "\(Words.count(skippedRecords, "record")) skipped" }
 }
 
 extension AttemptRecord {

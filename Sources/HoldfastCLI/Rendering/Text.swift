@@ -1,77 +1,7 @@
 import Glibc
 
-/// Numbers, times and sizes for people.
+/// Times of day and tables for people.
 enum Text {
-  /// `48,700`
-  static func number(_ value: UInt64) -> String {
-    var groups: [String] = []
-    var rest = value
-    repeat {
-      let group = String(rest % 1000)
-      rest /= 1000
-      groups.append(rest > 0 ? String(repeating: "0", count: 3 - group.count) + group : group)
-    } while rest > 0
-    return groups.reversed().joined(separator: ",")
-  }
-
-  static func count(_ value: UInt64, _ noun: String) -> String {
-    "\(number(value)) \(noun)\(value == 1 ? "" : "s")"
-  }
-
-  /// At most two units: `12 s`, `3 min 20 s`, `2 h 47 min`, `3 d 4 h`.
-  static func duration(seconds: Double) -> String {
-    guard seconds.isFinite, seconds >= 0 else { return "unknown" }
-    if seconds < 0.0995 { return "\(Int((seconds * 1000).rounded())) ms" }
-    if seconds < 9.95 { return "\(fixed(seconds, 1)) s" }
-    let whole = Int(seconds.rounded())
-    if whole < 60 { return "\(whole) s" }
-    if whole < 3600 { return pair(whole / 60, "min", whole % 60, "s") }
-    if whole < 86400 { return pair(whole / 3600, "h", whole % 3600 / 60, "min") }
-    return pair(whole / 86400, "d", whole % 86400 / 3600, "h")
-  }
-
-  private static func pair(_ large: Int, _ unit: String, _ small: Int, _ smallUnit: String) -> String {
-    small == 0 ? "\(large) \(unit)" : "\(large) \(unit) \(small) \(smallUnit)"
-  }
-
-  /// `512 MiB`
-  static func bytes(_ value: UInt64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"]
-    var amount = Double(value)
-    var unit = 0
-    while amount >= 1024, unit < units.count - 1 {
-      amount /= 1024
-      unit += 1
-    }
-    return "\(unit == 0 || amount >= 100 ? fixed(amount, 0) : fixed(amount, 1)) \(units[unit])"
-  }
-
-  static func fixed(_ value: Double, _ decimals: Int) -> String {
-    var scale = 1.0
-    for _ in 0..<decimals { scale *= 10 }
-    let scaled = (value * scale).rounded()
-    guard scaled.isFinite, abs(scaled) < 1e15 else { return "\(value)" }
-    let digits = String(Int(abs(scaled)))
-    let padded = String(repeating: "0", count: max(0, decimals + 1 - digits.count)) + digits
-    let sign = scaled < 0 ? "-" : ""
-    if decimals == 0 { return sign + padded }
-    return sign + padded.dropLast(decimals) + "." + padded.suffix(decimals)
-  }
-
-  /// A metric's value in four significant digits.
-  static func metric(_ value: Double) -> String {
-    guard value.isFinite else { return "\(value)" }
-    let size = abs(value)
-    if size != 0, size < 1e-3 || size >= 1e6 {
-      let exponent = Int(log10(size).rounded(.down))
-      return "\(fixed(value / pow(10, Double(exponent)), 3))e\(exponent)"
-    }
-    return fixed(value, size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : size >= 1 ? 3 : 4)
-  }
-
-  /// `54.2 %`
-  static func percent(_ share: Double) -> String { "\(fixed(share * 100, 1)) %" }
-
   private static func local(_ nanoseconds: UInt64) -> tm {
     var seconds = time_t(nanoseconds / 1_000_000_000)
     var parts = tm()
