@@ -43,6 +43,8 @@ public enum Note: Hashable, Sendable {
   case saveAnswered(step: UInt64)
   case stageFailed(errno: Int32)
   case stageRecovered
+  /// The trainer finished, and its final state could not be staged.
+  case finalStateLost(step: UInt64)
   case checkpointUnavailable
   case startFailed(StartFailure)
 }

@@ -156,7 +156,7 @@ struct Transition {
     let progressed = remains.resume.step > attempt.from.step
     let cause = cause(of: attempt, exit)
     note(.attemptEnded(exit, cause, progressed: progressed))
-    if cause == .finished { return settle(.finished) }
+    if cause == .finished { return settleFinished(attempt) }
     if state.stop != nil { return settle(.stopped) }
     let tallied = RestartPolicy.tally(
       &state.standing, progress: remains.progress, skipAfter: state.policy.skipBatchAfter)
@@ -177,6 +177,16 @@ struct Transition {
     case .signaled(9): return .killed
     case .signaled: return .crashed
     }
+  }
+
+  /// A final state that is in no checkpoint is no success: the job is run again from what there is,
+  /// when there is room.
+  private mutating func settleFinished(_ attempt: State.Attempt) {
+    if let step = attempt.finishedStep, state.resume.step < step {
+      note(.finalStateLost(step: step))
+      return settle(.finalStateNotDurable)
+    }
+    settle(.finished)
   }
 
   /// Makes the newest state durable, then leaves.

@@ -66,6 +66,11 @@ extension Note {
         isWarning: true)
     case .stageRecovered:
       return Message(kind: "stage_recovered", text: "staging works again")
+    case .finalStateLost(let step):
+      return Message(
+        kind: "final_state_lost",
+        text: "the final state, step \(Words.number(step)), is in no checkpoint: it could not be staged",
+        isWarning: true)
     case .checkpointUnavailable:
       return Message(
         kind: "checkpoint_unavailable", text: "no checkpoint can be taken now: the trainer made no step yet",

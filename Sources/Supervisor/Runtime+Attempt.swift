@@ -14,6 +14,7 @@ extension Runtime {
     replayIsTold = false
     newestPosition = nil
     toldSkipped = 0
+    degraded["ring"] = nil
     heartbeat = 0
     // Durable before the launch: an attempt's number is never given twice. With a store that cannot
     // be written the job goes on all the same; the ring's header knows the number too.

@@ -21,7 +21,7 @@ extension Runtime {
         mailbox.post(.recorded(order, record, durable: durable))
       }
     case .publisher(.failed(let order, let why)):
-      degrade("checkpoints", "step \(Words.number(order.step)) could not be made durable: \(why)")
+      degrade("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
       send(.publishFailed(slot: order.slot, step: order.step))
     case .recorded(let order, let record, let durable): recorded(order, record, durable: durable)
     }
@@ -39,7 +39,7 @@ extension Runtime {
     if drained.skipped > toldSkipped {
       degrade(
         "ring",
-        "\(Words.count(drained.skipped - toldSkipped, "snapshot")) skipped: the ring was full; "
+        "\(Words.count(drained.skipped, "snapshot")) skipped: the ring was full; "
           + "the run is not affected, its history has a gap")
       toldSkipped = drained.skipped
       attempt.skippedRecords = drained.skipped

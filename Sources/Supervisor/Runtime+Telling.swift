@@ -24,7 +24,13 @@ extension Runtime {
     if case .attemptEnded = note, let failure = attempt.failure {
       message.text += ": \(failure.type): \(failure.message)"
     }
+    switch note {
+    case .stageFailed: degraded["staging"] = message.text
+    case .stageRecovered: degraded["staging"] = nil
+    default: break
+    }
     tell(message.kind, message.text, isWarning: message.isWarning)
+    if message.kind.hasPrefix("stage_") { keepDegraded() }
   }
 
   private func endAttempt(_ cause: Cause) {
@@ -92,18 +98,31 @@ extension Runtime {
 
   // MARK: Degraded
 
-  func degrade(_ kind: String, _ text: String) {
-    guard degraded[kind] != text else { return }
-    degraded[kind] = text
-    tell("degraded", text, isWarning: true)
-    keepLive()
+  /// Told once, when it begins; what `status` shows follows the newest reason.
+  func degrade(_ kind: String, _ text: String, step: UInt64? = nil) {
+    let isNew = degraded[kind] == nil
+    guard degraded.updateValue(text, forKey: kind) != text else { return }
+    if isNew { tell("degraded", text, isWarning: true, step: step) }
+    keepDegraded()
   }
 
   func recover(_ kind: String, _ text: String) {
     guard degraded.removeValue(forKey: kind) != nil else { return }
     tell("recovered", text)
-    keepLive()
+    keepDegraded()
   }
+
+  /// In memory as well: a store that cannot be written cannot say so itself.
+  func keepDegraded() {
+    keepLive()
+    do {
+      try LiveRecord.keepDegraded(degradedTexts, in: directories.run)
+    } catch {
+      Console.warning("cannot write to the run directory: \(error)")
+    }
+  }
+
+  private var degradedTexts: [String] { degraded.sorted { $0.key < $1.key }.map(\.value) }
 
   // MARK: Live
 
@@ -115,7 +134,7 @@ extension Runtime {
       runDirectory: directories.run.string, state: stateName, trainerPid: child?.pid,
       attempt: state.standing.attempt, graceSeconds: configuration.policy.grace / .seconds(1),
       stalls: state.standing.stalls, maxStalls: configuration.policy.maxStalls, staged: staged,
-      degraded: degraded.sorted { $0.key < $1.key }.map(\.value), updatedAtNs: Clock.wallNanoseconds)
+      degraded: degradedTexts, updatedAtNs: Clock.wallNanoseconds)
   }
 }
 

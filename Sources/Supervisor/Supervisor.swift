@@ -52,6 +52,7 @@ public enum Supervisor {
     let recovered = try Recovery.recover(configuration, directories, store, job)
     let runtime = try Runtime(recovered, configuration, signals: signals)
     runtime.writer.submit([.job(job)])
+    runtime.keepDegraded()
     runtime.tellDamaged()
     let ending = try runtime.run()
     return Result(

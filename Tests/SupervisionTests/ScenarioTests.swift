@@ -34,6 +34,15 @@ import Testing
     }
   }
 
+  @Test func aFinalStateInNoCheckpointIsNoSuccess() {
+    var driver = Driver()
+    driver.run(to: 20)
+    driver.send(.finished(step: 20, slot: nil))
+    driver.end(.exited(0), driver.remains(Self.atTen))
+    #expect(driver.log.contains(.note(.finalStateLost(step: 20))))
+    #expect(driver.state.ending == .finalStateNotDurable)
+  }
+
   @Test func aNewStartAfterGivingUpHasAFullBudget() {
     var standing = Standing()
     standing.gaveUp = true

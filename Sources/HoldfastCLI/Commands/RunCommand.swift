@@ -111,8 +111,8 @@ struct RunCommand: ParsableCommand {
     case .finalStateNotDurable:
       throw Failure(
         .io, "the job finished, but its final state could not be made durable", path: state.string,
-        kept: "the final state is staged in memory until the machine restarts",
-        hints: ["df -h \(state)  make room, then run the same command again: it saves and is done"])
+        kept: result.step > 0 ? "resume point step \(Words.number(result.step))" : nil,
+        hints: ["df -h \(state) /dev/shm  make room, then run the same command again: it goes on from there"])
     case .internalError:
       throw Failure(
         .internal, "the supervisor failed", path: state.string, hints: ["holdfast events \(option)"])

@@ -160,7 +160,11 @@ struct JobStatus {
     return min(1, useful / Double(end - first.startedAtNs))
   }
 
-  var degraded: [String] { isSupervised ? live?.degraded ?? [] : [] }
+  var degraded: [String] {
+    guard isSupervised, let live else { return [] }
+    // Who may not look into the run directory has what the store says.
+    return LiveRecord.degraded(in: FilePath(live.runDirectory)) ?? live.degraded
+  }
 
   /// For `--check`.
   var checkStatus: ExitStatus {

@@ -1,0 +1,114 @@
+import Foundation
+import Testing
+
+/// Disks that are full, or become so. Mounting a small one takes root.
+@Suite(.enabled(if: geteuid() == 0, "root is needed to mount a small tmpfs"))
+struct DiskFaultTests {
+  /// A tmpfs of its own for one test.
+  private final class SmallDisk {
+    let path: String
+
+    init(_ bench: Workbench, size: String) throws {
+      path = bench.base + "/disk"
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      try #require(mount("tmpfs", path, "tmpfs", 0, "size=\(size)") == 0)
+    }
+
+    /// Takes all the room there is.
+    func fill() throws {
+      _ = FileManager.default.createFile(atPath: path + "/filler", contents: nil)
+      let filler = try #require(FileHandle(forWritingAtPath: path + "/filler"))
+      let block = Data(count: 4096)
+      while true {
+        do { try filler.write(contentsOf: block) } catch { return }
+      }
+    }
+
+    func empty() throws { try FileManager.default.removeItem(atPath: path + "/filler") }
+
+    deinit {
+      // Lazily: what still has a file open in it must not keep the mount for ever.
+      umount2(path, Int32(MNT_DETACH))
+    }
+  }
+
+  private func supervise(
+    _ bench: Workbench, state: String, run: String, _ options: [String], _ command: [String]
+  ) throws -> (status: Int32, out: String, err: String) {
+    try bench.holdfast(
+      ["run", "--job", "test", "--state-dir", state, "--run-dir", run] + options + ["--"] + command)
+  }
+
+  @Test func aFullDiskNeitherStopsTheTrainerNorPassesForSuccess() async throws {
+    let expected = try await Undisturbed.shared.digest(["--epochs", "1"])
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try SmallDisk(bench, size: "64k")
+    let result = try supervise(
+      bench, state: disk.path + "/job", run: bench.run, [], [Programs.trainer, "--epochs", "1"])
+    #expect(digest(in: result.out) == expected)
+    #expect(result.status == 74 && result.err.contains("(exit 74)"), "\(result.err)")
+    #expect(result.err.contains("warning: the store cannot be written"))
+    #expect(result.err.contains("could not be made durable"))
+  }
+
+  @Test func aRunDirectoryWithoutRoomForTheRing() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try SmallDisk(bench, size: "1m")
+    let result = try supervise(
+      bench, state: bench.state, run: disk.path + "/run", [], [Programs.trainer, "--epochs", "1"])
+    #expect(result.status == 73 && result.err.contains("no room in the run directory"), "\(result.err)")
+    #expect(result.err.contains("  hint: df"))
+  }
+
+  @Test func aRunDirectoryWithoutRoomForTheState() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try SmallDisk(bench, size: "9m")
+    let command = [Programs.trainer, "--epochs", "2", "--hidden", "1500"]
+    let options = ["--stage-every", "50ms"]
+    let result = try supervise(bench, state: bench.state, run: disk.path + "/run", options, command)
+    #expect(digest(in: result.out) != nil, "the trainer went on to its end")
+    #expect(result.status == 74 && result.err.contains("cannot stage a checkpoint"), "\(result.err)")
+    // With room the same command is a success.
+    let again = try supervise(bench, state: bench.state, run: bench.run, options, command)
+    #expect(again.status == 0 && digest(in: again.out) == digest(in: result.out), "\(again.err)")
+  }
+
+  @Test func aDiskThatIsFullForAWhileLosesNothingInTheEnd() async throws {
+    let expected = try await Undisturbed.shared.digest(["--epochs", "5"])
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try SmallDisk(bench, size: "16m")
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Programs.holdfast)
+    let state = disk.path + "/job"
+    process.arguments =
+      ["run", "--job", "test", "--state-dir", state, "--run-dir", bench.run]
+      + ["--every", "200ms", "--stage-every", "50ms", "--"]
+      + [Programs.trainer, "--epochs", "5", "--step-delay", "40ms"]
+    let out = try bench.write("full.out", "")
+    process.standardOutput = FileHandle(forWritingAtPath: out)
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    defer {
+      if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+      process.waitUntilExit()
+    }
+    func status() throws -> String {
+      try bench.holdfast(["status", "--state-dir", state]).out
+    }
+    try bench.wait(for: "a durable checkpoint") { try status().contains("durable") }
+    try disk.fill()
+    try bench.wait(for: "the word") { try status().contains("Degraded") }
+    #expect(process.isRunning)
+    try disk.empty()
+    try bench.wait(for: "the recovery") { try !status().contains("Degraded") }
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    #expect(digest(in: try String(contentsOfFile: out, encoding: .utf8)) == expected)
+    let attempts = try bench.holdfast(["history", "--state-dir", state, "--json"])
+    #expect(attempts.out.contains("\"attempt\":1") && !attempts.out.contains("\"attempt\":2"))
+  }
+}
