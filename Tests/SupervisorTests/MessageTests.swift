@@ -30,6 +30,6 @@ import Testing
 
   @Test func numbersAreForPeople() {
     #expect(Words.count(1, "step") == "1 step" && Words.count(48_700, "step") == "48,700 steps")
-    #expect(Words.duration(.seconds(200)) == "3 min 20 s" && Words.bytes(536_870_912) == "512.0 MiB")
+    #expect(Words.duration(.seconds(200)) == "3 min 20 s" && Words.bytes(536_870_912) == "512 MiB")
   }
 }
