@@ -75,11 +75,11 @@ let package = Package(
       swiftSettings: strict),
 
     // Speed: scripts/bench.
-    .executableTarget(name: "FirstInstruction", path: "bench/FirstInstruction"),
+    .executableTarget(name: "FirstInstruction", path: "Tests/FirstInstruction"),
     .executableTarget(
       name: "Benchmarks",
       dependencies: ["Holdfast", "JobStore", "LMDB", "Checkpoints", "TrainerProtocol", "POSIX", system],
-      path: "bench/Benchmarks", swiftSettings: strict),
+      path: "Tests/Benchmarks", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )
