@@ -31,6 +31,12 @@ public enum Verdict: Hashable, Sendable {
     if case .verified(let manifest) = self { return manifest }
     return nil
   }
+
+  /// The file that is wrong, and how, in a few words; nil for a whole one.
+  public var fault: String? {
+    if case .damaged(let file, let what) = self { return "\(file): \(what)" }
+    return nil
+  }
 }
 
 /// Checkpoints in a directory of their own. Invariants:

@@ -58,6 +58,10 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   /// The first replayed step that was not what it had been, and in what.
   public var differsAtStep: UInt64?
   public var differsIn: String?
+  /// When the first step was recorded: what came before was start-up.
+  public var firstStepAtNs: UInt64?
+  /// What the trainer waited for its checkpoints to be staged, all told.
+  public var stallNs: UInt64?
   public var skippedRecords: UInt64 = 0
   public var peakResidentBytes: UInt64?
   public var failure: Failure?
@@ -88,6 +92,8 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
   public var metrics: [String: Double]
   /// Why it is known to be damaged; nil: it is not.
   public var damage: String?
+  /// When it was last read back in full and found to have its digest.
+  public var verifiedAtNs: UInt64?
 
   public init(
     name: String, step: UInt64, cut: CutID, attempt: UInt64, epoch: UInt64, batch: UInt64, bytes: UInt64,

@@ -81,7 +81,10 @@ struct RingDrain {
   @inline(__always)
   private mutating func count(_ snapshot: SnapshotView, _ step: UInt64) {
     drained.snapshots &+= 1
-    if drained.firstStep == nil { drained.firstStep = step }
+    if drained.firstStep == nil {
+      drained.firstStep = step
+      drained.firstStepAtNs = snapshot.timeNanoseconds
+    }
     lastStep = max(lastStep ?? 0, step)
     newest = (step, snapshot.epoch, snapshot.batch, snapshot.timeNanoseconds)
     keepBytes(&newestMetrics, snapshot.metricBytes)

@@ -58,6 +58,7 @@ public struct Drained: Sendable {
   public var attempt: UInt64
   public var snapshots: UInt64 = 0
   public var firstStep: UInt64?
+  public var firstStepAtNs: UInt64?
   public var newest: Newest?
   public var controls: [Control] = []
   public var audit = ReplayAudit()

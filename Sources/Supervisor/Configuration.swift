@@ -1,3 +1,4 @@
+import Checkpoints
 public import Supervision
 public import SystemPackage
 
@@ -34,6 +35,6 @@ public struct Configuration: Sendable {
     self.again = again
     commitInterval = .milliseconds(100)
     ringBytes = 4 << 20
-    keptCheckpoints = 2
+    keptCheckpoints = Retention.keptByDefault
   }
 }

@@ -41,6 +41,18 @@ final class Publisher: Sendable {
     }
   }
 
+  /// Reads a checkpoint in full, and tells what is wrong with it; nil when it is whole.
+  func read(_ record: CheckpointRecord, _ completion: @escaping @Sendable (String?) -> Void) {
+    let work: @Sendable () -> Void = { [checkpoints] in
+      completion(checkpoints.verify(record.name, thorough: true).fault)
+    }
+    do {
+      try NativeThread.start(niceness: 5, work)
+    } catch {
+      Console.warning("cannot read checkpoint \(record.name): \(error)")
+    }
+  }
+
   /// Lets the running publication end at its next chunk, and any later one at its first.
   func cancel() { cancelled.store(true, ordering: .relaxed) }
 

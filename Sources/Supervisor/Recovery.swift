@@ -21,7 +21,6 @@ enum Recovery {
     var standing: Standing
     var choice: ResumeCandidates.Choice
     var records: [CheckpointRecord]
-    var known: Set<String>
     var lastRecordedStep: UInt64?
     var metricNames: [String]
   }
@@ -50,8 +49,6 @@ enum Recovery {
     return Result(
       directories: directories, store: store, writer: writer, mailbox: mailbox, checkpoints: checkpoints,
       candidates: candidates, job: job, standing: standing, choice: choice, records: records,
-      known: Set(
-        records.filter { record in !choice.damaged.contains { $0.name == record.name } }.map(\.name)),
       lastRecordedStep: try store.newestSnapshots(1).last?.step, metricNames: try store.metricNames())
   }
 

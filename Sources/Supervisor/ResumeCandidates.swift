@@ -14,6 +14,8 @@ struct ResumeCandidates {
     var file: ResumeFile.Point?
     /// Checkpoints that were passed over, and what is wrong with each.
     var damaged: [(name: String, what: String)] = []
+    /// Checkpoints that were read in full and are whole.
+    var verified: [String] = []
   }
 
   let directories: JobDirectory
@@ -53,6 +55,7 @@ struct ResumeCandidates {
         choice.damaged.append((record.name, what))
         continue
       }
+      if !known.contains(record.name) { choice.verified.append(record.name) }
       let path = checkpoints.path(of: record.name).appending(LocalCheckpoints.stateName)
       choice.point = .checkpoint(level: .durable, step: record.step)
       choice.file = .init(
@@ -66,8 +69,9 @@ struct ResumeCandidates {
   }
 
   private func fault(_ record: CheckpointRecord, known: Set<String>) -> String? {
-    switch checkpoints.verify(record.name, thorough: !known.contains(record.name)) {
-    case .damaged(let file, let what): return "\(file): \(what)"
+    let verdict = checkpoints.verify(record.name, thorough: !known.contains(record.name))
+    switch verdict {
+    case .damaged: return verdict.fault
     case .verified(let manifest):
       if manifest.jobID != jobID.hexadecimal { return "belongs to another job" }
       return manifest.step == record.step ? nil : "is of step \(manifest.step), not \(record.step)"

@@ -152,7 +152,8 @@ extension Runtime {
   /// The ring is drained, and everything in it was told.
   func cleared() {
     ring = nil
-    choice = candidates.choose(store: store, records: records, known: knownCheckpoints)
+    choice = candidates.choose(store: store, records: records, known: verified)
+    keepVerified(choice.verified)
     tellDamaged()
     tellReplay(atEnd: true)
     var progress: Progress?

@@ -24,6 +24,7 @@ extension Runtime {
       degrade("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
       send(.publishFailed(slot: order.slot, step: order.step))
     case .recorded(let order, let record, let durable): recorded(order, record, durable: durable)
+    case .read(let record, let fault): wasRead(record, fault: fault)
     }
   }
 
@@ -31,7 +32,11 @@ extension Runtime {
     guard drained.attempt == attempt.attempt else { return }
     attempt.steps += drained.snapshots
     attempt.replayedSteps += drained.audit.replayed
-    if attempt.firstStep == nil { attempt.firstStep = drained.firstStep }
+    if attempt.firstStep == nil, let first = drained.firstStep {
+      attempt.firstStep = first
+      attempt.firstStepAtNs = drained.firstStepAtNs
+      writer.submit([.attempt(attempt)])
+    }
     if let difference = drained.audit.firstDifference, attempt.differsAtStep == nil {
       attempt.differsAtStep = difference.step
       attempt.differsIn = difference.part
@@ -76,7 +81,10 @@ extension Runtime {
         case .failed: .failed(errno: answer.error)
         case .missed, .cancelled, .none: .missed
         }
-      if answer.outcome == .staged { keepStaged(answer) }
+      if answer.outcome == .staged {
+        keepStaged(answer)
+        attempt.stallNs = (attempt.stallNs ?? 0) &+ answer.stallNanoseconds
+      }
       send(.answered(sequence: answer.requestSequence, outcome))
       keepLive()
     case .finished(let answer):
@@ -96,42 +104,5 @@ extension Runtime {
     if !attached.hyperparameters.isEmpty { job.hyperparameters = attached.hyperparameters }
     writer.submit([.job(job)])
     send(.attached)
-  }
-
-  private func recorded(_ order: Publisher.Order, _ record: CheckpointRecord, durable: Bool) {
-    guard durable else {
-      return send(.publishFailed(slot: order.slot, step: order.step))
-    }
-    records.append(record)
-    knownCheckpoints.insert(record.name)
-    recover("checkpoints", "checkpoints can be made durable again")
-    tell(
-      "published",
-      "step \(Words.number(record.step)) is durable: \(record.name), \(Words.bytes(record.bytes)) in "
-        + Words.duration(.nanoseconds(record.tookNs)), step: record.step)
-    prune()
-    send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))
-  }
-
-  /// Keeps the newest verified checkpoints; damaged ones are nobody's to delete.
-  private func prune() {
-    let verified = records.filter { knownCheckpoints.contains($0.name) }.sorted { $0.step > $1.step }
-    let kept = Set(verified.prefix(configuration.keptCheckpoints).map(\.name))
-    guard let oldest = verified.prefix(configuration.keptCheckpoints).last else { return }
-    writer.setOldestKept(step: oldest.step)
-    let excess = records.filter { knownCheckpoints.contains($0.name) && !kept.contains($0.name) }
-    for record in excess {
-      records.removeAll { $0.name == record.name }
-      knownCheckpoints.remove(record.name)
-      // Out of the list first, then off the disk; on the writer's thread, not on the loop's.
-      writer.submit([.removeCheckpoint(record)]) { [checkpoints] durable in
-        guard durable else { return }
-        do {
-          try checkpoints.remove(record.name)
-        } catch {
-          Console.warning("cannot remove the old checkpoint \(record.name): \(error)")
-        }
-      }
-    }
   }
 }

@@ -82,20 +82,6 @@ extension Runtime {
     writer.submit([.attempt(attempt)])
   }
 
-  func tellDamaged() {
-    for (name, what) in choice.damaged where knownDamage.insert(name).inserted {
-      if let index = records.firstIndex(where: { $0.name == name }) {
-        records[index].damage = what
-        writer.submit([.checkpoint(records[index])])
-      }
-      knownCheckpoints.remove(name)
-      tell(
-        "checkpoint_damaged",
-        "checkpoint \(name) is damaged (\(what)) and is skipped; it is kept as it is: holdfast checkpoints "
-          + "verify \(job.job) \(name)", isWarning: true)
-    }
-  }
-
   // MARK: Degraded
 
   /// Told once, when it begins; what `status` shows follows the newest reason.

@@ -16,6 +16,8 @@ final class Runtime {
     case publisher(Publisher.Result)
     /// The checkpoint is in the store; or not, when the commit failed.
     case recorded(Publisher.Order, CheckpointRecord, durable: Bool)
+    /// An old checkpoint was read in full; `fault` says what is wrong with it.
+    case read(CheckpointRecord, fault: String?)
   }
 
   let configuration: Configuration
@@ -36,8 +38,10 @@ final class Runtime {
   var job: JobRecord
   var choice: ResumeCandidates.Choice
   var records: [CheckpointRecord]
-  /// Durable checkpoints that need no reading to be trusted.
-  var knownCheckpoints: Set<String>
+  /// Durable checkpoints that this supervisor wrote, or read in full: they are not read again.
+  var verified: Set<String> = []
+  /// Those that are being read now.
+  var beingRead: Set<String> = []
   var lastRecordedStep: UInt64?
   var metricNames: [String]
 
@@ -71,7 +75,6 @@ final class Runtime {
     job = recovered.job
     choice = recovered.choice
     records = recovered.records
-    knownCheckpoints = recovered.known
     lastRecordedStep = recovered.lastRecordedStep
     metricNames = recovered.metricNames
     let candidates = recovered.candidates
@@ -84,6 +87,7 @@ final class Runtime {
       policy: configuration.policy, standing: recovered.standing, durableStep: durableStep, now: Self.now)
     loop = try EventLoop()
     timers = try Timers()
+    keepVerified(recovered.choice.verified)
   }
 
   static var now: Moment {

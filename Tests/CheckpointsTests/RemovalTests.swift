@@ -83,32 +83,37 @@ struct RemovalTests {
   }
 }
 
-/// Which go: never a damaged one, never one of the newest.
+/// Which go: never a damaged one, never one of the newest, none that nobody has read.
 struct RetentionTests {
-  private static func found(_ text: String) -> [(name: String, verdict: Verdict)] {
+  /// `v9` is verified, `u9` unread, `d9` damaged; the number is the step.
+  private static func listed(_ text: String) -> [Retention.Listed] {
     text.split(separator: " ").map { word in
       let step = UInt64(word.drop { !$0.isNumber }) ?? 0
-      let isDamaged = word.hasPrefix("d")
-      return (String(word), isDamaged ? .damaged(file: "f", what: "w") : .verified(.draft(step: step)))
+      let condition: Retention.Condition =
+        switch word.first {
+        case "d": .damaged
+        case "u": .unread
+        default: .verified
+        }
+      return .init(name: String(word), step: step, condition: condition)
     }
   }
 
   @Test(arguments: [
-    ("", 2, []), ("v1", 1, []), ("v1 v2", 2, []), ("v1 v2 v3", 2, ["v1"]), ("v3 v1 v2", 1, ["v1", "v2"]),
-    ("v9 v10 v11", 1, ["v9", "v10"]), ("d1 v2 d3 v4 d5", 1, ["v2"]), ("d1 v2 d3 v4 d5", 2, []),
-    ("v1 d2 d3", 1, []), ("d1 d2 d3", 1, []), ("v1 v2", 0, ["v1"]), ("v1 v2", -5, ["v1"]),
-    ("v1 v2", .max, []),
-    ("v1 v2 d3", 1, ["v1"]),
-  ]) func table(found: String, keepLast: Int, prunable: [String]) {
-    #expect(Retention.prunable(Self.found(found), keepLast: keepLast) == prunable)
+    ("", 2, [], []), ("v1", 1, [], []), ("v1 v2", 2, [], []), ("v1 v2 v3", 2, ["v1"], []),
+    ("v3 v1 v2", 1, ["v1", "v2"], []), ("v9 v10 v11", 1, ["v9", "v10"], []),
+    ("d1 v2 d3 v4 d5", 1, ["v2"], []), ("d1 v2 d3 v4 d5", 2, [], []), ("v1 d2 d3", 1, [], []),
+    ("d1 d2 d3", 1, [], []), ("v1 v2", 0, ["v1"], []), ("v1 v2", -5, ["v1"], []), ("v1 v2", .max, [], []),
+    ("v1 v2 d3", 1, ["v1"], []), ("u1 v2 v3", 2, [], ["u1"]), ("u1 u2 v3", 2, [], []),
+    ("u1 v2 u3 v4", 2, [], ["u1"]), ("v1 u2 v3 v4", 2, ["v1"], ["u2"]), ("u1 u2 u3", 1, [], []),
+  ]) func table(found: String, keepLast: Int, remove: [String], read: [String]) {
+    let plan = Retention.plan(Self.listed(found), keepLast: keepLast)
+    #expect(plan.remove == remove)
+    #expect(plan.read == read)
   }
 
-  @Test func onDisk() throws {
-    let place = try Place()
-    #expect(try place.checkpoints.prunable(keepLast: 1) == [])
-    for step in UInt64(8)...12 { try place.publish(step: step) }
-    truncate(place.file("step-11", LocalCheckpoints.stateName).string, 5)
-    truncate(place.file("step-8", LocalCheckpoints.stateName).string, 5)
-    #expect(try place.checkpoints.prunable(keepLast: 2) == ["step-9"])
+  @Test func historyIsKeptBackToTheOldestThatStays() {
+    #expect(Retention.plan(Self.listed("v1 v2 u3 v4"), keepLast: 2).oldestKept == 2)
+    #expect(Retention.plan(Self.listed("u1 d2"), keepLast: 2).oldestKept == nil)
   }
 }

@@ -31,35 +31,7 @@ struct CheckpointsCommand: ParsableCommand {
             "checkpoints": .array(status.checkpoints.reversed().map(\.json)),
           ]).text)
       }
-      for line in lines(status) { output.line(line) }
-      let damaged = status.checkpoints.filter { $0.damage != nil }
-      if let first = damaged.first {
-        output.line("")
-        output.line(
-          "\(output.warningSign) \(damaged.count) damaged, skipped when resuming: "
-            + "holdfast checkpoints verify \(reader.argument) \(first.name)")
-      }
-    }
-
-    private func lines(_ status: JobStatus) -> [String] {
-      var rows = [["NAME", "STEP", "AGE", "SIZE", "LEVEL", "LOSS", "STATE"]]
-      func age(_ time: UInt64) -> String {
-        Words.duration(seconds: Double(status.nowNs - min(status.nowNs, time)) / 1e9)
-      }
-      if let staged = status.staged, staged.step > status.durable?.step ?? 0 {
-        rows.append([
-          "(in memory)", "\(staged.step)", staged.atNs.map(age) ?? "", Words.bytes(staged.bytes), "staged",
-          "",
-          "complete",
-        ])
-      }
-      for record in status.checkpoints.reversed() {
-        rows.append([
-          record.name, "\(record.step)", age(record.createdAtNs), Words.bytes(record.bytes), "durable",
-          record.metrics["loss"].map(Words.metric) ?? "", record.damage == nil ? "complete" : "DAMAGED",
-        ])
-      }
-      return rows.count == 1 ? ["no checkpoint yet"] : Text.table(rows)
+      for line in CheckpointsText.lines(status, output) { output.line(line) }
     }
   }
 
@@ -87,11 +59,8 @@ struct CheckpointsCommand: ParsableCommand {
       var damaged: [String] = []
       var documents: [JSONValue] = []
       for name in wanted.isEmpty ? known : wanted {
-        var fault: String?
-        if case .damaged(let file, let what) = reader.checkpoints.verify(name, thorough: true) {
-          fault = "\(file): \(what)"
-          damaged.append(name)
-        }
+        let fault = reader.checkpoints.verify(name, thorough: true).fault
+        if fault != nil { damaged.append(name) }
         documents.append(
           .object(["name": .string(name), "verified": .bool(fault == nil), "damage": .optional(fault)]))
         if !format.json, fault != nil || !quiet {

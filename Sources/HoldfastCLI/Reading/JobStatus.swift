@@ -141,23 +141,8 @@ struct JobStatus {
       level: level, step: step, replay: replay, seconds: stepsPerSecond.map { Double(replay) / $0 })
   }
 
-  /// Share of the time since the first attempt in which steps were made that counted, as far as the
-  /// attempts tell: time in attempts, less the share of their steps that was replayed.
-  var goodput: Double? {
-    guard let first = attempts.first, newest != nil else { return nil }
-    let end = isSupervised ? nowNs : attempts.compactMap(\.endedAtNs).max() ?? nowNs
-    guard end > first.startedAtNs else { return nil }
-    let useful = attempts.reduce(0.0) { sum, attempt in
-      let steps = max(
-        1,
-        attempt.running
-          ? (newest?.step ?? 0) - min(newest?.step ?? 0, attempt.resumedFrom?.step ?? 0) : attempt.steps)
-      let lasted = Double((attempt.endedAtNs ?? nowNs) - min(attempt.startedAtNs, attempt.endedAtNs ?? nowNs))
-      let counted =
-        attempt.steps == 0 && !attempt.running ? 0 : 1 - min(1, Double(attempt.replayedSteps) / Double(steps))
-      return sum + lasted * counted
-    }
-    return min(1, useful / Double(end - first.startedAtNs))
+  var timeSpent: TimeSpent {
+    TimeSpent(attempts, newestStep: newest?.step, nowNs: isSupervised ? nowNs : nil)
   }
 
   var degraded: [String] {

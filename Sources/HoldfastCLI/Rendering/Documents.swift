@@ -14,7 +14,7 @@ extension JobStatus {
       "step": .optional(job.finishedStep ?? newest?.step), "total_steps": .optional(job.totalSteps),
       "epoch": .optional(newest?.epoch), "batch": .optional(newest?.batch),
       "attempt": .optional(attempts.last?.attempt), "attempts": .integer(Int64(attempts.count)),
-      "steps_per_second": .optional(stepsPerSecond), "goodput": .optional(goodput),
+      "steps_per_second": .optional(stepsPerSecond), "goodput": .optional(timeSpent.goodput),
       "metrics": .object(Dictionary(metrics.map { ($0.name, .real($0.value)) }) { first, _ in first }),
       "supervisor": .object([
         "alive": .bool(isSupervised), "pid": isSupervised ? .optional(live?.pid) : .null,
@@ -26,6 +26,11 @@ extension JobStatus {
       ]),
       "staged_step": .optional(staged?.step), "durable_step": .optional(durable?.step),
       "checkpoints": .integer(Int64(checkpoints.count)), "snapshots": .integer(Int64(snapshotCount)),
+      "time_seconds": .object([
+        "productive": .real(timeSpent.productive), "start_up": .real(timeSpent.startUp),
+        "save_stall": .real(timeSpent.saveStall), "replay": .real(timeSpent.replay),
+        "down": .real(timeSpent.down), "total": .real(timeSpent.total),
+      ]),
       "skipped_records": .count(skippedRecords), "disk_bytes": .count(diskBytes),
       "restart_budget": .integer(Int64(max(0, (live?.maxStalls ?? 5) - stalls))),
       "degraded": .array(degraded.map(JSONValue.string)),
@@ -52,6 +57,8 @@ extension AttemptRecord {
         .object(["level": .string($0.level), "step": .count($0.step)])
       } ?? .null,
       "first_step": .optional(firstStep), "last_step": .optional(lastStep), "steps": .count(steps),
+      "first_step_at": .optional(firstStepAtNs.map(Timestamp.text)),
+      "save_stall_seconds": .optional(stallNs.map { Double($0) / 1e9 }),
       "replayed_steps": .count(replayedSteps), "replay": replay, "skipped_records": .count(skippedRecords),
       "peak_resident_bytes": .optional(peakResidentBytes),
       "failure": failure.map {
@@ -87,6 +94,7 @@ extension CheckpointRecord {
       "attempt": .count(attempt), "epoch": .count(epoch), "batch": .count(batch), "size_bytes": .count(bytes),
       "sha256": .string(sha256), "created_at": .string(Timestamp.text(createdAtNs)),
       "state": .string(damage == nil ? "complete" : "damaged"), "damage": .optional(damage),
+      "verified_at": .optional(verifiedAtNs.map(Timestamp.text)),
       "metrics": .object(metrics.mapValues(JSONValue.real)),
     ])
   }

@@ -13,8 +13,10 @@ enum HistoryText {
     let replayed = attempts.reduce(0) { $0 + $1.replayedSteps }
     lines.append("")
     var summary = "\(Words.count(UInt64(attempts.count), "attempt")), \(Words.count(steps, "step"))"
+    let spent = status.timeSpent
+    if spent.total > 0 { summary += " in \(Words.duration(seconds: spent.total))" }
     summary += ", \(Words.number(replayed)) replayed"
-    if let goodput = status.goodput { summary += ", goodput \(Words.percent(goodput))" }
+    if let goodput = spent.goodput { summary += ", goodput \(Words.percent(goodput))" }
     lines.append(summary)
     for attempt in attempts where attempt.failure?.traceback != nil {
       lines.append(
@@ -49,7 +51,7 @@ enum HistoryText {
   static func ended(_ attempt: AttemptRecord) -> String {
     if attempt.running { return "running" }
     var text = attempt.causeWord
-    if let signal = attempt.signal { text += ": signal \(signal)" }
+    if let signal = attempt.signal { text += ": \(Words.signal(signal))" }
     if let status = attempt.exitStatus, attempt.cause != "finished" { text += ": exit \(status)" }
     if let failure = attempt.failure { text += ", \(failure.type): \(failure.message)" }
     return text
