@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -134,6 +135,14 @@ int hf_set_child_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0,
 int hf_timer_set(int timer, int64_t seconds, int64_t nanoseconds) {
   struct itimerspec value = {.it_value = {seconds, nanoseconds}};
   return timerfd_settime(timer, TFD_TIMER_ABSTIME, &value, NULL);
+}
+
+int hf_terminal_size(int descriptor, uint16_t *columns, uint16_t *rows) {
+  struct winsize size;
+  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return -1;
+  *columns = size.ws_col;
+  *rows = size.ws_row;
+  return 0;
 }
 
 const int hf_open_direct = O_DIRECT;

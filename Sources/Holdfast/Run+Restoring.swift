@@ -118,10 +118,11 @@ extension Run {
     let identity = resumeFile?.jobID ?? JobID()
     let checkpoints = LocalCheckpoints(directory: directory)
     do {
-      let manifest = Manifest(
+      var manifest = Manifest(
         job: job, jobID: identity.hexadecimal, attempt: 0, generation: 0, cutID: cut.hexadecimal, step: step,
         epoch: epoch, batch: batch, samples: samples, createdAt: Timestamp.text(Clock.wallNanoseconds),
-        metrics: [:])
+        metrics: metricValues)
+      manifest.hyperparameters = hyperparameters
       return checkpoints.path(
         of: try checkpoints.publish(image: UnsafeRawBufferPointer(bytes), manifest).name)
     } catch {
@@ -133,9 +134,9 @@ extension Run {
   public func load(from checkpoint: FilePath) throws(HoldfastError) {
     let checkpoints = LocalCheckpoints(directory: checkpoint.removingLastComponent())
     let name = checkpoint.lastComponent?.string ?? ""
-    if case .damaged(let file, let what) = checkpoints.verify(name, thorough: true) {
+    if let fault = checkpoints.verify(name, thorough: true).fault {
       throw HoldfastError(
-        .cannotRestore, "\(file): \(what)", path: checkpoint, hint: "use an older checkpoint")
+        .cannotRestore, fault, path: checkpoint, hint: "use an older checkpoint")
     }
     let path = checkpoint.appending(LocalCheckpoints.stateName)
     let size = (try? OpenFile(path, O_RDONLY).size()) ?? 0

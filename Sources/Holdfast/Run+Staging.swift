@@ -35,9 +35,12 @@ extension Run {
         request.targetStep != 0 && request.targetStep < step
         || request.deadlineNanoseconds != 0 && request.deadlineNanoseconds < Clock.monotonicNanoseconds
       let answer = isLate ? missed(request) : stage(request)
-      appendSurely(.staged, encode(answer))
+      append(.staged, encode(answer))
       ring.acknowledge(request, answer.outcome)
-      if request.kind == .saveAndLeave, answer.outcome == .staged { onLeave() }
+      if request.kind == .saveAndLeave, answer.outcome == .staged {
+        flush()
+        onLeave()
+      }
     }
   }
 
@@ -112,11 +115,13 @@ extension Run {
       let staged = stage(slot: slot, cut: answer.cutID)
       if staged.outcome == .staged { answer = staged }
     }
-    appendSurely(.finished, encode(answer))
+    append(.finished, encode(answer))
+    flush()
   }
 
   /// Tells the supervisor why this process is about to fail; shown in the job's history.
   public func fail(_ error: any Error) {
-    appendSurely(.failure, JSON.encode(Failure(type: "\(type(of: error))", message: "\(error)")))
+    append(.failure, JSON.encode(Failure(type: "\(type(of: error))", message: "\(error)")))
+    flush()
   }
 }

@@ -42,6 +42,7 @@ public final class Run {
   /// Steps up to this one were made before: they are being replayed.
   public private(set) var replayEnd: UInt64 = 0
 
+  let hyperparameters: [String: Scalar]
   let runDirectory: FilePath?
   let ring: RingWriter?
   let resumeFile: ResumeFile?
@@ -56,6 +57,9 @@ public final class Run {
   private var parts = SnapshotParts()
   private let metrics: UnsafeMutablePointer<Double>
   private var sentMetricNames = 0
+  /// Records other than snapshots that a full ring had no room for.
+  private var unsent: [(kind: RecordKind, payload: [UInt8])] = []
+  private static let largestUnsentCount = 64
   private var isRestored = false
   private var fullImage = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 16)
 
@@ -72,7 +76,7 @@ public final class Run {
     hyperparameters: [String: Scalar] = [:], totalEpochs: Int? = nil, batchesPerEpoch: Int? = nil
   ) throws(HoldfastError) -> Run {
     guard let path = getenv(RunEnvironment.runDirectory).map({ FilePath(platformString: $0) }) else {
-      return Run(nil, nil, nil)
+      return Run(nil, nil, nil, hyperparameters)
     }
     do throws(ProtocolError) {
       let resume = try ResumeFile.read(in: path)
@@ -82,13 +86,13 @@ public final class Run {
           .foreign, operation: "\(ResumeFile.name) is of another job or attempt", path: path,
           hint: "start the trainer through holdfast run, once for each attempt")
       }
-      let run = Run(path, ring, resume)
+      let run = Run(path, ring, resume, hyperparameters)
       let total = totalEpochs.flatMap { epochs in batchesPerEpoch.map { UInt64(epochs * $0) } }
       let attached = Attached(
         pid: getpid(), library: "swift", totalSteps: total, totalEpochs: totalEpochs.map(UInt64.init),
         batchesPerEpoch: batchesPerEpoch.map(UInt64.init), hyperparameters: hyperparameters)
       ring.setAttached(pid: getpid())
-      run.appendSurely(.attached, JSON.encode(attached))
+      run.append(.attached, JSON.encode(attached))
       ForkGuard.arm()
       return run
     } catch {
@@ -96,7 +100,10 @@ public final class Run {
     }
   }
 
-  private init(_ directory: FilePath?, _ ring: RingWriter?, _ resume: ResumeFile?) {
+  private init(
+    _ directory: FilePath?, _ ring: RingWriter?, _ resume: ResumeFile?, _ hyperparameters: [String: Scalar]
+  ) {
+    self.hyperparameters = hyperparameters
     runDirectory = directory
     self.ring = ring
     resumeFile = resume
@@ -187,6 +194,11 @@ public final class Run {
     }
   }
 
+  /// The metrics as they stand, by name.
+  var metricValues: [String: Double] {
+    Dictionary(uniqueKeysWithValues: metricNames.indices.map { (metricNames[$0], metrics[$0]) })
+  }
+
   private func beginEpoch(_ number: UInt64) {
     counters.pointee.epoch = number
     counters.pointee.batch = 0
@@ -203,6 +215,7 @@ public final class Run {
     counters.pointee.batch = position?.pointee ?? counters.pointee.batch &+ 1
     guard let ring else { return }
     if ForkGuard.isForked { throw ForkGuard.error }
+    if !unsent.isEmpty { sendUnsent() }
     if sentMetricNames != metricNames.count { sendMetricNames() }
     parts.refresh()
     let image = snapshotsAreFull ? try makeFullImage() : UnsafeRawBufferPointer(start: nil, count: 0)
@@ -226,13 +239,14 @@ public final class Run {
   public func safepoint() throws(HoldfastError) {
     guard let ring else { return }
     if ForkGuard.isForked { throw ForkGuard.error }
+    if !unsent.isEmpty { sendUnsent() }
     ring.beat()
     if let request = ring.pendingRequest() { answer(request) }
   }
 
   private func sendMetricNames() {
     sentMetricNames = metricNames.count
-    appendSurely(.metricNames, JSON.encode(metricNames))
+    append(.metricNames, JSON.encode(metricNames))
   }
 
   private func makeFullImage() throws(HoldfastError) -> UnsafeRawBufferPointer {
@@ -250,14 +264,27 @@ public final class Run {
     return UnsafeRawBufferPointer(fullImage)
   }
 
-  /// Appends a record that must not be lost. The ring has room soon: the supervisor drains it.
-  func appendSurely(_ kind: RecordKind, _ payload: [UInt8]) {
+  // MARK: Records that must not be lost
+
+  /// Appends a record, or keeps it until there is room: at one of the next steps. A step never waits.
+  func append(_ kind: RecordKind, _ payload: [UInt8]) {
     guard let ring else { return }
-    var pause: UInt32 = 100
-    for _ in 0..<200 {
-      if ring.append(kind, payload) { return }
-      usleep(pause)
-      pause = min(pause * 2, 50_000)
+    if unsent.isEmpty, ring.append(kind, payload) { return }
+    // Names and answers: a handful at most, unless the supervisor is gone for good.
+    if unsent.count < Self.largestUnsentCount { unsent.append((kind, payload)) }
+  }
+
+  func sendUnsent() {
+    guard let ring else { return }
+    let sent = unsent.prefix { ring.append($0.kind, $0.payload) }.count
+    unsent.removeFirst(sent)
+  }
+
+  /// Before this process goes: waits a while for room. No step is held up any more.
+  func flush() {
+    for _ in 0..<200 where !unsent.isEmpty {
+      sendUnsent()
+      if !unsent.isEmpty { usleep(10_000) }
     }
   }
 }

@@ -41,7 +41,8 @@ struct Failure: Error, CustomStringConvertible {
   func json() -> JSONValue {
     .object([
       "format_version": .integer(1), "error": .string(what), "where": path.map(JSONValue.string) ?? .null,
-      "why": why.map(JSONValue.string) ?? .null, "hints": .array(hints.map(JSONValue.string)),
+      "why": why.map(JSONValue.string) ?? .null,
+      "kept": kept.map(JSONValue.string) ?? .null, "hints": .array(hints.map(JSONValue.string)),
       "exit_code": .integer(Int64(status.rawValue)),
     ])
   }

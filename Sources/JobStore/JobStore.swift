@@ -237,5 +237,34 @@ public final class JobStore: Sendable {
     return (step, Array(value[8...]))
   }
 
+  /// Step of the newest full snapshot, without its image.
+  public func fullSnapshotStep(rank: UInt32 = 0) throws(StoreError) -> UInt64? {
+    try read { transaction in
+      try Array("full_snapshot/\(rank)".utf8).withUnsafeBytes { key in
+        try transaction.get(databases.meta, key).flatMap { $0.count > 8 ? $0.word(0) : nil }
+      }
+    }
+  }
+
+  /// The whole run in at most `count` steps, as evenly apart as what is kept allows; oldest first. Each is
+  /// found by a search, so that the length of the history does not matter.
+  public func sampledSnapshots(_ count: Int, rank: UInt32 = 0) throws(StoreError) -> [SnapshotRow] {
+    try read { transaction in
+      let cursor = try transaction.cursor(databases.snapshots)
+      guard count > 1, let newest = try cursor.last().flatMap({ Key.lastNumber($0.key) }),
+        let oldest = try cursor.first().flatMap({ Key.lastNumber($0.key) }), newest > oldest
+      else { return [] }
+      var rows: [SnapshotRow] = []
+      for index in 0..<count {
+        let share = Double(index) / Double(count - 1)
+        let wanted = oldest + min(newest - oldest, UInt64(Double(newest - oldest) * share))
+        let entry = try Key.snapshot(rank: rank, step: wanted).withUnsafeBytes { try cursor.seek($0) }
+        guard let (key, value) = entry, let step = Key.lastNumber(key) else { continue }
+        if step > rows.last?.step ?? 0, let row = SnapshotRow(step: step, value) { rows.append(row) }
+      }
+      return rows
+    }
+  }
+
   public var usedBytes: Int { environment.usedBytes }
 }

@@ -40,7 +40,7 @@ struct Thinning {
     while let (key, _) = entry, key.count == Key.snapshotBytes, let step = Key.lastNumber(key), step < below {
       if rows == 0 { return }
       rows -= 1
-      position = step + 1
+      position = step &+ 1
       if step % stride != 0 { try cursor.delete() }
       entry = try cursor.next()
     }

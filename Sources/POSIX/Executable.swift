@@ -29,6 +29,22 @@ public enum Executable {
     throw .notFound
   }
 
+  /// - Parameter environment: `NAME=value`; its `PATH` is searched.
+  public static func find(_ name: String, environment: [String]) throws(Failure) -> FilePath {
+    // As execvp(3) where there is none.
+    let path = environment.first { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? "/bin:/usr/bin"
+    return try find(name, searchPath: String(path))
+  }
+
+  /// What to type when `name` cannot be run.
+  public static func hint(_ failure: Failure, _ name: String) -> String {
+    switch failure {
+    case .notExecutable(let path): "chmod +x \(path)"
+    case .notFound where name.contains("/"): "ls -l \(name)"
+    case .notFound: "command -v \(name)  where it would be; one in this directory is ./\(name)"
+    }
+  }
+
   private static func check(_ path: FilePath) throws(Failure) -> FilePath {
     guard FileSystem.exists(path) else { throw .notFound }
     let mayExecute = path.withPlatformString { access($0, X_OK) } == 0

@@ -61,12 +61,13 @@ public final class OpenFile: Sendable {
     }
   }
 
-  /// Tries to take the exclusive flock(2), which the kernel releases when the last descriptor of
-  /// this open file closes, a SIGKILL included.
+  /// Tries to take the flock(2), which the kernel releases when the last descriptor of this open file
+  /// closes, a SIGKILL included.
+  /// - Parameter shared: with others that take it so; else alone.
   /// - Returns: false when another open file holds it.
-  public func tryLock() throws(POSIXError) -> Bool {
+  public func tryLock(shared: Bool = false) throws(POSIXError) -> Bool {
     do {
-      try posix("flock", path) { flock(descriptor, LOCK_EX | LOCK_NB) }
+      try posix("flock", path) { flock(descriptor, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) }
       return true
     } catch {
       if error.errno == .wouldBlock { return false }

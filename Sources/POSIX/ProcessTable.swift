@@ -24,6 +24,13 @@ public enum ProcessTable {
     return fields.count > 20 ? UInt64(fields[20]) : nil
   }
 
+  /// Memory of `pid` that is resident now; of one that may be looked at, which is any.
+  public static func residentBytes(of pid: pid_t) -> UInt64? {
+    guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/statm")) else { return nil }
+    let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+    return fields.count > 1 ? UInt64(fields[1]).map { $0 * UInt64(sysconf(CInt(_SC_PAGESIZE))) } : nil
+  }
+
   /// Living children of this process, of all its threads.
   public static func children() -> [pid_t] {
     let tasks = (try? FileSystem.list("/proc/self/task")) ?? []

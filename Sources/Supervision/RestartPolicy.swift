@@ -49,7 +49,7 @@ enum RestartPolicy {
     if standing.deathTally?.batch == batch {
       standing.deathTally?.count += 1
     } else {
-      standing.deathTally = .init(batch: batch, step: progress.step + 1, count: 1)
+      standing.deathTally = .init(batch: batch, step: progress.step &+ 1, count: 1)
     }
     guard let tally = standing.deathTally, tally.count >= 2 else { return [] }
     var notes: [Note] = [.diesInBatch(batch, step: tally.step, times: tally.count)]

@@ -33,7 +33,8 @@ public struct BatchPosition: Hashable, Sendable, Codable {
   }
 }
 
-/// The newest step that was recorded, and where the loop stood after it.
+/// The newest step that was recorded, and where the loop stood after it. The trainer says so: any number
+/// may stand here, and arithmetic on them must not trap.
 public struct Progress: Hashable, Sendable {
   public var step: UInt64
   public var position: BatchPosition
@@ -49,7 +50,7 @@ public struct Progress: Hashable, Sendable {
   /// The batch that was being worked on when nothing newer was recorded.
   public var nextBatch: BatchPosition {
     if let batchesPerEpoch, position.batch >= batchesPerEpoch {
-      return BatchPosition(epoch: position.epoch + 1, batch: 0)
+      return BatchPosition(epoch: position.epoch &+ 1, batch: 0)
     }
     return position
   }

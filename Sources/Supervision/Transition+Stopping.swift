@@ -44,8 +44,10 @@ extension Transition {
 
   mutating func requestSave() { post(.saveAndLeave, deadline: saveDeadlineAt) }
 
+  /// Asked again: without the save. Asked a third time: without anything.
   private mutating func hurry() {
     state.stop?.count += 1
+    if state.stop?.count ?? 0 >= 3 { return graceEnd() }
     switch state.phase {
     case .saving:
       note(.hurrying)

@@ -9,11 +9,18 @@ final class JobLock {
 
   private let file: OpenFile
 
+  /// Readers take it too, for the moment in which they look whether anybody holds it.
+  private static let readersPatience = 20
+
   /// - Returns: nil when another supervisor holds it.
   static func take(in directory: FilePath) throws(POSIXError) -> JobLock? {
-    let file = try OpenFile(directory.appending(name), O_RDWR | O_CREAT)
-    guard try file.tryLock() else { return nil }
-    return JobLock(file)
+    // Readable by the group: `status` asks the lock whether a supervisor lives.
+    let file = try OpenFile(directory.appending(name), O_RDWR | O_CREAT, mode: 0o640)
+    for _ in 0..<readersPatience {
+      if try file.tryLock() { return JobLock(file) }
+      usleep(10_000)
+    }
+    return nil
   }
 
   private init(_ file: OpenFile) { self.file = file }

@@ -22,10 +22,10 @@ final class Publisher: Sendable {
   }
 
   private let candidates: @Sendable (UInt32) -> StagedImage?
-  private let checkpoints: LocalCheckpoints
+  private let checkpoints: any CheckpointStorage
   private let cancelled = Atomic(false)
 
-  init(checkpoints: LocalCheckpoints, image: @escaping @Sendable (UInt32) -> StagedImage?) {
+  init(checkpoints: any CheckpointStorage, image: @escaping @Sendable (UInt32) -> StagedImage?) {
     self.checkpoints = checkpoints
     candidates = image
   }
@@ -70,7 +70,7 @@ final class Publisher: Sendable {
         epoch: loop.epoch, batch: loop.batch, samples: loop.samples,
         createdAt: Timestamp.text(Clock.wallNanoseconds), metrics: order.metrics)
       manifest.hyperparameters = order.job.hyperparameters
-      let published = try checkpoints.publish(image: image.bytes, manifest) { [self] in
+      let published = try checkpoints.publish(image: image.bytes, manifest) { @Sendable [self] in
         cancelled.load(ordering: .relaxed)
       }
       let now = Clock.wallNanoseconds

@@ -99,10 +99,10 @@ enum Recovery {
       }
       let newest = try store.newestSnapshots(1).last
       if let newest, newest.attempt == attempt.attempt {
-        let first = attempt.firstStep ?? (attempt.resumedFrom?.step ?? 0) + 1
+        let first = attempt.firstStep ?? (attempt.resumedFrom?.step ?? 0) &+ 1
         attempt.firstStep = first
         attempt.lastStep = newest.step
-        attempt.steps = max(attempt.steps, newest.step - min(newest.step, first - 1))
+        attempt.steps = max(attempt.steps, newest.step >= first ? newest.step - first &+ 1 : 0)
         attempt.endedAtNs = max(attempt.startedAtNs, newest.timeNs)
       } else {
         attempt.endedAtNs = attempt.startedAtNs

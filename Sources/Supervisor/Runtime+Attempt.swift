@@ -85,9 +85,8 @@ extension Runtime {
   }
 
   private func find(_ name: String) throws(LaunchFailure) -> FilePath {
-    let search = configuration.environment.first { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? "/usr/bin:/bin"
     do {
-      return try Executable.find(name, searchPath: String(search))
+      return try Executable.find(name, environment: configuration.environment)
     } catch {
       switch error {
       case .notFound: throw LaunchFailure(kind: .notFound, why: "\(name): no such file")

@@ -24,7 +24,7 @@ final class Runtime {
   let directories: JobDirectory
   let store: JobStore
   let writer: StoreWriter
-  let checkpoints: LocalCheckpoints
+  let checkpoints: any CheckpointStorage
   let candidates: ResumeCandidates
   let publisher: Publisher
   let mailbox: Mailbox<Report>

@@ -26,6 +26,8 @@ public enum Supervisor {
     let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
     signal(SIGPIPE, SIG_IGN)
     let directories = JobDirectory(state: configuration.stateDirectory, run: configuration.runDirectory)
+    // A command that is not there makes no job.
+    if !FileSystem.exists(directories.store) { try checkCommand(configuration) }
     try directories.prepareState()
     let locks = try lock(configuration, directories)
     defer { withExtendedLifetime(locks) {} }
@@ -58,6 +60,24 @@ public enum Supervisor {
     return Result(
       ending: ending, step: runtime.state.resume.step, why: runtime.lastWords,
       attempt: runtime.state.standing.attempt)
+  }
+
+  private static func checkCommand(_ configuration: Configuration) throws(SupervisorError) {
+    let name = configuration.command[0]
+    do {
+      _ = try Executable.find(name, environment: configuration.environment)
+    } catch {
+      switch error {
+      case .notFound:
+        throw SupervisorError(
+          .commandNotFound, "the command '\(name)' was not found", why: "no such file",
+          hint: Executable.hint(error, name))
+      case .notExecutable(let path):
+        throw SupervisorError(
+          .commandNotExecutable, "the command '\(name)' cannot be executed", path: path,
+          why: "not executable", hint: Executable.hint(error, name))
+      }
+    }
   }
 
   /// The job's lock, and the run directory's: two jobs must not share one either.

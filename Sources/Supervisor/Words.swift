@@ -21,6 +21,7 @@ public enum Words {
   /// At most two units: `12 s`, `3 min 20 s`, `2 h 47 min`, `3 d 4 h`.
   public static func duration(seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0 else { return "unknown" }
+    if seconds > 100 * 365 * 86400 { return "more than 100 years" }
     if seconds < 0.0995 { return "\(Int((seconds * 1000).rounded())) ms" }
     if seconds < 9.95 { return "\(fixed(seconds, 1)) s" }
     let whole = Int(seconds.rounded())

@@ -56,6 +56,10 @@ static inline uint64_t hf_clock_nanoseconds(clockid_t clock) {
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+// Columns and rows of the terminal behind a descriptor; -1 where there is none. (ioctl is variadic, which
+// Swift cannot call.)
+int hf_terminal_size(int descriptor, uint16_t *columns, uint16_t *rows);
+
 // timerfd_settime with an absolute time since boot; 0 and 0 disarm.
 int hf_timer_set(int timer, int64_t seconds, int64_t nanoseconds);
 

@@ -94,6 +94,7 @@ struct hf_ring_header {
 #define HF_RING_REQUEST_DEADLINE_NS 440
 
 enum hf_request_kind { HF_REQUEST_NONE = 0, HF_REQUEST_SAVE = 1, HF_REQUEST_SAVE_AND_LEAVE = 2, HF_REQUEST_CANCEL = 3 };
+// 5 is kept for "armed": a rank that has seen a request for a step ahead of it.
 enum hf_outcome { HF_OUTCOME_NONE = 0, HF_OUTCOME_STAGED = 1, HF_OUTCOME_MISSED = 2, HF_OUTCOME_FAILED = 3, HF_OUTCOME_CANCELLED = 4 };
 
 // Record in the ring. Begins at a multiple of 8 and never crosses the ring's end: a padding record
@@ -191,7 +192,10 @@ struct hf_slot_header {
   uint64_t image_bytes;
   uint32_t header_crc;  // CRC-32 of the 88 bytes before it
   uint32_t complete;
+  uint32_t placements;  // 0; for several ranks: bit 0 replicated, 1 sharded, 2 rank-local state inside
+  uint32_t reserved;
 };
+#define HF_SLOT_BYTES 104u
 #define HF_SLOT_JOB_ID 16
 #define HF_SLOT_CUT_ID 32
 #define HF_SLOT_ATTEMPT 48
@@ -202,12 +206,22 @@ struct hf_slot_header {
 #define HF_SLOT_IMAGE_BYTES 80
 #define HF_SLOT_HEADER_CRC 88
 #define HF_SLOT_COMPLETE 92
+#define HF_SLOT_PLACEMENTS 96
 #define HF_NO_SLOT 0xffffffffu
 
 #define HF_AT(type, field, offset) \
   _Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
 HF_AT(hf_ring_header, identity_crc, HF_RING_IDENTITY_CRC);
+HF_AT(hf_ring_header, magic, HF_RING_MAGIC_AT);
+HF_AT(hf_ring_header, version, HF_RING_VERSION);
+HF_AT(hf_ring_header, header_bytes, HF_RING_HEADER_BYTES);
+HF_AT(hf_ring_header, capacity, HF_RING_CAPACITY);
 HF_AT(hf_ring_header, job_id, HF_RING_JOB_ID);
+HF_AT(hf_ring_header, attempt, HF_RING_ATTEMPT);
+HF_AT(hf_ring_header, global_rank, HF_RING_GLOBAL_RANK);
+HF_AT(hf_ring_header, local_rank, HF_RING_LOCAL_RANK);
+HF_AT(hf_ring_header, world_size, HF_RING_WORLD_SIZE);
+HF_AT(hf_ring_header, local_world_size, HF_RING_LOCAL_WORLD_SIZE);
 HF_AT(hf_ring_header, generation, HF_RING_GENERATION);
 HF_AT(hf_ring_header, arena_slots, HF_RING_ARENA_SLOTS);
 HF_AT(hf_ring_header, written, HF_RING_WRITTEN);
@@ -230,12 +244,24 @@ HF_AT(hf_ring_header, request_generation, HF_RING_REQUEST_GENERATION);
 HF_AT(hf_ring_header, request_deadline_ns, HF_RING_REQUEST_DEADLINE_NS);
 _Static_assert(sizeof(struct hf_ring_header) == 512, "ring header");
 _Static_assert(sizeof(struct hf_record_header) == HF_RECORD_HEADER_BYTES, "record header");
+HF_AT(hf_record_header, length, HF_RECORD_LENGTH);
+HF_AT(hf_record_header, kind, HF_RECORD_KIND);
+HF_AT(hf_record_header, flags, HF_RECORD_FLAGS);
+HF_AT(hf_record_header, sequence, HF_RECORD_SEQUENCE);
 HF_AT(hf_record_header, crc, HF_RECORD_CRC);
+HF_AT(hf_snapshot, step, HF_SNAPSHOT_STEP);
+HF_AT(hf_snapshot, epoch, HF_SNAPSHOT_EPOCH);
+HF_AT(hf_snapshot, batch, HF_SNAPSHOT_BATCH);
+HF_AT(hf_snapshot, samples, HF_SNAPSHOT_SAMPLES);
+HF_AT(hf_snapshot, time_ns, HF_SNAPSHOT_TIME_NS);
 HF_AT(hf_snapshot, phase, HF_SNAPSHOT_PHASE);
 HF_AT(hf_snapshot, metric_count, HF_SNAPSHOT_METRIC_COUNT);
 HF_AT(hf_snapshot, part_count, HF_SNAPSHOT_PART_COUNT);
 HF_AT(hf_snapshot, image_bytes, HF_SNAPSHOT_IMAGE_BYTES);
 _Static_assert(sizeof(struct hf_snapshot) == HF_SNAPSHOT_BYTES, "snapshot");
+HF_AT(hf_staged, request_sequence, HF_STAGED_REQUEST_SEQUENCE);
+HF_AT(hf_staged, step, HF_STAGED_STEP);
+HF_AT(hf_staged, image_bytes, HF_STAGED_IMAGE_BYTES);
 HF_AT(hf_staged, cut_id, HF_STAGED_CUT_ID);
 HF_AT(hf_staged, slot, HF_STAGED_SLOT);
 HF_AT(hf_staged, outcome, HF_STAGED_OUTCOME);
@@ -252,6 +278,8 @@ HF_AT(hf_slot_header, step, HF_SLOT_STEP);
 HF_AT(hf_slot_header, image_bytes, HF_SLOT_IMAGE_BYTES);
 HF_AT(hf_slot_header, header_crc, HF_SLOT_HEADER_CRC);
 HF_AT(hf_slot_header, complete, HF_SLOT_COMPLETE);
+HF_AT(hf_slot_header, placements, HF_SLOT_PLACEMENTS);
+_Static_assert(sizeof(struct hf_slot_header) == HF_SLOT_BYTES, "slot header");
 #undef HF_AT
 
 // CRC-32 of whole 16-byte blocks (count a multiple of 16, at least 16), on an inverted remainder as

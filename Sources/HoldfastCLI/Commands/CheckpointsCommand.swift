@@ -28,6 +28,7 @@ struct CheckpointsCommand: ParsableCommand {
         return output.line(
           JSONValue.object([
             "format_version": .integer(1), "job": .string(reader.name),
+            "staged": status.staged?.json ?? .null,
             "checkpoints": .array(status.checkpoints.reversed().map(\.json)),
           ]).text)
       }
@@ -120,14 +121,22 @@ struct CheckpointsCommand: ParsableCommand {
     private static func lines(_ name: String, _ manifest: Manifest, _ reader: JobReader) -> [String] {
       var rows = [
         ["name", name], ["path", reader.checkpoints.path(of: name).string], ["job", manifest.job],
-        ["step", Words.number(manifest.step)], ["epoch", Words.number(manifest.epoch + 1)],
-        ["batch", Words.number(manifest.batch)], ["samples", Words.number(manifest.samples)],
+        ["step", Words.number(manifest.step)], ["position", position(manifest)],
+        ["samples", Words.number(manifest.samples)],
         ["attempt", Words.number(manifest.attempt)], ["created", manifest.createdAt],
         ["cut", manifest.cutID],
       ]
       rows += manifest.metrics.sorted { $0.key < $1.key }.map { [$0.key, Words.metric($0.value)] }
       rows += manifest.files.map { ["file", "\($0.name)  \(Words.bytes($0.bytes))  sha256 \($0.sha256)"] }
       return Text.table(rows, right: [0])
+    }
+
+    /// An epoch of which no batch was consumed has not begun: the one before it is complete.
+    private static func position(_ manifest: Manifest) -> String {
+      guard manifest.batch == 0, manifest.epoch > 0 else {
+        return "epoch \(Words.number(manifest.epoch &+ 1)), batch \(Words.number(manifest.batch))"
+      }
+      return "after \(Words.count(manifest.epoch, "epoch"))"
     }
 
     private static func json(_ name: String, _ manifest: Manifest) -> JSONValue {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import POSIX
 import Supervision
 import Supervisor
 import SystemPackage
@@ -85,25 +86,28 @@ struct RunCommand: ParsableCommand {
 
   private func end(_ result: Supervisor.Result, _ name: String, _ state: FilePath) throws {
     let option = place.stateDirectory == nil ? name : "--state-dir \(state)"
+    // As it was typed, so that it can be typed again.
+    let again = (["holdfast"] + CommandLine.arguments.dropFirst()).map(Text.quoted).joined(separator: " ")
     switch result.ending {
     case .finished: return
     case .stopped: throw ExitCode(ExitStatus.stopped.rawValue)
     case .gaveUp:
       throw Failure(
-        .gaveUp, "job '\(name)' gave up: no progress past step \(Words.number(result.step))", why: result.why,
+        .gaveUp, "job '\(name)' gave up: no progress past step \(Words.number(result.step))",
+        path: state.string, why: result.why,
         kept: result.step > 0 ? "resume point step \(Words.number(result.step))" : nil,
         hints: [
           "holdfast history \(option)  how each attempt ended",
-          "holdfast run --job \(name) …  try again with a full budget",
+          "\(again)  try again with a full budget",
         ])
     case .commandNotFound:
       throw Failure(
-        .notFound, "the command '\(command[0])' was not found", why: result.why,
-        hints: ["command -v \(command[0])  where it would be; a path needs a /: ./\(command[0])"])
+        .notFound, "the command '\(command[0])' was not found", path: state.string, why: result.why,
+        hints: [Executable.hint(.notFound, command[0])])
     case .commandNotExecutable:
       throw Failure(
-        .notExecutable, "the command '\(command[0])' cannot be executed", why: result.why,
-        hints: ["ls -l \(command[0])  is it executable? chmod +x \(command[0])"])
+        .notExecutable, "the command '\(command[0])' cannot be executed", path: state.string,
+        why: result.why, hints: ["ls -l $(command -v \(command[0]))"])
     case .cannotStart:
       throw Failure(
         .cannotCreate, "the trainer cannot be started", path: state.string, why: result.why,

@@ -28,7 +28,7 @@ struct StopCommand: ParsableCommand {
     // It leaves within its grace time; a little more for a machine under load.
     let patience = live.graceSeconds + 30
     var waited = 0.0
-    while reader.isSupervised {
+    while try reader.isSupervised() {
       guard waited < patience else {
         throw Failure(
           .gaveUp, "job '\(reader.name)' has not stopped within \(Words.duration(seconds: patience))",
@@ -74,7 +74,7 @@ struct CheckpointCommand: ParsableCommand {
     let lastEvent = try reader.store.events(limit: 1).last?.sequence ?? 0
     try Signals.send(SIGUSR1, live, reader)
     var waited = Duration.zero
-    while waited < timeout, reader.isSupervised {
+    while waited < timeout, try reader.isSupervised() {
       if let new = try reader.store.checkpoints().last(where: { !before.contains($0.name) }) {
         let output = Output.standard
         return output.line(
@@ -82,27 +82,41 @@ struct CheckpointCommand: ParsableCommand {
             ? JSONValue.object(["format_version": .integer(1), "checkpoint": new.json]).text
             : "\(new.name) is durable: step \(Words.number(new.step)), \(Words.bytes(new.bytes))")
       }
-      let refusals = ["checkpoint_unavailable", "stage_failed", "degraded"]
-      if let refusal = try reader.store.events(after: lastEvent).first(where: { refusals.contains($0.kind) })
-      {
+      if let refusal = try refusal(reader, after: lastEvent, live) {
         throw Failure(
-          refusal.kind == "degraded" ? .io : .gaveUp, "no checkpoint was taken",
-          path: reader.directory.string,
-          why: refusal.message, hints: ["holdfast events \(reader.argument)"])
+          refusal.status, "no checkpoint was taken", path: reader.directory.string, why: refusal.why,
+          hints: ["holdfast status \(reader.argument)", "df -h \(reader.directory)  is there room?"])
       }
       usleep(20_000)
       waited += .milliseconds(20)
     }
+    guard try reader.isSupervised() else {
+      throw Failure(
+        .gaveUp, "the supervisor left before a checkpoint was taken", path: reader.directory.string,
+        hints: ["holdfast events \(reader.argument)  why", "holdfast checkpoints list \(reader.argument)"])
+    }
     throw Failure(
-      .gaveUp, "no checkpoint within \(timeout)", path: reader.directory.string,
+      .gaveUp, "no checkpoint within \(Words.duration(timeout))", path: reader.directory.string,
       hints: ["holdfast status \(reader.argument)  is it making steps?"])
+  }
+
+  /// What the supervisor says against it: in the store, or beside the ring when the store is full.
+  private func refusal(
+    _ reader: JobReader, after lastEvent: UInt64, _ live: LiveRecord
+  ) throws -> (status: ExitStatus, why: String)? {
+    let refusals = ["checkpoint_unavailable", "stage_failed", "degraded"]
+    if let event = try reader.store.events(after: lastEvent).first(where: { refusals.contains($0.kind) }) {
+      return (event.kind == "degraded" ? .io : .gaveUp, event.message)
+    }
+    let degraded = LiveRecord.degraded(in: FilePath(live.runDirectory)) ?? live.degraded
+    return degraded.first.map { (.io, $0) }
   }
 }
 
 /// Signals to a live supervisor. Its pid is trusted only while it holds the job's lock.
 enum Signals {
   static func supervisor(of reader: JobReader) throws -> LiveRecord? {
-    guard reader.isSupervised, let live = try reader.store.live() else { return nil }
+    guard try reader.isSupervised(), let live = try reader.store.live() else { return nil }
     guard ProcessTable.startTime(of: live.pid) == live.startTime else {
       throw Failure(
         .gaveUp, "job '\(reader.name)' is supervised by a process that has not made itself known yet",

@@ -1,5 +1,6 @@
 import Glibc
 import JobStore
+import POSIX
 import Supervisor
 
 /// `status --watch`: the screen again and again on a terminal, a line for each change elsewhere.
@@ -23,7 +24,8 @@ struct Watch {
       // JSON lines come at every turn: their rates change even where nothing else does.
       if wantsJSON || line != last { output.line(line) }
       last = line
-      if status.state == .finished { return }
+      // Nothing more comes of itself.
+      if status.state == .finished || status.state == .gaveUp { return }
       sleep(2)
     }
   }
@@ -41,9 +43,11 @@ struct Watch {
     defer { terminal.restore() }
     while true {
       let status = try JobStatus(reader)
-      let title = output.paint("\(status.name)  \(Text.clock(status.nowNs))  every 2 s  q quits", .faint)
-      var lines = [title] + status.text(output)
-      lines += try Sparkline.lines(reader.store, status, output)
+      let size = Terminal.size(of: STDOUT_FILENO) ?? Terminal.Size(columns: 80, rows: 24)
+      let lines = WatchScreen(
+        status: status, run: try reader.store.sampledSnapshots(200),
+        recent: try reader.store.newestSnapshots(2000), output: output, size: size
+      ).lines
       // Each line clears its own rest: a screen cleared first would flicker.
       let screen = "\u{1b}[H" + lines.map { $0 + "\u{1b}[K" }.joined(separator: "\r\n") + "\r\n\u{1b}[J"
       fputs(screen, nil)
@@ -61,12 +65,14 @@ struct Watch {
 final class RawTerminal {
   private var saved = termios()
   private let isTerminal: Bool
+  private let signals = try? SignalSource([SIGINT, SIGTERM, SIGHUP])
 
   init() {
     isTerminal = tcgetattr(STDIN_FILENO, &saved) == 0
     guard isTerminal else { return }
     var raw = saved
-    raw.c_lflag &= ~tcflag_t(ECHO | ICANON)
+    // Ctrl-C as a key too: as a signal it would end us before the terminal is restored.
+    raw.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
     tcsetattr(STDIN_FILENO, TCSANOW, &raw)
   }
 
@@ -76,13 +82,11 @@ final class RawTerminal {
 
   /// - Returns: whether `q` was pressed, or Ctrl-C, within the time.
   func waitsForQuit(seconds: Int32) -> Bool {
-    var mask = sigset_t()
-    sigemptyset(&mask)
-    var source = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
-    guard isTerminal, poll(&source, 1, seconds * 1000) > 0 else {
-      if !isTerminal { sleep(UInt32(seconds)) }
-      return false
-    }
+    var sources = [pollfd(fd: isTerminal ? STDIN_FILENO : -1, events: Int16(POLLIN), revents: 0)]
+    // Whoever sends a signal wants the terminal back as well.
+    if let signals { sources.append(pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0)) }
+    guard poll(&sources, nfds_t(sources.count), seconds * 1000) > 0 else { return false }
+    if sources.dropFirst().contains(where: { $0.revents != 0 }) { return true }
     var key: UInt8 = 0
     return read(STDIN_FILENO, &key, 1) == 1 && (key == UInt8(ascii: "q") || key == 3)
   }

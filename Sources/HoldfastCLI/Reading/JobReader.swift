@@ -51,7 +51,8 @@ struct JobReader {
       ? "holdfast run -- COMMAND  start one; or say where it is: --state-dir DIR"
       : "holdfast status \(known[0])  one of: \(known.joined(separator: ", "))"
     throw Failure(
-      .usage, known.isEmpty ? "there is no job yet" : "which job? there are \(known.count)",
+      known.isEmpty ? .missing : .usage,
+      known.isEmpty ? "there is no job yet" : "which job? there are \(known.count)",
       path: locations.stateRoot.string, hints: [hint])
   }
 
@@ -71,8 +72,17 @@ struct JobReader {
   }
 
   /// Whether a supervisor lives: it holds the lock for as long as it does.
-  var isSupervised: Bool {
-    guard let file = try? OpenFile(directory.appending("lock"), O_RDONLY) else { return false }
-    return (try? file.tryLock()) == false
+  /// - Throws: when this user may not look; nobody must be told then that it does not.
+  func isSupervised() throws(Failure) -> Bool {
+    let path = directory.appending("lock")
+    do {
+      return try !OpenFile(path, O_RDONLY).tryLock(shared: true)
+    } catch  where error.errno == .noSuchFileOrDirectory {
+      return false
+    } catch {
+      throw Failure(
+        .io, "cannot tell whether job '\(name)' is supervised", path: path.string, why: "\(error.errno)",
+        hints: ["ls -l \(path)  become a member of its group, or its user"])
+    }
   }
 }

@@ -10,7 +10,7 @@ struct JobStatus {
   enum State: String {
     case running, starting, saving, stopping
     case backingOff = "backing_off"
-    case finished, stopped, interrupted
+    case finished, stopped, interrupted, failed
     case gaveUp = "gave_up"
     case new
 
@@ -21,6 +21,7 @@ struct JobStatus {
       case .gaveUp: "gave up"
       case .interrupted: "not supervised (its supervisor was ended)"
       case .stopped: "stopped, resumable"
+      case .failed: "failed to run, resumable"
       case .new: "not started yet"
       default: rawValue
       }
@@ -38,6 +39,7 @@ struct JobStatus {
     var step: UInt64
     var bytes: UInt64
     var atNs: UInt64?
+    var metrics: [String: Double] = [:]
   }
 
   var name: String
@@ -53,6 +55,8 @@ struct JobStatus {
   var metrics: [(name: String, value: Double)]
   var stepsPerSecond: Double?
   var staged: StagedAt?
+  /// Step of the newest full snapshot.
+  var fullSnapshotStep: UInt64?
   var events: [EventRecord]
   var snapshotCount: Int
   var storeBytes: UInt64
@@ -66,7 +70,7 @@ struct JobStatus {
     directory = reader.directory
     job = reader.job
     nowNs = Clock.wallNanoseconds
-    isSupervised = reader.isSupervised
+    isSupervised = try reader.isSupervised()
     live = try reader.store.live()
     attempts = try reader.store.attempts()
     checkpoints = try reader.store.checkpoints()
@@ -78,6 +82,9 @@ struct JobStatus {
     if current.count >= 2, let first = current.first, let last = current.last, last.timeNs > first.timeNs {
       stepsPerSecond = Double(last.step - first.step) * 1e9 / Double(last.timeNs - first.timeNs)
     }
+    let newest = newest
+    attempts = attempts.map { $0.running ? $0.brought(upTo: newest) : $0 }
+    fullSnapshotStep = try reader.store.fullSnapshotStep()
     events = try reader.store.events(limit: 5)
     snapshotCount = try reader.store.snapshotCount()
     storeBytes = UInt64(reader.store.usedBytes)
@@ -85,7 +92,18 @@ struct JobStatus {
     let standing: Standing? = try reader.store.document("standing")
     stalls = standing?.stalls ?? 0
     state = Self.state(job, live, isSupervised: isSupervised, gaveUp: standing?.gaveUp ?? false)
-    staged = Self.newestStaged(live, job)
+    var staged = Self.newestStaged(live, job)
+    if let step = staged?.step, let row = try reader.store.snapshot(at: step) {
+      if staged?.atNs == nil { staged?.atNs = row.timeNs }
+      staged?.metrics = Dictionary(zip(metrics.map(\.name), row.metrics)) { first, _ in first }
+    }
+    self.staged = staged
+    checkpoints = checkpoints.map { record in
+      var record = record
+      // Sizes and manifest alone: what costs no reading is looked at each time.
+      record.damage = record.damage ?? reader.checkpoints.verify(record.name, thorough: false).fault
+      return record
+    }
   }
 
   private static func state(_ job: JobRecord, _ live: LiveRecord?, isSupervised: Bool, gaveUp: Bool) -> State
@@ -94,7 +112,11 @@ struct JobStatus {
     guard let live else { return .new }
     guard isSupervised else {
       if gaveUp { return .gaveUp }
-      return live.state == "stopped" ? .stopped : .interrupted
+      switch live.state {
+      case "stopped": return .stopped
+      case "failed": return .failed
+      default: return .interrupted
+      }
     }
     switch live.state {
     case "running": return .running
@@ -136,6 +158,11 @@ struct JobStatus {
       level = "staged"
       step = staged.step
     }
+    // In the store, so durable with the commit after its step.
+    if let fullSnapshotStep, fullSnapshotStep > step {
+      level = "snapshot"
+      step = fullSnapshotStep
+    }
     let replay = recorded > step ? recorded - step : 0
     return ResumeAt(
       level: level, step: step, replay: replay, seconds: stepsPerSecond.map { Double(replay) / $0 })
@@ -155,8 +182,21 @@ struct JobStatus {
   var checkStatus: ExitStatus {
     switch state {
     case .gaveUp: .gaveUp
-    case .stopped, .interrupted, .new: .checkStopped
+    case .stopped, .interrupted, .failed, .new: .checkStopped
     default: degraded.isEmpty ? .success : .checkDegraded
     }
+  }
+}
+
+extension AttemptRecord {
+  /// With the steps that were recorded since it was written: of an attempt that runs, the rows know more.
+  fileprivate func brought(upTo newest: SnapshotRow?) -> AttemptRecord {
+    guard let newest, newest.attempt == attempt else { return self }
+    var record = self
+    let first = firstStep ?? (resumedFrom?.step ?? 0) &+ 1
+    record.firstStep = first
+    record.lastStep = newest.step
+    record.steps = max(steps, newest.step >= first ? newest.step - first &+ 1 : 0)
+    return record
   }
 }

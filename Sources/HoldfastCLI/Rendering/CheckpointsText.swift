@@ -11,7 +11,7 @@ enum CheckpointsText {
       rows.append(
         row(
           name: "(in memory)", step: staged.step, age: staged.atNs.map(status.age), bytes: staged.bytes,
-          level: "staged", metric: metric.map { _ in nil }, state: "complete", kept: "newest"))
+          level: "staged", metric: metric.map { staged.metrics[$0] }, state: "complete", kept: "newest"))
     }
     var kept = 0
     for record in status.checkpoints.reversed() {

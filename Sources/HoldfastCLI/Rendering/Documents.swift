@@ -99,3 +99,12 @@ extension CheckpointRecord {
     ])
   }
 }
+
+extension JobStatus.StagedAt {
+  var json: JSONValue {
+    .object([
+      "step": .count(step), "level": .string("staged"), "size_bytes": .count(bytes),
+      "staged_at": .optional(atNs.map(Timestamp.text)), "metrics": .object(metrics.mapValues(JSONValue.real)),
+    ])
+  }
+}

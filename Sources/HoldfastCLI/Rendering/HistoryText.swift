@@ -10,7 +10,7 @@ enum HistoryText {
     rows += attempts.map { row($0, status) }
     var lines = Text.table(rows, right: [0])
     let steps = status.job.finishedStep ?? status.newest?.step ?? 0
-    let replayed = attempts.reduce(0) { $0 + $1.replayedSteps }
+    let replayed = attempts.map(\.replayedSteps).saturatingSum
     lines.append("")
     var summary = "\(Words.count(UInt64(attempts.count), "attempt")), \(Words.count(steps, "step"))"
     let spent = status.timeSpent

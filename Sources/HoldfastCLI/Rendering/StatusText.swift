@@ -51,7 +51,7 @@ extension JobStatus {
 
   private var loop: String? {
     guard let newest else { return nil }
-    var text = "epoch \(Words.number(newest.epoch + 1))"
+    var text = "epoch \(Words.number(newest.epoch &+ 1))"
     if let total = job.totalEpochs { text += " of \(Words.number(total))" }
     text += ", batch \(Words.number(newest.batch))"
     if let total = job.batchesPerEpoch { text += " of \(Words.number(total))" }
@@ -65,12 +65,21 @@ extension JobStatus {
     return text
   }
 
+  /// Until the last step, at the rate of this attempt and with the losses that there were so far.
+  var secondsLeft: Double? {
+    guard state == .running, let stepsPerSecond, stepsPerSecond > 0, let newest,
+      let total = job.totalSteps, total > newest.step
+    else { return nil }
+    // Of a job that is hardly older than its start-up the losses say nothing yet.
+    let goodput = timeSpent.total > 600 ? max(0.1, timeSpent.goodput ?? 1) : 1
+    return Double(total - newest.step) / stepsPerSecond / goodput
+  }
+
   private var eta: String? {
-    guard state == .running, let stepsPerSecond, stepsPerSecond > 0, let newest else { return nil }
+    guard state == .running, let stepsPerSecond, stepsPerSecond > 0 else { return nil }
     let rate = "\(Words.metric(stepsPerSecond)) steps/s"
-    guard let total = job.totalSteps, total > newest.step else { return rate }
-    let left = Double(total - newest.step) / stepsPerSecond
-    return "\(Text.clock(nowNs + UInt64(left * 1e9))), in \(Words.duration(seconds: left)) (\(rate))"
+    guard let left = secondsLeft else { return rate }
+    return "\(Text.clock(nowNs, after: left)), in \(Words.duration(seconds: left)) (\(rate))"
   }
 
   /// `98.5 % of 3 h 17 min; start-up 0.9 %, down 0.4 %`
@@ -131,24 +140,9 @@ extension JobStatus {
     return "\(attempts.count)\(list.isEmpty ? "" : " (\(list))"), \(budget)"
   }
 
-  var diskBytes: UInt64 { storeBytes + checkpoints.reduce(0) { $0 + $1.bytes } }
+  var diskBytes: UInt64 { ([storeBytes] + checkpoints.map(\.bytes)).saturatingSum }
 
-  var skippedRecords: UInt64 { attempts.reduce(0) { $0 + $1.skippedRecords } }
+  var skippedRecords: UInt64 { attempts.map(\.skippedRecords).saturatingSum }
 
   private var skippedWords: String { "\(Words.count(skippedRecords, "record")) skipped" }
-}
-
-extension AttemptRecord {
-  /// Its cause in a word that fits into a list.
-  var causeWord: String {
-    switch cause {
-    case "orphaned": "cut off with its supervisor"
-    case "rebooted": "cut off by a reboot"
-    case "hang": "hung"
-    case "start_failed": "not started"
-    case "incomplete": "exited without finishing"
-    case let cause?: cause
-    case nil: running ? "running" : "unknown"
-    }
-  }
 }

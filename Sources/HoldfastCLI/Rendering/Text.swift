@@ -17,11 +17,32 @@ enum Text {
     return "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))"
   }
 
+  /// `14:02:45` so many seconds after `nanoseconds`; with the date where that is another day.
+  static func clock(_ nanoseconds: UInt64, after seconds: Double) -> String {
+    let (time, overflow) = nanoseconds.addingReportingOverflow(UInt64(min(max(0, seconds), 1e9) * 1e9))
+    guard !overflow else { return "never" }
+    return seconds < 86_400 ? clock(time) : date(time)
+  }
+
   /// `Nov 23 14:02`, local time.
   static func date(_ nanoseconds: UInt64) -> String {
     let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
     let parts = local(nanoseconds)
     return "\(months[Int(parts.tm_mon)]) \(two(parts.tm_mday)) \(two(parts.tm_hour)):\(two(parts.tm_min))"
+  }
+
+  /// As a shell reads it back as one word.
+  static func quoted(_ word: String) -> String {
+    let isPlain =
+      !word.isEmpty
+      && word.utf8.allSatisfy { byte in
+        UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+          || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "-_./=:,+@%".utf8.contains(byte)
+      }
+    if isPlain { return word }
+    var text = "'"
+    for character in word { text += character == "'" ? "'\\''" : String(character) }
+    return text + "'"
   }
 
   /// Columns as wide as their widest cell; never cut, whatever the width of the window.

@@ -1,0 +1,26 @@
+import JobStore
+
+extension AttemptRecord {
+  /// Its cause in a word that fits into a list.
+  var causeWord: String {
+    switch cause {
+    case "orphaned": "cut off with its supervisor"
+    case "rebooted": "cut off by a reboot"
+    case "hang": "hung"
+    case "start_failed": "not started"
+    case "incomplete": "exited without finishing"
+    case let cause?: cause
+    case nil: running ? "running" : "unknown"
+    }
+  }
+
+  /// Its cause in a letter, for a line of time.
+  var causeLetter: Character {
+    switch cause {
+    case "orphaned": "X"
+    case "start_failed": "N"
+    case let cause?: cause.first.map { Character($0.uppercased()) } ?? "?"
+    case nil: "?"
+    }
+  }
+}
