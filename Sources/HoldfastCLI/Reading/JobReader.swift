@@ -22,7 +22,14 @@ struct JobReader {
   static func open(_ job: String?, stateDirectory: String?) throws -> JobReader {
     let locations = Locations.current
     let directory = try find(job, stateDirectory, locations)
-    guard FileSystem.isDirectory(directory.appending("store")) else {
+    let path = directory.appending("store")
+    guard FileSystem.isDirectory(path) else {
+      if path.withPlatformString({ access($0, F_OK) != 0 && errno == EACCES }) {
+        throw Failure(
+          .io, "job '\(job ?? directory.lastComponent?.string ?? "")' is not yours to look at",
+          path: directory.string, why: "\(Errno.permissionDenied)",
+          hints: ["ls -ld \(directory)  become a member of its group, or its user"])
+      }
       throw missing(job ?? directory.lastComponent?.string ?? "", directory, locations)
     }
     let store = try JobStore(stateDirectory: directory, .readOnly)
