@@ -72,9 +72,9 @@ struct StepBenchmark {
     try FileSystem.makeDirectories(directory)
     let environment = try Environment(directory.string)
     let value = [UInt8](repeating: 7, count: 256)
+    guard let database = try environment.write({ try $0.database("peer", create: true) }) else { return }
     func put(_ step: UInt64) throws {
       try environment.write { transaction in
-        guard let database = try transaction.database("peer", create: true) else { return }
         try withUnsafeBytes(of: step.bigEndian) { key in
           try value.withUnsafeBytes { try transaction.put(database, key, $0) }
         }
