@@ -33,6 +33,7 @@ let package = Package(
     // System libraries and shared layouts.
     .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
     .systemLibrary(name: "CGcrypt", pkgConfig: "libgcrypt", providers: [.apt(["libgcrypt20-dev"])]),
+    .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
     .target(name: "CSpawn"),
     .target(name: "CTrainerProtocol"),
 
@@ -40,13 +41,14 @@ let package = Package(
     module("Supervision"),
     module("POSIX", ["CSpawn", system]),
     module("LMDB", ["CLMDB"]),
+    module("Systemd", ["CSystemd"]),
     module("TrainerProtocol", ["CTrainerProtocol", "POSIX", system]),
     module("Checkpoints", ["CGcrypt", "TrainerProtocol", "POSIX", system]),
     module("JobStore", ["LMDB", "TrainerProtocol", "POSIX", system]),
     module("Holdfast", ["TrainerProtocol", "Checkpoints", "POSIX", system]),
     module(
       "Supervisor",
-      ["Supervision", "POSIX", "TrainerProtocol", "Checkpoints", "JobStore", system]),
+      ["Supervision", "POSIX", "Systemd", "TrainerProtocol", "Checkpoints", "JobStore", system]),
     .executableTarget(
       name: "HoldfastCLI",
       dependencies: [
@@ -60,6 +62,7 @@ let package = Package(
     tests("SupervisionTests", ["Supervision"]),
     tests("POSIXTests", ["POSIX", system]),
     tests("LMDBTests", ["LMDB"]),
+    tests("SystemdTests", ["Systemd"]),
     tests("TrainerProtocolTests", ["TrainerProtocol", "POSIX", system]),
     tests("CheckpointsTests", ["Checkpoints", "TrainerProtocol", "POSIX", system]),
     tests("JobStoreTests", ["KilledWriter", "JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
