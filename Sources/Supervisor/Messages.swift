@@ -4,7 +4,7 @@ import Supervision
 /// The words for what the core has to say: one line each, and the kind under which it is kept among
 /// the job's events.
 struct Message {
-  var kind: String
+  var kind: EventKind
   var text: String
   var isWarning = false
 }
@@ -20,64 +20,64 @@ extension Note {
       let isFruitless = !progressed && cause != .finished && cause != .stopped
       let place = step.map { " at step \(Words.number($0))" } ?? ""
       return Message(
-        kind: "attempt_ended",
+        kind: .attemptEnded,
         text: "attempt \(attempt) \(ending)\(place)\(isFruitless ? ", without progress" : "")")
     case .hung(let after):
       return Message(
-        kind: "hang", text: "attempt \(attempt) hangs: no step for \(Words.duration(after)); killing it",
+        kind: .hang, text: "attempt \(attempt) hangs: no step for \(Words.duration(after)); killing it",
         isWarning: true)
     case .backingOff(let pause, let stalls):
       return Message(
-        kind: "backoff",
+        kind: .backoff,
         text: "\(stalls) attempts in a row made no progress (gives up at \(policy.maxStalls)); "
           + "next one in \(Words.duration(pause))")
     case .diesInBatch(let batch, let step, let times):
       return Message(
-        kind: "dies_in_batch",
+        kind: .diesInBatch,
         text: "\(times) attempts in a row died in \(Self.words(batch)) (step \(Words.number(step)))",
         isWarning: true)
     case .skipping(let batch, let deaths):
       return Message(
-        kind: "skip_batch",
+        kind: .skipBatch,
         text: "leaving out \(Self.words(batch)) from now on, after \(deaths) deaths in it",
         isWarning: true)
     case .gaveUp(let step, let stalls, let tally):
       let place = tally.map { $0.count > 1 ? ", the last \($0.count) in \(Self.words($0.batch))" : "" } ?? ""
       return Message(
-        kind: "gave_up",
+        kind: .gaveUp,
         text: "giving up: \(stalls) attempts in a row made no progress past step "
           + "\(Words.number(step))\(place)",
         isWarning: true)
     case .stopping(let grace):
-      return Message(kind: "stop_requested", text: "stopping within \(Words.duration(grace))")
+      return Message(kind: .stopRequested, text: "stopping within \(Words.duration(grace))")
     case .hurrying:
-      return Message(kind: "hurry", text: "asked again: killing the trainer, keeping what is staged")
+      return Message(kind: .hurry, text: "asked again: killing the trainer, keeping what is staged")
     case .saveTimedOut:
       return Message(
-        kind: "save_timed_out",
+        kind: .saveTimedOut,
         text: "the trainer did not reach a step in time to save; keeping the newest staged checkpoint",
         isWarning: true)
     case .saveAnswered(let step):
-      return Message(kind: "saved", text: "saved step \(Words.number(step))")
+      return Message(kind: .saved, text: "saved step \(Words.number(step))")
     case .stageFailed(let errno):
       return Message(
-        kind: "stage_failed",
+        kind: .stageFailed,
         text: "cannot stage a checkpoint: \(String(cString: strerror(errno))); trying again",
         isWarning: true)
     case .stageRecovered:
-      return Message(kind: "stage_recovered", text: "staging works again")
+      return Message(kind: .stageRecovered, text: "staging works again")
     case .finalStateLost(let step):
       return Message(
-        kind: "final_state_lost",
+        kind: .finalStateLost,
         text: "the final state, step \(Words.number(step)), is in no checkpoint: it could not be staged",
         isWarning: true)
     case .checkpointUnavailable:
       return Message(
-        kind: "checkpoint_unavailable", text: "no checkpoint can be taken now: the trainer made no step yet",
+        kind: .checkpointUnavailable, text: "no checkpoint can be taken now: the trainer made no step yet",
         isWarning: true)
     case .startFailed(let failure):
       return Message(
-        kind: "start_failed", text: "cannot start the trainer: \(Self.words(failure))", isWarning: true)
+        kind: .startFailed, text: "cannot start the trainer: \(Self.words(failure))", isWarning: true)
     }
   }
 

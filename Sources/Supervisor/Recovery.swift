@@ -112,7 +112,10 @@ enum Recovery {
       attempt.cause = attempt.boot == boot ? Cause.orphaned.rawValue : "rebooted"
       _ = writer.submitAndWait([.attempt(attempt)])
       let what = attempt.boot == boot ? "its supervisor was killed" : "the machine was restarted"
-      Console.line("attempt \(attempt.attempt) ended without us: \(what)")
+      Console.write(
+        .init(
+          text: "attempt \(attempt.attempt) ended without us: \(what)", kind: .attemptOrphaned,
+          attempt: attempt.attempt, step: attempt.lastStep))
     }
   }
 
@@ -123,7 +126,8 @@ enum Recovery {
     var records = try store.checkpoints()
     let names = Set(try checkpoints.names())
     for record in records where !names.contains(record.name) {
-      Console.warning("checkpoint \(record.name) is listed but gone from \(checkpoints.directory)")
+      Console.warning(
+        "checkpoint \(record.name) is listed but gone from \(checkpoints.directory)", .checkpointMissing)
       writer.submit([.removeCheckpoint(record)])
     }
     records.removeAll { !names.contains($0.name) }
@@ -137,7 +141,7 @@ enum Recovery {
         tookNs: 0, metrics: manifest.metrics)
       records.append(record)
       writer.submit([.checkpoint(record)])
-      Console.line("found checkpoint \(name), which was not listed")
+      Console.line("found checkpoint \(name), which was not listed", .checkpointFound)
     }
     return records
   }

@@ -14,7 +14,7 @@ extension Runtime {
     verified.insert(record.name)
     recover("checkpoints", "checkpoints can be made durable again")
     tell(
-      "published",
+      .published,
       "step \(Words.number(record.step)) is durable: \(record.name), \(Words.bytes(record.bytes)) in "
         + Words.duration(.nanoseconds(record.tookNs)), step: record.step)
     prune()
@@ -82,7 +82,7 @@ extension Runtime {
     }
     verified.remove(name)
     tell(
-      "checkpoint_damaged",
+      .checkpointDamaged,
       "checkpoint \(name) is damaged (\(what)) and is skipped; it is kept as it is: holdfast checkpoints "
         + "verify \(job.job) \(name)", isWarning: true)
   }

@@ -7,12 +7,15 @@ import TrainerProtocol
 
 // What the user is told: a line on stderr, an event in the store, the live record.
 extension Runtime {
-  func tell(_ kind: String, _ text: String, isWarning: Bool = false, step: UInt64? = nil) {
-    if isWarning { Console.warning(text) } else { Console.line(text) }
+  func tell(_ kind: EventKind, _ text: String, isWarning: Bool = false, step: UInt64? = nil) {
+    var entry = Console.Entry(
+      text: text, isWarning: isWarning, kind: kind, attempt: attempt.attempt, step: step ?? attempt.lastStep)
+    if kind == .attemptEnded { entry.describe(attempt) }
+    Console.write(entry)
     writer.submit([
       .event(
         EventRecord(
-          timeNs: Clock.wallNanoseconds, kind: kind, attempt: attempt.attempt,
+          timeNs: Clock.wallNanoseconds, kind: kind.rawValue, attempt: attempt.attempt,
           step: step ?? attempt.lastStep, isWarning: isWarning, message: text))
     ])
   }
@@ -30,7 +33,7 @@ extension Runtime {
     default: break
     }
     tell(message.kind, message.text, isWarning: message.isWarning)
-    if message.kind.hasPrefix("stage_") { keepDegraded() }
+    if message.kind == .stageFailed || message.kind == .stageRecovered { keepDegraded() }
   }
 
   private func endAttempt(_ cause: Cause) {
@@ -55,9 +58,9 @@ extension Runtime {
       }
     let window = lastRecordedStep.map { $0 > from.step ? $0 - from.step : 0 } ?? 0
     let replay = window == 0 ? "" : ", \(Words.count(window, "step")) to replay"
-    tell("attempt_started", "attempt \(number) \(place)\(replay)", step: from.step)
+    tell(.attemptStarted, "attempt \(number) \(place)\(replay)", step: from.step)
     for batch in state.standing.skips {
-      tell("skip_batch", "attempt \(number) leaves out \(Note.words(batch))")
+      tell(.skipBatch, "attempt \(number) leaves out \(Note.words(batch))")
     }
   }
 
@@ -68,13 +71,13 @@ extension Runtime {
     if let step = attempt.differsAtStep {
       replayIsTold = true
       tell(
-        "replay_differs",
+        .replayDiffers,
         "attempt \(attempt.attempt) is not the run it resumed: step \(Words.number(step)) differs in its "
           + "\(attempt.differsIn ?? "record") (the trainer is not deterministic, or was changed)",
         isWarning: true, step: step)
     } else if atEnd || attempt.steps > attempt.replayedSteps {
       replayIsTold = true
-      tell("replay_identical", "attempt \(attempt.attempt) replayed \(replayed), identical")
+      tell(.replayIdentical, "attempt \(attempt.attempt) replayed \(replayed), identical")
     } else {
       return
     }
@@ -88,13 +91,13 @@ extension Runtime {
   func degrade(_ kind: String, _ text: String, step: UInt64? = nil) {
     let isNew = degraded[kind] == nil
     guard degraded.updateValue(text, forKey: kind) != text else { return }
-    if isNew { tell("degraded", text, isWarning: true, step: step) }
+    if isNew { tell(.degraded, text, isWarning: true, step: step) }
     keepDegraded()
   }
 
   func recover(_ kind: String, _ text: String) {
     guard degraded.removeValue(forKey: kind) != nil else { return }
-    tell("recovered", text)
+    tell(.recovered, text)
     keepDegraded()
   }
 
@@ -121,6 +124,19 @@ extension Runtime {
       attempt: state.standing.attempt, graceSeconds: configuration.policy.grace / .seconds(1),
       stalls: state.standing.stalls, maxStalls: configuration.policy.maxStalls, staged: staged,
       degraded: degradedTexts, updatedAtNs: Clock.wallNanoseconds)
+  }
+}
+
+extension Console.Entry {
+  /// How an attempt ended is one entry, with all that is known of it.
+  fileprivate mutating func describe(_ attempt: AttemptRecord) {
+    if let cause = attempt.cause { fields.append(("HOLDFAST_CAUSE", cause)) }
+    if let signal = attempt.signal { fields.append(("HOLDFAST_SIGNAL", Words.signal(signal))) }
+    if let status = attempt.exitStatus { fields.append(("HOLDFAST_EXIT_STATUS", "\(status)")) }
+    if let traceback = attempt.failure?.traceback {
+      fields.append(("HOLDFAST_TRACEBACK", traceback))
+      furtherLines = traceback
+    }
   }
 }
 

@@ -122,7 +122,7 @@ final class Runtime {
       switch signal {
       case SIGTERM, SIGINT: send(.stopRequested)
       case SIGUSR1: send(.checkpointRequested)
-      default: tell("signal", "SIGHUP: there is no configuration file to reload")
+      default: tell(.signal, "SIGHUP: there is no configuration file to reload")
       }
     }
   }
@@ -147,7 +147,7 @@ final class Runtime {
     do {
       return try body()
     } catch {
-      Console.warning("internal error: \(error)")
+      Console.warning("internal error: \(error)", .internalError)
       ending = ending ?? .internalError
       loop.stop()
       return nil
@@ -226,7 +226,7 @@ final class Runtime {
     if ending == .finished {
       job.finishedAtNs = Clock.wallNanoseconds
       job.finishedStep = state.resume.step
-      tell("finished", "job \(job.job) finished at step \(Words.number(state.resume.step))")
+      tell(.finished, "job \(job.job) finished at step \(Words.number(state.resume.step))")
     }
     _ = writer.submitAndWait([.job(job), .live(live(stateName: Self.name(ending)))])
     writer.stop()

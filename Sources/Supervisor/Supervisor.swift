@@ -22,6 +22,7 @@ public enum Supervisor {
 
   /// Runs on the calling thread, which must be the main one, until the job is over.
   public static func run(_ configuration: Configuration) throws -> Result {
+    Console.begin(job: configuration.job)
     // Before any other thread: they inherit the mask.
     let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
     signal(SIGPIPE, SIG_IGN)
