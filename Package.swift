@@ -62,14 +62,15 @@ let package = Package(
     tests("SupervisionTests", ["Supervision"]),
     tests("POSIXTests", ["POSIX", system]),
     tests("LMDBTests", ["LMDB"]),
-    tests("SystemdTests", ["Systemd"]),
+    tests("SystemdTests", ["Systemd", "NotifyListener"]),
     tests("TrainerProtocolTests", ["TrainerProtocol", "POSIX", system]),
     tests("CheckpointsTests", ["Checkpoints", "TrainerProtocol", "POSIX", system]),
     tests("JobStoreTests", ["KilledWriter", "JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
-    tests("SupervisorTests", ["Supervisor", "Supervision", "POSIX", system]),
+    tests("SupervisorTests", ["Supervisor", "Supervision", "Systemd", "POSIX", system]),
     tests("CommandLineTests", ["HoldfastCLI", "Supervisor", system]),
-    tests("IntegrationTests", ["FaultyTrainer"]),
+    tests("IntegrationTests", ["FaultyTrainer", "NotifyListener"]),
+    .target(name: "NotifyListener", path: "Tests/NotifyListener", swiftSettings: strict),
     .executableTarget(
       name: "FaultyTrainer", dependencies: ["Holdfast"], path: "Tests/FaultyTrainer", swiftSettings: strict),
 

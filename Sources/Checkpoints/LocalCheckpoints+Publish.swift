@@ -145,6 +145,7 @@ extension LocalCheckpoints {
       while offset < image.count, !isCancelled() {
         let end = min(offset + Self.chunkBytes, image.count)
         try file.write(UnsafeRawBufferPointer(rebasing: image[offset..<end]))
+        progress?(end - offset)
         offset = end
       }
       guard offset == image.count else { throw POSIXError("write", path: path, errno: .canceled) }
@@ -169,6 +170,7 @@ extension LocalCheckpoints {
         if error.errno == .invalidArgument { return offset }
         throw error
       }
+      progress?(end - offset)
       offset = end
     }
     return offset

@@ -149,6 +149,7 @@ extension LocalCheckpoints {
         }
         if count == 0 { return }
         body(UnsafeRawBufferPointer(rebasing: chunk[..<count]))
+        progress?(count)
       }
     } catch {
       throw Fault(file: name, what: "cannot be read: \(error.errno)")

@@ -55,8 +55,14 @@ public struct LocalCheckpoints: CheckpointStorage {
 
   public let directory: FilePath
 
+  /// Told of every piece of a file that is read or written, with its bytes, on the thread that does it.
+  let progress: (@Sendable (Int) -> Void)?
+
   /// - Parameter directory: made with the first checkpoint.
-  public init(directory: FilePath) { self.directory = directory }
+  public init(directory: FilePath, progress: (@Sendable (Int) -> Void)? = nil) {
+    self.directory = directory
+    self.progress = progress
+  }
 
   /// Of a name that `isValid`.
   public func path(of name: String) -> FilePath { directory.appending(name) }

@@ -22,11 +22,23 @@ final class Publisher: Sendable {
   }
 
   private let candidates: @Sendable (UInt32) -> StagedImage?
+  /// How far the running publication is.
+  final class Progress: Sendable {
+    let writtenBytes = Atomic<UInt64>(0)
+    let totalBytes = Atomic<UInt64>(0)
+  }
+
+  let progress: Progress
   private let checkpoints: any CheckpointStorage
   private let cancelled = Atomic(false)
 
-  init(checkpoints: any CheckpointStorage, image: @escaping @Sendable (UInt32) -> StagedImage?) {
-    self.checkpoints = checkpoints
+  /// - Parameter directory: of the checkpoints.
+  init(_ directory: FilePath, image: @escaping @Sendable (UInt32) -> StagedImage?) {
+    let progress = Progress()
+    self.progress = progress
+    checkpoints = LocalCheckpoints(directory: directory) { bytes in
+      progress.writtenBytes.add(UInt64(bytes), ordering: .relaxed)
+    }
     candidates = image
   }
 
@@ -43,7 +55,8 @@ final class Publisher: Sendable {
 
   /// Reads a checkpoint in full, and tells what is wrong with it; nil when it is whole.
   func read(_ record: CheckpointRecord, _ completion: @escaping @Sendable (String?) -> Void) {
-    let work: @Sendable () -> Void = { [checkpoints] in
+    let checkpoints = LocalCheckpoints(directory: checkpoints.directory)
+    let work: @Sendable () -> Void = {
       completion(checkpoints.verify(record.name, thorough: true).fault)
     }
     do {
@@ -61,6 +74,8 @@ final class Publisher: Sendable {
       return .failed(order, "slot \(order.slot) no longer holds step \(order.step)")
     }
     let began = Clock.monotonicNanoseconds
+    progress.writtenBytes.store(0, ordering: .relaxed)
+    progress.totalBytes.store(UInt64(image.bytes.count), ordering: .relaxed)
     let description = image.description
     do {
       let loop = try ImageReader.loop(image.bytes)

@@ -26,20 +26,25 @@ enum Recovery {
   }
 
   static func recover(
-    _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore, _ job: JobRecord
+    _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore, _ job: JobRecord,
+    _ service: ServiceLink
   ) throws -> Result {
     let mailbox = try Mailbox<Runtime.Report>()
     try endLeftovers(job)
     let writer = try StoreWriter(store, commitInterval: configuration.commitInterval) {
       mailbox.post(.store($0))
     }
+    service.watch(writer)
     var standing: Standing = try store.document("standing") ?? Standing()
     if standing.jitter == 0 { standing.jitter = Clock.wallNanoseconds }
     let drained = try drainRing(directories, job, writer, mailbox, &standing)
     try closeAttempts(store, writer, drained)
     standing.attempt = max(standing.attempt, try store.attempts().last?.attempt ?? 0)
 
-    let checkpoints = LocalCheckpoints(directory: directories.checkpoints)
+    // Read on the loop's thread, now and after an attempt's end.
+    let checkpoints = LocalCheckpoints(directory: directories.checkpoints) { bytes in
+      service.working("reading checkpoints", bytes: bytes)
+    }
     try checkpoints.removeLeftovers()
     let records = try adoptCheckpoints(checkpoints, store, writer, job)
     let candidates = ResumeCandidates(

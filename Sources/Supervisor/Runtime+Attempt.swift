@@ -27,6 +27,7 @@ extension Runtime {
       try watch(child)
       tellStart(from)
       send(.started)
+      serviceIsReady()
       prepareNextRing()
     } catch let failure as LaunchFailure {
       startFailed(failure.kind, failure.why)
@@ -111,6 +112,7 @@ extension Runtime {
     attempt.cause = "start_failed"
     attempt.failure = Failure(type: "start failed", message: why)
     writer.submit([.attempt(attempt)])
+    fatalErrno = kind.errno
     send(.startFailed(kind))
   }
 

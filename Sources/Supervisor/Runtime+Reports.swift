@@ -30,6 +30,7 @@ extension Runtime {
 
   private func take(_ drained: Drained) {
     guard drained.attempt == attempt.attempt else { return }
+    reported.signsOfLife += 1
     attempt.steps += drained.snapshots
     attempt.replayedSteps += drained.audit.replayed
     if attempt.firstStep == nil, let first = drained.firstStep {
@@ -54,6 +55,7 @@ extension Runtime {
     }
     if let newest = drained.newest {
       attempt.lastStep = newest.step
+      reported.metrics = newest.metrics
       newestPosition = BatchPosition(epoch: newest.epoch, batch: newest.batch)
       send(
         .stepped(

@@ -31,7 +31,7 @@ final class Runtime {
   let tree: ProcessTree
   let boot = ProcessTable.bootID
   private let loop: EventLoop
-  private let timers: Timers
+  let timers: Timers
   private let signals: SignalSource
 
   var state: State
@@ -57,14 +57,19 @@ final class Runtime {
   var staged: LiveRecord.Staged?
   var degraded: [String: String] = [:]
   var ending: Ending?
+  /// Why it ends badly, where the kernel said it.
+  var fatalErrno: Int32?
+  let service: ServiceLink
+  var reported = ServiceFacts()
 
   private var events: [Event] = []
   private var isHandling = false
 
   init(
-    _ recovered: Recovery.Result, _ configuration: Configuration, signals: SignalSource
+    _ recovered: Recovery.Result, _ configuration: Configuration, signals: SignalSource, service: ServiceLink
   ) throws(POSIXError) {
     self.configuration = configuration
+    self.service = service
     self.signals = signals
     directories = recovered.directories
     store = recovered.store
@@ -78,7 +83,7 @@ final class Runtime {
     lastRecordedStep = recovered.lastRecordedStep
     metricNames = recovered.metricNames
     let candidates = recovered.candidates
-    publisher = Publisher(checkpoints: recovered.checkpoints) { candidates.image($0) }
+    publisher = Publisher(directories.checkpoints) { candidates.image($0) }
     tree = ProcessTree(cgroup: Cgroup.delegated(name: "trainer"))
     attempt = AttemptRecord(attempt: 0, generation: 0, boot: "", startedAtNs: 0, resumedFrom: nil)
     let damaged = Set(recovered.choice.damaged.map(\.name))
@@ -122,7 +127,10 @@ final class Runtime {
       switch signal {
       case SIGTERM, SIGINT: send(.stopRequested)
       case SIGUSR1: send(.checkpointRequested)
-      default: tell(.signal, "SIGHUP: there is no configuration file to reload")
+      default:
+        service.reloading()
+        tell(.signal, "SIGHUP: there is no configuration file to reload")
+        service.reloaded()
       }
     }
   }
@@ -133,6 +141,7 @@ final class Runtime {
       switch name {
       case .core(let kind): send(.timer(kind))
       case .clearing: clear()
+      case .beat: beat()
       }
     }
   }
@@ -148,6 +157,7 @@ final class Runtime {
       return try body()
     } catch {
       Console.warning("internal error: \(error)", .internalError)
+      fatalErrno = error.errno.rawValue
       ending = ending ?? .internalError
       loop.stop()
       return nil
@@ -164,11 +174,12 @@ final class Runtime {
     isHandling = true
     defer { isHandling = false }
     while !events.isEmpty {
-      let before = state.phase
+      let before = (phase: state.phase, isStopping: state.stop != nil)
       let (next, actions) = transition(state, events.removeFirst(), at: Self.now)
       state = next
       for action in actions { perform(action) }
-      if state.phase != before, state.phase != .starting { keepLive() }
+      if state.phase != before.phase, state.phase != .starting { keepLive() }
+      tellService(since: before.phase, wasStopping: before.isStopping)
     }
   }
 

@@ -18,6 +18,8 @@ public enum Supervisor {
     public var attempt: UInt64
     /// The job had finished before; nothing was started.
     public var wasFinished = false
+    /// Why it failed, as in errno(3), where that is known.
+    var errno: Int32?
   }
 
   /// Runs on the calling thread, which must be the main one, until the job is over.
@@ -26,6 +28,20 @@ public enum Supervisor {
     // Before any other thread: they inherit the mask.
     let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
     signal(SIGPIPE, SIG_IGN)
+    let service = try ServiceLink()
+    do {
+      let result = try supervise(configuration, signals, service)
+      service.leaving(status: ServiceStatus.ended(result), errno: result.errno)
+      return result
+    } catch {
+      service.leaving(status: "failed: \(error)", errno: ServiceStatus.errno(error))
+      throw error
+    }
+  }
+
+  private static func supervise(
+    _ configuration: Configuration, _ signals: SignalSource, _ service: ServiceLink
+  ) throws -> Result {
     let directories = JobDirectory(state: configuration.stateDirectory, run: configuration.runDirectory)
     // A command that is not there makes no job.
     if !FileSystem.exists(directories.store) { try checkCommand(configuration) }
@@ -52,15 +68,15 @@ public enum Supervisor {
     if !FileSystem.isInMemory(directories.run) {
       Console.warning("the run directory \(directories.run) is not on tmpfs: every step goes to a disk")
     }
-    let recovered = try Recovery.recover(configuration, directories, store, job)
-    let runtime = try Runtime(recovered, configuration, signals: signals)
+    let recovered = try Recovery.recover(configuration, directories, store, job, service)
+    let runtime = try Runtime(recovered, configuration, signals: signals, service: service)
     runtime.writer.submit([.job(job)])
     runtime.keepDegraded()
     runtime.tellDamaged()
     let ending = try runtime.run()
     return Result(
       ending: ending, step: runtime.state.resume.step, why: runtime.lastWords,
-      attempt: runtime.state.standing.attempt)
+      attempt: runtime.state.standing.attempt, errno: runtime.errno(ending))
   }
 
   private static func checkCommand(_ configuration: Configuration) throws(SupervisorError) {

@@ -7,6 +7,8 @@ final class Timers {
     case core(TimerKind)
     /// Look again whether the tree is gone.
     case clearing
+    /// Tell the service manager how it is.
+    case beat
   }
 
   private let timer: DeadlineTimer
@@ -25,6 +27,9 @@ final class Timers {
     guard deadlines.removeValue(forKey: name) != nil else { return }
     try timer.set(deadlines.values.min())
   }
+
+  /// When it fires, nil: not.
+  func deadline(_ name: Name) -> Duration? { deadlines[name] }
 
   /// Names whose time has come, the earliest first; each fires once.
   func takeDue(now: Duration) throws(POSIXError) -> [Name] {

@@ -58,8 +58,11 @@ final class Workbench {
 
   /// Starts `holdfast run` with `options` for `command`; its output is added to what there is.
   @discardableResult
-  func start(_ options: [String] = [], _ command: [String]) throws -> Process {
+  func start(
+    _ options: [String] = [], _ command: [String], environment: [String: String] = [:]
+  ) throws -> Process {
     let process = Process()
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.executableURL = URL(fileURLWithPath: Programs.holdfast)
     process.arguments =
       ["run", "--job", "test", "--state-dir", state, "--run-dir", run] + options + ["--"] + command

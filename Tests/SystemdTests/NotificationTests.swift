@@ -1,4 +1,5 @@
 import Glibc
+import NotifyListener
 import Systemd
 import Testing
 
@@ -6,11 +7,13 @@ import Testing
 @Suite(.serialized) struct NotificationTests {
   @Test(arguments: ["/tmp/holdfast-notify-\(getpid())", "@holdfast-notify-\(getpid())"])
   func messagesArrive(address: String) throws {
-    let manager = FakeServiceManager(address)
+    let manager = DatagramListener(address)
+    setenv("NOTIFY_SOCKET", address, 1)
+    defer { unsetenv("NOTIFY_SOCKET") }
     #expect(NotificationSocket.address == address)
     #expect(try NotificationSocket.send([.ready, .status("step 1,620 · loss 0.123")]))
-    #expect(manager.receive() == "READY=1\nSTATUS=step 1,620 · loss 0.123")
-    #expect(manager.receive() == nil)
+    #expect(manager.receiveText() == "READY=1\nSTATUS=step 1,620 · loss 0.123")
+    #expect(manager.receiveText() == nil)
   }
 
   @Test func nobodyListensAndNothingIsSent() throws {

@@ -1,0 +1,68 @@
+import POSIX
+import Synchronization
+import Systemd
+
+/// Sends notifications, in order, from a thread of its own: a socket that nobody reads is full after a few
+/// messages, and sd_notify(3) waits then. The loop must not.
+final class NotificationSender: Sendable {
+  /// Who reads nothing for so long needs no old news.
+  private static let longestQueue = 16
+
+  private let queue = Mutex<[[Notification]]>([])
+  private let isWanted = Gate()
+  private let isSent: WakeUp
+
+  /// - Parameter failed: called once, on the sending thread, with the first error.
+  init(failed: @escaping @Sendable (SystemdError) -> Void) throws(POSIXError) {
+    isSent = try WakeUp()
+    try NativeThread.start { [self] in run(failed) }
+  }
+
+  func send(_ notifications: [Notification]) {
+    guard !notifications.isEmpty else { return }
+    let isQueued = queue.withLock { queue in
+      guard queue.count < Self.longestQueue || notifications.contains(where: \.changesState) else {
+        return false
+      }
+      queue.append(notifications)
+      return true
+    }
+    if isQueued { isWanted.open() }
+  }
+
+  /// Waits until all is sent, but no longer than `patience`.
+  func flush(patience: Duration) {
+    let end = Clock.monotonicNanoseconds + UInt64(patience / .nanoseconds(1))
+    while !queue.withLock(\.isEmpty) {
+      let now = Clock.monotonicNanoseconds
+      guard now < end else { return }
+      isSent.wait(timeout: .nanoseconds(end - now) + .milliseconds(1))
+    }
+  }
+
+  private func run(_ failed: @Sendable (SystemdError) -> Void) {
+    var hasFailed = false
+    while true {
+      isWanted.wait()
+      guard let next = queue.withLock(\.first) else { continue }
+      do throws(SystemdError) {
+        try NotificationSocket.send(next)
+      } catch {
+        if !hasFailed { failed(error) }
+        hasFailed = true
+      }
+      // Only now: who waits for an empty queue waits for this one too.
+      queue.withLock { _ = $0.removeFirst() }
+      isSent.signal()
+    }
+  }
+}
+
+extension Notification {
+  fileprivate var changesState: Bool {
+    switch self {
+    case .ready, .stopping, .errno, .reloading: true
+    case .status, .watchdog, .extendTimeout: false
+    }
+  }
+}

@@ -1,0 +1,173 @@
+import Glibc
+import JobStore
+import POSIX
+import Supervision
+import Synchronization
+import SystemPackage
+import TrainerProtocol
+
+/// What the runtime remembers only for the service manager.
+struct ServiceFacts {
+  /// Grows with every word of the trainer and every step of a stop.
+  var signsOfLife: UInt64 = 0
+  var rate = StepRate()
+  /// Of the newest step.
+  var metrics: [Double] = []
+}
+
+// The job as a service: ready, alive, how far, how much longer.
+extension Runtime {
+  /// The store is open, the resume point chosen, and the trainer's exec confirmed.
+  func serviceIsReady() {
+    // Without a listener there is nothing to do, now or later.
+    guard attempt.running, service.beatInterval != nil, timers.deadline(.beat) == nil else { return }
+    service.ready(status: serviceStatus)
+    beat()
+  }
+
+  func beat() {
+    guard let interval = service.beatInterval else { return }
+    let now = Self.now.monotonic
+    if let step = attempt.lastStep { reported.rate.sample(step: step, attempt: attempt.attempt, now: now) }
+    service.beat(
+      status: serviceStatus, progress: state.stop == nil ? nil : stopProgress,
+      // A moment more than the grace time, in which the last commit is made.
+      limit: stopTimeLeft.map { $0 + .seconds(5) })
+    arm(.beat, at: now + interval)
+  }
+
+  /// What the core decided may be news.
+  func tellService(since phase: Phase, wasStopping: Bool) {
+    guard timers.deadline(.beat) != nil else { return }
+    if state.stop != nil, !wasStopping {
+      service.beginStop(progress: stopProgress)
+      beat()
+    } else if state.phase != phase {
+      reported.signsOfLife += 1
+      beat()
+    }
+  }
+
+  /// The trainer makes steps on its way to the save, and the publisher writes.
+  private var stopProgress: UInt64 {
+    reported.signsOfLife &+ publisher.progress.writtenBytes.load(ordering: .relaxed)
+  }
+
+  private var stopTimeLeft: Duration? {
+    state.stop.map { max(.zero, $0.requestedAt + configuration.policy.grace - Self.now.monotonic) }
+  }
+
+  // MARK: The status
+
+  var serviceStatus: String {
+    let text: String
+    if let left = stopTimeLeft {
+      text = "stopping: \(stopStatus) · \(Words.duration(left)) left"
+    } else {
+      text = status
+    }
+    // The worst first: one line has no room for two.
+    guard let reason = degraded.min(by: { $0.key < $1.key })?.value else { return text }
+    return "degraded: \(reason) · \(text)"
+  }
+
+  private var status: String {
+    switch state.phase {
+    case .idle, .starting: return "starting attempt \(attempt.attempt) \(ServiceStatus.from(state.resume))"
+    case .running:
+      guard let position else {
+        return "attempt \(attempt.attempt) started \(ServiceStatus.from(state.resume)) · no step yet"
+      }
+      return ServiceStatus.running(position, attempt: attempt.attempt)
+    case .backingOff:
+      let left = timers.deadline(.core(.backoff)).map { max(.zero, $0 - Self.now.monotonic) } ?? .zero
+      return ServiceStatus.backingOff(
+        left, stalls: state.standing.stalls, maxStalls: configuration.policy.maxStalls, resume: state.resume)
+    case .saving, .terminating: return "ending attempt \(attempt.attempt)"
+    case .clearing: return "attempt \(attempt.attempt) ended, clearing up"
+    case .settling, .done: return publishing ?? "leaving"
+    }
+  }
+
+  private var stopStatus: String {
+    switch state.phase {
+    case .saving: "waiting for the trainer to save\(atStep)"
+    case .terminating: publishing ?? "waiting for the trainer to leave\(atStep)"
+    case .idle, .starting, .running, .clearing, .backingOff, .settling, .done:
+      publishing ?? "leaving\(atStep)"
+    }
+  }
+
+  private var atStep: String { attempt.lastStep.map { " at step \(Words.number($0))" } ?? "" }
+
+  private var publishing: String? {
+    guard let publication = state.publication else { return nil }
+    return ServiceStatus.publishing(
+      step: publication.step, writtenBytes: publisher.progress.writtenBytes.load(ordering: .relaxed),
+      totalBytes: publisher.progress.totalBytes.load(ordering: .relaxed))
+  }
+
+  private var position: ServiceStatus.Position? {
+    guard let step = attempt.lastStep, let newestPosition else { return nil }
+    let named = Array(zip(metricNames, reported.metrics)).filter { !$0.1.isNaN || $0.0 == "loss" }
+    let wall = Clock.wallNanoseconds
+    let durable = records.filter { $0.damage == nil }.map(\.createdAtNs).max()
+    return ServiceStatus.Position(
+      step: step, totalSteps: job.totalSteps, epoch: newestPosition.epoch, totalEpochs: job.totalEpochs,
+      batch: newestPosition.batch, batchesPerEpoch: job.batchesPerEpoch,
+      stepsPerSecond: reported.rate.stepsPerSecond,
+      metric: (named.first { $0.0 == "loss" } ?? named.first).map { ($0.0, $0.1) },
+      durableAge: durable.map { .nanoseconds(wall - min(wall, $0)) })
+  }
+
+  // MARK: The end
+
+  /// What systemd shows as the reason; nil: it is no failure, or none that has a number.
+  func errno(_ ending: Ending) -> Int32? {
+    switch ending {
+    case .finished, .stopped, .gaveUp: nil
+    case .commandNotFound, .commandNotExecutable, .cannotStart: fatalErrno ?? EIO
+    case .finalStateNotDurable: EIO
+    case .internalError: fatalErrno ?? EIO
+    }
+  }
+}
+
+extension StartFailure {
+  var errno: Int32 {
+    switch self {
+    case .notFound: ENOENT
+    case .notExecutable: EACCES
+    case .noRoom: ENOSPC
+    case .other(let errno): errno
+    }
+  }
+}
+
+extension ServiceStatus {
+  /// The last word, which `systemctl status` goes on to show.
+  static func ended(_ result: Supervisor.Result) -> String {
+    let step = Words.number(result.step)
+    let why = result.why.map { ": \($0)" } ?? ""
+    switch result.ending {
+    case .finished: return "finished at step \(step)"
+    case .stopped: return "stopped, resumes at step \(step)"
+    case .gaveUp: return "gave up: no progress past step \(step)\(why)"
+    case .commandNotFound, .commandNotExecutable, .cannotStart: return "the trainer cannot be started\(why)"
+    case .finalStateNotDurable: return "finished, but the final state is not durable\(why)"
+    case .internalError: return "the supervisor failed\(why)"
+    }
+  }
+
+  static func errno(_ error: any Error) -> Int32 {
+    if let error = error as? POSIXError { return error.errno.rawValue }
+    guard let error = error as? SupervisorError else { return EIO }
+    return switch error.code {
+    case .alreadySupervised, .leftoverProcess: EBUSY
+    case .cannotCreate: EACCES
+    case .commandNotFound: ENOENT
+    case .commandNotExecutable: EACCES
+    case .newerFormat, .damaged, .io, .internal: EIO
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import Foundation
+import NotifyListener
+import Testing
+
+/// The job as a service of a service manager that listens on a socket: what it hears, and when.
+@Suite struct ServiceTests {
+  static let slow = [Programs.trainer, "--epochs", "3", "--step-delay", "10ms"]
+
+  /// A job with a listener, and what that has heard.
+  private final class Service {
+    let bench = Workbench()
+    let listener: DatagramListener
+    private(set) var heard: [String] = []
+
+    init(abstract: Bool = false) {
+      let name = "holdfast-test-\(UUID().uuidString)"
+      listener = DatagramListener(abstract ? "@\(name)" : NSTemporaryDirectory() + name)
+    }
+
+    func start(_ options: [String] = [], _ command: [String], _ more: [String: String] = [:]) throws
+      -> Process
+    {
+      try bench.start(
+        options, command, environment: ["NOTIFY_SOCKET": listener.address].merging(more) { $1 })
+    }
+
+    func listen() { while let message = listener.receiveText() { heard.append(message) } }
+
+    func wait(for what: String, _ condition: ([String]) -> Bool) throws {
+      try bench.wait(for: what) {
+        listen()
+        return condition(heard)
+      }
+    }
+
+    func end(_ process: Process) throws -> Int32 {
+      try wait(for: "the end") { _ in !process.isRunning }
+      listen()
+      return process.terminationStatus
+    }
+
+    func count(_ line: String) -> Int {
+      heard.flatMap { $0.split(separator: "\n") }.count { $0 == line }
+    }
+  }
+
+  @Test(arguments: [false, true])
+  func aJobIsReadyTellsWhereItIsAndStopsWhenItLeaves(abstract: Bool) throws {
+    let service = Service(abstract: abstract)
+    defer { service.bench.close() }
+    let process = try service.start(["--every", "1s"], Self.slow, ["WATCHDOG_USEC": "600000"])
+    try service.wait(for: "a status of a running job, with a durable checkpoint") { heard in
+      heard.contains {
+        $0.range(
+          of: #"(?m)^STATUS=epoch \d/3 · batch \d+/45 · step \d+/135 · [\d.]+ steps/s · loss [\d.e-]+ · "#
+            + #"durable .* ago · attempt 1$"#, options: .regularExpression) != nil
+      }
+    }
+    try service.wait(for: "signs of life") { heard in heard.filter { $0.hasPrefix("WATCHDOG=1") }.count >= 3 }
+    #expect(service.heard.first?.hasPrefix("READY=1\nSTATUS=") == true, "\(service.heard.first ?? "nothing")")
+    #expect(service.count("STOPPING=1") == 0)
+    kill(process.processIdentifier, SIGTERM)
+    #expect(try service.end(process) == 75)
+    #expect(service.heard.last?.hasPrefix("STOPPING=1\nSTATUS=stopped, resumes at step ") == true)
+    #expect(service.count("READY=1") == 1 && service.count("STOPPING=1") == 1)
+    #expect(!service.heard.contains { $0.contains("ERRNO=") })
+  }
+
+  @Test func theTrainerHearsNothingThatWasSaidToItsSupervisor() throws {
+    let service = Service()
+    defer { service.bench.close() }
+    let process = try service.start(
+      [], ["env"],
+      ["WATCHDOG_USEC": "600000", "WATCHDOG_PID": "1", "LISTEN_FDS": "1", "LISTEN_PID": "1", "KEPT": "1"])
+    #expect(try service.end(process) == 0)
+    let names = service.bench.standardOutput.split(separator: "\n").map { $0.prefix { $0 != "=" } }
+    #expect(names.contains("KEPT") && names.contains("HOLDFAST_RUN_DIR"))
+    #expect(
+      !names.contains { $0 == "NOTIFY_SOCKET" || $0.hasPrefix("WATCHDOG_") || $0.hasPrefix("LISTEN_") })
+  }
+
+  @Test func aTrainerThatDoesNothingDoesNotSilenceTheWatchdog() throws {
+    let service = Service()
+    defer { service.bench.close() }
+    let process = try service.start([], ["sleep", "1000"], ["WATCHDOG_USEC": "300000"])
+    try service.wait(for: "signs of life") { $0.filter { $0.hasPrefix("WATCHDOG=1") }.count >= 5 }
+    kill(process.processIdentifier, SIGTERM)
+    #expect(try service.end(process) == 75)
+  }
+
+  @Test func aSocketThatIsNotThereCostsOneWarning() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let process = try bench.start(
+      [], Self.slow, environment: ["NOTIFY_SOCKET": bench.base + "/nobody", "WATCHDOG_USEC": "soon"])
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    let warnings = bench.standardError.split(separator: "\n").filter { $0.contains("warning") }
+    #expect(warnings.count { $0.contains("NOTIFY_SOCKET=\(bench.base)/nobody") } == 1, "\(warnings)")
+    #expect(warnings.count { $0.contains("WATCHDOG_USEC=soon") } == 1 && warnings.count == 2, "\(warnings)")
+  }
+
+  @Test func aSocketThatNobodyReadsHoldsNothingUp() throws {
+    let service = Service()
+    defer { service.bench.close() }
+    let process = try service.start([], [Programs.trainer, "--epochs", "8", "--step-delay", "10ms"])
+    try service.bench.wait(for: "a step") { try service.bench.status("step") > 0 }
+    // Two messages each; a queue holds ten, or some hundreds.
+    for count in 1...600 {
+      kill(process.processIdentifier, SIGHUP)
+      if count % 50 == 0 {
+        try service.bench.wait(for: "a word") { service.bench.standardError.contains("SIGHUP") }
+      }
+    }
+    try service.bench.wait(for: "the end, unheard") { !process.isRunning }
+    #expect(process.terminationStatus == 0)
+  }
+
+  @Test func aReloadIsBetweenItsTwoWords() throws {
+    let service = Service()
+    defer { service.bench.close() }
+    let process = try service.start([], Self.slow)
+    try service.wait(for: "READY") { !$0.isEmpty }
+    kill(process.processIdentifier, SIGHUP)
+    try service.wait(for: "the reload's end") { heard in
+      guard let index = heard.firstIndex(where: { $0.hasPrefix("RELOADING=1\nMONOTONIC_USEC=") }) else {
+        return false
+      }
+      return heard.dropFirst(index + 1).contains("READY=1")
+    }
+    #expect(try service.end(process) == 0)
+    #expect(service.heard.last == "STOPPING=1\nSTATUS=finished at step 135")
+    // At the next boot there is nothing to do: ready, and done.
+    let again = try service.start([], Self.slow)
+    #expect(try service.end(again) == 0)
+    #expect(service.heard.suffix(2) == ["READY=1", "STOPPING=1\nSTATUS=finished at step 135"])
+  }
+
+  @Test func aFailureHasItsNumber() throws {
+    let service = Service()
+    defer { service.bench.close() }
+    let process = try service.start([], [service.bench.base + "/nothing-here"])
+    #expect(try service.end(process) == 127)
+    #expect(service.heard.last?.hasPrefix("STOPPING=1\nSTATUS=the trainer cannot be started") == true)
+    #expect(service.count("ERRNO=2") == 1 && service.count("READY=1") == 0)
+  }
+}
