@@ -91,7 +91,7 @@ final class WriterLoop {
     if degradation != nil { return max(interval, .milliseconds(500)) }
     guard ring != nil, let answerPause else { return interval }
     // A fast loop answers at once; a slow one must not be asked for it all the time.
-    self.answerPause = answerPause * 2
+    self.answerPause = min(interval, answerPause * 2)
     return min(interval, answerPause)
   }
 

@@ -30,6 +30,8 @@ final class Publisher: Sendable {
 
   let progress: Progress
   private let checkpoints: any CheckpointStorage
+  /// The same place; what is read is no progress of a publication.
+  private let reading: any CheckpointStorage
   private let cancelled = Atomic(false)
 
   /// - Parameter directory: of the checkpoints.
@@ -39,6 +41,7 @@ final class Publisher: Sendable {
     checkpoints = LocalCheckpoints(directory: directory) { bytes in
       progress.writtenBytes.add(UInt64(bytes), ordering: .relaxed)
     }
+    reading = LocalCheckpoints(directory: directory)
     candidates = image
   }
 
@@ -55,9 +58,8 @@ final class Publisher: Sendable {
 
   /// Reads a checkpoint in full, and tells what is wrong with it; nil when it is whole.
   func read(_ record: CheckpointRecord, _ completion: @escaping @Sendable (String?) -> Void) {
-    let checkpoints = LocalCheckpoints(directory: checkpoints.directory)
-    let work: @Sendable () -> Void = {
-      completion(checkpoints.verify(record.name, thorough: true).fault)
+    let work: @Sendable () -> Void = { [reading] in
+      completion(reading.verify(record.name, thorough: true).fault)
     }
     do {
       try NativeThread.start(niceness: 5, work)
