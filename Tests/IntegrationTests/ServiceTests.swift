@@ -141,7 +141,7 @@ import Testing
     defer { service.bench.close() }
     let process = try service.start([], [service.bench.base + "/nothing-here"])
     #expect(try service.end(process) == 127)
-    #expect(service.heard.last?.hasPrefix("STOPPING=1\nSTATUS=the command ") == true)
+    #expect(service.heard.last?.hasPrefix("STOPPING=1\nSTATUS=failed: the command ") == true)
     #expect(service.count("ERRNO=2") == 1 && service.count("READY=1") == 0)
   }
 }
