@@ -40,6 +40,7 @@ let package = Package(
     // From the ground up: arrows go only downwards.
     module("Supervision"),
     module("POSIX", ["CSpawn", system]),
+    module("Preemption", ["Supervision", "POSIX", system]),
     module("LMDB", ["CLMDB"]),
     module("Systemd", ["CSystemd"]),
     module("TrainerProtocol", ["CTrainerProtocol", "POSIX", system]),
@@ -48,11 +49,14 @@ let package = Package(
     module("Holdfast", ["TrainerProtocol", "Checkpoints", "POSIX", system]),
     module(
       "Supervisor",
-      ["Supervision", "POSIX", "Systemd", "TrainerProtocol", "Checkpoints", "JobStore", system]),
+      [
+        "Supervision", "Preemption", "POSIX", "Systemd", "TrainerProtocol", "Checkpoints", "JobStore", system,
+      ]),
     .executableTarget(
       name: "HoldfastCLI",
       dependencies: [
-        "Supervisor", "Supervision", "JobStore", "Checkpoints", "TrainerProtocol", "POSIX", system, arguments,
+        "Supervisor", "Supervision", "Preemption", "JobStore", "Checkpoints", "TrainerProtocol", "POSIX",
+        system, arguments,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -67,6 +71,7 @@ let package = Package(
     tests("CheckpointsTests", ["Checkpoints", "TrainerProtocol", "POSIX", system]),
     tests("JobStoreTests", ["KilledWriter", "JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
+    tests("PreemptionTests", ["Preemption", "Supervision", "POSIX", system]),
     tests("SupervisorTests", ["Supervisor", "Supervision", "Systemd", "POSIX", system]),
     tests("CommandLineTests", ["HoldfastCLI", "Supervisor", system]),
     tests("IntegrationTests", ["FaultyTrainer", "NotifyListener"]),

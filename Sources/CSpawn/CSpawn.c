@@ -58,7 +58,14 @@ static void run_child(const struct hf_spawn_request *request, int pipe, pid_t pa
   if (request->cgroup_procs >= 0 && write(request->cgroup_procs, "0", 1) < 0)
     fail(pipe, HF_SPAWN_CGROUP, errno);
 
-  // 5. No descriptor of ours above 2 survives exec (the report pipe included, which tells the parent
+  // 5. A helper whose output we read must not read what the terminal says to us.
+  if (request->output >= 0) {
+    int null = open("/dev/null", O_RDONLY);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(request->output, 1) < 0)
+      fail(pipe, HF_SPAWN_DESCRIPTORS, errno);
+  }
+
+  // 6. No descriptor of ours above 2 survives exec (the report pipe included, which tells the parent
   //    that exec succeeded).
   if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0) {
     long limit = sysconf(_SC_OPEN_MAX);
@@ -68,7 +75,7 @@ static void run_child(const struct hf_spawn_request *request, int pipe, pid_t pa
 
   if (request->directory && chdir(request->directory) < 0) fail(pipe, HF_SPAWN_DIRECTORY, errno);
 
-  // 6. Only now, with nothing left to protect, let signals in.
+  // 7. Only now, with nothing left to protect, let signals in.
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -150,3 +157,5 @@ const int hf_open_direct = O_DIRECT;
 int hf_exchange(const char *one, const char *other) {
   return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
 }
+
+int hf_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

@@ -25,12 +25,18 @@ public final class ChildProcess {
     public var environment: [String]
     /// `cgroup.procs` of a cgroup to join.
     public var cgroup: OpenFile?
+    /// Becomes its standard output, and then it has no standard input; nil: it has ours.
+    public var output: OpenFile?
 
-    public init(path: FilePath, arguments: [String], environment: [String], cgroup: OpenFile? = nil) {
+    public init(
+      path: FilePath, arguments: [String], environment: [String], cgroup: OpenFile? = nil,
+      output: OpenFile? = nil
+    ) {
       self.path = path
       self.arguments = arguments
       self.environment = environment
       self.cgroup = cgroup
+      self.output = output
     }
   }
 
@@ -50,7 +56,7 @@ public final class ChildProcess {
         program.path.withPlatformString { path in
           var request = hf_spawn_request(
             path: path, arguments: arguments, environment: environment, directory: nil,
-            cgroup_procs: program.cgroup?.descriptor ?? -1)
+            cgroup_procs: program.cgroup?.descriptor ?? -1, output: program.output?.descriptor ?? -1)
           return hf_spawn(&request, &pidfd, &stage)
         }
       }

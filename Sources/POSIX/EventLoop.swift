@@ -117,6 +117,17 @@ public final class WakeUp: Sendable {
 }
 
 extension WakeUp {
+  /// Whether it is signalled within `timeout`; it stays so, for others who wait for the same.
+  public func isSignalled(within timeout: Duration) -> Bool {
+    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + timeout
+    var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    while true {
+      let left = deadline - .nanoseconds(Clock.monotonicNanoseconds)
+      if Glibc.poll(&poll, 1, Int32(clamping: Int64(max(.zero, left) / .milliseconds(1)))) > 0 { return true }
+      if left < .milliseconds(1) { return false }
+    }
+  }
+
   /// Waits until it is signalled or `timeout` is over; for threads without a loop.
   public func wait(timeout: Duration?) {
     var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

@@ -32,6 +32,7 @@ struct hf_spawn_request {
   char *const *environment; // NULL-terminated
   const char *directory;    // or NULL
   int cgroup_procs;         // open descriptor of a cgroup.procs to join, or -1
+  int output;               // becomes standard output, with no standard input; or -1: both inherited
 };
 
 // Starts the program in a new session with default dispositions, an empty signal mask, no inherited
@@ -43,6 +44,9 @@ pid_t hf_spawn(const struct hf_spawn_request *request, int *pidfd, int *stage);
 int hf_pidfd_open(pid_t pid);
 int hf_pidfd_send_signal(int pidfd, int signal);
 int hf_set_child_subreaper(void);
+
+// pipe2 with O_CLOEXEC: first the end to read from.
+int hf_pipe(int ends[2]);
 
 // renameat2 with RENAME_EXCHANGE.
 int hf_exchange(const char *one, const char *other);

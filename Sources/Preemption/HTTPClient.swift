@@ -1,0 +1,144 @@
+import Glibc
+import POSIX
+import SystemPackage
+
+/// Whoever sends a request and waits for its answer.
+protocol Transport: Sendable {
+  /// - Parameter patience: until the first byte of the answer.
+  func send(
+    _ request: HTTPRequest, to endpoint: Endpoint, patience: Duration
+  ) throws(PreemptionError) -> HTTPResponse
+}
+
+/// HTTP/1.1 over a socket of its own for each request. It knows nothing of proxies: metadata servers
+/// are asked by the machine itself or not at all. Blocks its thread, never for longer than its limits.
+struct HTTPClient: Transport {
+  static let connectPatience = Duration.seconds(3)
+  /// From the first byte to the last.
+  static let restPatience = Duration.seconds(10)
+
+  /// Readable: leave everything.
+  let cancellation: WakeUp
+
+  func send(
+    _ request: HTTPRequest, to endpoint: Endpoint, patience: Duration
+  ) throws(PreemptionError) -> HTTPResponse {
+    let socket = try connect(to: endpoint)
+    try write(request.bytes(to: endpoint), to: socket, of: endpoint)
+    var parser = ResponseParser()
+    var chunk = [UInt8](repeating: 0, count: 16 << 10)
+    var deadline = Self.now + patience
+    var isFirst = true
+    while parser.result == nil {
+      try wait(for: socket, Int16(POLLIN), until: deadline, "\(endpoint.text) does not answer")
+      let count = recv(socket.descriptor, &chunk, chunk.count, 0)
+      if count == 0 {
+        try parser.end()
+      } else if count > 0 {
+        if isFirst { deadline = Self.now + Self.restPatience }
+        isFirst = false
+        try parser.take(chunk[..<count])
+      } else if errno != EINTR, errno != EAGAIN {
+        throw Self.unreachable(endpoint, errno)
+      }
+    }
+    guard let response = parser.result else { preconditionFailure("the loop ends with an answer") }
+    return response
+  }
+
+  private static var now: Duration { .nanoseconds(Clock.monotonicNanoseconds) }
+
+  private static func unreachable(_ endpoint: Endpoint, _ code: Int32) -> PreemptionError {
+    PreemptionError(
+      .unreachable, "\(endpoint.text) cannot be reached (\(String(cString: strerror(code))))", errno: code,
+      hint: "curl http://\(endpoint.text)/; or name another source, or none: --preemption none")
+  }
+
+  private func connect(to endpoint: Endpoint) throws(PreemptionError) -> OpenFile {
+    var hints = addrinfo()
+    hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+    hints.ai_flags = AI_NUMERICSERV
+    var found: UnsafeMutablePointer<addrinfo>?
+    let failure = getaddrinfo(endpoint.address, "\(endpoint.port)", &hints, &found)
+    guard failure == 0 else {
+      throw PreemptionError(
+        .unreachable, "\(endpoint.address) has no address (\(String(cString: gai_strerror(failure))))",
+        hint: "getent hosts \(endpoint.address)")
+    }
+    defer { freeaddrinfo(found) }
+    var error = Self.unreachable(endpoint, EHOSTUNREACH)
+    var next = found
+    while let address = next?.pointee {
+      next = address.ai_next
+      do {
+        return try connect(to: address, of: endpoint)
+      } catch {
+        if error.code == .cancelled { throw error }
+        // The next address may be the one that listens.
+      }
+      error = Self.unreachable(endpoint, errno)
+    }
+    throw error
+  }
+
+  private func connect(to address: addrinfo, of endpoint: Endpoint) throws(PreemptionError) -> OpenFile {
+    let type = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    let descriptor = Glibc.socket(address.ai_family, type, 0)
+    guard descriptor >= 0 else { throw Self.unreachable(endpoint, errno) }
+    let socket = OpenFile(adopting: descriptor, path: FilePath(endpoint.text))
+    if Glibc.connect(descriptor, address.ai_addr, address.ai_addrlen) == 0 { return socket }
+    guard errno == EINPROGRESS else { throw Self.unreachable(endpoint, errno) }
+    try wait(
+      for: socket, Int16(POLLOUT), until: Self.now + Self.connectPatience,
+      "\(endpoint.text) cannot be reached (no answer)")
+    var code: CInt = 0
+    var size = socklen_t(MemoryLayout<CInt>.size)
+    guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size) == 0, code == 0 else {
+      throw Self.unreachable(endpoint, code)
+    }
+    return socket
+  }
+
+  private func write(
+    _ bytes: [UInt8], to socket: OpenFile, of endpoint: Endpoint
+  ) throws(PreemptionError) {
+    let deadline = Self.now + Self.connectPatience
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes {
+        Glibc.send(socket.descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
+      }
+      if count >= 0 {
+        rest = rest.dropFirst(count)
+      } else if errno == EAGAIN {
+        try wait(for: socket, Int16(POLLOUT), until: deadline, "\(endpoint.text) takes no request")
+      } else if errno != EINTR {
+        throw Self.unreachable(endpoint, errno)
+      }
+    }
+  }
+
+  private func wait(
+    for socket: OpenFile, _ events: Int16, until deadline: Duration, _ complaint: String
+  ) throws(PreemptionError) {
+    var polled = [
+      pollfd(fd: socket.descriptor, events: events, revents: 0),
+      pollfd(fd: cancellation.descriptor, events: Int16(POLLIN), revents: 0),
+    ]
+    while true {
+      let left = deadline - Self.now
+      guard left > .zero else {
+        throw PreemptionError(
+          .timedOut, complaint,
+          hint: "is it the right machine? name another source, or none: --preemption none")
+      }
+      // Rounded up, so that the last wait is not a spin.
+      let milliseconds = CInt(clamping: Int64(left / .milliseconds(1)) + 1)
+      let ready = poll(&polled, 2, milliseconds)
+      if polled[1].revents != 0 {
+        throw PreemptionError(.cancelled, "cancelled", hint: "nothing to do")
+      }
+      if ready > 0, polled[0].revents != 0 { return }
+    }
+  }
+}

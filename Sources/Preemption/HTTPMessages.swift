@@ -1,0 +1,53 @@
+/// A request of HTTP/1.1, one for each connection.
+public struct HTTPRequest: Hashable, Sendable {
+  public enum Method: String, Hashable, Sendable {
+    case get = "GET"
+    case put = "PUT"
+    case post = "POST"
+  }
+
+  public var method: Method
+  /// Path and query.
+  public var target: String
+  public var headers: [String: String]
+  public var body: String
+
+  public init(_ method: Method, _ target: String, headers: [String: String] = [:], body: String = "") {
+    self.method = method
+    self.target = target
+    self.headers = headers
+    self.body = body
+  }
+
+  public func bytes(to endpoint: Endpoint) -> [UInt8] {
+    var text = "\(method.rawValue) \(target) HTTP/1.1\r\nHost: \(endpoint.text)\r\nConnection: close\r\n"
+    for (name, value) in headers.sorted(by: { $0.key < $1.key }) { text += "\(name): \(value)\r\n" }
+    if method != .get { text += "Content-Length: \(body.utf8.count)\r\n" }
+    return Array((text + "\r\n" + body).utf8)
+  }
+}
+
+/// An answer, whole.
+public struct HTTPResponse: Hashable, Sendable {
+  public var status: Int
+  /// By name in lower case; the last one of a name.
+  public var headers: [String: String]
+  public var body: [UInt8]
+
+  public init(status: Int, headers: [String: String] = [:], body: [UInt8] = []) {
+    self.status = status
+    self.headers = headers
+    self.body = body
+  }
+
+  /// The body as text, without white space around it.
+  public var text: String {
+    let isSpace: (UInt8) -> Bool = { $0 == 0x20 || $0 >= 0x09 && $0 <= 0x0d }
+    let start = body.drop(while: isSpace)
+    let count = start.reversed().drop(while: isSpace).count
+    return String(decoding: start.prefix(count), as: UTF8.self)
+  }
+
+  /// What the server's clock showed, since 1970.
+  public var date: Duration? { headers["date"].flatMap(InternetDate.http) }
+}

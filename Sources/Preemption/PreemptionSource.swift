@@ -1,0 +1,43 @@
+/// Where notices come from: what `--preemption` takes.
+public enum PreemptionSource: Hashable, Sendable, CustomStringConvertible {
+  /// The cloud that this machine's firmware names; none elsewhere.
+  case auto
+  case cloud(Cloud)
+  case off
+  /// A program whose lines are notices, with its arguments.
+  case command([String])
+
+  public static let words = ["auto"] + Cloud.allCases.map(\.rawValue) + ["none", "command:PROGRAM"]
+
+  /// - Parameter text: `auto`, `gce`, `aws`, `azure`, `none`, or `command:` with a program and its
+  ///   arguments, separated by spaces.
+  public init(_ text: String) throws(PreemptionError) {
+    let prefix = "command:"
+    if text.hasPrefix(prefix) {
+      let words = text.dropFirst(prefix.count).split(separator: " ").map(String.init)
+      guard !words.isEmpty else {
+        throw PreemptionError(.badSource, "'\(text)' names no program", hint: "command:PROGRAM")
+      }
+      self = .command(words)
+    } else if text == "auto" {
+      self = .auto
+    } else if text == "none" {
+      self = .off
+    } else if let cloud = Cloud(rawValue: text) {
+      self = .cloud(cloud)
+    } else {
+      throw PreemptionError(
+        .badSource, "'\(text)' is no source of preemption notices",
+        hint: "one of " + Self.words.joined(separator: ", "))
+    }
+  }
+
+  public var description: String {
+    switch self {
+    case .auto: "auto"
+    case .cloud(let cloud): cloud.rawValue
+    case .off: "none"
+    case .command(let words): "command:" + words.joined(separator: " ")
+    }
+  }
+}
