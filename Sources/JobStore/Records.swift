@@ -35,6 +35,31 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
     }
   }
 
+  /// A stop that was asked for.
+  public struct Leaving: Hashable, Sendable, Codable {
+    /// `SIGTERM`, or whose notice.
+    public var by: String
+    public var graceSeconds: Double
+    /// From the request until all was durable; nil: there was nothing newer to save.
+    public var savedSeconds: Double?
+
+    public init(by: String, graceSeconds: Double) {
+      self.by = by
+      self.graceSeconds = graceSeconds
+    }
+  }
+
+  /// That the machine would be taken away, and was not taken back.
+  public struct Notice: Hashable, Sendable, Codable {
+    public var source: String
+    public var action: String
+
+    public init(source: String, action: String) {
+      self.source = source
+      self.action = action
+    }
+  }
+
   public var attempt: UInt64
   public var generation: UInt64
   public var pid: Int32?
@@ -65,6 +90,8 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   public var skippedRecords: UInt64 = 0
   public var peakResidentBytes: UInt64?
   public var failure: Failure?
+  public var leaving: Leaving?
+  public var notice: Notice?
 
   public init(
     attempt: UInt64, generation: UInt64, boot: String, startedAtNs: UInt64, resumedFrom: Resume?

@@ -16,6 +16,8 @@ public enum Ending: Hashable, Sendable {
 public enum Cause: String, Hashable, Sendable, Codable {
   case finished
   case stopped
+  /// Stopped because the machine goes.
+  case preempted
   case crashed
   case killed
   case terminated
@@ -37,7 +39,8 @@ public enum Note: Hashable, Sendable {
   case diesInBatch(BatchPosition, step: UInt64, times: Int)
   case skipping(BatchPosition, deaths: Int)
   case gaveUp(step: UInt64, stalls: Int, tally: Standing.DeathTally?)
-  case stopping(grace: Duration)
+  /// - isByNotice: no signal asked for it, but a preemption notice.
+  case stopping(grace: Duration, isByNotice: Bool)
   case hurrying
   case saveTimedOut
   case saveAnswered(step: UInt64)
@@ -47,6 +50,13 @@ public enum Note: Hashable, Sendable {
   case finalStateLost(step: UInt64)
   case checkpointUnavailable
   case startFailed(StartFailure)
+  case preemptionNoticed(PreemptionNotice, lead: Duration)
+  case preemptionWarned(source: String, text: String)
+  case preemptionCancelled(source: String)
+  /// A save would take longer than there is time; the newest staged checkpoint is what is kept.
+  case saveTooLong(takes: Duration, newest: UInt64)
+  /// What a preempted job left behind, and how much time it had to spare.
+  case preemptionSurvived(step: UInt64, spare: Duration)
 }
 
 /// Everything that the core asks of the runtime. Actions are carried out in order.
@@ -67,5 +77,7 @@ public enum Action: Hashable, Sendable {
   case note(Note)
   /// Write `standing` to the store.
   case keepStanding
+  /// Tell the source of the notice that it need not wait any longer.
+  case acknowledge(PreemptionNotice)
   case leave(Ending)
 }

@@ -54,6 +54,8 @@ public enum TimerKind: String, Hashable, Sendable, CaseIterable {
   case graceEnd
   /// The pause before the next attempt is over.
   case backoff
+  /// The machine goes soon: the trainer must leave now.
+  case preemption
 }
 
 /// Everything that can happen to a supervisor.
@@ -81,4 +83,10 @@ public enum Event: Hashable, Sendable {
   case stopRequested
   /// SIGUSR1 to the supervisor.
   case checkpointRequested
+  /// The machine is going to be taken away, at a time.
+  case preemptionNotice(PreemptionNotice)
+  /// It might be.
+  case preemptionWarning(source: String, text: String)
+  /// It will not be after all.
+  case preemptionCancelled
 }

@@ -12,8 +12,8 @@ public struct Schedule: Hashable, Sendable {
   public var durableAt: Duration
   /// What a staging costs the trainer: the newest stall, or a slowly forgotten larger one.
   public var stall: Duration?
-  /// What a publication took.
-  public var publishing: Duration = .zero
+  /// What the newest publication took; nil: none is known.
+  public var publishing: Duration?
 
   public init(policy: Policy, standing: Standing, now: Moment) {
     // The wall clock may have jumped either way since then. Backwards: go by supervised time.
@@ -21,6 +21,7 @@ public struct Schedule: Hashable, Sendable {
     let byWall = standing.lastDurableWallSeconds.map { now.wall - .seconds($0) } ?? .zero
     let elapsed = min(policy.durableInterval, max(byWall, .seconds(standing.undurableSeconds), .zero))
     durableAt = now.monotonic - elapsed
+    publishing = standing.publishingSeconds.map { .seconds($0) }
   }
 
   /// Time between staged checkpoints.

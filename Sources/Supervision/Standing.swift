@@ -25,6 +25,8 @@ public struct Standing: Hashable, Sendable, Codable {
   public var lastDurableWallSeconds: Double?
   /// Supervised time since then, in seconds: what is left to go by when the wall clock jumped.
   public var undurableSeconds: Double = 0
+  /// What the newest publication took.
+  public var publishingSeconds: Double?
   public var gaveUp = false
   /// Seed of the next jitter.
   public var jitter: UInt64 = 0

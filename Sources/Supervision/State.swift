@@ -48,9 +48,21 @@ public struct State: Hashable, Sendable {
 
   public struct Stop: Hashable, Sendable {
     public var requestedAt: Duration
+    /// When we leave, whatever is still under way.
+    public var endsAt: Duration
+    /// No signal asked for it, but a preemption notice.
+    public var isByNotice: Bool
     /// How often we were asked.
     public var count = 1
     public var terminateSent = false
+  }
+
+  public struct Preemption: Hashable, Sendable {
+    public var notice: PreemptionNotice
+    /// Monotonic time at which the machine goes.
+    public var deadline: Duration
+    /// What the notice left when it came.
+    public var lead: Duration
   }
 
   public var policy: Policy
@@ -60,6 +72,8 @@ public struct State: Hashable, Sendable {
   /// What the next attempt starts from.
   public var resume: ResumePoint = .beginning
   public var stop: Stop?
+  /// The newest notice that was not cancelled.
+  public var preemption: Preemption?
   public var slots: [SlotContent]
   public var request: Request?
   public var publication: Publication?

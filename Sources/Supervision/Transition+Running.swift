@@ -108,6 +108,8 @@ extension Transition {
 
   mutating func durableDue() {
     guard state.phase == .running || state.phase == .backingOff else { return }
+    // The last publication before a preemption must not wait for this one.
+    if let leaveAt, now.monotonic + (state.schedule.publishing ?? .zero) > leaveAt { return }
     if let newest = state.newestStaged, newest.step > state.durableStep {
       publishNewest()
     } else {
@@ -136,9 +138,11 @@ extension Transition {
     state.durableStep = max(state.durableStep, step)
     state.schedule.durableAt = now.monotonic
     state.schedule.publishing = took
+    state.standing.publishingSeconds = took / .seconds(1)
     state.standing.lastDurableWallSeconds = now.wall / .seconds(1)
     keepStanding()
     publicationEnded(retryAfter: state.policy.durableInterval)
+    if state.stop == nil, state.phase != .settling { armLeaving() }
     // A newer one may have been staged meanwhile, and this attempt will make no other.
     if state.phase == .terminating { publishNewest() }
   }
@@ -173,8 +177,7 @@ extension Transition {
       guard let attempt = state.attempt, attempt.attached, attempt.progress != nil else {
         return note(.checkpointUnavailable)
       }
-      state.publishNext = true
-      if state.publication == nil || state.freeSlot != nil { requestStage() }
+      stageAndPublish()
     case .backingOff:
       if state.newestStaged?.step ?? 0 > state.durableStep {
         publishNewest()

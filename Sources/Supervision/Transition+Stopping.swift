@@ -6,30 +6,72 @@
 //   killAt       KILL what is left
 //   grace        leave, whatever is still under way
 extension Transition {
-  /// Kept back at the end for KILL, reaping and the last commit.
-  private var reserve: Duration { min(.seconds(1), state.policy.grace / 10) }
-  /// How long a trainer may take to leave once it was told to.
-  private var leaving: Duration { min(.seconds(5), state.policy.grace / 5) }
+  /// What there is from the request to our exit.
+  private var budget: Duration {
+    guard let stop = state.stop else { return state.policy.grace }
+    return stop.endsAt - stop.requestedAt
+  }
 
-  private var graceEndsAt: Duration { (state.stop?.requestedAt ?? now.monotonic) + state.policy.grace }
+  /// Kept back at the end for KILL, reaping and the last commit.
+  private var reserve: Duration { min(.seconds(1), budget / 10) }
+  /// How long a trainer may take to leave once it was told to.
+  private var leaving: Duration { min(.seconds(5), budget / 5) }
+
+  private var graceEndsAt: Duration { state.stop?.endsAt ?? now.monotonic + state.policy.grace }
 
   private var saveDeadlineAt: Duration {
-    let needed = state.schedule.publishing * 3 / 2 + leaving + reserve
-    return max(graceEndsAt - needed, graceEndsAt - state.policy.grace * 3 / 4)
+    // Without a measurement, half of the time is for publishing. The trainer leaves meanwhile.
+    let publishing = state.schedule.publishing.map { $0 * 3 / 2 } ?? budget / 2
+    return max(graceEndsAt - max(publishing, leaving) - reserve, graceEndsAt - budget * 3 / 4)
+  }
+
+  /// The grace time, or what a notice leaves of it. A deadline that has passed while we are still here
+  /// is wrong: there is no use in giving up at once.
+  func latestEnd(requestedAt: Duration) -> Duration {
+    let byGrace = requestedAt + state.policy.grace
+    guard let preemption = state.preemption else { return byGrace }
+    return min(byGrace, max(preemption.deadline, now.monotonic + min(.seconds(5), state.policy.grace)))
   }
 
   mutating func stopRequested() {
-    if state.stop != nil { return hurry() }
-    state.stop = State.Stop(requestedAt: now.monotonic)
+    guard let stop = state.stop else { return beginStop(isByNotice: false) }
+    guard stop.isByNotice else { return hurry() }
+    // The signal that the notice announced. What is under way goes on, within what is left.
     guard state.phase != .done else { return }
-    note(.stopping(grace: state.policy.grace))
+    state.stop?.isByNotice = false
+    let end = min(stop.endsAt, latestEnd(requestedAt: now.monotonic))
+    note(.stopping(grace: end - now.monotonic, isByNotice: false))
+    shortenStop(to: end)
+  }
+
+  mutating func shortenStop(to end: Duration) {
+    guard let stop = state.stop, end < stop.endsAt else { return }
+    state.stop?.endsAt = end
+    emit(.arm(.graceEnd, at: end))
+    if state.phase == .saving { emit(.arm(.saveDeadline, at: saveDeadlineAt)) }
+  }
+
+  mutating func beginStop(isByNotice: Bool) {
+    var endsAt = latestEnd(requestedAt: now.monotonic)
+    if isByNotice, let preemption = state.preemption { endsAt = max(endsAt, preemption.deadline) }
+    state.stop = State.Stop(requestedAt: now.monotonic, endsAt: endsAt, isByNotice: isByNotice)
+    guard state.phase != .done else { return }
+    note(.stopping(grace: budget, isByNotice: isByNotice))
     emit(.arm(.graceEnd, at: graceEndsAt))
+    emit(.disarm(.preemption))
     switch state.phase {
     case .running:
       for kind in [TimerKind.stage, .durable, .hang] { emit(.disarm(kind)) }
       if state.attempt?.finishedStep != nil { return awaitLeaving() }
       // Without a step in this attempt the resume point is already the best state there is.
       guard let attempt = state.attempt, attempt.attached, attempt.progress != nil else { return terminate() }
+      if let newest = state.newestStaged, newest.step > state.durableStep, let takes = saving,
+        takes + reserve > budget
+      {
+        note(.saveTooLong(takes: takes, newest: newest.step))
+        cancelRequest()
+        return terminate()
+      }
       state.phase = .saving
       emit(.arm(.saveDeadline, at: saveDeadlineAt))
       requestSave()
@@ -40,6 +82,13 @@ extension Transition {
     case .starting, .saving, .terminating, .clearing, .settling, .done:
       break  // What is under way ends soon and sees `stop`.
     }
+  }
+
+  /// What a save and its publication take at least, as far as they were measured.
+  private var saving: Duration? {
+    guard let publishing = state.schedule.publishing else { return nil }
+    // The one under way comes first.
+    return (state.schedule.stall ?? .zero) + publishing * (state.publication == nil ? 1 : 2)
   }
 
   mutating func requestSave() { post(.saveAndLeave, deadline: saveDeadlineAt) }

@@ -38,6 +38,9 @@ struct Transition {
     case .timer(let kind): fired(kind)
     case .stopRequested: stopRequested()
     case .checkpointRequested: checkpointRequested()
+    case .preemptionNotice(let notice): preemptionNoticed(notice)
+    case .preemptionWarning(let source, let text): preemptionWarned(source, text)
+    case .preemptionCancelled: preemptionCancelled()
     }
   }
 
@@ -50,6 +53,7 @@ struct Transition {
     case .kill: killDue()
     case .graceEnd: graceEnd()
     case .backoff: if state.phase == .backingOff { startAttempt() }
+    case .preemption: leavingDue()
     }
   }
 
@@ -87,6 +91,7 @@ struct Transition {
     } else {
       state.phase = .running
       armHang()
+      armLeaving()
     }
   }
 
@@ -157,7 +162,12 @@ struct Transition {
     let cause = cause(of: attempt, exit)
     note(.attemptEnded(exit, cause, progressed: progressed))
     if cause == .finished { return settleFinished(attempt) }
-    if state.stop != nil { return settle(.stopped) }
+    if let stop = state.stop {
+      guard stop.isByNotice, state.preemption == nil else { return settle(.stopped) }
+      // Cancelled while the trainer left.
+      forgetStop()
+      return startAttempt()
+    }
     let tallied = RestartPolicy.tally(
       &state.standing, progress: remains.progress, skipAfter: state.policy.skipBatchAfter)
     for one in tallied { note(one) }
@@ -169,7 +179,7 @@ struct Transition {
     // Any other program is finished when it says so the POSIX way, unless we made it go.
     if exit == .exited(0), !attempt.attached, state.stop == nil { return .finished }
     if attempt.hung { return .hang }
-    if state.stop != nil { return .stopped }
+    if let stop = state.stop { return stop.isByNotice || state.preemption != nil ? .preempted : .stopped }
     switch exit {
     case .exited(0): return .incomplete
     case .exited: return .crashed
@@ -211,6 +221,14 @@ struct Transition {
     state.phase = .done
     state.ending = ending
     keepStanding()
+    if let stop = state.stop, let preemption = state.preemption {
+      note(.preemptionSurvived(step: state.durableStep, spare: preemption.deadline - now.monotonic))
+      let isDurable = state.newestStaged?.step ?? 0 <= state.durableStep
+      // By a signal the machine is going already. Acknowledged, it goes at once: not before all is safe.
+      if stop.isByNotice, isDurable, preemption.notice.wantsAcknowledgement {
+        emit(.acknowledge(preemption.notice))
+      }
+    }
     emit(.leave(ending))
   }
 }

@@ -1,4 +1,5 @@
 import Checkpoints
+public import Preemption
 public import Supervision
 public import SystemPackage
 
@@ -21,6 +22,8 @@ public struct Configuration: Sendable {
   public var ringBytes: Int
   /// Durable checkpoints that are kept.
   public var keptCheckpoints: Int
+  /// Where notices come from that the machine will be taken away.
+  public var preemption: PreemptionSource
 
   public init(
     job: String, stateDirectory: FilePath, runDirectory: FilePath, command: [String],
@@ -36,5 +39,6 @@ public struct Configuration: Sendable {
     commitInterval = .milliseconds(100)
     ringBytes = 4 << 20
     keptCheckpoints = Retention.keptByDefault
+    preemption = .off
   }
 }

@@ -19,11 +19,21 @@ public enum EventKind: String, CaseIterable, Sendable {
   case hang
   case hurry
   case internalError = "internal_error"
+  case preempted
+  case preemptionAbsent = "preemption_absent"
+  case preemptionAcknowledged = "preemption_acknowledged"
+  case preemptionCancelled = "preemption_cancelled"
+  case preemptionLeaving = "preemption_leaving"
+  case preemptionNotice = "preemption_notice"
+  case preemptionSource = "preemption_source"
+  case preemptionUnacknowledged = "preemption_unacknowledged"
+  case preemptionWarning = "preemption_warning"
   case published
   case recovered
   case replayDiffers = "replay_differs"
   case replayIdentical = "replay_identical"
   case saveTimedOut = "save_timed_out"
+  case saveTooLong = "save_too_long"
   case saved
   case serviceManager = "service_manager"
   case signal
@@ -52,11 +62,21 @@ public enum EventKind: String, CaseIterable, Sendable {
     case .hang: "947ca1ccc89547008c83021bb8cb6be5"
     case .hurry: "ca31b3693f314a24818f46e37952e8bf"
     case .internalError: "e86b95bcaf8c40e7a42a49e13636d9df"
+    case .preempted: "b594e9d1513a42eb86c4eff9702a823b"
+    case .preemptionAbsent: "68fc2005f64f4f12b23b530dd6b98c20"
+    case .preemptionAcknowledged: "d5cb4c47322542389dbb01b34d40ad5e"
+    case .preemptionCancelled: "779dbd865e774daea837f7db4c0b2491"
+    case .preemptionLeaving: "613c2c21b2834ffeaf74658c6c454c57"
+    case .preemptionNotice: "34f3f15250544d8e8a4fdf742a21b22c"
+    case .preemptionSource: "f37ed1c5d2e4486598ce4990136ee77b"
+    case .preemptionUnacknowledged: "4b3a60975bb348d7b223a23c3a185f48"
+    case .preemptionWarning: "4929be9086b04cf6aa02b0342581dc79"
     case .published: "b9b53acc96d04a0cbdab05bfb8d9a29f"
     case .recovered: "20b6e8a661c14d1da35a8782e159c958"
     case .replayDiffers: "ab0f72e39ac04cb2b777437141c732db"
     case .replayIdentical: "ce967dc484a44b059fa237a7eafff9cb"
     case .saveTimedOut: "f58ef3b2f7104dabaa89d756e9df5049"
+    case .saveTooLong: "02ba8da9c0f34ea1aa07b0dbb29d0931"
     case .saved: "c70f3943c7c04253b689ff210ff32466"
     case .serviceManager: "2fe98d8926694c3080f4794cd49faf81"
     case .signal: "8eb8cdc2e9b441629a5f7c170d281e93"
@@ -72,7 +92,9 @@ public enum EventKind: String, CaseIterable, Sendable {
   var priority: Journal.Priority {
     switch self {
     case .finalStateLost, .gaveUp, .internalError, .startFailed: .error
-    case .attemptEnded, .attemptOrphaned, .finished, .stopRequested: .notice
+    case .attemptEnded, .attemptOrphaned, .finished, .preempted, .preemptionCancelled, .preemptionLeaving,
+      .stopRequested:
+      .notice
     default: .info
     }
   }

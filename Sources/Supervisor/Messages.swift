@@ -17,7 +17,7 @@ extension Note {
     switch self {
     case .attemptEnded(let exit, let cause, let progressed):
       let ending = Self.words(exit, cause)
-      let isFruitless = !progressed && cause != .finished && cause != .stopped
+      let isFruitless = !progressed && cause != .finished && cause != .stopped && cause != .preempted
       let place = step.map { " at step \(Words.number($0))" } ?? ""
       return Message(
         kind: .attemptEnded,
@@ -48,8 +48,11 @@ extension Note {
         text: "giving up: \(stalls) attempts in a row made no progress past step "
           + "\(Words.number(step))\(place)",
         isWarning: true)
-    case .stopping(let grace):
-      return Message(kind: .stopRequested, text: "stopping within \(Words.duration(grace))")
+    case .stopping(let grace, let isByNotice):
+      return Message(
+        kind: isByNotice ? .preemptionLeaving : .stopRequested,
+        text:
+          "\(isByNotice ? "leaving before the machine goes: " : "")stopping within \(Words.duration(grace))")
     case .hurrying:
       return Message(kind: .hurry, text: "asked again: killing the trainer, keeping what is staged")
     case .saveTimedOut:
@@ -78,6 +81,28 @@ extension Note {
     case .startFailed(let failure):
       return Message(
         kind: .startFailed, text: "cannot start the trainer: \(Self.words(failure))", isWarning: true)
+    case .preemptionNoticed(let notice, let lead):
+      return Message(
+        kind: .preemptionNotice,
+        text: "\(notice.source) takes this machine away (\(notice.action)) in \(Words.duration(lead)); "
+          + "saving now, training on while there is time", isWarning: true)
+    case .preemptionWarned(let source, let text):
+      return Message(
+        kind: .preemptionWarning, text: "\(source) warns: \(text); saving now, training on",
+        isWarning: true)
+    case .preemptionCancelled(let source):
+      return Message(kind: .preemptionCancelled, text: "\(source) has taken its notice back; training on")
+    case .saveTooLong(let takes, let newest):
+      return Message(
+        kind: .saveTooLong,
+        text: "a save takes \(Words.duration(takes)), which is more than there is; keeping the newest staged "
+          + "checkpoint, step \(Words.number(newest))", isWarning: true)
+    case .preemptionSurvived(let step, let spare):
+      let time =
+        spare < .zero
+        ? "\(Words.duration(.zero - spare)) after the deadline"
+        : "\(Words.duration(spare)) before the deadline"
+      return Message(kind: .preempted, text: "preempted with step \(Words.number(step)) durable, \(time)")
     }
   }
 
@@ -85,6 +110,7 @@ extension Note {
     switch (cause, exit) {
     case (.finished, _): "finished"
     case (.stopped, _): "stopped"
+    case (.preempted, _): "stopped for the preemption"
     case (.hang, _): "hung and was killed"
     case (.incomplete, _): "exited with status 0 without finish()"
     case (_, .exited(let status)): "crashed: exit \(status)"

@@ -18,19 +18,23 @@ struct ProcessTree {
 
   init(cgroup: Cgroup?) { self.cgroup = cgroup }
 
-  private var orphans: [pid_t] {
-    ProcessTable.children().filter { !bystanders.contains($0) && getsid($0) != ownSession }
+  private func orphans(sparing session: pid_t?) -> [pid_t] {
+    ProcessTable.children().filter { pid in
+      let itsSession = getsid(pid)
+      return !bystanders.contains(pid) && itsSession != ownSession && itsSession != session
+    }
   }
 
   /// Kills what is left, and reaps it.
+  /// - Parameter session: of a program that helps the supervisor, and stays.
   /// - Returns: whether nothing is left. Call again shortly if not: a killed process takes a moment.
-  func clear(group: pid_t?) -> Bool {
+  func clear(group: pid_t?, sparing session: pid_t?) -> Bool {
     if let group { kill(-group, SIGKILL) }
     if let cgroup, cgroup.isPopulated { try? cgroup.kill() }
     // Killing a child hands us its children; a few rounds reach the leaves in one call mostly.
     for _ in 0..<4 {
       ProcessTable.reapAll()
-      let left = orphans
+      let left = orphans(sparing: session)
       if left.isEmpty { return !(cgroup?.isPopulated ?? false) }
       for child in left { kill(child, SIGKILL) }
     }

@@ -114,7 +114,11 @@ enum Recovery {
       }
       attempt.running = false
       attempt.outcome = "failed"
-      attempt.cause = attempt.boot == boot ? Cause.orphaned.rawValue : "rebooted"
+      let wasPreempted = attempt.notice != nil && attempt.boot != boot
+      attempt.cause =
+        attempt.boot == boot
+        ? Cause.orphaned.rawValue : wasPreempted ? Cause.preempted.rawValue : "rebooted"
+      if wasPreempted { attempt.outcome = "stopped" }
       _ = writer.submitAndWait([.attempt(attempt)])
       let what = attempt.boot == boot ? "its supervisor was killed" : "the machine was restarted"
       Console.write(

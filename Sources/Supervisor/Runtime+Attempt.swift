@@ -1,6 +1,7 @@
 import Glibc
 import JobStore
 import POSIX
+import Preemption
 import Supervision
 import SystemPackage
 import TrainerProtocol
@@ -11,6 +12,7 @@ extension Runtime {
     attempt = AttemptRecord(
       attempt: number, generation: number, boot: boot, startedAtNs: Clock.wallNanoseconds,
       resumedFrom: choice.file.map { .init(level: $0.level, step: $0.step) })
+    attempt.notice = state.preemption.map { .init(source: $0.notice.source, action: $0.notice.action) }
     replayIsTold = false
     newestPosition = nil
     toldSkipped = 0
@@ -105,6 +107,15 @@ extension Runtime {
     ]
   }
 
+  /// For programs that help the supervisor: the job's id, by which the next one finds what is left of
+  /// them, and the endpoints that the user named.
+  var helperEnvironment: [String] {
+    let ours = ["NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "\(RunEnvironment.jobID)="]
+    return configuration.environment.filter { entry in !ours.contains { entry.hasPrefix($0) } } + [
+      "\(RunEnvironment.jobID)=\(job.id)"
+    ]
+  }
+
   private func startFailed(_ kind: StartFailure, _ why: String) {
     attempt.running = false
     attempt.endedAtNs = Clock.wallNanoseconds
@@ -141,7 +152,7 @@ extension Runtime {
 
   /// Clears the tree; then drains the ring to its end and, when that is reported, tells the core.
   func clear() {
-    if tree.clear(group: child?.pid) {
+    if tree.clear(group: child?.pid, sparing: preemption?.session) {
       child = nil
       writer.detach { [mailbox] in mailbox.post(.detached) }
     } else {

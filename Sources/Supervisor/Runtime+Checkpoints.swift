@@ -18,6 +18,7 @@ extension Runtime {
       "step \(Words.number(record.step)) is durable: \(record.name), \(Words.bytes(record.bytes)) in "
         + Words.duration(.nanoseconds(record.tookNs)), step: record.step)
     prune()
+    keepSaved()
     send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))
   }
 

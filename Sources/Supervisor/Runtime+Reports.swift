@@ -23,6 +23,7 @@ extension Runtime {
     case .publisher(.failed(let order, let why)):
       degrade("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
       send(.publishFailed(slot: order.slot, step: order.step))
+    case .preemption(let report): take(report)
     case .recorded(let order, let record, let durable): recorded(order, record, durable: durable)
     case .read(let record, let fault): wasRead(record, fault: fault)
     }

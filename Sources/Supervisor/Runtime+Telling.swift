@@ -22,6 +22,7 @@ extension Runtime {
 
   func tell(_ note: Note) {
     if case .attemptEnded(_, let cause, _) = note { endAttempt(cause) }
+    if case .stopping(let grace, let isByNotice) = note { keepLeaving(grace, isByNotice: isByNotice) }
     // The core may have gone on to the next attempt already: notes are about the one on record.
     var message = note.message(attempt: attempt.attempt, step: attempt.lastStep, policy: configuration.policy)
     if case .attemptEnded = note, let failure = attempt.failure {
@@ -43,7 +44,7 @@ extension Runtime {
     attempt.outcome =
       switch cause {
       case .finished: "finished"
-      case .stopped: "stopped"
+      case .stopped, .preempted: "stopped"
       default: "failed"
       }
     writer.submit([.attempt(attempt)])

@@ -2,6 +2,7 @@ import Checkpoints
 import Glibc
 import JobStore
 import POSIX
+import Preemption
 import Supervision
 import SystemPackage
 import TrainerProtocol
@@ -18,6 +19,7 @@ final class Runtime {
     case recorded(Publisher.Order, CheckpointRecord, durable: Bool)
     /// An old checkpoint was read in full; `fault` says what is wrong with it.
     case read(CheckpointRecord, fault: String?)
+    case preemption(NoticeReport)
   }
 
   let configuration: Configuration
@@ -61,6 +63,7 @@ final class Runtime {
   var fatalErrno: Int32?
   let service: ServiceLink
   var reported = ServiceFacts()
+  var preemption: PreemptionWatch?
 
   private var events: [Event] = []
   private var isHandling = false
@@ -108,6 +111,7 @@ final class Runtime {
     try loop.add(mailbox.descriptor) { [unowned self] in
       for report in mailbox.take() { take(report) }
     }
+    listen()
     send(.begin(Remains(resume: choice.point, progress: nil, slots: candidates.slots())))
     try loop.run()
     return ending ?? .stopped
@@ -202,6 +206,7 @@ final class Runtime {
     case .disarm(let kind): _ = require { () throws(POSIXError) in try timers.disarm(.core(kind)) }
     case .note(let note): tell(note)
     case .keepStanding: writer.submit([.document("standing", state.standing)])
+    case .acknowledge(let notice): acknowledge(notice)
     case .leave(let ending): leave(ending)
     }
   }
@@ -234,6 +239,7 @@ final class Runtime {
 
   private func leave(_ ending: Ending) {
     self.ending = ending
+    preemption?.stop()
     if ending == .finished {
       job.finishedAtNs = Clock.wallNanoseconds
       job.finishedStep = state.resume.step

@@ -71,6 +71,7 @@ extension Action {
     case .disarm: ""
     case .note(let note): "'\("\(note)".prefix { $0 != "(" })'"
     case .keepStanding: "keep"
+    case .acknowledge: "acknowledge"
     case .leave(let ending): "leave(\(ending))"
     }
   }

@@ -33,6 +33,10 @@ import Testing
     ("backoff", .timer(.backoff)),
     ("stopRequested", .stopRequested),
     ("checkpointRequested", .checkpointRequested),
+    ("preemption", .timer(.preemption)),
+    ("preemptionNotice", .preemptionNotice(preemptionNotice)),
+    ("preemptionWarning", .preemptionWarning(source: "AWS", text: "rebalance")),
+    ("preemptionCancelled", .preemptionCancelled),
   ]
 
   /// A state in each phase, reached by events as it would be.
@@ -66,6 +70,31 @@ import Testing
     return driver
   }
 
+  /// The same after a notice, which may come in any phase.
+  static let eventsAfterNotice: [(String, Event)] =
+    events.filter {
+      ["started", "exited", "cleared", "published", "publishFailed", "durable", "graceEnd", "stopRequested"]
+        .contains($0.0)
+    } + [
+      ("preemption", .timer(.preemption)),
+      ("again", .preemptionNotice(preemptionNotice)),
+      ("earlier", .preemptionNotice(earlierNotice)),
+      ("cancelled", .preemptionCancelled),
+    ]
+
+  @Test(arguments: Phase.allCases) func everyCellAfterANotice(phase: Phase) throws {
+    let expected = try #require(expectedTableAfterNotice[phase])
+    #expect(expected.count == Self.eventsAfterNotice.count)
+    for (name, event) in Self.eventsAfterNotice {
+      var driver = Self.state(in: phase)
+      driver.send(.preemptionNotice(preemptionNotice))
+      driver.wait(.seconds(1000))
+      let words = driver.send(event).map(\.word).filter { !$0.isEmpty }
+      let got = "\(driver.state.phase): \(words.joined(separator: " "))"
+      #expect(expected[name] == got, "\(phase) × \(name)")
+    }
+  }
+
   @Test(arguments: Phase.allCases) func fixtureIsInItsPhase(phase: Phase) {
     #expect(Self.state(in: phase).state.phase == phase)
   }
@@ -81,3 +110,13 @@ import Testing
     }
   }
 }
+
+/// Half an hour, so that the moment to leave has not come when the notice does.
+let preemptionNotice = PreemptionNotice(
+  source: "Azure", event: "1", action: "Reboot", deadline: .seconds(1_700_001_800),
+  longestLead: .seconds(3600), wantsAcknowledgement: true)
+
+/// A second one, with no time to spare.
+let earlierNotice = PreemptionNotice(
+  source: "Azure", event: "2", action: "Preempt", deadline: .seconds(1_700_001_003),
+  longestLead: .seconds(30), wantsAcknowledgement: true)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import POSIX
+import Preemption
 import Supervision
 import Supervisor
 import SystemPackage
@@ -50,6 +51,11 @@ struct RunCommand: ParsableCommand {
     transform: { try parseLimit($0, allowed: ["auto", "off"]) }) var stepTimeout: Policy.Limit = .auto
   @Option(help: "Attempts in a row without progress after which to give up.") var maxStalls = 5
   @Option(help: "Leave a batch out after so many attempts in a row died in it.") var skipBatchAfter: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Who says that this machine will be taken away: gce, aws, azure, command:PROGRAM, none; auto asks the "
+        + "cloud that the machine's firmware names.", valueName: "source"), transform: parsePreemption)
+  var preemption: PreemptionSource = .auto
   @Flag(help: "Start a finished job over; the finished run is kept.") var again = false
   @Argument(parsing: .postTerminator, help: "The trainer's command, after --.") var command: [String] = []
 
@@ -76,11 +82,12 @@ struct RunCommand: ParsableCommand {
     policy.stepTimeout = stepTimeout
     policy.maxStalls = maxStalls
     policy.skipBatchAfter = skipBatchAfter
-    let result = try Supervisor.run(
-      Configuration(
-        job: name, stateDirectory: state,
-        runDirectory: locations.run(job: name, option: runDirectory, state: state), command: command,
-        environment: Locations.entries(), policy: policy, again: again))
+    var configuration = Configuration(
+      job: name, stateDirectory: state,
+      runDirectory: locations.run(job: name, option: runDirectory, state: state), command: command,
+      environment: Locations.entries(), policy: policy, again: again)
+    configuration.preemption = preemption
+    let result = try Supervisor.run(configuration)
     try end(result, name, state)
   }
 
@@ -129,6 +136,14 @@ struct RunCommand: ParsableCommand {
     return try DurationText.parse(text)
   } catch {
     throw ValidationError(error.description)
+  }
+}
+
+@Sendable func parsePreemption(_ text: String) throws -> PreemptionSource {
+  do {
+    return try PreemptionSource(text)
+  } catch {
+    throw ValidationError("\(error.what); \(error.hint)")
   }
 }
 

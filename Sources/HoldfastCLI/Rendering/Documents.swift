@@ -61,6 +61,8 @@ extension AttemptRecord {
       "save_stall_seconds": .optional(stallNs.map { Double($0) / 1e9 }),
       "replayed_steps": .count(replayedSteps), "replay": replay, "skipped_records": .count(skippedRecords),
       "peak_resident_bytes": .optional(peakResidentBytes),
+      "stopped_by": .optional(leaving?.by), "saved_seconds": .optional(leaving?.savedSeconds),
+      "grace_seconds": .optional(leaving?.graceSeconds), "notice": .optional(notice?.source),
       "failure": failure.map {
         .object([
           "type": .string($0.type), "message": .string($0.message), "traceback": .optional($0.traceback),

@@ -51,6 +51,12 @@ enum HistoryText {
   static func ended(_ attempt: AttemptRecord) -> String {
     if attempt.running { return "running" }
     var text = attempt.causeWord
+    if let leaving = attempt.leaving, attempt.outcome == "stopped" {
+      text += ": \(leaving.by)"
+      guard let saved = leaving.savedSeconds else { return text }
+      return text
+        + ", saved in \(Words.duration(seconds: saved)) of \(Words.duration(seconds: leaving.graceSeconds))"
+    }
     if let signal = attempt.signal { text += ": \(Words.signal(signal))" }
     if let status = attempt.exitStatus, attempt.cause != "finished" { text += ": exit \(status)" }
     if let failure = attempt.failure { text += ", \(failure.type): \(failure.message)" }
