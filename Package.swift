@@ -71,11 +71,13 @@ let package = Package(
     tests("CheckpointsTests", ["Checkpoints", "TrainerProtocol", "POSIX", system]),
     tests("JobStoreTests", ["KilledWriter", "JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
-    tests("PreemptionTests", ["Preemption", "Supervision", "POSIX", system]),
+    tests("PreemptionTests", ["Preemption", "FakeMetadata", "Supervision", "POSIX", system]),
     tests("SupervisorTests", ["Supervisor", "Supervision", "Systemd", "POSIX", system]),
     tests("CommandLineTests", ["HoldfastCLI", "Supervisor", system]),
-    tests("IntegrationTests", ["FaultyTrainer", "NotifyListener"]),
+    tests("IntegrationTests", ["FaultyTrainer", "FakeMetadata", "NotifyListener"]),
     .target(name: "NotifyListener", path: "Tests/NotifyListener", swiftSettings: strict),
+    .target(
+      name: "FakeMetadata", dependencies: ["POSIX"], path: "Tests/FakeMetadata", swiftSettings: strict),
     .executableTarget(
       name: "FaultyTrainer", dependencies: ["Holdfast"], path: "Tests/FaultyTrainer", swiftSettings: strict),
 

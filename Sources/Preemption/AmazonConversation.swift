@@ -5,8 +5,8 @@ import Supervision
 struct AmazonConversation: Conversation {
   /// Seconds; the most that can be asked for.
   static let tokenLife = 21_600
-  /// As EC2's documentation advises.
-  static let interval = Duration.seconds(5)
+  /// Of the two minutes that a notice leaves, this much may be lost.
+  static let interval = Duration.seconds(2)
   private static let tokenHeader = "X-aws-ec2-metadata-token"
 
   private enum Question: Hashable { case token, action, rebalance }

@@ -14,11 +14,11 @@ protocol Transport: Sendable {
 /// are asked by the machine itself or not at all. Blocks its thread, never for longer than its limits.
 struct HTTPClient: Transport {
   static let connectPatience = Duration.seconds(3)
-  /// From the first byte to the last.
-  static let restPatience = Duration.seconds(10)
 
   /// Readable: leave everything.
   let cancellation: WakeUp
+  /// From the first byte of an answer to the last.
+  var restPatience = Duration.seconds(10)
 
   func send(
     _ request: HTTPRequest, to endpoint: Endpoint, patience: Duration
@@ -35,7 +35,7 @@ struct HTTPClient: Transport {
       if count == 0 {
         try parser.end()
       } else if count > 0 {
-        if isFirst { deadline = Self.now + Self.restPatience }
+        if isFirst { deadline = Self.now + restPatience }
         isFirst = false
         try parser.take(chunk[..<count])
       } else if errno != EINTR, errno != EAGAIN {
