@@ -53,10 +53,12 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   public struct Notice: Hashable, Sendable, Codable {
     public var source: String
     public var action: String
+    public var deadlineNs: UInt64
 
-    public init(source: String, action: String) {
+    public init(source: String, action: String, deadlineNs: UInt64) {
       self.source = source
       self.action = action
+      self.deadlineNs = deadlineNs
     }
   }
 

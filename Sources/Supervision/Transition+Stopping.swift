@@ -25,12 +25,13 @@ extension Transition {
     return max(graceEndsAt - max(publishing, leaving) - reserve, graceEndsAt - budget * 3 / 4)
   }
 
-  /// The grace time, or what a notice leaves of it. A deadline that has passed while we are still here
-  /// is wrong: there is no use in giving up at once.
+  /// The grace time, or what a notice leaves of it. A deadline that is over while we are still here is
+  /// wrong: then there is no use in giving up at once.
   func latestEnd(requestedAt: Duration) -> Duration {
     let byGrace = requestedAt + state.policy.grace
     guard let preemption = state.preemption else { return byGrace }
-    return min(byGrace, max(preemption.deadline, now.monotonic + min(.seconds(5), state.policy.grace)))
+    let isOver = preemption.deadline < now.monotonic + .seconds(1)
+    return min(byGrace, isOver ? now.monotonic + .seconds(5) : preemption.deadline)
   }
 
   mutating func stopRequested() {

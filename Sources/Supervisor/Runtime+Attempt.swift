@@ -12,7 +12,7 @@ extension Runtime {
     attempt = AttemptRecord(
       attempt: number, generation: number, boot: boot, startedAtNs: Clock.wallNanoseconds,
       resumedFrom: choice.file.map { .init(level: $0.level, step: $0.step) })
-    attempt.notice = state.preemption.map { .init(source: $0.notice.source, action: $0.notice.action) }
+    attempt.notice = noticeRecord
     replayIsTold = false
     newestPosition = nil
     toldSkipped = 0

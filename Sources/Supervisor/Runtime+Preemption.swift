@@ -23,18 +23,32 @@ extension Runtime {
   func take(_ report: NoticeReport) {
     switch report {
     case .notice(let notice):
-      attempt.notice = .init(source: notice.source, action: notice.action)
-      writer.submit([.attempt(attempt)])
       send(.preemptionNotice(notice))
+      keepNotice()
     case .warning(let source, let text): send(.preemptionWarning(source: source, text: text))
     case .cancelled:
-      attempt.notice = nil
-      writer.submit([.attempt(attempt)])
       send(.preemptionCancelled)
+      keepNotice()
     case .degraded(let text): degrade("preemption", text)
     case .recovered(let text): recover("preemption", text)
     case .absent(let text): tell(.preemptionAbsent, text)
     }
+  }
+
+  /// What is known of the machine's end, as the store keeps it.
+  var noticeRecord: AttemptRecord.Notice? {
+    state.preemption.map { preemption in
+      let left = max(.zero, preemption.deadline - Self.now.monotonic)
+      return .init(
+        source: preemption.notice.source, action: preemption.notice.action,
+        deadlineNs: Clock.wallNanoseconds + UInt64(left / .nanoseconds(1)))
+    }
+  }
+
+  /// In the attempt's record: should the machine go before we do, the next supervisor knows why.
+  private func keepNotice() {
+    attempt.notice = noticeRecord
+    writer.submit([.attempt(attempt)])
   }
 
   /// Before we leave: the source acts on it at once.

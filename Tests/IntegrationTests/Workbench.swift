@@ -64,6 +64,7 @@ final class Workbench {
     let process = Process()
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.executableURL = URL(fileURLWithPath: Programs.holdfast)
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.arguments =
       ["run", "--job", "test", "--state-dir", state, "--run-dir", run] + options + ["--"] + command
     process.standardInput = FileHandle.nullDevice

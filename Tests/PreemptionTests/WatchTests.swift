@@ -107,8 +107,8 @@ import Testing
 
   /// Each of these instead of an answer: said once, asked again, and forgotten when it answers.
   @Test(arguments: [
-    FakeServer.Answer.whole(200, "{\"action\": \"terminate\""), .whole(500, ""), .endless,
-    .raw("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"action\""), .raw(""),
+    FakeServer.Answer.whole(200, "{\"action\": \"terminate\""), .endless,
+    .raw("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"action\""),
   ]) func whatIsNoAnswerIsSaidOnce(answer: FakeServer.Answer) throws {
     let amazon = try FakeAmazon()
     defer { amazon.server.stop() }

@@ -34,6 +34,7 @@ extension JobStatus {
       "skipped_records": .count(skippedRecords), "disk_bytes": .count(diskBytes),
       "restart_budget": .integer(Int64(max(0, (live?.maxStalls ?? 5) - stalls))),
       "degraded": .array(degraded.map(JSONValue.string)),
+      "notice": isSupervised ? attempts.last?.notice?.json ?? .null : .null,
       "updated_at": .optional(live.map { Timestamp.text($0.updatedAtNs) }),
     ])
   }
@@ -62,7 +63,7 @@ extension AttemptRecord {
       "replayed_steps": .count(replayedSteps), "replay": replay, "skipped_records": .count(skippedRecords),
       "peak_resident_bytes": .optional(peakResidentBytes),
       "stopped_by": .optional(leaving?.by), "saved_seconds": .optional(leaving?.savedSeconds),
-      "grace_seconds": .optional(leaving?.graceSeconds), "notice": .optional(notice?.source),
+      "grace_seconds": .optional(leaving?.graceSeconds), "notice": notice?.json ?? .null,
       "failure": failure.map {
         .object([
           "type": .string($0.type), "message": .string($0.message), "traceback": .optional($0.traceback),
@@ -75,6 +76,14 @@ extension AttemptRecord {
   private var replay: JSONValue {
     if let differsAtStep { return .count(differsAtStep) }
     return replayedSteps > 0 ? .string("identical") : .null
+  }
+}
+
+extension AttemptRecord.Notice {
+  var json: JSONValue {
+    .object([
+      "source": .string(source), "action": .string(action), "deadline": .string(Timestamp.text(deadlineNs)),
+    ])
   }
 }
 

@@ -21,6 +21,13 @@ extension JobStatus {
     if let goodput { field("Goodput", goodput) }
     field("Attempts", attemptSummary)
     field("Disk", "\(Words.bytes(diskBytes)) used, \(Words.bytes(freeBytes)) free; \(skippedWords)")
+    if isSupervised, let notice = attempts.last?.notice {
+      let left = Double(notice.deadlineNs - min(notice.deadlineNs, nowNs)) / 1e9
+      lines.append(
+        " " + output.paint("\(output.warningSign) Preempted", .yellow)
+          + ": \(notice.source) takes this machine away (\(notice.action)) in \(Words.duration(seconds: left))"
+      )
+    }
     for reason in degraded {
       lines.append(" " + output.paint("\(output.warningSign) Degraded", .yellow) + ": \(reason)")
     }

@@ -1,0 +1,216 @@
+import FakeMetadata
+import Foundation
+import Testing
+
+/// Machines that are taken away, from the cloud's notice to the next start.
+@Suite struct PreemptionTests {
+  static let length = ["--epochs", "12"]
+  static let slow = [Programs.trainer] + length + ["--step-delay", "20ms"]
+
+  /// Kinds of events, in their order.
+  static func kinds(_ bench: Workbench) throws -> [String] {
+    let result = try bench.holdfast(["events", "--state-dir", bench.state, "--json"])
+    return try result.out.split(separator: "\n").map { line in
+      let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+      return try #require(object?["kind"] as? String)
+    }
+  }
+
+  static func date(in seconds: Double, _ format: String) -> String {
+    let formatter = DateFormatter()
+    formatter.locale = Locale(identifier: "en_US_POSIX")
+    formatter.timeZone = TimeZone(identifier: "UTC")
+    formatter.dateFormat = format
+    return formatter.string(from: Date().addingTimeInterval(seconds))
+  }
+
+  /// The job stopped for a preemption with everything durable; its next start, on a machine that has
+  /// nothing but the state directory, ends with the undisturbed bits.
+  static func resumeElsewhere(_ bench: Workbench) async throws {
+    let points = try #require(try bench.json(["status"])["resume_points"] as? [String: [String: Any]])
+    #expect(points["power"]?["replay_steps"] as? Int == 0, "the last step is durable")
+    let ended = try #require(try bench.attempts().last)
+    #expect(ended["cause"] as? String == "preempted" && ended["outcome"] as? String == "stopped")
+    #expect(try bench.status("restart_budget") == 5, "preemption costs no budget")
+    #expect(bench.leftovers().isEmpty)
+    try FileManager.default.removeItem(atPath: bench.run)
+    #expect(try bench.supervise(["--preemption", "none"], [Programs.trainer] + length) == 0)
+    #expect(digest(in: bench.standardOutput) == (try await Undisturbed.shared.digest(length)))
+    #expect(try bench.attempts().count == 2)
+  }
+
+  @Test func amazonsNoticeEndsWithADurableCheckpoint() async throws {
+    let amazon = try FakeAmazon()
+    defer { amazon.server.stop() }
+    let bench = Workbench()
+    defer { bench.close() }
+    let supervisor = try bench.start(
+      ["--preemption", "aws"], Self.slow,
+      environment: ["AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://\(amazon.server.endpoint)"])
+    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    amazon.setAction(
+      #"{"action": "terminate", "time": ""# + Self.date(in: 8, "yyyy-MM-dd'T'HH:mm:ss'Z'") + #""}"#)
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationStatus == 75)
+    let kinds = try Self.kinds(bench)
+    let noticed = try #require(kinds.firstIndex(of: "preemption_notice"))
+    let leaving = try #require(kinds.firstIndex(of: "preemption_leaving"))
+    #expect(kinds[noticed..<leaving].contains("published"), "durable before the trainer is stopped: \(kinds)")
+    #expect(kinds[leaving...].contains("published") && kinds.contains("preempted"))
+    let history = try bench.holdfast(["history", "--state-dir", bench.state])
+    #expect(history.out.contains("preempted: AWS notice, saved in"), "\(history.out)")
+    try await Self.resumeElsewhere(bench)
+  }
+
+  /// As it is on GCE: the notice and the machine's shutdown come together.
+  @Test func googlesNoticeAndTheSignal() async throws {
+    let google = try FakeGoogle()
+    defer { google.server.stop() }
+    let bench = Workbench()
+    defer { bench.close() }
+    let supervisor = try bench.start(
+      ["--preemption", "gce"], Self.slow, environment: ["GCE_METADATA_HOST": google.server.endpoint])
+    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    google.set("preempted", "TRUE")
+    try bench.wait(for: "the notice") { bench.standardError.contains("GCE takes this machine away") }
+    kill(supervisor.processIdentifier, SIGTERM)
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationStatus == 75)
+    let history = try bench.holdfast(["history", "--state-dir", bench.state])
+    #expect(history.out.contains("preempted: SIGTERM, saved in"), "\(history.out)")
+    try await Self.resumeElsewhere(bench)
+  }
+
+  @Test func azuresEventIsAcknowledgedOnceAllIsDurable() async throws {
+    let azure = try FakeAzure(machine: "train-7")
+    defer { azure.server.stop() }
+    let bench = Workbench()
+    defer { bench.close() }
+    let supervisor = try bench.start(
+      ["--preemption", "azure"], Self.slow,
+      environment: ["HOLDFAST_AZURE_METADATA_ENDPOINT": azure.server.endpoint])
+    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    azure.set([
+      .init(
+        "E-1", "Reboot", resources: ["train-7"],
+        notBefore: Self.date(in: 8, "EEE, dd MMM yyyy HH:mm:ss 'GMT'"))
+    ])
+    try bench.wait(for: "the notice") {
+      bench.standardError.contains("Azure takes this machine away (Reboot)")
+    }
+    #expect(azure.started.isEmpty)
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationStatus == 75)
+    #expect(azure.started == ["E-1"])
+    let kinds = try Self.kinds(bench)
+    let published = try #require(kinds.lastIndex(of: "published"))
+    let acknowledged = try #require(kinds.firstIndex(of: "preemption_acknowledged"))
+    #expect(published < acknowledged)
+    try await Self.resumeElsewhere(bench)
+  }
+
+  @Test func aNoticeThatIsTakenBackStopsNothing() async throws {
+    let azure = try FakeAzure(machine: "train-7")
+    defer { azure.server.stop() }
+    let bench = Workbench()
+    defer { bench.close() }
+    let supervisor = try bench.start(
+      ["--preemption", "azure"], Self.slow,
+      environment: ["HOLDFAST_AZURE_METADATA_ENDPOINT": azure.server.endpoint])
+    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    azure.set([.init("E-1", "Redeploy", resources: ["train-7"], notBefore: "Fri, 19 Sep 2036 18:29:47 GMT")])
+    try bench.wait(for: "the checkpoint") { bench.standardError.contains("is durable") }
+    azure.set([])
+    try bench.wait(for: "its end") { bench.standardError.contains("taken its notice back") }
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationStatus == 0)
+    #expect(try bench.attempts().count == 1)
+    #expect(digest(in: bench.standardOutput) == (try await Undisturbed.shared.digest(Self.length)))
+    #expect(azure.started.isEmpty)
+  }
+
+  /// Not one step fits into what is left: the staged checkpoint is what becomes durable.
+  @Test func withTooLittleTimeTheStagedCheckpointBecomesDurable() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let ready = bench.base + "/ready"
+    let program = try bench.write(
+      "notices",
+      "#!/bin/bash\nwhile [ ! -e '\(ready)' ]; do sleep 0.05; done\necho preempt 2 now\nsleep 1000\n",
+      executable: true)
+    let supervisor = try bench.start(
+      ["--preemption", "command:\(program)", "--stage-every", "10ms", "--every", "1h"],
+      [Programs.trainer, "--epochs", "2", "--step-delay", "1000s"])
+    try bench.wait(for: "the first step") {
+      try bench.status("staged_step") >= 1 || bench.status("step") >= 1
+    }
+    _ = try bench.write("ready", "")
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationStatus == 75)
+    #expect(bench.standardError.contains("notices takes this machine away (now)"))
+    #expect(try bench.attempts().last?["cause"] as? String == "preempted")
+    #expect(bench.leftovers().isEmpty)
+  }
+
+  @Test func anEarlyWarningSavesAndTheProgramGoesWithTheSupervisor() async throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let pid = bench.base + "/pid"
+    let program = try bench.write(
+      "notices", "#!/bin/bash\nsleep 1000 &\necho $! > '\(pid)'\nsleep 1\necho rebalance\nwait\n",
+      executable: true)
+    #expect(try bench.supervise(["--preemption", "command:\(program)"], Self.slow) == 0)
+    #expect(digest(in: bench.standardOutput) == (try await Undisturbed.shared.digest(Self.length)))
+    let kinds = try Self.kinds(bench)
+    let warned = try #require(kinds.firstIndex(of: "preemption_warning"))
+    #expect(kinds[warned...].filter { $0 == "published" }.count >= 2, "then and at the end: \(kinds)")
+    let text = try String(contentsOfFile: pid, encoding: .utf8)
+    let sleeper = try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+    #expect(kill(sleeper, 0) != 0, "what the program started is gone too")
+  }
+
+  /// The trainer dies, its tree is cleared; the program that watches for notices is no part of it.
+  @Test func theProgramOutlivesAttempts() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let starts = bench.base + "/starts"
+    let program = try bench.write(
+      "notices", "#!/bin/bash\necho run >> '\(starts)'\nsleep 1000\n", executable: true)
+    let supervisor = try bench.start(
+      ["--preemption", "command:\(program)", "--stage-every", "50ms"],
+      [Programs.trainer, "--epochs", "4", "--step-delay", "10ms"])
+    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    kill(try #require(bench.trainerPID), SIGKILL)
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationStatus == 0)
+    #expect(try bench.attempts().count == 2)
+    #expect(try String(contentsOfFile: starts, encoding: .utf8) == "run\n")
+  }
+
+  @Test func aMetadataServerThatLiesDegradesAndStopsNothing() throws {
+    let server = try FakeServer { _, _ in .whole(200, "<html>Please log in</html>") }
+    defer { server.stop() }
+    let bench = Workbench()
+    defer { bench.close() }
+    let supervisor = try bench.start(
+      ["--preemption", "gce"], Self.slow, environment: ["GCE_METADATA_HOST": server.endpoint])
+    try bench.wait(for: "the complaint") {
+      try bench.status("step") > 0
+        && (try bench.json(["status"])["degraded"] as? [String])?.contains { $0.contains("not GCE's") }
+          ?? false
+    }
+    kill(supervisor.processIdentifier, SIGTERM)
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationStatus == 75)
+    #expect(try bench.attempts().last?["cause"] as? String == "stopped")
+  }
+
+  @Test func whatIsNoSourceIsRefusedBeforeAnythingStarts() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let status = try bench.supervise(["--preemption", "ec2"], Self.slow)
+    #expect(status == 64)
+    #expect(bench.standardError.contains("'ec2' is no source of preemption notices"))
+    #expect(!FileManager.default.fileExists(atPath: bench.state))
+  }
+}
