@@ -26,12 +26,12 @@ import Testing
   }
 
   /// Every day of four centuries, against the C library.
-  @Test func calendarsAgree() {
+  @Test func calendarsAgree() throws {
     for day in stride(from: -200 * 365, to: 200 * 365, by: 1) {
       var seconds = time_t(day * 86_400)
       var parts = tm()
       gmtime_r(&seconds, &parts)
-      #expect(
+      try #require(
         InternetDate.days(Int(parts.tm_year) + 1900, Int(parts.tm_mon) + 1, Int(parts.tm_mday)) == day)
     }
   }

@@ -189,6 +189,7 @@ import Testing
         .notice(.init(source: name, action: "preempt", longestLead: .seconds(7))),
       ])
     let session = try #require(listener.watch.session)
+    defer { kill(-session, SIGKILL) }
     listener.watch.stop()
     let end = Date().addingTimeInterval(60)
     while kill(-session, 0) == 0, Date() < end { usleep(10_000) }

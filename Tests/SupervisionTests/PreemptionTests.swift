@@ -58,7 +58,7 @@ import Testing
 
   static func kinds(_ actions: [Action]) -> [String] { actions.map(\.word).filter { !$0.isEmpty } }
 
-  @Test func aNoticeSavesAtOnceTrainsOnAndLeavesBeforeTheDeadline() {
+  @Test func aNoticeSavesAtOnceTrainsOnAndLeavesBeforeTheDeadline() throws {
     var machine = Machine()
     let began = machine.driver.now.monotonic
     let asked = machine.send(.preemptionNotice(Self.notice(120, acknowledged: true)))
@@ -76,8 +76,9 @@ import Testing
     #expect(machine.driver.state.phase == .saving)
     machine.answer(step: 800)
     machine.driver.end(.exited(75), machine.driver.remains(.checkpoint(level: .staged, step: 800)))
+    let last = try #require(machine.driver.state.publication)
     let left = machine.driver.send(
-      .published(slot: machine.driver.state.publication!.slot, step: 800, took: .seconds(2)))
+      .published(slot: last.slot, step: 800, took: .seconds(2)))
     #expect(Self.kinds(left).suffix(3) == ["'preemptionSurvived'", "acknowledge", "leave(stopped)"])
     #expect(machine.driver.now.monotonic < began + .seconds(120))
     #expect(machine.driver.log.contains(.note(.attemptEnded(.exited(75), .preempted, progressed: true))))
@@ -117,13 +118,13 @@ import Testing
     #expect(machine.armed[.preemption] == nil)
   }
 
-  @Test func aShortNoticeShortensTheGraceTime() {
+  @Test func aShortNoticeShortensTheGraceTime() throws {
     var machine = Machine()
     machine.send(.stopRequested)
-    let before = machine.armed[.saveDeadline]
+    let before = try #require(machine.armed[.saveDeadline])
     machine.send(.preemptionNotice(Self.notice(10)))
     #expect(machine.armed[.graceEnd] == machine.driver.now.monotonic + .seconds(10))
-    #expect(machine.armed[.saveDeadline]! < before!)
+    #expect(try #require(machine.armed[.saveDeadline]) < before)
   }
 
   /// systemd's stop, when it comes after we began to leave, is no second signal that hurries.
