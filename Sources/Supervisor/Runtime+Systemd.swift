@@ -54,7 +54,7 @@ extension Runtime {
   }
 
   private var stopTimeLeft: Duration? {
-    state.stop.map { max(.zero, $0.requestedAt + configuration.policy.grace - Self.now.monotonic) }
+    state.stop.map { max(.zero, $0.endsAt - Self.now.monotonic) }
   }
 
   // MARK: The status
@@ -63,6 +63,9 @@ extension Runtime {
     let text: String
     if let left = stopTimeLeft {
       text = "stopping: \(stopStatus) · \(Words.duration(left)) left"
+    } else if let preemption = state.preemption {
+      let left = max(.zero, preemption.deadline - Self.now.monotonic)
+      text = "\(preemption.notice.source) takes this machine away in \(Words.duration(left)) · \(status)"
     } else {
       text = status
     }

@@ -24,6 +24,16 @@ import Testing
     return formatter.string(from: Date().addingTimeInterval(seconds))
   }
 
+  /// A job that listens to `server`, after a few steps.
+  static func start(_ bench: Workbench, _ source: String, _ variable: String, _ server: FakeServer) throws
+    -> Process
+  {
+    let process = try bench.start(
+      ["--preemption", source], slow, environment: [variable: "http://\(server.endpoint)"])
+    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    return process
+  }
+
   /// The job stopped for a preemption with everything durable; its next start, on a machine that has
   /// nothing but the state directory, ends with the undisturbed bits.
   static func resumeElsewhere(_ bench: Workbench) async throws {
@@ -44,10 +54,7 @@ import Testing
     defer { amazon.server.stop() }
     let bench = Workbench()
     defer { bench.close() }
-    let supervisor = try bench.start(
-      ["--preemption", "aws"], Self.slow,
-      environment: ["AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://\(amazon.server.endpoint)"])
-    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    let supervisor = try Self.start(bench, "aws", "AWS_EC2_METADATA_SERVICE_ENDPOINT", amazon.server)
     amazon.setAction(
       #"{"action": "terminate", "time": ""# + Self.date(in: 8, "yyyy-MM-dd'T'HH:mm:ss'Z'") + #""}"#)
     supervisor.waitUntilExit()
@@ -68,9 +75,7 @@ import Testing
     defer { google.server.stop() }
     let bench = Workbench()
     defer { bench.close() }
-    let supervisor = try bench.start(
-      ["--preemption", "gce"], Self.slow, environment: ["GCE_METADATA_HOST": google.server.endpoint])
-    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    let supervisor = try Self.start(bench, "gce", "GCE_METADATA_HOST", google.server)
     google.set("preempted", "TRUE")
     try bench.wait(for: "the notice") { bench.standardError.contains("GCE takes this machine away") }
     kill(supervisor.processIdentifier, SIGTERM)
@@ -86,10 +91,7 @@ import Testing
     defer { azure.server.stop() }
     let bench = Workbench()
     defer { bench.close() }
-    let supervisor = try bench.start(
-      ["--preemption", "azure"], Self.slow,
-      environment: ["HOLDFAST_AZURE_METADATA_ENDPOINT": azure.server.endpoint])
-    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    let supervisor = try Self.start(bench, "azure", "HOLDFAST_AZURE_METADATA_ENDPOINT", azure.server)
     azure.set([
       .init(
         "E-1", "Reboot", resources: ["train-7"],
@@ -114,10 +116,7 @@ import Testing
     defer { azure.server.stop() }
     let bench = Workbench()
     defer { bench.close() }
-    let supervisor = try bench.start(
-      ["--preemption", "azure"], Self.slow,
-      environment: ["HOLDFAST_AZURE_METADATA_ENDPOINT": azure.server.endpoint])
-    try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
+    let supervisor = try Self.start(bench, "azure", "HOLDFAST_AZURE_METADATA_ENDPOINT", azure.server)
     azure.set([.init("E-1", "Redeploy", resources: ["train-7"], notBefore: "Fri, 19 Sep 2036 18:29:47 GMT")])
     try bench.wait(for: "the checkpoint") { bench.standardError.contains("is durable") }
     azure.set([])
