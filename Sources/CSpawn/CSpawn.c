@@ -58,14 +58,25 @@ static void run_child(const struct hf_spawn_request *request, int pipe, pid_t pa
   if (request->cgroup_procs >= 0 && write(request->cgroup_procs, "0", 1) < 0)
     fail(pipe, HF_SPAWN_CGROUP, errno);
 
-  // 5. A helper whose output we read must not read what the terminal says to us.
+  // 5. A supervisor that the kernel is to spare when memory runs out (OOMScoreAdjust= of its unit) does
+  //    not have its trainer spared too. Raising it needs no privilege.
+  int score = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+  char sign = 0;
+  if (score >= 0 && read(score, &sign, 1) == 1 && sign == '-') {
+    // Failing, the trainer is spared as well: no reason not to start it.
+    ssize_t ignored = pwrite(score, "0", 1, 0);
+    (void)ignored;
+  }
+  if (score >= 0) close(score);
+
+  // 6. A helper whose output we read must not read what the terminal says to us.
   if (request->output >= 0) {
     int null = open("/dev/null", O_RDONLY);
     if (null < 0 || dup2(null, 0) < 0 || dup2(request->output, 1) < 0)
       fail(pipe, HF_SPAWN_DESCRIPTORS, errno);
   }
 
-  // 6. No descriptor of ours above 2 survives exec (the report pipe included, which tells the parent
+  // 7. No descriptor of ours above 2 survives exec (the report pipe included, which tells the parent
   //    that exec succeeded).
   if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0) {
     long limit = sysconf(_SC_OPEN_MAX);
@@ -75,7 +86,7 @@ static void run_child(const struct hf_spawn_request *request, int pipe, pid_t pa
 
   if (request->directory && chdir(request->directory) < 0) fail(pipe, HF_SPAWN_DIRECTORY, errno);
 
-  // 7. Only now, with nothing left to protect, let signals in.
+  // 8. Only now, with nothing left to protect, let signals in.
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);

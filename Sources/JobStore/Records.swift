@@ -91,6 +91,8 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   public var stallNs: UInt64?
   public var skippedRecords: UInt64 = 0
   public var peakResidentBytes: UInt64?
+  /// Processes of it that the kernel killed because memory ran out; nil: none that is known.
+  public var oomKills: UInt64?
   public var failure: Failure?
   public var leaving: Leaving?
   public var notice: Notice?

@@ -20,6 +20,8 @@ public enum Cause: String, Hashable, Sendable, Codable {
   case preempted
   case crashed
   case killed
+  /// The kernel killed it because memory ran out.
+  case oomKilled = "oom_killed"
   case terminated
   case hang
   /// Exit 0 of a trainer that speaks the protocol and did not say it finished.

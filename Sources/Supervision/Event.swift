@@ -75,7 +75,8 @@ public enum Event: Hashable, Sendable {
   case finished(step: UInt64, slot: Int?)
   case published(slot: Int, step: UInt64, took: Duration)
   case publishFailed(slot: Int, step: UInt64)
-  case exited(ExitStatus)
+  /// - Parameter outOfMemory: the kernel killed it because memory ran out.
+  case exited(ExitStatus, outOfMemory: Bool = false)
   /// The whole tree is gone and the ring drained.
   case cleared(Remains)
   case timer(TimerKind)

@@ -30,6 +30,7 @@ public struct State: Hashable, Sendable {
     public var aliveAt: Duration
     public var exit: ExitStatus?
     public var hung = false
+    public var ranOutOfMemory = false
     public var finishedStep: UInt64?
     public var stagedOnce = false
     var hangIsArmed = false

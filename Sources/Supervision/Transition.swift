@@ -33,7 +33,7 @@ struct Transition {
     case .finished(let step, let slot): finished(step, slot)
     case .published(let slot, let step, let took): published(slot, step, took)
     case .publishFailed(let slot, let step): publishFailed(slot, step)
-    case .exited(let status): exited(status)
+    case .exited(let status, let outOfMemory): exited(status, outOfMemory)
     case .cleared(let remains): cleared(remains)
     case .timer(let kind): fired(kind)
     case .stopRequested: stopRequested()
@@ -139,10 +139,11 @@ struct Transition {
 
   // MARK: Ending
 
-  mutating func exited(_ status: ExitStatus) {
+  mutating func exited(_ status: ExitStatus, _ outOfMemory: Bool) {
     switch state.phase {
     case .running, .saving, .terminating:
       state.attempt?.exit = status
+      state.attempt?.ranOutOfMemory = outOfMemory
       state.phase = .clearing
       for kind in [TimerKind.stage, .hang, .saveDeadline, .kill] { emit(.disarm(kind)) }
       emit(.clear)
@@ -180,6 +181,7 @@ struct Transition {
     if exit == .exited(0), !attempt.attached, state.stop == nil { return .finished }
     if attempt.hung { return .hang }
     if let stop = state.stop { return stop.isByNotice || state.preemption != nil ? .preempted : .stopped }
+    if attempt.ranOutOfMemory { return .oomKilled }
     switch exit {
     case .exited(0): return .incomplete
     case .exited: return .crashed

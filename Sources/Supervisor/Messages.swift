@@ -112,6 +112,7 @@ extension Note {
     case (.stopped, _): "stopped"
     case (.preempted, _): "stopped for the preemption"
     case (.hang, _): "hung and was killed"
+    case (.oomKilled, _): "was killed by the kernel: out of memory"
     case (.incomplete, _): "exited with status 0 without finish()"
     case (_, .exited(let status)): "crashed: exit \(status)"
     case (_, .signaled(let signal)): "was ended by \(Words.signal(signal))"

@@ -21,6 +21,7 @@ extension Runtime {
     // Durable before the launch: an attempt's number is never given twice. With a store that cannot
     // be written the job goes on all the same; the ring's header knows the number too.
     _ = writer.submitAndWait([.attempt(attempt), .live(live(stateName: "starting"))])
+    outOfMemory = OutOfMemoryWatch(tree.cgroup, shared: sharedCgroup)
     do {
       let child = try launch(number, skips)
       self.child = child
@@ -134,20 +135,30 @@ extension Runtime {
     do {
       guard let status = try child.reap() else { return }
       unwatch(child)
+      if let killed = outOfMemory?.killed, killed > 0 { attempt.oomKills = killed }
       attempt.peakResidentBytes = child.usage.map { UInt64($0.peakResidentBytes) }
       switch status {
       case .exited(let code):
         attempt.exitStatus = code
-        send(.exited(.exited(code)))
+        // A shell around the trainer tells its child's SIGKILL so.
+        let ranOut = code == 128 + SIGKILL && ranOutOfMemory(child.pid)
+        send(.exited(.exited(code), outOfMemory: ranOut))
       case .signaled(let signal):
         attempt.signal = signal
-        send(.exited(.signaled(signal)))
+        send(.exited(.signaled(signal), outOfMemory: signal == SIGKILL && ranOutOfMemory(child.pid)))
       }
     } catch {
       Console.warning("cannot learn how the trainer ended: \(error)")
       unwatch(child)
       send(.exited(.signaled(SIGKILL)))
     }
+  }
+
+  private func ranOutOfMemory(_ pid: pid_t) -> Bool {
+    if attempt.oomKills ?? 0 > 0 { return true }
+    guard outOfMemory?.names(pid) ?? false else { return false }
+    attempt.oomKills = 1
+    return true
   }
 
   /// Clears the tree; then drains the ring to its end and, when that is reported, tells the core.

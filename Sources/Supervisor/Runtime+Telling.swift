@@ -25,6 +25,9 @@ extension Runtime {
     if case .stopping(let grace, let isByNotice) = note { keepLeaving(grace, isByNotice: isByNotice) }
     // The core may have gone on to the next attempt already: notes are about the one on record.
     var message = note.message(attempt: attempt.attempt, step: attempt.lastStep, policy: configuration.policy)
+    if case .attemptEnded(_, .oomKilled, _) = note, let bytes = attempt.peakResidentBytes {
+      message.text += ", peak \(Words.bytes(bytes))"
+    }
     if case .attemptEnded = note, let failure = attempt.failure {
       message.text += ": \(failure.type): \(failure.message)"
     }
@@ -134,6 +137,7 @@ extension Console.Entry {
     if let cause = attempt.cause { fields.append(("HOLDFAST_CAUSE", cause)) }
     if let signal = attempt.signal { fields.append(("HOLDFAST_SIGNAL", Words.signal(signal))) }
     if let status = attempt.exitStatus { fields.append(("HOLDFAST_EXIT_STATUS", "\(status)")) }
+    if let kills = attempt.oomKills { fields.append(("HOLDFAST_OOM_KILLS", "\(kills)")) }
     if let traceback = attempt.failure?.traceback {
       fields.append(("HOLDFAST_TRACEBACK", traceback))
       furtherLines = traceback
@@ -145,6 +149,7 @@ extension Runtime {
   /// Why the last attempt ended, for the error that ends a run.
   var lastWords: String? {
     if let failure = attempt.failure { return "\(failure.type): \(failure.message)" }
+    if attempt.cause == Cause.oomKilled.rawValue { return "out of memory" }
     if let signal = attempt.signal { return "ended by \(Words.signal(signal))" }
     if attempt.cause == Cause.incomplete.rawValue { return "exit 0 without finish()" }
     return attempt.exitStatus.map { "exit \($0)" }

@@ -31,6 +31,9 @@ final class Runtime {
   let publisher: Publisher
   let mailbox: Mailbox<Report>
   let tree: ProcessTree
+  /// That of the supervisor when it began, which has the trainer in it too.
+  let sharedCgroup: Cgroup?
+  var outOfMemory: OutOfMemoryWatch?
   let boot = ProcessTable.bootID
   private let loop: EventLoop
   let timers: Timers
@@ -87,7 +90,8 @@ final class Runtime {
     metricNames = recovered.metricNames
     let candidates = recovered.candidates
     publisher = Publisher(directories.checkpoints) { candidates.image($0) }
-    tree = ProcessTree(cgroup: Cgroup.delegated(name: "trainer"))
+    sharedCgroup = Cgroup.own
+    tree = ProcessTree(cgroup: Cgroup.divide(own: "supervisor", children: "trainer"))
     attempt = AttemptRecord(attempt: 0, generation: 0, boot: "", startedAtNs: 0, resumedFrom: nil)
     let damaged = Set(recovered.choice.damaged.map(\.name))
     let durableStep = recovered.records.filter { !damaged.contains($0.name) }.map(\.step).max() ?? 0

@@ -34,6 +34,20 @@ import Testing
     }
   }
 
+  @Test func theKernelsKillIsToldApartFromAPersons() {
+    func cause(outOfMemory: Bool, stopping: Bool = false) -> [Cause] {
+      var driver = Driver()
+      driver.run(to: 20)
+      if stopping { driver.send(.stopRequested) }
+      driver.send(.exited(.signaled(9), outOfMemory: outOfMemory))
+      let actions = driver.send(.cleared(driver.remains(Self.atTen)))
+      return actions.compactMap { if case .note(.attemptEnded(_, let cause, _)) = $0 { cause } else { nil } }
+    }
+    #expect(cause(outOfMemory: true) == [.oomKilled] && cause(outOfMemory: false) == [.killed])
+    // Whoever is asked to stop is stopped, however it comes about.
+    #expect(cause(outOfMemory: true, stopping: true) == [.stopped])
+  }
+
   @Test func aFinalStateInNoCheckpointIsNoSuccess() {
     var driver = Driver()
     driver.run(to: 20)

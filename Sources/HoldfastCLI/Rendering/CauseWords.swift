@@ -7,6 +7,7 @@ extension AttemptRecord {
     case "orphaned": "cut off with its supervisor"
     case "rebooted": "cut off by a reboot"
     case "hang": "hung"
+    case "oom_killed": "OOM-killed"
     case "start_failed": "not started"
     case "incomplete": "exited without finishing"
     case let cause?: cause

@@ -62,6 +62,7 @@ extension AttemptRecord {
       "save_stall_seconds": .optional(stallNs.map { Double($0) / 1e9 }),
       "replayed_steps": .count(replayedSteps), "replay": replay, "skipped_records": .count(skippedRecords),
       "peak_resident_bytes": .optional(peakResidentBytes),
+      "oom_kills": .count(oomKills ?? 0),
       "stopped_by": .optional(leaving?.by), "saved_seconds": .optional(leaving?.savedSeconds),
       "grace_seconds": .optional(leaving?.graceSeconds), "notice": notice?.json ?? .null,
       "failure": failure.map {

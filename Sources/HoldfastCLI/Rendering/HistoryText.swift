@@ -59,6 +59,11 @@ enum HistoryText {
     }
     if let signal = attempt.signal { text += ": \(Words.signal(signal))" }
     if let status = attempt.exitStatus, attempt.cause != "finished" { text += ": exit \(status)" }
+    if let bytes = attempt.peakResidentBytes, attempt.cause == "oom_killed" {
+      text += ", peak \(Words.bytes(bytes))"
+    } else if let kills = attempt.oomKills {
+      text += ", out of memory: the kernel killed \(kills) of its processes"
+    }
     if let failure = attempt.failure { text += ", \(failure.type): \(failure.message)" }
     return text
   }

@@ -1,0 +1,59 @@
+import Glibc
+import SystemPackage
+
+/// Whether the kernel killed for want of memory, since this was made: by what it counts for a cgroup
+/// and, where we may read it, by what it says in its log.
+public final class OutOfMemoryWatch {
+  private let counter: FilePath?
+  private let before: UInt64
+  private let log: OpenFile?
+
+  /// - Parameter cgroup: of the processes that are watched over; nil: they are in `shared`.
+  /// - Parameter shared: a cgroup that has them all, and perhaps more.
+  public init(_ cgroup: Cgroup?, shared: Cgroup?) {
+    let candidates = Self.candidates(cgroup, shared)
+    counter = candidates.first { Self.kills($0) != nil }
+    before = counter.flatMap(Self.kills) ?? 0
+    // From here on: what was said before was about others.
+    log = try? OpenFile("/dev/kmsg", O_RDONLY | O_NONBLOCK)
+    if let log { lseek(log.descriptor, 0, SEEK_END) }
+  }
+
+  private static func candidates(_ cgroup: Cgroup?, _ shared: Cgroup?) -> [FilePath] {
+    var paths = [cgroup, shared].compactMap { $0?.path.appending("memory.events") }
+    // Where memory is still counted by cgroup version 1.
+    if let name = Cgroup.membership("memory") {
+      paths.append(FilePath("/sys/fs/cgroup/memory" + name).appending("memory.oom_control"))
+      // In a container, our cgroup is mounted as the root.
+      paths.append("/sys/fs/cgroup/memory/memory.oom_control")
+    }
+    return paths
+  }
+
+  private static func kills(_ path: FilePath) -> UInt64? {
+    guard let bytes = try? FileSystem.read(path) else { return nil }
+    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+      let words = line.split(separator: " ")
+      if words.count == 2, words[0] == "oom_kill" { return UInt64(words[1]) }
+    }
+    return nil
+  }
+
+  /// How many processes were killed; nil where nobody counts.
+  public var killed: UInt64? { counter.flatMap(Self.kills).map { $0 - min($0, before) } }
+
+  /// Whether the kernel's log says that this process was one of them. It does so before the process
+  /// can end. Pids are those of the machine: in a container with its own, nothing is found.
+  public func names(_ pid: pid_t) -> Bool {
+    guard let log else { return false }
+    var record = [UInt8](repeating: 0, count: 8192)
+    while true {
+      let count = read(log.descriptor, &record, record.count)
+      // EPIPE: records were overwritten before we came; the next ones are there.
+      if count < 0, errno == EPIPE || errno == EINTR { continue }
+      guard count > 0 else { return false }
+      let text = String(decoding: record.prefix(count), as: UTF8.self)
+      if text.contains("Killed process \(pid) (") { return true }
+    }
+  }
+}
