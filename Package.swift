@@ -15,7 +15,7 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+  .testTarget(name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: strict)
 }
 
 let package = Package(
@@ -63,6 +63,7 @@ let package = Package(
       name: "DigitsTrainer", dependencies: ["Holdfast", "Checkpoints", arguments],
       swiftSettings: strict),
 
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     tests("SupervisionTests", ["Supervision"]),
     tests("POSIXTests", ["POSIX", system]),
     tests("LMDBTests", ["LMDB"]),

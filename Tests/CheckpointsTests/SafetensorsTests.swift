@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import POSIX
 import SystemPackage
+import TestSupport
 import Testing
 
 /// The public `safetensors` package opens our images and we its files; `sha256sum` checks ours.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What can be wrong with a command line, a directory, a store or a checkpoint, and what each gets.
@@ -71,7 +72,7 @@ import Testing
     let bench = Workbench()
     defer { bench.close() }
     try FileManager.default.createDirectory(atPath: bench.state + "/store", withIntermediateDirectories: true)
-    var random = StormTests.Generator(state: 11)
+    var random = Generator(seed: 11)
     let bytes = Data((0..<65536).map { _ in UInt8(truncatingIfNeeded: random.next()) })
     try bytes.write(to: URL(fileURLWithPath: bench.state + "/store/data.mdb"))
     expectError(bench, try bench.supervise([], Self.quick), 65, "store cannot be opened", "where: ")
@@ -185,7 +186,7 @@ import Testing
     kill(supervisor.processIdentifier, SIGKILL)
     supervisor.waitUntilExit()
     try bench.wait(for: "the trainer's end") { bench.leftovers().isEmpty }
-    var random = StormTests.Generator(state: 5)
+    var random = Generator(seed: 5)
     let bytes = Data((0..<100_000).map { _ in UInt8(truncatingIfNeeded: random.next()) })
     try bytes.write(to: URL(fileURLWithPath: "\(bench.run)/\(name)"))
     #expect(try bench.supervise(options, command) == 0, "\(bench.standardError)")

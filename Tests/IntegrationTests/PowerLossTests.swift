@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Power that fails: the disk keeps what was flushed to it, the memory nothing. The disk is an image
@@ -52,7 +53,7 @@ struct PowerLossTests {
       return words?.split(separator: " ").dropFirst(2).first.flatMap { Int($0) } ?? 0
     }
 
-    var random = StormTests.Generator(state: 3)
+    var random = Generator(seed: 3)
     for round in 1...3 {
       let before = try durable()
       try bench.wait(for: "another checkpoint") { try durable() > before }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The promise itself: whatever is killed whenever, the finished run has the bits of the undisturbed.
@@ -24,7 +25,7 @@ import Testing
     let expected = try await Undisturbed.shared.digest(length)
     let bench = Workbench()
     defer { bench.close() }
-    var random = Generator(state: seed)
+    var random = Generator(seed: seed)
     let options = ["--every", "300ms", "--stage-every", "20ms", "--max-stalls", "100"]
     let command = [Programs.trainer] + length + ["--step-delay", "6ms"]
     var supervisor = try bench.start(options, command)
@@ -59,18 +60,5 @@ import Testing
     let verified = try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state])
     #expect(verified.status == 0)
     return kills
-  }
-
-  /// SplitMix64.
-  struct Generator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9e37_79b9_7f4a_7c15
-      var value = state
-      value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-      value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-      return value ^ (value >> 31)
-    }
   }
 }

@@ -117,17 +117,3 @@ final class Desk {
   var replayed: UInt64 { drained.reduce(0) { $0 + $1.audit.replayed } }
   var difference: ReplayAudit.Difference? { drained.lazy.compactMap(\.audit.firstDifference).first }
 }
-
-/// SplitMix64: the same sequence from the same seed, everywhere.
-struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-    return value ^ (value >> 31)
-  }
-}

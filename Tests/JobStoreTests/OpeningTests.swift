@@ -3,6 +3,7 @@ import Glibc
 import LMDB
 import POSIX
 import SystemPackage
+import TestSupport
 import Testing
 import TrainerProtocol
 
@@ -53,7 +54,7 @@ import TrainerProtocol
 
   @Test(arguments: [1, 2, 3] as [UInt64])
   func randomBytesAreDamage(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = Generator(seed: seed)
     let fixture = try Fixture()
     _ = try filled(fixture)
     try replace(fixture, (0..<100_000).map { _ in UInt8.random(in: 0...255, using: &random) })

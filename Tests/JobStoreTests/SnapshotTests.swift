@@ -1,6 +1,7 @@
 import LMDB
 import POSIX
 import SystemPackage
+import TestSupport
 import Testing
 import TrainerProtocol
 
@@ -25,7 +26,7 @@ import TrainerProtocol
   /// Whatever order steps come in, the newest record of each is what is kept.
   @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
   func behavesAsADictionary(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = Generator(seed: seed)
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     defer { desk.close() }
@@ -73,7 +74,7 @@ import TrainerProtocol
 
   @Test(arguments: [1, 2, 3] as [UInt64])
   func randomBytesInAnyDatabaseAreLeftOut(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = Generator(seed: seed)
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     defer { desk.close() }
@@ -129,7 +130,7 @@ import TrainerProtocol
     #expect(desk.replayed == 0)
   }
 
-  private func bytes(_ count: ClosedRange<Int>, _ random: inout Seeded) -> [UInt8] {
+  private func bytes(_ count: ClosedRange<Int>, _ random: inout Generator) -> [UInt8] {
     (0..<Int.random(in: count, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
   }
 

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import LMDB
@@ -40,7 +41,7 @@ import Testing
 
   @Test(arguments: [1, 2, 3] as [UInt64])
   func randomBytesAreRefused(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = Generator(seed: seed)
     let scratch = try Scratch()
     for count in [1, 100, 4095, 8192, 100_000] {
       try scratch.replaceData((0..<count).map { _ in UInt8.random(in: 0...255, using: &random) })
@@ -73,7 +74,7 @@ import Testing
   /// Pages that were overwritten by anything are found before LMDB follows them.
   @Test(arguments: [11, 12, 13, 14, 15, 16] as [UInt64])
   func overwrittenPagesAreFound(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = Generator(seed: seed)
     let scratch = try Scratch()
     let bytes = try filled(scratch)
     let fill = UInt8.random(in: 0...255, using: &random)
@@ -89,7 +90,7 @@ import Testing
   /// Single bytes anywhere: whatever is not found must still be readable without dying.
   @Test(arguments: [21, 22, 23, 24] as [UInt64])
   func singleBytesNeverBringItDown(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = Generator(seed: seed)
     let scratch = try Scratch()
     let bytes = try filled(scratch)
     for _ in 0..<60 {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import LMDB
@@ -6,7 +7,7 @@ import Testing
   /// Random changes, some of them given up, against a dictionary.
   @Test(arguments: [1, 2, 3, 4] as [UInt64])
   func behavesAsADictionary(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = Generator(seed: seed)
     let scratch = try Scratch()
     let environment = try scratch.open(mapBytes: 32 << 20)
     let database = try environment.make("model")
@@ -40,7 +41,7 @@ import Testing
     try environment.checkStructure()
   }
 
-  private func bytes(_ count: ClosedRange<Int>, _ random: inout Seeded) -> [UInt8] {
+  private func bytes(_ count: ClosedRange<Int>, _ random: inout Generator) -> [UInt8] {
     (0..<Int.random(in: count, using: &random)).map { _ in UInt8.random(in: 0..<16, using: &random) }
   }
 
@@ -58,7 +59,7 @@ import Testing
   }
 
   private func seek(
-    _ environment: Environment, _ database: Database, _ model: [[UInt8]: [UInt8]], _ random: inout Seeded,
+    _ environment: Environment, _ database: Database, _ model: [[UInt8]: [UInt8]], _ random: inout Generator,
     _ seed: UInt64
   ) throws {
     let key = bytes(1...3, &random)

@@ -1,6 +1,7 @@
 import Glibc
 import POSIX
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import TrainerProtocol
@@ -9,7 +10,7 @@ import Testing
   @Test func checksumsAreThoseOfZlib() {
     #expect(Array("123456789".utf8).withUnsafeBytes { CRC32.checksum($0) } == 0xcbf4_3926)
     #expect(UnsafeRawBufferPointer(start: nil, count: 0).isEmpty)
-    var random = SplitMix(state: 4)
+    var random = Generator(seed: 4)
     for count in 0..<400 {
       let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
       bytes.withUnsafeBytes { bytes in
@@ -59,7 +60,7 @@ import Testing
   }
 
   @Test(arguments: 1...200) func anyBytesAreASnapshotOrNone(seed: UInt64) {
-    var random = SplitMix(state: seed)
+    var random = Generator(seed: seed)
     let count = Int.random(in: 0...400, using: &random)
     let bytes = (0..<count).map { _ in UInt8.random(in: 0...3, using: &random) }
     bytes.withUnsafeBytes { bytes in

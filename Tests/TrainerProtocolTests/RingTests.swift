@@ -1,6 +1,7 @@
 import Glibc
 import POSIX
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import TrainerProtocol
@@ -12,18 +13,6 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
   let path = FilePath(String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
   defer { try? FileSystem.removeTree(path) }
   return try body(path)
-}
-
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-    return value ^ (value >> 31)
-  }
 }
 
 @Suite struct RingTests {
@@ -42,7 +31,7 @@ struct SplitMix: RandomNumberGenerator {
 
   /// Whatever the sizes, and however often the end is crossed: out comes what went in.
   @Test(arguments: 1...20) func whatGoesInComesOut(seed: UInt64) throws {
-    var random = SplitMix(state: seed)
+    var random = Generator(seed: seed)
     try withDirectory { directory in
       let (reader, writer) = try pair(directory)
       var expected: [[UInt8]] = []
@@ -90,7 +79,7 @@ struct SplitMix: RandomNumberGenerator {
 
   /// After a lap, old records lie where new ones will: valid, and yet not to be taken.
   @Test(arguments: 1...10) func aNewSupervisorNeverTakesAnOldLap(seed: UInt64) throws {
-    var random = SplitMix(state: seed)
+    var random = Generator(seed: seed)
     try withDirectory { directory in
       let (reader, writer) = try pair(directory)
       var sent: [[UInt8]] = []
@@ -125,7 +114,7 @@ struct SplitMix: RandomNumberGenerator {
   }
 
   @Test(arguments: 1...50) func randomBytesNeitherTrapNorLoop(seed: UInt64) throws {
-    var random = SplitMix(state: seed)
+    var random = Generator(seed: seed)
     try withDirectory { directory in
       let (_, writer) = try pair(directory)
       for _ in 0..<20 { _ = writer.append(.failure, [7]) }
