@@ -108,7 +108,7 @@ extension Transition {
       kill()
     case .settling:
       emit(.cancelPublishing)
-      leave(state.ending ?? .stopped)
+      leaveUnpublished()
     case .idle, .starting, .running, .clearing, .backingOff, .done:
       break
     }
@@ -168,6 +168,13 @@ extension Transition {
     guard state.stop != nil, state.phase != .done else { return }
     if state.publication != nil { emit(.cancelPublishing) }
     if state.attempt != nil { emit(.signal(.kill)) }
-    leave(state.ending ?? .stopped)
+    state.attempt = nil
+    leaveUnpublished()
+  }
+
+  /// A job whose final state is staged and not durable yet has not finished: the next start does that.
+  private mutating func leaveUnpublished() {
+    let ending = state.ending ?? .stopped
+    leave(ending == .finished ? .stopped : ending)
   }
 }
