@@ -90,4 +90,6 @@ public enum Event: Hashable, Sendable {
   case preemptionWarning(source: String, text: String)
   /// It will not be after all.
   case preemptionCancelled
+  /// SIGHUP to the supervisor: other choices of the user's hold from now on.
+  case policyChanged(Policy)
 }

@@ -41,6 +41,7 @@ struct Transition {
     case .preemptionNotice(let notice): preemptionNoticed(notice)
     case .preemptionWarning(let source, let text): preemptionWarned(source, text)
     case .preemptionCancelled: preemptionCancelled()
+    case .policyChanged(let policy): policyChanged(policy)
     }
   }
 

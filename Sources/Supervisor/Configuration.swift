@@ -15,6 +15,8 @@ public struct Configuration: Sendable {
   /// `NAME=value`, what the trainer inherits.
   public var environment: [String]
   public var policy: Policy
+  /// Reads the configuration again, at SIGHUP; nil: there is no file.
+  public var reload: (@Sendable () -> Reload)?
   /// Start a finished job over; the old run is kept aside.
   public var again: Bool
   /// Between group commits of snapshots.

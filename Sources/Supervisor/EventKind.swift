@@ -30,13 +30,14 @@ public enum EventKind: String, CaseIterable, Sendable {
   case preemptionWarning = "preemption_warning"
   case published
   case recovered
+  case reloadRefused = "reload_refused"
+  case reloaded
   case replayDiffers = "replay_differs"
   case replayIdentical = "replay_identical"
   case saveTimedOut = "save_timed_out"
   case saveTooLong = "save_too_long"
   case saved
   case serviceManager = "service_manager"
-  case signal
   case skipBatch = "skip_batch"
   case stageFailed = "stage_failed"
   case stageRecovered = "stage_recovered"
@@ -73,13 +74,14 @@ public enum EventKind: String, CaseIterable, Sendable {
     case .preemptionWarning: "4929be9086b04cf6aa02b0342581dc79"
     case .published: "b9b53acc96d04a0cbdab05bfb8d9a29f"
     case .recovered: "20b6e8a661c14d1da35a8782e159c958"
+    case .reloadRefused: "dfbfddaab23e4bab802e36a72870d5ce"
+    case .reloaded: "d1e304c7df7c442a8059fab9f4b2a771"
     case .replayDiffers: "ab0f72e39ac04cb2b777437141c732db"
     case .replayIdentical: "ce967dc484a44b059fa237a7eafff9cb"
     case .saveTimedOut: "f58ef3b2f7104dabaa89d756e9df5049"
     case .saveTooLong: "02ba8da9c0f34ea1aa07b0dbb29d0931"
     case .saved: "c70f3943c7c04253b689ff210ff32466"
     case .serviceManager: "2fe98d8926694c3080f4794cd49faf81"
-    case .signal: "8eb8cdc2e9b441629a5f7c170d281e93"
     case .skipBatch: "b8bc8c848c434113b5e8d3219237332f"
     case .stageFailed: "c5a9102a68b246929528d2b180c699cd"
     case .stageRecovered: "9882a21322314813a602db3ad7bb958f"

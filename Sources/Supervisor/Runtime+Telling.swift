@@ -24,7 +24,7 @@ extension Runtime {
     if case .attemptEnded(_, let cause, _) = note { endAttempt(cause) }
     if case .stopping(let grace, let isByNotice) = note { keepLeaving(grace, isByNotice: isByNotice) }
     // The core may have gone on to the next attempt already: notes are about the one on record.
-    var message = note.message(attempt: attempt.attempt, step: attempt.lastStep, policy: configuration.policy)
+    var message = note.message(attempt: attempt.attempt, step: attempt.lastStep, policy: state.policy)
     if case .attemptEnded(_, .oomKilled, _) = note, let bytes = attempt.peakResidentBytes {
       message.text += ", peak \(Words.bytes(bytes))"
     }
@@ -125,8 +125,8 @@ extension Runtime {
     LiveRecord(
       pid: getpid(), startTime: ProcessTable.startTime(of: getpid()) ?? 0, boot: boot,
       runDirectory: directories.run.string, state: stateName, trainerPid: child?.pid,
-      attempt: state.standing.attempt, graceSeconds: configuration.policy.grace / .seconds(1),
-      stalls: state.standing.stalls, maxStalls: configuration.policy.maxStalls, staged: staged,
+      attempt: state.standing.attempt, graceSeconds: state.policy.grace / .seconds(1),
+      stalls: state.standing.stalls, maxStalls: state.policy.maxStalls, staged: staged,
       degraded: degradedTexts, updatedAtNs: Clock.wallNanoseconds)
   }
 }

@@ -135,10 +135,7 @@ final class Runtime {
       switch signal {
       case SIGTERM, SIGINT: send(.stopRequested)
       case SIGUSR1: send(.checkpointRequested)
-      default:
-        service.reloading()
-        tell(.signal, "SIGHUP: there is no configuration file to reload")
-        service.reloaded()
+      default: reload()
       }
     }
   }

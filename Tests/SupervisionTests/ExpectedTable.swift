@@ -30,6 +30,7 @@ let expectedTable: [Phase: [String: String]] = [
     "preemptionNotice": "idle: 'preemptionNoticed' +preemption",
     "preemptionWarning": "idle: 'preemptionWarned'",
     "preemptionCancelled": "idle: ",
+    "policyChanged": "idle: ",
   ],
   .starting: [
     "begin": "starting: ",
@@ -59,6 +60,7 @@ let expectedTable: [Phase: [String: String]] = [
     "preemptionNotice": "starting: 'preemptionNoticed' +preemption",
     "preemptionWarning": "starting: 'preemptionWarned'",
     "preemptionCancelled": "starting: ",
+    "policyChanged": "starting: ",
   ],
   .running: [
     "begin": "running: ",
@@ -88,6 +90,7 @@ let expectedTable: [Phase: [String: String]] = [
     "preemptionNotice": "running: 'preemptionNoticed' withdraw request(save) +preemption",
     "preemptionWarning": "running: 'preemptionWarned' withdraw request(save)",
     "preemptionCancelled": "running: ",
+    "policyChanged": "running: +stage +durable +hang",
   ],
   .saving: [
     "begin": "saving: ",
@@ -117,6 +120,7 @@ let expectedTable: [Phase: [String: String]] = [
     "preemptionNotice": "saving: 'preemptionNoticed'",
     "preemptionWarning": "saving: 'preemptionWarned'",
     "preemptionCancelled": "saving: ",
+    "policyChanged": "saving: ",
   ],
   .terminating: [
     "begin": "terminating: ",
@@ -146,6 +150,7 @@ let expectedTable: [Phase: [String: String]] = [
     "preemptionNotice": "terminating: 'preemptionNoticed'",
     "preemptionWarning": "terminating: 'preemptionWarned'",
     "preemptionCancelled": "terminating: ",
+    "policyChanged": "terminating: ",
   ],
   .clearing: [
     "begin": "clearing: ",
@@ -175,6 +180,7 @@ let expectedTable: [Phase: [String: String]] = [
     "preemptionNotice": "clearing: 'preemptionNoticed' +preemption",
     "preemptionWarning": "clearing: 'preemptionWarned'",
     "preemptionCancelled": "clearing: ",
+    "policyChanged": "clearing: ",
   ],
   .backingOff: [
     "begin": "backingOff: ",
@@ -204,6 +210,7 @@ let expectedTable: [Phase: [String: String]] = [
     "preemptionNotice": "backingOff: 'preemptionNoticed' publish +preemption",
     "preemptionWarning": "backingOff: 'preemptionWarned' publish",
     "preemptionCancelled": "backingOff: ",
+    "policyChanged": "backingOff: +durable",
   ],
   .settling: [
     "begin": "settling: ",
@@ -233,6 +240,7 @@ let expectedTable: [Phase: [String: String]] = [
     "preemptionNotice": "settling: 'preemptionNoticed'",
     "preemptionWarning": "settling: 'preemptionWarned'",
     "preemptionCancelled": "settling: ",
+    "policyChanged": "settling: ",
   ],
   .done: [
     "begin": "done: ",
@@ -262,5 +270,6 @@ let expectedTable: [Phase: [String: String]] = [
     "preemptionNotice": "done: ",
     "preemptionWarning": "done: ",
     "preemptionCancelled": "done: ",
+    "policyChanged": "done: ",
   ],
 ]

@@ -37,6 +37,7 @@ import Testing
     ("preemptionNotice", .preemptionNotice(preemptionNotice)),
     ("preemptionWarning", .preemptionWarning(source: "AWS", text: "rebalance")),
     ("preemptionCancelled", .preemptionCancelled),
+    ("policyChanged", .policyChanged(Policy())),
   ]
 
   /// A state in each phase, reached by events as it would be.

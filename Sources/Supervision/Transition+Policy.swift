@@ -1,0 +1,42 @@
+// The user's choices change while the job runs.
+extension Transition {
+  /// Timers that follow the policy are armed again as if it had always been so. A stop that is under
+  /// way keeps the time it was given, and an attempt that ended is not judged anew.
+  mutating func policyChanged(_ policy: Policy) {
+    let slots = state.policy.slotCount
+    state.policy = policy
+    // The arena is made; its slots are no choice of a reload.
+    state.policy.slotCount = slots
+    switch state.phase {
+    case .running:
+      rearmCheckpoints()
+      rearmHang()
+    case .backingOff:
+      // Durability does not wait for the next attempt.
+      if let newest = state.newestStaged, newest.step > state.durableStep { rearmDurable() }
+    case .idle, .starting, .saving, .terminating, .clearing, .settling, .done:
+      break  // What comes next looks at the policy then.
+    }
+  }
+
+  private mutating func rearmCheckpoints() {
+    guard let attempt = state.attempt, attempt.progress != nil else { return }
+    // An open request arms the stage timer when it is answered.
+    if state.request == nil, attempt.finishedStep == nil {
+      emit(.arm(.stage, at: state.schedule.nextStage(state.policy, now: now.monotonic)))
+    }
+    rearmDurable()
+  }
+
+  private mutating func rearmDurable() {
+    // The end of a publication arms it.
+    guard state.publication == nil else { return }
+    emit(.arm(.durable, at: max(now.monotonic, state.schedule.nextDurable(state.policy))))
+  }
+
+  private mutating func rearmHang() {
+    state.attempt?.hangIsArmed = false
+    emit(.disarm(.hang))
+    armHang()
+  }
+}

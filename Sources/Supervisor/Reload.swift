@@ -1,0 +1,9 @@
+public import Supervision
+
+/// What became of a configuration that was read again.
+public enum Reload: Sendable {
+  /// The values in force stay; why, on one line.
+  case refused(String)
+  /// - Parameter changes: what to tell of it, a line each; none: nothing changed.
+  case taken(Policy, changes: [String])
+}
