@@ -28,6 +28,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
   ],
   targets: [
     // System libraries and shared layouts.
@@ -46,6 +47,9 @@ let package = Package(
     module("TrainerProtocol", ["CTrainerProtocol", "POSIX", system]),
     module("Checkpoints", ["CGcrypt", "TrainerProtocol", "POSIX", system]),
     module("JobStore", ["LMDB", "TrainerProtocol", "POSIX", system]),
+    module(
+      "JobFile",
+      ["Supervision", "Preemption", "POSIX", system, .product(name: "TOMLKit", package: "TOMLKit")]),
     module("Holdfast", ["TrainerProtocol", "Checkpoints", "POSIX", system]),
     module(
       "Supervisor",
@@ -55,8 +59,8 @@ let package = Package(
     .executableTarget(
       name: "HoldfastCLI",
       dependencies: [
-        "Supervisor", "Supervision", "Preemption", "JobStore", "Checkpoints", "TrainerProtocol", "POSIX",
-        system, arguments,
+        "Supervisor", "Supervision", "JobFile", "Preemption", "JobStore", "Checkpoints", "TrainerProtocol",
+        "POSIX", system, arguments,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -74,7 +78,8 @@ let package = Package(
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
     tests("PreemptionTests", ["Preemption", "FakeMetadata", "Supervision", "POSIX", system]),
     tests("SupervisorTests", ["Supervisor", "Supervision", "Systemd", "POSIX", system]),
-    tests("CommandLineTests", ["HoldfastCLI", "Supervisor", system]),
+    tests("JobFileTests", ["JobFile", "Supervision", system]),
+    tests("CommandLineTests", ["HoldfastCLI", "JobFile", "Supervisor", system]),
     tests("IntegrationTests", ["FaultyTrainer", "FakeMetadata", "NotifyListener"]),
     .target(name: "NotifyListener", path: "Tests/NotifyListener", swiftSettings: strict),
     .target(

@@ -1,4 +1,5 @@
 import Glibc
+import JobFile
 import JobStore
 import POSIX
 import Supervisor
@@ -11,6 +12,8 @@ struct Failure: Error, CustomStringConvertible {
   var path: String?
   var why: String?
   var kept: String?
+  /// What is wrong in a file, each with its place; these are told instead of `what` and `path`.
+  var problems: [Problem] = []
   /// Each a command or an action, with what it is for after two spaces.
   var hints: [String]
 
@@ -29,8 +32,8 @@ struct Failure: Error, CustomStringConvertible {
   var description: String { what }
 
   func text() -> String {
-    var lines = ["error: \(what)"]
-    if let path { lines.append(" where: \(path)") }
+    var lines = problems.isEmpty ? ["error: \(what)"] : problemLines
+    if let path, problems.isEmpty { lines.append(" where: \(path)") }
     if let why { lines.append("   why: \(why)") }
     if let kept { lines.append("  kept: \(kept)") }
     for (index, hint) in hints.enumerated() { lines.append((index == 0 ? "  hint: " : "        ") + hint) }
@@ -40,10 +43,10 @@ struct Failure: Error, CustomStringConvertible {
 
   func json() -> JSONValue {
     .object([
-      "format_version": .integer(1), "error": .string(what), "where": path.map(JSONValue.string) ?? .null,
-      "why": why.map(JSONValue.string) ?? .null,
+      "format_version": .integer(1), "error": .string(problems.first?.what ?? what),
+      "where": path.map(JSONValue.string) ?? .null, "why": why.map(JSONValue.string) ?? .null,
       "kept": kept.map(JSONValue.string) ?? .null, "hints": .array(hints.map(JSONValue.string)),
-      "exit_code": .integer(Int64(status.rawValue)),
+      "exit_code": .integer(Int64(status.rawValue)), "problems": .array(problems.map(\.json)),
     ])
   }
 
@@ -53,6 +56,7 @@ struct Failure: Error, CustomStringConvertible {
     case let failure as Failure: self = failure
     case let error as SupervisorError: self.init(error)
     case let error as StoreError: self.init(error)
+    case let error as JobFileError: self.init(error)
     case let error as POSIXError:
       self.init(
         .io, "\(error.operation) failed", path: error.path?.string, why: "\(error.errno)",

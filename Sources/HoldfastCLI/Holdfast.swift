@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import JobFile
 
 @main
 struct Entry {
@@ -57,7 +58,7 @@ struct HoldfastCommand: ParsableCommand {
     version: Version.text,
     subcommands: [
       RunCommand.self, StatusCommand.self, HistoryCommand.self, EventsCommand.self, CheckpointsCommand.self,
-      StopCommand.self, CheckpointCommand.self,
+      StopCommand.self, CheckpointCommand.self, ConfigCommand.self, InstallUnitCommand.self,
     ])
 
   /// The parser suggests options but not subcommands.
@@ -65,11 +66,12 @@ struct HoldfastCommand: ParsableCommand {
     guard let word = arguments.first, !word.hasPrefix("-") else { return nil }
     let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
     if !names.contains(word) { return unknown(word, names, prefix: "holdfast") }
-    guard word == "checkpoints", let second = arguments.dropFirst().first, !second.hasPrefix("-") else {
-      return nil
-    }
-    let inner = CheckpointsCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
-    return inner.contains(second) ? nil : unknown(second, inner, prefix: "holdfast checkpoints")
+    let groups = configuration.subcommands.filter { !$0.configuration.subcommands.isEmpty }
+    guard let group = groups.first(where: { $0.configuration.commandName == word }),
+      let second = arguments.dropFirst().first, !second.hasPrefix("-")
+    else { return nil }
+    let inner = group.configuration.subcommands.compactMap { $0.configuration.commandName }
+    return inner.contains(second) ? nil : unknown(second, inner, prefix: "holdfast \(word)")
   }
 
   private static func unknown(_ word: String, _ names: [String], prefix: String) -> Failure {

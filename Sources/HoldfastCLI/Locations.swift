@@ -1,5 +1,6 @@
 import Checkpoints
 import Glibc
+import JobFile
 import SystemPackage
 
 /// Where a job's directories are, from what the user typed and the environment. Pure.
@@ -45,13 +46,7 @@ struct Locations {
     {
       name = FilePath(script).lastComponent?.stem ?? name
     }
-    return sanitize(name)
-  }
-
-  static func sanitize(_ name: String) -> String {
-    let clean = name.map { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) ? $0 : "-" }
-    let text = String(clean.drop { $0 == "." || $0 == "-" }.prefix(100))
-    return text.isEmpty ? "job" : text
+    return JobName.sanitize(name)
   }
 
   /// The directory under which jobs have theirs, unless one is named.
@@ -61,7 +56,7 @@ struct Locations {
     return home.appending(".local/state/holdfast")
   }
 
-  private func absolute(_ name: String) -> FilePath? {
+  func absolute(_ name: String) -> FilePath? {
     // The XDG specification: a relative path is to be ignored.
     guard let value = environment[name], value.hasPrefix("/") else { return nil }
     return FilePath(value)

@@ -1,14 +1,14 @@
 /// The likeliest thing that was meant by a mistyped word.
-enum Suggestions {
+public enum Suggestions {
   /// - Returns: nil when nothing is near enough.
-  static func nearest(to word: String, among known: [String]) -> String? {
+  public static func nearest(to word: String, among known: [String]) -> String? {
     let ranked = known.map { ($0, distance(word, $0)) }.sorted { ($0.1, $0.0) < ($1.1, $1.0) }
     guard let (best, distance) = ranked.first, distance <= max(1, word.count / 3) else { return nil }
     return best
   }
 
   /// Edits, transpositions of neighbours among them (optimal string alignment).
-  static func distance(_ a: String, _ b: String) -> Int {
+  public static func distance(_ a: String, _ b: String) -> Int {
     let a = Array(a)
     let b = Array(b)
     var rows = [Array(0...b.count)]

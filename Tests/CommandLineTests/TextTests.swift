@@ -1,3 +1,4 @@
+import JobFile
 import Supervisor
 import SystemPackage
 import Testing
@@ -9,6 +10,7 @@ import Testing
     ("90s", Duration.seconds(90)), ("10min", .seconds(600)), ("1h30m", .seconds(5400)),
     ("500ms", .milliseconds(500)),
     ("2d", .seconds(172_800)), ("1.5h", .seconds(5400)), ("1h 30min", .seconds(5400)),
+    ("10 min", .seconds(600)),
   ]) func durationsAreUnderstood(text: String, expected: Duration) throws {
     #expect(try DurationText.parse(text) == expected)
   }

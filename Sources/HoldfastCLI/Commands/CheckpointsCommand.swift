@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import JobFile
 import JobStore
 import POSIX
 import Supervisor

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Glibc
+import JobFile
 import POSIX
-import Preemption
 import Supervision
 import Supervisor
 import SystemPackage
@@ -15,84 +15,46 @@ struct RunCommand: ParsableCommand {
 
         holdfast run -- digits-trainer --epochs 20
         holdfast run --job resnet50 --every 10min --grace 25s -- ./train.sh
+        holdfast run --config /etc/holdfast/resnet50.toml
 
       A trainer that speaks holdfast's protocol resumes in mid-epoch. Any other program is restarted when it \
       fails, and is finished when it exits with status 0.
 
       Signals: SIGTERM or SIGINT save and stop within the grace time (exit 75), a second one hurries; SIGUSR1 \
-      takes a checkpoint now.
+      takes a checkpoint now; SIGHUP reads the configuration file again.
 
-      Exit status: 0 finished, 75 stopped and resumable, 69 gave up, 73 supervised already, 126 and 127 the \
-      command cannot be executed or found.
+      Exit status: 0 finished, 75 stopped and resumable, 69 gave up, 73 supervised already, 78 the \
+      configuration is wrong, 126 and 127 the command cannot be executed or found.
       """)
 
-  @Option(help: "Name of the job. Default: that of the command, or of its script.") var job: String?
-  @OptionGroup var place: StateOption
-  @Option(
-    name: .customLong("run-dir"),
-    help: ArgumentHelp(
-      "Directory on tmpfs for what is shared with the trainer. Default: $RUNTIME_DIRECTORY, "
-        + "$XDG_RUNTIME_DIR/holdfast, or one below /dev/shm.", valueName: "dir"))
-  var runDirectory: String?
-  @Option(
-    help: ArgumentHelp("Longest time between durable checkpoints.", valueName: "duration"),
-    transform: parseDuration) var every: Duration = .seconds(600)
-  @Option(
-    help: ArgumentHelp(
-      "Time between staged checkpoints; auto keeps their cost under 1 %.", valueName: "duration|auto"),
-    transform: { try parseLimit($0, allowed: ["auto"]) }) var stageEvery: Policy.Limit = .auto
-  @Option(
-    help: ArgumentHelp("From the stop signal to the exit.", valueName: "duration"), transform: parseDuration)
-  var grace: Duration = .seconds(25)
-  @Option(
-    help: ArgumentHelp(
-      "A trainer without a step for so long is hung; the first step may take ten times as long. auto waits "
-        + "until a step time is known.", valueName: "duration|auto|off"),
-    transform: { try parseLimit($0, allowed: ["auto", "off"]) }) var stepTimeout: Policy.Limit = .auto
-  @Option(help: "Attempts in a row without progress after which to give up.") var maxStalls = 5
-  @Option(help: "Leave a batch out after so many attempts in a row died in it.") var skipBatchAfter: Int?
-  @Option(
-    help: ArgumentHelp(
-      "Who says that this machine will be taken away: gce, aws, azure, command:PROGRAM, none; auto asks the "
-        + "cloud that the machine's firmware names.", valueName: "source"), transform: parsePreemption)
-  var preemption: PreemptionSource = .auto
+  @OptionGroup var options: RunOptions
   @Flag(help: "Start a finished job over; the finished run is kept.") var again = false
   @Argument(parsing: .postTerminator, help: "The trainer's command, after --.") var command: [String] = []
 
   func validate() throws {
-    guard !command.isEmpty else {
-      throw ValidationError("no command; write it after --: holdfast run -- COMMAND")
-    }
-    guard maxStalls > 0 else { throw ValidationError("--max-stalls must be above 0") }
-    guard skipBatchAfter ?? 1 > 0 else { throw ValidationError("--skip-batch-after must be above 0") }
-    guard every > .zero, grace > .zero else { throw ValidationError("--every and --grace must be above 0") }
-    if let job, job != Locations.sanitize(job) {
-      throw ValidationError("'\(job)' is no job's name; letters, digits, '.', '_' and '-' make one")
+    guard !command.isEmpty || options.config != nil else {
+      throw ValidationError(
+        "no command; write it after --: holdfast run -- COMMAND, or into a file: holdfast run --config FILE")
     }
   }
 
   func run() throws {
-    let locations = Locations.current
-    let name = job ?? Locations.jobName(command)
-    let state = locations.state(job: name, option: place.stateDirectory)
-    var policy = Policy()
-    policy.durableInterval = every
-    policy.stageInterval = stageEvery
-    policy.grace = grace
-    policy.stepTimeout = stepTimeout
-    policy.maxStalls = maxStalls
-    policy.skipBatchAfter = skipBatchAfter
+    let job = try ResolvedJob(options, command: command)
+    let reloader = job.file.map {
+      Reloader(job, file: $0.path, arguments: options.settings.arguments, command: command)
+    }
+    try job.enterWorkingDirectory()
     var configuration = Configuration(
-      job: name, stateDirectory: state,
-      runDirectory: locations.run(job: name, option: runDirectory, state: state), command: command,
-      environment: Locations.entries(), policy: policy, again: again)
-    configuration.preemption = preemption
-    let result = try Supervisor.run(configuration)
-    try end(result, name, state)
+      job: job.name, stateDirectory: job.state, runDirectory: job.run, command: job.settings.command,
+      environment: job.environment, policy: job.settings.policy, again: again)
+    configuration.preemption = job.settings.preemption
+    if let reloader { configuration.reload = { reloader.reload() } }
+    try end(try Supervisor.run(configuration), job)
   }
 
-  private func end(_ result: Supervisor.Result, _ name: String, _ state: FilePath) throws {
-    let option = place.stateDirectory == nil ? name : "--state-dir \(state)"
+  private func end(_ result: Supervisor.Result, _ job: ResolvedJob) throws {
+    let (name, state, command) = (job.name, job.state, job.settings.command)
+    let option = job.settings.stateDirectory == nil ? name : "--state-dir \(state)"
     // As it was typed, so that it can be typed again.
     let again = (["holdfast"] + CommandLine.arguments.dropFirst()).map(Text.quoted).joined(separator: " ")
     switch result.ending {
@@ -137,21 +99,6 @@ struct RunCommand: ParsableCommand {
   } catch {
     throw ValidationError(error.description)
   }
-}
-
-@Sendable func parsePreemption(_ text: String) throws -> PreemptionSource {
-  do {
-    return try PreemptionSource(text)
-  } catch {
-    throw ValidationError("\(error.what); \(error.hint)")
-  }
-}
-
-func parseLimit(_ text: String, allowed: [String]) throws -> Policy.Limit {
-  if allowed.contains(text) { return text == "off" ? .off : .auto }
-  let duration = try parseDuration(text)
-  guard duration > .zero else { throw ValidationError("it must be above 0") }
-  return .fixed(duration)
 }
 
 /// `--state-dir`, which every command takes.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import JobFile
 import JobStore
 import POSIX
 import Supervisor

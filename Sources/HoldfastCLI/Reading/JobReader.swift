@@ -1,5 +1,6 @@
 import Checkpoints
 import Glibc
+import JobFile
 import JobStore
 import POSIX
 import SystemPackage
@@ -50,7 +51,7 @@ struct JobReader {
   ) throws(Failure) -> FilePath {
     if let stateDirectory { return locations.resolve(stateDirectory) }
     if let unit = locations.unitDirectory("STATE_DIRECTORY") { return unit }
-    if let job { return locations.stateRoot.appending(Locations.sanitize(job)) }
+    if let job { return locations.knownState(of: JobName.sanitize(job)) }
     let known = jobs(in: locations.stateRoot)
     if known.count == 1 { return locations.stateRoot.appending(known[0]) }
     let hint =

@@ -1,0 +1,93 @@
+import ArgumentParser
+import JobFile
+import SystemPackage
+
+struct ConfigCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "config",
+    abstract: "Check a job's configuration file, and show what it comes to.",
+    subcommands: [ConfigCheckCommand.self, ConfigShowCommand.self, ConfigKeysCommand.self])
+}
+
+struct ConfigCheckCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "check",
+    abstract: "Check a configuration file without starting anything.",
+    discussion: """
+      Exit status 0: holdfast run takes it. 78: it is wrong, and each mistake is shown with its line and column. \
+      66: there is no such file.
+
+        holdfast config check /etc/holdfast/resnet50.toml
+        holdfast config check resnet50
+      """)
+
+  @Argument(help: "The file, or the name of a job that has one.") var file: String
+  @OptionGroup var format: JSONOption
+
+  func run() throws {
+    let path = try Locations.current.configuration(file)
+    let file = try JobFile.read(path, needsCommand: true)
+    let job = ResolvedJob(file, Resolution(file: file, arguments: []), .current)
+    let document = JSONValue.object([
+      "format_version": .integer(1), "file": .string(path.string), "job": .string(job.name),
+      "problems": .array([]),
+    ])
+    Output.standard.line(format.json ? document.text : "\(path) is right: it sets up job '\(job.name)'")
+  }
+}
+
+struct ConfigShowCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show",
+    abstract: "Show every setting of a job, and where its value comes from.",
+    discussion: """
+      Takes the options of holdfast run, and shows what a run with them would use: the command line wins over \
+      the file, the file over the environment, that over the default.
+
+        holdfast config show resnet50 --origin
+        holdfast config show --config ./job.toml --every 5min --json
+      """)
+
+  @Argument(help: "A job that has a configuration file; or name the file with --config.") var of: String?
+  @OptionGroup var options: RunOptions
+  @Flag(help: "Say where each value comes from.") var origin = false
+  @OptionGroup var format: JSONOption
+
+  func validate() throws {
+    guard of == nil || options.config == nil else {
+      throw ValidationError("give a job or --config, not both")
+    }
+  }
+
+  func run() throws {
+    var options = options
+    options.config = options.config ?? of
+    let job = try ResolvedJob(options, command: [], needsCommand: false)
+    let shown = ShownSettings(job, .current)
+    let output = Output.standard
+    if format.json { return output.line(shown.json.text) }
+    for line in shown.table(withOrigins: origin) { output.line(line) }
+  }
+}
+
+struct ConfigKeysCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "keys",
+    abstract: "List what a configuration file can set.",
+    discussion: "Each key with its default, and whether SIGHUP changes it at once or the next start does.")
+
+  @OptionGroup var format: JSONOption
+
+  func run() throws {
+    let output = Output.standard
+    if format.json {
+      let keys = Setting.all.map(\.json)
+      return output.line(
+        JSONValue.object(["format_version": .integer(1), "keys": .array(keys)]).text)
+    }
+    let rows = Setting.all.map { setting in
+      [setting.name, setting.initial?.toml ?? "-", setting.change.rawValue, setting.summary]
+    }
+    for line in Text.table([["KEY", "DEFAULT", "RELOAD", "WHAT"]] + rows) { output.line(line) }
+  }
+}

@@ -1,0 +1,43 @@
+import JobFile
+import Supervisor
+import Synchronization
+import SystemPackage
+
+/// Reads a job's file again for a running supervisor, and says what that changes.
+final class Reloader: Sendable {
+  private let file: FilePath
+  private let arguments: [Resolution.Argument]
+  private let needsCommand: Bool
+  /// As of the last reload, with what waits for the next start too.
+  private let known: Mutex<Resolution>
+
+  init(_ job: ResolvedJob, file: FilePath, arguments: [Resolution.Argument], command: [String]) {
+    self.file = file
+    self.arguments = arguments + (command.isEmpty ? [] : [Resolution.Argument(command: command)])
+    needsCommand = command.isEmpty
+    known = Mutex(job.resolution)
+  }
+
+  func reload() -> Reload {
+    let new: Resolution
+    do {
+      new = Resolution(file: try JobFile.read(file, needsCommand: needsCommand), arguments: arguments)
+    } catch {
+      return .refused("\(error); holdfast config check \(file)")
+    }
+    let changes = known.withLock { known in
+      defer { known = new }
+      return known.changes(to: new)
+    }
+    let lines = changes.map { "\(file): \(Self.words($0))" }
+    return .taken(new.settings.policy, changes: lines.isEmpty ? ["\(file): nothing changed"] : lines)
+  }
+
+  private static func words(_ change: Resolution.Difference) -> String {
+    let later = change.setting.change == .atOnce ? "" : "; it takes effect with the next start"
+    // A variable may be a secret, and this goes into logs.
+    if case .table = change.new ?? change.old { return "\(change.setting.name) changed\(later)" }
+    let (old, new) = (change.old?.toml ?? "unset", change.new?.toml ?? "unset")
+    return "\(change.setting.name) is now \(new), was \(old)\(later)"
+  }
+}

@@ -1,0 +1,55 @@
+import Glibc
+import JobFile
+import SystemPackage
+
+/// A job as the command line and its file describe it.
+struct ResolvedJob {
+  var file: JobFile?
+  var resolution: Resolution
+  var settings: JobSettings { resolution.settings }
+  var name: String
+  var state: FilePath
+  var run: FilePath
+
+  /// - Parameter needsCommand: without one on the command line, the file must have it.
+  init(_ options: RunOptions, command: [String], needsCommand: Bool = true) throws {
+    let locations = Locations.current
+    let given = options.settings.arguments + (command.isEmpty ? [] : [Resolution.Argument(command: command)])
+    let file = try options.config.map {
+      try JobFile.read(locations.configuration($0), needsCommand: needsCommand && command.isEmpty)
+    }
+    self.init(file, Resolution(file: file, arguments: given), locations)
+  }
+
+  init(_ file: JobFile?, _ resolution: Resolution, _ locations: Locations) {
+    self.file = file
+    self.resolution = resolution
+    let settings = resolution.settings
+    let fileName = file?.path.lastComponent?.stem.description
+    name = settings.name ?? fileName.map(JobName.sanitize) ?? Locations.jobName(settings.command)
+    state = locations.state(job: name, option: settings.stateDirectory)
+    run = locations.run(job: name, option: settings.runDirectory, state: state)
+  }
+}
+
+extension ResolvedJob {
+  /// `NAME=value`: what this process got, with the file's variables over it.
+  var environment: [String] {
+    let own = settings.environment
+    let inherited = Locations.entries().filter { entry in
+      own[String(entry.prefix { $0 != "=" })] == nil
+    }
+    return inherited + own.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+  }
+
+  /// The trainer inherits it.
+  func enterWorkingDirectory() throws {
+    guard let directory = settings.workingDirectory, chdir(directory) != 0 else { return }
+    let why = String(cString: strerror(errno))
+    var place = directory
+    if case .file(let path, let line) = resolution.origin(of: .workingDirectory) { place = "\(path):\(line)" }
+    throw Failure(
+      .configuration, "cannot enter the working directory '\(directory)'", path: place, why: why,
+      hints: ["ls -ld \(directory)", "holdfast config show --config \(file?.path.string ?? "FILE")"])
+  }
+}

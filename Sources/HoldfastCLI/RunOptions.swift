@@ -1,0 +1,49 @@
+import ArgumentParser
+import JobFile
+
+/// What describes a job on the command line.
+struct RunOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The job's configuration file, or the name of a job that has one. Options win over it.",
+      valueName: "file"))
+  var config: String?
+  @OptionGroup var settings: SettingOptions
+}
+
+/// The options that are settings: each a line of the table, from which its help comes.
+struct SettingOptions: ParsableArguments {
+  @Option(.jobName) var job: Resolution.Argument?
+  @Option(.stateDirectory) var stateDirectory: Resolution.Argument?
+  @Option(.runDirectory) var runDirectory: Resolution.Argument?
+  @Option(.checkpointInterval) var every: Resolution.Argument?
+  @Option(.stageInterval) var stageEvery: Resolution.Argument?
+  @Option(.grace) var grace: Resolution.Argument?
+  @Option(.stepTimeout) var stepTimeout: Resolution.Argument?
+  @Option(.maxStalls) var maxStalls: Resolution.Argument?
+  @Option(.skipBatchAfter) var skipBatchAfter: Resolution.Argument?
+  @Option(.preemption) var preemption: Resolution.Argument?
+
+  /// Those that were given.
+  var arguments: [Resolution.Argument] {
+    Mirror(reflecting: self).children.compactMap { ($0.value as? Option<Resolution.Argument?>)?.wrappedValue }
+  }
+}
+
+extension Option where Value == Resolution.Argument? {
+  /// The option of a setting.
+  init(_ setting: Setting) {
+    let initial = setting.initial.map { node in if case .string(let text) = node { text } else { node.toml } }
+    self.init(
+      name: .customLong(setting.option ?? setting.key),
+      help: ArgumentHelp(
+        "\(setting.summary) Default: \(initial ?? setting.unset).", valueName: setting.placeholder),
+      transform: { text in
+        do {
+          return try Resolution.Argument(setting, text)
+        } catch {
+          throw ValidationError("\(error)")
+        }
+      })
+  }
+}

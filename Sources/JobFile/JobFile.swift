@@ -1,0 +1,78 @@
+import Glibc
+import POSIX
+public import SystemPackage
+
+/// A job's configuration file, read and found right.
+public struct JobFile: Sendable {
+  public let path: FilePath
+  /// What it sets, in the order of the table of settings.
+  public let given: [Given]
+
+  /// A value that the file sets.
+  public struct Given: Sendable {
+    public let setting: Setting
+    public let place: Place
+    let node: Node
+    let base: String
+  }
+
+  /// Larger is not a configuration.
+  static let longest = 1 << 20
+
+  /// - Parameters:
+  ///   - path: absolute; relative paths in the file belong to its directory.
+  ///   - needsCommand: a file without `command` is wrong.
+  public static func read(_ path: FilePath, needsCommand: Bool) throws(JobFileError) -> JobFile {
+    try JobFile(bytes: load(path), path: path, needsCommand: needsCommand)
+  }
+
+  private static func load(_ path: FilePath) throws(JobFileError) -> [UInt8] {
+    var status = stat()
+    guard path.withPlatformString({ stat($0, &status) }) == 0 else {
+      throw failure(path, Errno(rawValue: errno))
+    }
+    // A directory cannot be read, and a pipe would be waited for.
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      let kind = status.st_mode & S_IFMT == S_IFDIR ? "a directory" : "no regular file"
+      throw JobFileError(
+        .unreadable, path: path.string, "the configuration file cannot be read", why: "it is \(kind)")
+    }
+    guard status.st_size <= longest else {
+      throw JobFileError(
+        .unreadable, path: path.string, "the configuration file cannot be read",
+        why: "it is larger than 1 MiB")
+    }
+    do {
+      return try FileSystem.read(path)
+    } catch {
+      throw failure(path, error.errno)
+    }
+  }
+
+  private static func failure(_ path: FilePath, _ errno: Errno) -> JobFileError {
+    if errno == .noSuchFileOrDirectory || errno == .notDirectory {
+      return JobFileError(.missing, path: path.string, "there is no such configuration file")
+    }
+    return JobFileError(
+      .unreadable, path: path.string, "the configuration file cannot be read",
+      why: String(cString: strerror(errno.rawValue)))
+  }
+
+  init(bytes: [UInt8], path: FilePath, needsCommand: Bool) throws(JobFileError) {
+    self.path = path
+    do {
+      let source = try SourceText(bytes)
+      let locator = Locator(source)
+      let nodes = try TOMLDocument.parse(source, locator)
+      var checker = Checker(source, locator, base: path.removingLastComponent().string)
+      checker.check(nodes, needsCommand: needsCommand)
+      if !checker.problems.isEmpty {
+        throw Checker.Problems(all: checker.problems.sorted { $0.place < $1.place })
+      }
+      given = checker.given
+    } catch {
+      let problems = (error as? Checker.Problems)?.all ?? (error as? Problem).map { [$0] } ?? []
+      throw JobFileError(.wrong, path: path.string, "the configuration file is wrong", problems: problems)
+    }
+  }
+}

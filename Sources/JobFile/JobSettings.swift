@@ -1,0 +1,19 @@
+public import Preemption
+public import Supervision
+
+/// All that can be set for a job. What is not set anywhere has the value that it has here.
+public struct JobSettings: Hashable, Sendable {
+  /// The trainer's `argv`; empty: not set.
+  public var command: [String] = []
+  /// Where the trainer runs; nil: where the supervisor was started.
+  public var workingDirectory: String?
+  public var name: String?
+  public var stateDirectory: String?
+  public var runDirectory: String?
+  /// Added to what the trainer inherits.
+  public var environment: [String: String] = [:]
+  public var policy = Policy()
+  public var preemption = PreemptionSource.auto
+
+  public init() {}
+}

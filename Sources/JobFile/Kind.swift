@@ -1,0 +1,208 @@
+import Preemption
+import Supervision
+
+/// A kind of value: how it is read from a file and from the command line, and written again.
+struct Kind<Value: Hashable & Sendable>: Sendable {
+  /// As in `--every <duration>`.
+  var placeholder: String
+  /// From a file. `base` is the directory of the file, to which its relative paths belong.
+  var read: @Sendable (_ node: Node, _ base: String) throws(Mistakes) -> Value
+  /// What an argument of the command line is in a file.
+  var node: @Sendable (_ argument: String) -> Node = { .string($0) }
+  /// nil: nothing is set.
+  var write: @Sendable (Value) -> Node?
+}
+
+extension Kind where Value == Duration {
+  static let duration = Kind(
+    placeholder: "duration",
+    read: { (node, _) throws(Mistakes) in try Duration.read(node, example: "\"10min\"") },
+    write: { .string(DurationText.text($0)) })
+}
+
+extension Duration {
+  fileprivate static func read(_ node: Node, example: String) throws(Mistakes) -> Duration {
+    switch node {
+    case .string(let text):
+      let duration: Duration
+      do {
+        duration = try DurationText.parse(text)
+      } catch {
+        throw Mistakes(error.description)
+      }
+      guard duration > .zero else { throw Mistakes("it must be above 0") }
+      return duration
+    case .integer(let number):
+      throw Mistakes("\(number) has no unit; write \"\(number)s\" or \"\(number)min\"")
+    default:
+      throw Mistakes("it must be a duration, like \(example), not \(node.kind)")
+    }
+  }
+}
+
+extension Kind where Value == Policy.Limit {
+  /// A duration, or one of the words that `allowed` has.
+  static func limit(_ allowed: String...) -> Kind {
+    Kind(
+      placeholder: (["duration"] + allowed).joined(separator: "|"),
+      read: { (node, _) throws(Mistakes) in
+        if case .string(let text) = node {
+          if allowed.contains(text) { return text == "off" ? .off : .auto }
+          if let word = Suggestions.nearest(to: text, among: allowed) {
+            throw Mistakes("'\(text)' is no duration; did you mean '\(word)'?")
+          }
+        }
+        let words = allowed.map { ", or \"\($0)\"" }.joined()
+        return .fixed(try Duration.read(node, example: "\"10min\"\(words)"))
+      },
+      write: { limit in
+        switch limit {
+        case .off: .string("off")
+        case .auto: .string("auto")
+        case .fixed(let duration): .string(DurationText.text(duration))
+        }
+      })
+  }
+}
+
+extension Kind where Value == Int {
+  /// A whole number above 0.
+  static let count = Kind(
+    placeholder: "count",
+    read: { (node, _) throws(Mistakes) in
+      switch node {
+      case .integer(let number):
+        guard number > 0 else { throw Mistakes("it must be above 0") }
+        return number
+      case .string(let text):
+        let hint = Int(text).map { "; write \($0) without quotes" } ?? ""
+        throw Mistakes("it must be a whole number, not '\(text)'\(hint)")
+      default: throw Mistakes("it must be a whole number, not \(node.kind)")
+      }
+    },
+    node: { Int($0).map { .integer($0) } ?? .string($0) },
+    write: { .integer($0) })
+}
+
+extension Kind where Value == PreemptionSource {
+  static let preemption = Kind(
+    placeholder: "source",
+    read: { (node, _) throws(Mistakes) in
+      guard case .string(let text) = node else {
+        throw Mistakes("it must be a word in quotes, like \"auto\", not \(node.kind)")
+      }
+      do throws(PreemptionError) {
+        return try PreemptionSource(text)
+      } catch {
+        let guess = Suggestions.nearest(to: text, among: PreemptionSource.words)
+        throw Mistakes("\(error.what); \(guess.map { "did you mean '\($0)'?" } ?? error.hint)")
+      }
+    },
+    write: { .string($0.description) })
+}
+
+extension Kind where Value == String {
+  /// A path; a relative one of a file belongs to the file's directory.
+  static let path = Kind(
+    placeholder: "dir",
+    read: { (node, base) throws(Mistakes) in
+      guard case .string(let path) = node else {
+        throw Mistakes("it must be a path in quotes, not \(node.kind)")
+      }
+      guard !path.isEmpty else { throw Mistakes("it is empty") }
+      if path == "~" || path.hasPrefix("~/") {
+        throw Mistakes("'~' has no meaning in a file; write the whole path")
+      }
+      return path.hasPrefix("/") || base.isEmpty ? path : base + "/" + path
+    },
+    write: { .string($0) })
+
+  static let jobName = Kind(
+    placeholder: "name",
+    read: { (node, _) throws(Mistakes) in
+      guard case .string(let name) = node else {
+        throw Mistakes("it must be a name in quotes, not \(node.kind)")
+      }
+      guard JobName.isValid(name) else {
+        throw Mistakes("'\(name)' is no job's name; letters, digits, '.', '_' and '-' make one")
+      }
+      return name
+    },
+    write: { .string($0) })
+}
+
+extension Kind where Value == [String] {
+  /// A program and its arguments.
+  static let command = Kind(
+    placeholder: "command",
+    read: { (node, _) throws(Mistakes) in
+      switch node {
+      case .array(let nodes):
+        guard !nodes.isEmpty else { throw Mistakes("it is empty; write [\"python3\", \"train.py\"]") }
+        var words: [String] = []
+        var mistakes: [Mistake] = []
+        for (index, node) in nodes.enumerated() {
+          if case .string(let word) = node {
+            words.append(word)
+          } else {
+            mistakes.append(
+              Mistake("each word must be a string in quotes, not \(node.kind)", part: [.index(index)]))
+          }
+        }
+        if words.first == "" { mistakes.append(Mistake("the program's name is empty", part: [.index(0)])) }
+        if !mistakes.isEmpty { throw Mistakes(mistakes) }
+        return words
+      case .string(let line):
+        let words = line.split(separator: " ").map { Node.string(String($0)) }
+        throw Mistakes("it must be an array of words, as no shell splits it: \(Node.array(words).toml)")
+      default: throw Mistakes("it must be an array of strings, not \(node.kind)")
+      }
+    },
+    write: { $0.isEmpty ? nil : .array($0.map { .string($0) }) })
+}
+
+extension Kind where Value == [String: String] {
+  /// Variables for the trainer's environment.
+  static let variables = Kind(
+    placeholder: "value",
+    read: { (node, _) throws(Mistakes) in
+      guard case .table(let entries) = node else {
+        throw Mistakes("it must be a section: [environment], and below it NAME = \"value\"")
+      }
+      var variables: [String: String] = [:]
+      var mistakes: [Mistake] = []
+      for (name, node) in entries.sorted(by: { $0.key < $1.key }) {
+        let part = [Locator.Component.key(name)]
+        if let mistake = Self.reserved(name) {
+          mistakes.append(Mistake(mistake, part: part, isAboutName: true))
+        } else if case .string(let value) = node {
+          variables[name] = value
+        } else {
+          let text = if case .integer(let number) = node { "; write \"\(number)\"" } else { "" }
+          mistakes.append(
+            Mistake("'\(name)' must be a string in quotes, not \(node.kind)\(text)", part: part))
+        }
+      }
+      if !mistakes.isEmpty { throw Mistakes(mistakes) }
+      return variables
+    },
+    write: { $0.isEmpty ? nil : .table($0.mapValues { .string($0) }) })
+
+  private static func reserved(_ name: String) -> String? {
+    if name.isEmpty || name.contains("=") { return "'\(name)' is no name of a variable" }
+    let ours = ["HOLDFAST_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_"]
+    guard ours.contains(where: { name.hasPrefix($0) }) else { return nil }
+    return "'\(name)' is set or taken away by holdfast itself"
+  }
+}
+
+extension Kind {
+  /// The same, or nothing.
+  static func optional<Wrapped>(_ kind: Kind<Wrapped>) -> Kind where Value == Wrapped? {
+    Kind(
+      placeholder: kind.placeholder,
+      read: { (node, base) throws(Mistakes) in try kind.read(node, base) },
+      node: kind.node,
+      write: { $0.flatMap(kind.write) })
+  }
+}

@@ -1,0 +1,24 @@
+/// What is wrong with a value, in words that follow the name of its key.
+public struct Mistake: Error, Hashable, Sendable, CustomStringConvertible {
+  public var description: String
+  /// Which part of the value: an element of an array, a name of a table.
+  var part: [Locator.Component] = []
+  /// The name of that part is wrong, not its value.
+  var isAboutName = false
+
+  init(_ description: String, part: [Locator.Component] = [], isAboutName: Bool = false) {
+    self.description = description
+    self.part = part
+    self.isAboutName = isAboutName
+  }
+}
+
+/// All that is wrong with one value.
+public struct Mistakes: Error, Hashable, Sendable, CustomStringConvertible {
+  public var all: [Mistake]
+
+  init(_ all: [Mistake]) { self.all = all }
+  init(_ text: String) { all = [Mistake(text)] }
+
+  public var description: String { all.map(\.description).joined(separator: "; ") }
+}

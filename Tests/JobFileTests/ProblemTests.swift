@@ -1,0 +1,164 @@
+import Testing
+
+@testable import JobFile
+
+/// Every mistake: what is said of it, and where.
+@Suite struct ProblemTests {
+  @Test func aRightFileHasNoProblem() { #expect(problems(complete) == []) }
+
+  static let mistakes: [(String, String)] = [
+    ("", "1:1: 'command' is missing; add at the top of the file: command = [\"python3\", \"train.py\"]"),
+    (
+      "command = \"a b\"",
+      "1:11: 'command': it must be an array of words, as no shell splits it: [\"a\", \"b\"]"
+    ),
+    ("command = []", "1:11: 'command': it is empty; write [\"python3\", \"train.py\"]"),
+    ("command = [\"\"]", "1:12: 'command': the program's name is empty"),
+    ("command = [\n  'a',\n  7 ]", "3:3: 'command': each word must be a string in quotes, not the number 7"),
+    ("[command]", "1:1: 'command': it must be an array of strings, not a section"),
+    (
+      "[stop]\ncommand = ['a']",
+      "2:1: unknown key 'command' in [stop]; it belongs at the top of the file, before the first [section]"
+    ),
+    ("x = 1", "1:1: unknown key 'x'; there are command, working-directory, environment"),
+    ("grace = '5s'", "1:1: unknown key 'grace'; it belongs in [stop]"),
+    ("comand = ['a']", "1:1: unknown key 'comand'; did you mean 'command'?"),
+    ("max-stall = 4", "1:1: unknown key 'max-stall'; did you mean 'max-stalls' in [restart]?"),
+    ("[chekpoint]", "1:2: unknown section [chekpoint]; did you mean [checkpoint]?"),
+    (
+      "[zzz]",
+      "1:2: unknown section [zzz]; there are [job], [checkpoint], [restart], [stop], [hang], [environment]"
+    ),
+    (
+      "[checkpoint]\nintervall = '10 min'",
+      "2:1: unknown key 'intervall' in [checkpoint]; did you mean 'interval'?"
+    ),
+    (
+      "[checkpoint]\nstage_interval = '1s'",
+      "2:1: unknown key 'stage_interval' in [checkpoint]; did you mean 'stage-interval'?"
+    ),
+    ("[checkpoint]\nevery = '1s'", "2:1: unknown key 'every' in [checkpoint]; did you mean 'interval'?"),
+    ("[checkpoint]\ngrace = '1s'", "2:1: unknown key 'grace' in [checkpoint]; it belongs in [stop]"),
+    (
+      "[checkpoint.sub]\nx = 1", "1:13: unknown key 'sub' in [checkpoint]; there are interval, stage-interval"
+    ),
+    (
+      "checkpoint.intervall = '1s'", "1:12: unknown key 'intervall' in [checkpoint]; did you mean 'interval'?"
+    ),
+    (
+      "checkpoint = { intervall = '1s' }",
+      "1:16: unknown key 'intervall' in [checkpoint]; did you mean 'interval'?"
+    ),
+    ("checkpoint = '1s'", "1:1: 'checkpoint' is a section: write [checkpoint], and its keys below"),
+    ("[[stop]]\n[[stop]]", "1:3: 'stop' can be there only once: write [stop], and its keys below"),
+    (
+      "again = true",
+      "1:1: unknown key 'again'; to start over is an order, not a setting: holdfast run --again"
+    ),
+    ("[stop]\ngrace = 25", "2:9: 'grace' in [stop]: 25 has no unit; write \"25s\" or \"25min\""),
+    (
+      "[stop]\ngrace = true",
+      "2:9: 'grace' in [stop]: it must be a duration, like \"10min\", not the word true"
+    ),
+    (
+      "[stop]\ngrace = '5x' # c",
+      "2:9: 'grace' in [stop]: 'x' is no unit of time; there are ms, s, min, h and d"
+    ),
+    ("[stop]\ngrace = '0s'", "2:9: 'grace' in [stop]: it must be above 0"),
+    ("[stop]\ngrace = '99999999w'", "2:9: 'grace' in [stop]: '99999999w' is longer than ten years"),
+    ("[stop]\ngrace = 'auto'", "2:9: 'grace' in [stop]: 'auto' is no duration; write 90s, 10min or 1h30m"),
+    (
+      "[hang]\nstep-timeout = 'of'",
+      "2:16: 'step-timeout' in [hang]: 'of' is no duration; did you mean 'off'?"
+    ),
+    (
+      "[hang]\nstep-timeout = 1979-05-27",
+      "2:16: this is not TOML: a date or a time is no value of any setting"
+    ),
+    (
+      "[restart]\nmax-stalls = '5'",
+      "2:14: 'max-stalls' in [restart]: it must be a whole number, not '5'; write 5 without quotes"
+    ),
+    (
+      "[restart]\nmax-stalls = 1.5",
+      "2:14: 'max-stalls' in [restart]: it must be a whole number, not the number 1.5"
+    ),
+    ("[restart]\nskip-batch-after = -1", "2:20: 'skip-batch-after' in [restart]: it must be above 0"),
+    (
+      "[job]\nname = 'a b'",
+      "2:8: 'name' in [job]: 'a b' is no job's name; letters, digits, '.', '_' and '-' make one"
+    ),
+    (
+      "[job]\nstate-dir = '~/x'",
+      "2:13: 'state-dir' in [job]: '~' has no meaning in a file; write the whole path"
+    ),
+    ("working-directory = 5", "1:21: 'working-directory': it must be a path in quotes, not the number 5"),
+    (
+      "[environment]\nA = 1",
+      "2:5: 'environment': 'A' must be a string in quotes, not the number 1; write \"1\""
+    ),
+    (
+      "[environment]\nHOLDFAST_X = ''",
+      "2:1: 'environment': 'HOLDFAST_X' is set or taken away by holdfast itself"
+    ),
+    ("[environment]\n'A=B' = ''", "2:1: 'environment': 'A=B' is no name of a variable"),
+    // Syntax.
+    ("[stop]\ngrace = '1s'\ngrace = '2s'", "3:1: 'grace' is there twice; it is at line 2 already"),
+    ("[stop]\n[hang]\n[stop]", "3:2: 'stop' is there twice; it is at line 1 already"),
+    ("[stop]\ngrace = \"1s\n", "2:12: this is not TOML: the string is not closed on its line"),
+    ("[stop]\ngrace = 1s # c", "2:9: this is not TOML: '1s' is no value; a text needs quotes"),
+    ("x = 1 = 2\ny = soon", "1:5: this is not TOML: '1 = 2' is no value; a text needs quotes"),
+    ("x 1\ny = soon", "1:3: this is not TOML: expected '=', saw '1'"),
+    ("command = [\n1, 07:32\n]", "2:4: this is not TOML: a date or a time is no value of any setting"),
+    ("[stop]\ngrace = soon", "2:9: this is not TOML: 'soon' is no value; a text needs quotes"),
+    ("[stop", "1:6: this is not TOML: the file ends in the middle of this"),
+    ("job.name = 'a'\n[job]", "2:1: this is not TOML: the key 'job' is a value or a section already"),
+    ("[ü]", "1:2: this is not TOML: the name of a section has letters, digits, '-' and '_', or is in quotes"),
+    ("a = [ }", "1:7: this is not TOML: a value is missing"),
+    ("a = ", "1:5: this is not TOML: a value is missing"),
+    ("a = 1 1\n[=]", "1:5: this is not TOML: '1 1' is no value; a text needs quotes"),
+    ("[[\n]]", "1:3: this is not TOML: "),
+    ("command", "1:8: this is not TOML: "),
+    ("a\u{0}b", "1:2: the control character U+0000 cannot be in this file"),
+    ("# \u{1b}[31m", "1:3: the control character U+001B cannot be in this file"),
+    ("command = [\"a\\u0000\"]", "1:14: a string cannot hold the character U+0000"),
+  ]
+
+  @Test(arguments: mistakes) func aMistakeIsExplainedWhereItIs(text: String, expected: String) {
+    let found = problems(text, needsCommand: text.isEmpty)
+    #expect(found.count == 1)
+    #expect(found.first?.hasPrefix(expected) == true, "\(found)")
+  }
+
+  @Test func allMistakesAreToldInTheOrderOfTheFile() {
+    let found = problems("x = 1\n[stop]\ngrace = 1\n[hang]\ny = 2\n")
+    #expect(found.map { $0.prefix(4) } == ["1:1:", "1:1:", "3:9:", "5:1:"])
+  }
+
+  @Test(arguments: [
+    ([0x61, 0xff], 1, 2), ([0x0a, 0xc3], 2, 1), ([0xc3, 0xa4, 0x0a, 0xc3, 0xa4, 0xe2, 0x82], 2, 2),
+    ([0xed, 0xa0, 0x80], 1, 1), ([0xef, 0xbb, 0xbf, 0x80], 1, 1),
+  ]) func bytesThatAreNoUTF8HaveAPlace(bytes: [UInt8], line: Int, column: Int) {
+    let found = problems(bytes: bytes)
+    #expect(found.map(\.what) == ["this is not UTF-8"])
+    #expect(found.first?.place == Place(line: line, column: column))
+  }
+
+  @Test func theExcerptPointsAtIt() {
+    let found = problems(bytes: Array("command = ['a']\n[stop]\n\tgrac = 1 \r\n".utf8))
+    #expect(found.first?.excerpt == ["3 |  grac = 1 ", "     ^^^^"])
+  }
+
+  @Test func aVeryLongLineIsCut() throws {
+    let text = "command = ['a', " + String(repeating: "'b', ", count: 5000) + "7]"
+    let excerpt = try #require(problems(bytes: Array(text.utf8)).first).excerpt
+    #expect(excerpt[0].count < 200)
+    let caret = try #require(excerpt[1].firstIndex(of: "^"))
+    #expect(excerpt[0][caret] == "7")
+  }
+
+  @Test func whatATerminalObeysIsNotShown() {
+    let found = problems(bytes: Array("\u{9b}31m = 1".utf8))
+    #expect(found.first.map { !$0.line.unicodeScalars.contains("\u{9b}") } == true)
+  }
+}
