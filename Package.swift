@@ -79,7 +79,7 @@ let package = Package(
     tests("PreemptionTests", ["Preemption", "FakeMetadata", "Supervision", "POSIX", system]),
     tests("SupervisorTests", ["Supervisor", "Supervision", "Systemd", "POSIX", system]),
     tests("JobFileTests", ["JobFile", "Supervision", system]),
-    tests("CommandLineTests", ["HoldfastCLI", "JobFile", "Supervisor", system]),
+    tests("CommandLineTests", ["HoldfastCLI", arguments, "JobFile", "Supervisor", system]),
     tests("IntegrationTests", ["FaultyTrainer", "FakeMetadata", "NotifyListener"]),
     .target(name: "NotifyListener", path: "Tests/NotifyListener", swiftSettings: strict),
     .target(

@@ -1,0 +1,41 @@
+import ArgumentParser
+import JobFile
+import Testing
+
+@testable import HoldfastCLI
+
+/// The options of `run` and the table of settings are one.
+@Suite struct SettingOptionsTests {
+  @Test func everySettingThatIsAnOptionIsOne() throws {
+    let samples = ["job": "j", "state-dir": "d", "run-dir": "d", "max-stalls": "3", "skip-batch-after": "3"]
+    for setting in Setting.all {
+      guard let option = setting.option else { continue }
+      let options = try SettingOptions.parse(["--\(option)", samples[option] ?? "5min"])
+      #expect(options.arguments.map(\.setting.name) == [setting.name], "--\(option)")
+    }
+    #expect(try SettingOptions.parse([]).arguments.isEmpty)
+  }
+
+  @Test func noOptionIsWithoutASetting() {
+    let help = SettingOptions.helpMessage(columns: 1000)
+    let found = help.split(separator: "\n").compactMap { line -> String? in
+      let line = line.drop { $0 == " " }
+      guard line.hasPrefix("--") else { return nil }
+      return String(line.dropFirst(2).prefix { $0 != " " })
+    }
+    #expect(Set(found) == Set(Setting.all.compactMap(\.option)))
+  }
+
+  @Test func theHelpHasTheDefaults() {
+    let help = SettingOptions.helpMessage(columns: 1000)
+    #expect(help.contains("Longest time between durable checkpoints. Default: 10min."))
+    #expect(help.contains("--step-timeout <duration|auto|off>"))
+  }
+
+  @Test(arguments: [
+    ["--every", "5"], ["--grace", "0s"], ["--max-stalls", "0"], ["--max-stalls", "x"], ["--job", "a b"],
+    ["--stage-every", "off"],
+  ]) func aWrongValueIsAMisuse(arguments: [String]) {
+    #expect(throws: (any Error).self) { try SettingOptions.parse(arguments) }
+  }
+}
