@@ -16,6 +16,9 @@ struct Locator {
     var value: Place
   }
 
+  /// Parts of a path. Both the parser and we go down by recursion, and a file must not exhaust the stack.
+  static let deepest = 32
+
   private(set) var entries: [Path: Entry] = [:]
   /// The first thing that the parser must not see, since it aborts the process there (assertions of
   /// toml++ 3.4 in parse_key, parse_value and parse_time): what it is, its offset and its place.
@@ -121,7 +124,6 @@ struct Locator {
     for (index, key) in keys.enumerated() {
       path.append(.key(key.name))
       let isLast = index == keys.count - 1
-      // Its own header names a table better than that of one below it; the first of two does.
       let isOwn = isLast && headed.insert(path).inserted
       if isLast, !isOwn, !isArray, let first = entries[path] { noteRepeat(key.place, first.key) }
       // Its own header names a table better than that of one below it; the first of two does.
@@ -188,6 +190,11 @@ struct Locator {
         name = String(bare)
       }
       guard position > start.position else { return keys }
+      guard keys.count < Self.deepest else {
+        refuse("the key has too many parts", start.position, place(from: start))
+        position = scalars.count
+        return []
+      }
       keys.append((name, place(from: start)))
       skipBlanks()
       guard next == "." else { return keys }
@@ -215,6 +222,12 @@ struct Locator {
   @discardableResult
   private mutating func readValue(_ path: Path) -> Place {
     let start = mark
+    guard path.count <= Self.deepest else {
+      refuse(
+        "values are nested too deep", start.position, Place(line: line, column: position - lineStart + 1))
+      position = scalars.count
+      return Place(line: start.line, column: start.position - start.lineStart + 1)
+    }
     switch next {
     case "\"", "'": _ = readString(next ?? "\"")
     case "[": readArray(path)

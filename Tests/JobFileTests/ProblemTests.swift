@@ -157,6 +157,13 @@ import Testing
     #expect(excerpt[0][caret] == "7")
   }
 
+  @Test(arguments: ["[", "{ a = ", "a."]) func noFileIsTooDeep(piece: String) {
+    for text in ["x = ", "[", ""] {
+      let count = (JobFile.longest - text.count) / piece.count
+      #expect(problems(text + String(repeating: piece, count: count), needsCommand: false).count == 1)
+    }
+  }
+
   @Test func whatATerminalObeysIsNotShown() {
     let found = problems(bytes: Array("\u{9b}31m = 1".utf8))
     #expect(found.first.map { !$0.line.unicodeScalars.contains("\u{9b}") } == true)
