@@ -85,7 +85,7 @@ extension Runtime {
     case .backingOff:
       let left = timers.deadline(.core(.backoff)).map { max(.zero, $0 - Self.now.monotonic) } ?? .zero
       return ServiceStatus.backingOff(
-        left, stalls: state.standing.stalls, maxStalls: configuration.policy.maxStalls, resume: state.resume)
+        left, stalls: state.standing.stalls, maxStalls: state.policy.maxStalls, resume: state.resume)
     case .saving, .terminating: return "ending attempt \(attempt.attempt)"
     case .clearing: return "attempt \(attempt.attempt) ended, clearing up"
     case .settling, .done: return publishing ?? "leaving"
