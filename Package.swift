@@ -78,7 +78,7 @@ let package = Package(
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
     tests("PreemptionTests", ["Preemption", "FakeMetadata", "Supervision", "POSIX", system]),
     tests("SupervisorTests", ["Supervisor", "Supervision", "Systemd", "POSIX", system]),
-    tests("JobFileTests", ["JobFile", "Supervision", system]),
+    tests("JobFileTests", ["JobFile", "Preemption", "Supervision", system]),
     tests("CommandLineTests", ["HoldfastCLI", arguments, "JobFile", "Supervisor", system]),
     tests("IntegrationTests", ["FaultyTrainer", "FakeMetadata", "NotifyListener"]),
     .target(name: "NotifyListener", path: "Tests/NotifyListener", swiftSettings: strict),

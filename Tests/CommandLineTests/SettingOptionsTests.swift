@@ -7,7 +7,10 @@ import Testing
 /// The options of `run` and the table of settings are one.
 @Suite struct SettingOptionsTests {
   @Test func everySettingThatIsAnOptionIsOne() throws {
-    let samples = ["job": "j", "state-dir": "d", "run-dir": "d", "max-stalls": "3", "skip-batch-after": "3"]
+    let samples = [
+      "job": "j", "state-dir": "d", "run-dir": "d", "max-stalls": "3", "skip-batch-after": "3",
+      "preemption": "gce",
+    ]
     for setting in Setting.all {
       guard let option = setting.option else { continue }
       let options = try SettingOptions.parse(["--\(option)", samples[option] ?? "5min"])

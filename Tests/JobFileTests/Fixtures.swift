@@ -25,6 +25,8 @@ let complete = """
   grace = "1h 30min"
   [hang]
   step-timeout = "off"
+  [preemption]
+  source = "aws"
   [environment]
   A = "x # no comment"
   "B.c" = 'y'

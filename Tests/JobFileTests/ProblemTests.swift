@@ -27,7 +27,7 @@ import Testing
     ("[chekpoint]", "1:2: unknown section [chekpoint]; did you mean [checkpoint]?"),
     (
       "[zzz]",
-      "1:2: unknown section [zzz]; there are [job], [checkpoint], [restart], [stop], [hang], [environment]"
+      "1:2: unknown section [zzz]; there are [job], [checkpoint], [restart], [stop], [hang], [preemption], [environment]"
     ),
     (
       "[checkpoint]\nintervall = '10 min'",
@@ -104,6 +104,11 @@ import Testing
     ("[environment]\n'A=B' = ''", "2:1: 'environment': 'A=B' is no name of a variable"),
     // Syntax.
     ("[stop]\ngrace = '1s'\ngrace = '2s'", "3:1: 'grace' is there twice; it is at line 2 already"),
+    (
+      "[preemption]\nsource = 'azzure'",
+      "2:10: 'source' in [preemption]: 'azzure' is no source of preemption notices; did you mean 'azure'?"
+    ),
+    ("[preemption]\nsource = true", "2:10: 'source' in [preemption]: it must be a word in quotes"),
     ("[stop]\n[hang]\n[stop]", "3:2: 'stop' is there twice; it is at line 1 already"),
     ("[stop]\ngrace = \"1s\n", "2:12: this is not TOML: the string is not closed on its line"),
     ("[stop]\ngrace = 1s # c", "2:9: this is not TOML: '1s' is no value; a text needs quotes"),

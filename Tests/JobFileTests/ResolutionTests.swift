@@ -1,3 +1,4 @@
+import Preemption
 import Supervision
 import SystemPackage
 import Testing
@@ -20,6 +21,7 @@ import Testing
     expected.policy.skipBatchAfter = 10
     expected.policy.grace = .seconds(5400)
     expected.policy.stepTimeout = .off
+    expected.preemption = .cloud(.aws)
     #expect(resolution.settings == expected)
     for setting in Setting.all {
       guard case .file("/etc/holdfast/x.toml", _) = resolution.origin(of: setting) else {
