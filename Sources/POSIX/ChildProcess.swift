@@ -73,7 +73,7 @@ public final class ChildProcess {
   private static func operation(_ stage: CInt) -> String {
     switch UInt32(bitPattern: stage) {
     case HF_SPAWN_PIPE.rawValue: "pipe2"
-    case HF_SPAWN_FORK.rawValue: "clone3"
+    case HF_SPAWN_FORK.rawValue: "clone"
     case HF_SPAWN_SESSION.rawValue: "setsid"
     case HF_SPAWN_PARENT_DEATH_SIGNAL.rawValue: "prctl"
     case HF_SPAWN_CGROUP.rawValue: "join cgroup"
