@@ -29,6 +29,7 @@ struct FaultyTrainer {
     let run = try Run.attach(totalEpochs: 1, batchesPerEpoch: steps)
     let counter = Counter()
     run.register("counter", counter)
+    if fault == "large-state" { run.register("ballast", Ballast()) }
     let random = run.random("noise", seed: 7)
     let sampler = run.sampler("train", count: steps, batchSize: 1, seed: 3)
     let value = run.metric("loss")
@@ -48,6 +49,7 @@ struct FaultyTrainer {
           run.fail(Misfortune())
           exit(1)
         }
+        if fault == "eat-memory", run.batch == 60, once() { eatMemory() }
         if fault == "hang", run.batch == 60, once() { sleep(1000) }
         let noise = Double(random.next() >> 40)
         counter.total += Int64(noise) + Int64(batch[0])
@@ -55,11 +57,21 @@ struct FaultyTrainer {
         try run.step(samples: 1)
         if fault == "exit-without-finish", run.step == 80, once() { exit(0) }
         if fault == "die-once" || fault == "not-deterministic", run.step == 80, once() { die() }
-        usleep(5_000)
+        // Slow where something is done to it in the middle.
+        usleep(fault == "large-state" || fault == "eat-memory" ? 100_000 : 5_000)
       }
     }
     try run.finish()
     print("digest \(counter.total)")
+  }
+
+  /// Takes 4 GiB, page by page; below a limit the kernel ends it long before.
+  static func eatMemory() {
+    let bytes = 4 << 30
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 4096)
+    for offset in stride(from: 0, to: bytes, by: 4096) {
+      memory.storeBytes(of: 1, toByteOffset: offset, as: UInt8.self)
+    }
   }
 
   enum Clock {
@@ -84,4 +96,15 @@ final class Counter: Stateful {
   }
 
   func load(_ state: StateValue) throws(CheckpointError) { total = try state.value("total").integer() }
+}
+
+/// 64 MiB that never change, so that a checkpoint takes a while on a slow disk.
+final class Ballast: Stateful {
+  private var numbers = [Float](repeating: 1, count: 16 << 20)
+
+  var state: StateValue { .object(["numbers": .tensor(Tensor(numbers, shape: [numbers.count]))]) }
+
+  func load(_ state: StateValue) throws(CheckpointError) {
+    numbers = try state.value("numbers").tensor().floats()
+  }
 }
