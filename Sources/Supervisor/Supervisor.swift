@@ -97,6 +97,13 @@ public enum Supervisor {
     }
   }
 
+  /// Who holds the lock, as far as the store can tell: ` (pid 2143, attempt 4)`.
+  private static func holder(_ directories: JobDirectory) -> String {
+    // Of one that has just begun there is nothing to read yet.
+    let store = try? JobStore(stateDirectory: directories.state, .readOnly)
+    return (try? store?.live()).map { " (pid \($0.pid), attempt \($0.attempt))" } ?? ""
+  }
+
   /// The job's lock, and the run directory's: two jobs must not share one either.
   private static func lock(
     _ configuration: Configuration, _ directories: JobDirectory
@@ -104,8 +111,12 @@ public enum Supervisor {
     do {
       guard let job = try JobLock.take(in: directories.state) else {
         throw SupervisorError(
-          .alreadySupervised, "job '\(configuration.job)' is already supervised", path: directories.state,
-          hint: "holdfast status --state-dir \(directories.state)")
+          .alreadySupervised, "job '\(configuration.job)' is already supervised\(holder(directories))",
+          path: directories.state,
+          hint: """
+            holdfast status --state-dir \(directories.state)  what it is doing
+            holdfast stop --state-dir \(directories.state)  save, and stop it
+            """)
       }
       try directories.prepareRun()
       guard let run = try JobLock.take(in: directories.run) else {

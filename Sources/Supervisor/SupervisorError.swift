@@ -19,7 +19,7 @@ public struct SupervisorError: Error, Sendable, CustomStringConvertible {
   public var what: String
   public var path: FilePath?
   public var why: String?
-  /// Something the user can type or do.
+  /// Something the user can type or do; one a line.
   public var hint: String
 
   public init(_ code: Code, _ what: String, path: FilePath? = nil, why: String? = nil, hint: String) {

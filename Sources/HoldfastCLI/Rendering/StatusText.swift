@@ -9,9 +9,9 @@ extension JobStatus {
       lines.append(String(repeating: " ", count: max(0, 11 - name.count)) + "\(name): \(text)")
     }
     if isSupervised, let pid = live?.trainerPid, let attempt = attempts.last {
-      field("Trainer", "pid \(pid), up \(age(attempt.startedAtNs)): \(job.command.joined(separator: " "))")
+      field("Trainer", "pid \(pid), up \(age(attempt.startedAtNs)): \(job.command.map(Text.quoted).joined(separator: " "))")
     } else {
-      field("Command", job.command.joined(separator: " "))
+      field("Command", job.command.map(Text.quoted).joined(separator: " "))
     }
     if let loop { field("Loop", loop) }
     if let eta { field("ETA", eta) }
@@ -133,6 +133,7 @@ extension JobStatus {
   }
 
   static func words(_ at: ResumeAt) -> String {
+    if at.level == "beginning", at.replay == 0 { return "it starts from the beginning" }
     let place = at.level == "beginning" ? "start from the beginning" : "resume at \(Words.number(at.step))"
     let cost = at.seconds.map { " (\(Words.duration(seconds: $0)))" } ?? ""
     return "\(place), replay \(Words.count(at.replay, "step"))\(cost)"
