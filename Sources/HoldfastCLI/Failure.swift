@@ -77,7 +77,8 @@ struct Failure: Error, CustomStringConvertible {
       case .io: .io
       case .internal: .internal
       }
-    self.init(status, error.what, path: error.path?.string, why: error.why,
+    self.init(
+      status, error.what, path: error.path?.string, why: error.why,
       hints: error.hint.split(separator: "\n").map(String.init))
   }
 

@@ -9,7 +9,9 @@ extension JobStatus {
       lines.append(String(repeating: " ", count: max(0, 11 - name.count)) + "\(name): \(text)")
     }
     if isSupervised, let pid = live?.trainerPid, let attempt = attempts.last {
-      field("Trainer", "pid \(pid), up \(age(attempt.startedAtNs)): \(job.command.map(Text.quoted).joined(separator: " "))")
+      field(
+        "Trainer",
+        "pid \(pid), up \(age(attempt.startedAtNs)): \(job.command.map(Text.quoted).joined(separator: " "))")
     } else {
       field("Command", job.command.map(Text.quoted).joined(separator: " "))
     }
