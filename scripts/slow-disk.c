@@ -1,4 +1,4 @@
-// Preloaded by scripts/test-systemd: a disk on which a large write takes a second. A checkpoint is written
+// Preloaded by scripts/test-systemd: a disk on which a large write takes two seconds. A checkpoint is written
 // 8 MiB at a time; the store and the output are as fast as ever.
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -8,6 +8,6 @@
 ssize_t write(int descriptor, const void *bytes, size_t count) {
   ssize_t (*real)(int, const void *, size_t) = (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
   struct stat status;
-  if (count >= 1 << 20 && fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) sleep(1);
+  if (count >= 1 << 20 && fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) sleep(2);
   return real(descriptor, bytes, count);
 }

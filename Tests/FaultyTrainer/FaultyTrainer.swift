@@ -58,7 +58,7 @@ struct FaultyTrainer {
         if fault == "exit-without-finish", run.step == 80, once() { exit(0) }
         if fault == "die-once" || fault == "not-deterministic", run.step == 80, once() { die() }
         // Slow where something is done to it in the middle.
-        usleep(fault == "large-state" || fault == "eat-memory" ? 100_000 : 5_000)
+        usleep(fault == "large-state" ? 300_000 : fault == "eat-memory" ? 100_000 : 5_000)
       }
     }
     try run.finish()
