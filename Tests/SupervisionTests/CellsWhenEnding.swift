@@ -1,0 +1,182 @@
+// A cell is one line, however long.
+// swift-format-ignore-file
+
+/// When it has gone.
+let cellsWhenEnding: [String: String] = [
+  "clearing, killed": """
+    attached                           | clearing [50 -] at 60
+    stepped to 61                      | clearing [50 -] at 61
+    heartbeat                          | clearing [50 -] at 60
+    finished 61 in the offered slot    | clearing [50 61] at 60 finished 61: -stage -hang
+    finished 61 in no slot             | clearing [50 -] at 60 finished 61: -stage -hang
+    finished 61 in a slot that is none | clearing [50 -] at 60 finished 61: -stage -hang
+    cleared, nothing left              | starting [- -] stalls 1: 'ended signaled(9) killed without progress'; keep; start 2 from beginning
+    cleared, 50 staged                 | starting [50 -]: 'ended signaled(9) killed'; keep; start 2 from staged 50
+    cleared, 60 staged                 | starting [60 -]: 'ended signaled(9) killed'; keep; start 2 from staged 60
+    stop                               | clearing [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                         | clearing [50 -] at 60: 'checkpointUnavailable'
+    notice                             | clearing [50 -] at 60 goes: 'noticed cloud in 120s'; preemption +106999ms
+    warning                            | clearing [50 -] at 60: 'warned cloud'
+    policy                             | clearing [50 -] at 60
+    """,
+  "clearing, finished": """
+    attached                           | clearing [50 60] at 60 finished 60: offer 0
+    stepped to 61                      | clearing [50 60] at 61 finished 60
+    heartbeat                          | clearing [50 60] at 60 finished 60
+    finished 61 in the offered slot    | clearing [50 61] at 60 finished 61: -stage -hang
+    finished 61 in no slot             | clearing [50 60] at 60 finished 61: -stage -hang
+    finished 61 in a slot that is none | clearing [50 60] at 60 finished 61: -stage -hang
+    cleared, nothing left              | done [- -]: 'ended exited(0) finished without progress'; 'finalStateLost(step: 60)'; -timers; keep; leave finalStateNotDurable
+    cleared, 50 staged                 | settling [50 -] publishes 50 of 0: 'ended exited(0) finished'; 'finalStateLost(step: 60)'; -timers; publish 50 of 0
+    cleared, 60 staged                 | settling [60 -] publishes 60 of 0: 'ended exited(0) finished'; -timers; publish 60 of 0
+    stop                               | clearing [50 60] at 60 finished 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                         | clearing [50 60] at 60 finished 60: 'checkpointUnavailable'
+    notice                             | clearing [50 60] at 60 finished 60 goes: 'noticed cloud in 120s'; preemption +106999ms
+    warning                            | clearing [50 60] at 60 finished 60: 'warned cloud'
+    policy                             | clearing [50 60] at 60 finished 60
+    """,
+  "clearing, exit 0 of a program that did not attach": """
+    attached                           | clearing [- -]: offer 0
+    stepped to 61                      | clearing [- -] at 61
+    heartbeat                          | clearing [- -]
+    finished 61 in the offered slot    | clearing [- -] finished 61: -stage -hang
+    finished 61 in no slot             | clearing [- -] finished 61: -stage -hang
+    finished 61 in a slot that is none | clearing [- -] finished 61: -stage -hang
+    cleared, nothing left              | done [- -]: 'ended exited(0) finished without progress'; -timers; keep; leave finished
+    cleared, 50 staged                 | settling [50 -] publishes 50 of 0: 'ended exited(0) finished'; -timers; publish 50 of 0
+    cleared, 60 staged                 | settling [60 -] publishes 60 of 0: 'ended exited(0) finished'; -timers; publish 60 of 0
+    stop                               | clearing [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                         | clearing [- -]: 'checkpointUnavailable'
+    notice                             | clearing [- -] goes: 'noticed cloud in 120s'; preemption +95s
+    warning                            | clearing [- -]: 'warned cloud'
+    policy                             | clearing [- -]
+    """,
+  "clearing, hung": """
+    attached                           | clearing [50 -] at 60
+    stepped to 61                      | clearing [50 -] at 61
+    heartbeat                          | clearing [50 -] at 60
+    finished 61 in the offered slot    | clearing [50 61] at 60 finished 61: -stage -hang
+    finished 61 in no slot             | clearing [50 -] at 60 finished 61: -stage -hang
+    finished 61 in a slot that is none | clearing [50 -] at 60 finished 61: -stage -hang
+    cleared, nothing left              | starting [- -] stalls 1: 'ended signaled(9) hang without progress'; keep; start 2 from beginning
+    cleared, 50 staged                 | starting [50 -]: 'ended signaled(9) hang'; keep; start 2 from staged 50
+    cleared, 60 staged                 | starting [60 -]: 'ended signaled(9) hang'; keep; start 2 from staged 60
+    stop                               | clearing [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                         | clearing [50 -] at 60: 'checkpointUnavailable'
+    notice                             | clearing [50 -] at 60 goes: 'noticed cloud in 120s'; preemption +106999ms
+    warning                            | clearing [50 -] at 60: 'warned cloud'
+    policy                             | clearing [50 -] at 60
+    """,
+  "clearing, saved and left": """
+    attached                           | clearing [50 60] publishes 60 of 1 at 60 stops
+    stepped to 61                      | clearing [50 60] publishes 60 of 1 at 61 stops
+    heartbeat                          | clearing [50 60] publishes 60 of 1 at 60 stops
+    finished 61 in the offered slot    | clearing [61 60] publishes 60 of 1 at 60 finished 61 stops: -stage -hang
+    finished 61 in no slot             | clearing [50 60] publishes 60 of 1 at 60 finished 61 stops: -stage -hang
+    finished 61 in a slot that is none | clearing [50 60] publishes 60 of 1 at 60 finished 61 stops: -stage -hang
+    published                          | clearing [50 60] durable 60 at 60 stops: keep
+    publishing failed                  | clearing [50 60] at 60 stops
+    cleared, nothing left              | settling [- -] publishes 60 of 1 stops: 'ended exited(75) stopped without progress'; -timers
+    cleared, 50 staged                 | settling [50 -] publishes 60 of 1 stops: 'ended exited(75) stopped'; -timers
+    cleared, 60 staged                 | settling [60 -] publishes 60 of 1 stops: 'ended exited(75) stopped'; -timers
+    graceEnd                           | done [50 60] publishes 60 of 1 stops: cancelPublishing; kill; keep; leave stopped
+    stop                               | clearing [50 60] publishes 60 of 1 at 60 stops
+    checkpoint                         | clearing [50 60] publishes 60 of 1 at 60 stops: 'checkpointUnavailable'
+    notice                             | clearing [50 60] publishes 60 of 1 at 60 stops goes: 'noticed cloud in 120s'
+    warning                            | clearing [50 60] publishes 60 of 1 at 60 stops: 'warned cloud'
+    policy                             | clearing [50 60] publishes 60 of 1 at 60 stops
+    """,
+  "clearing, the machine goes": """
+    attached                           | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
+    stepped to 61                      | clearing [50 -] saveAndLeave 3 in 1 at 61 publishNext stopsByNotice goes
+    heartbeat                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
+    staged 61                          | clearing [50 61] at 60 publishNext stopsByNotice goes: offer 0
+    missed                             | clearing [50 -] at 60 publishNext stopsByNotice goes: offer 1
+    staging failed                     | clearing [50 -] at 60 publishNext stopsByNotice goes failing: 'stageFailed(errno: 28)'; offer 1
+    finished 61 in the offered slot    | clearing [50 -] at 60 finished 61 publishNext stopsByNotice goes: -stage -hang
+    finished 61 in no slot             | clearing [50 -] at 60 finished 61 publishNext stopsByNotice goes: -stage -hang
+    finished 61 in a slot that is none | clearing [50 -] at 60 finished 61 publishNext stopsByNotice goes: -stage -hang
+    cleared, nothing left              | done [- -] publishNext stopsByNotice goes: 'ended exited(75) preempted without progress'; -timers; keep; 'survived with 0, 8s spare'; acknowledge cloud; leave stopped
+    cleared, 50 staged                 | settling [50 -] publishes 50 of 0 stopsByNotice goes: 'ended exited(75) preempted'; -timers; publish 50 of 0
+    cleared, 60 staged                 | settling [60 -] publishes 60 of 0 stopsByNotice goes: 'ended exited(75) preempted'; -timers; publish 60 of 0
+    graceEnd                           | done [50 -] saveAndLeave 3 in 1 publishNext stopsByNotice goes: kill; keep; 'survived with 0, 8s spare'; leave stopped
+    stop                               | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stops goes: 'stopping in 8s'
+    checkpoint                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: 'checkpointUnavailable'
+    notice                             | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
+    warning                            | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: 'warned cloud'
+    notice taken back                  | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice: -preemption; 'cancelled cloud'
+    policy                             | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
+    """,
+  "backing off, 50 staged": """
+    durable    | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0
+    backoff    | starting [50 -] stalls 2: keep; start 4 from staged 50
+    stop       | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers; publish 50 of 0
+    checkpoint | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0
+    notice     | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'noticed cloud in 120s'; publish 50 of 0; preemption +95s
+    warning    | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'; publish 50 of 0
+    policy     | backingOff [50 -] stalls 2: durable +58s
+    """,
+  "backing off, 50 is published": """
+    published         | backingOff [50 -] durable 50 stalls 2: keep; durable +600s
+    publishing failed | backingOff [50 -] stalls 2: durable +30s
+    backoff           | starting [50 -] publishes 50 of 0 stalls 2: keep; start 4 from staged 50
+    stop              | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers
+    notice            | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'noticed cloud in 120s'; preemption +95s
+    warning           | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'
+    policy            | backingOff [50 -] publishes 50 of 0 stalls 2
+    """,
+  "settling, the machine goes": """
+    published         | done [50 -] durable 50 stopsByNotice goes: keep; keep; 'survived with 50, 8s spare'; acknowledge cloud; leave stopped
+    publishing failed | done [50 -] stopsByNotice goes: keep; 'survived with 0, 8s spare'; leave stopped
+    graceEnd          | done [50 -] publishes 50 of 0 stopsByNotice goes: cancelPublishing; keep; 'survived with 0, 8s spare'; leave stopped
+    stop              | settling [50 -] publishes 50 of 0 stops goes: 'stopping in 8s'
+    checkpoint        | settling [50 -] publishes 50 of 0 stopsByNotice goes: 'checkpointUnavailable'
+    notice            | settling [50 -] publishes 50 of 0 stopsByNotice goes
+    warning           | settling [50 -] publishes 50 of 0 stopsByNotice goes: 'warned cloud'
+    notice taken back | starting [50 -] publishes 50 of 0: -preemption; 'cancelled cloud'; -graceEnd; keep; start 2 from staged 60
+    policy            | settling [50 -] publishes 50 of 0 stopsByNotice goes
+    """,
+  "settling, stopped": """
+    published         | done [50 -] durable 50 stops: keep; keep; leave stopped
+    publishing failed | done [50 -] stops: keep; leave stopped
+    graceEnd          | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
+    stop              | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
+    checkpoint        | settling [50 -] publishes 50 of 0 stops: 'checkpointUnavailable'
+    notice            | settling [50 -] publishes 50 of 0 stops goes: 'noticed cloud in 120s'
+    warning           | settling [50 -] publishes 50 of 0 stops: 'warned cloud'
+    policy            | settling [50 -] publishes 50 of 0 stops
+    """,
+  "settling, finished": """
+    published         | done [50 60] durable 60: keep; keep; leave finished
+    publishing failed | done [50 60]: keep; leave finalStateNotDurable
+    stop              | settling [50 60] publishes 60 of 1 stops: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint        | settling [50 60] publishes 60 of 1: 'checkpointUnavailable'
+    notice            | settling [50 60] publishes 60 of 1 goes: 'noticed cloud in 120s'
+    warning           | settling [50 60] publishes 60 of 1: 'warned cloud'
+    policy            | settling [50 60] publishes 60 of 1
+    """,
+  "settling, finished, asked to stop": """
+    published         | done [50 60] durable 60 stops: keep; keep; leave finished
+    publishing failed | done [50 60] stops: keep; leave finalStateNotDurable
+    graceEnd          | done [50 60] publishes 60 of 1 stops: cancelPublishing; keep; leave stopped
+    stop              | done [50 60] publishes 60 of 1 stops: cancelPublishing; keep; leave stopped
+    checkpoint        | settling [50 60] publishes 60 of 1 stops: 'checkpointUnavailable'
+    notice            | settling [50 60] publishes 60 of 1 stops goes: 'noticed cloud in 120s'
+    warning           | settling [50 60] publishes 60 of 1 stops: 'warned cloud'
+    policy            | settling [50 60] publishes 60 of 1 stops
+    """,
+  "settling, gave up": """
+    published         | done [50 -] durable 50 stalls 5: keep; keep; leave gaveUp
+    publishing failed | done [50 -] stalls 5: keep; leave gaveUp
+    stop              | settling [50 -] publishes 50 of 0 stops stalls 5: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint        | settling [50 -] publishes 50 of 0 stalls 5: 'checkpointUnavailable'
+    notice            | settling [50 -] publishes 50 of 0 goes stalls 5: 'noticed cloud in 120s'
+    warning           | settling [50 -] publishes 50 of 0 stalls 5: 'warned cloud'
+    policy            | settling [50 -] publishes 50 of 0 stalls 5
+    """,
+  "done": """
+    stop       | done [- -] stops
+    checkpoint | done [- -] stops: 'checkpointUnavailable'
+    policy     | done [- -] stops
+    """,
+]
