@@ -1,0 +1,50 @@
+"""The state as it was after the last step, while validation goes on.
+
+A resume repeats what follows the last batch of an epoch: validation, schedulers that step per epoch, early
+stopping. So a request that comes meanwhile must get the state from before all that. Small tensors are
+copied; large ones are referred to, and their version counters tell whether anything changed them since.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
+
+from ._encode import Leaf
+from ._image import FlatState, LoopState
+
+_SMALL_BYTES = 1 << 16
+
+
+class Captured(NamedTuple):
+    """A state and its loop state, of one moment."""
+
+    state: FlatState
+    loop: LoopState
+    watched: list[tuple[Leaf, int]]
+
+    def changed(self) -> Optional[str]:
+        """Return the name of a large tensor that was changed since, or None."""
+        for leaf, version in self.watched:
+            if leaf.source._version != version:
+                return leaf.name
+        return None
+
+
+def capture(state: FlatState, loop: LoopState) -> Captured:
+    """Hold on to a state."""
+    watched = []
+    for leaf in state.leaves:
+        version = _version(leaf.source) if leaf.size > _SMALL_BYTES else None
+        if version is None:
+            leaf.source = leaf.source.clone() if hasattr(leaf.source, "clone") else leaf.source.copy()
+        else:
+            watched.append((leaf, version))
+    return Captured(state, loop, watched)
+
+
+def _version(source: Any) -> Optional[int]:
+    """Return a tensor's version counter; None where it has none: numpy's, and inference tensors."""
+    try:
+        return int(source._version)
+    except (AttributeError, RuntimeError):
+        return None

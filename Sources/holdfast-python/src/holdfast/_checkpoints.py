@@ -1,0 +1,221 @@
+"""Checkpoints on disk: published whole or not at all, verified before they are used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+from ._documents import Scalar
+from ._errors import HoldfastError, PathLike
+from ._image import ImageReader, ImageWriter, LoopState
+
+STATE_NAME = "state.safetensors"
+_CHUNK = 1 << 20
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint that was loaded for use without a run.
+
+    Attributes:
+        step: after which it was taken.
+        epoch: of that step, from 0.
+        components: states by name, as their `load_state_dict` takes them.
+        hyperparameters: of the run.
+        metrics: of that step.
+    """
+
+    step: int
+    epoch: int
+    components: dict[str, Any]
+    hyperparameters: dict[str, Scalar]
+    metrics: dict[str, float]
+
+    def __getitem__(self, name: str) -> Any:
+        """Return one component's state, or a field by its place."""
+        return self.components[name] if isinstance(name, str) else tuple(self)[name]
+
+
+def load(path: PathLike, *, weights_only: bool = False, device: Any = None) -> Checkpoint:
+    """Load a checkpoint, for inference say. No supervisor is needed, and no code in it is run.
+
+    Args:
+        path: a checkpoint's directory, which is verified first, or a `.safetensors` file of one.
+        weights_only: leave out the components that are not only tensors by name, as an optimizer's.
+        device: of the tensors; None: the CPU, or where they were.
+
+    Raises:
+        HoldfastError: it is not there, damaged, or holds a type that is not registered here.
+    """
+    from ._restore import map_private
+
+    image = image_of(Path(path))
+    reader = ImageReader(map_private(image))
+    manifest = _manifest(image.parent) if image.name == STATE_NAME else {}
+    loop = reader.loop or LoopState()
+    names = [name for name, node in (reader.nodes or {}).items() if not weights_only or _is_weights(node)]
+    decoder = reader.decoder(device=device)
+    components = {name: decoder.value((reader.nodes or {})[name]) for name in names}
+    return Checkpoint(
+        loop.step, loop.epoch, components, manifest.get("hyperparameters", {}), manifest.get("metrics", {})
+    )
+
+
+def _is_weights(node: Any) -> bool:
+    if isinstance(node, dict) and node.get("$$python") == "ordered":
+        node = node["value"]
+    return (
+        isinstance(node, dict)
+        and bool(node)
+        and all(isinstance(member, dict) and _is_tensor(member) for member in node.values())
+    )
+
+
+def _is_tensor(node: dict[str, Any]) -> bool:
+    return "$tensor" in node or node.get("$$python") in ("tensor", "array")
+
+
+def image_of(path: Path) -> Path:
+    """Return the image of a checkpoint, verified where it has digests.
+
+    Raises:
+        HoldfastError: it is not there, or damaged.
+    """
+    if path.is_dir():
+        verify(path)
+        return path / STATE_NAME
+    if not path.is_file():
+        raise HoldfastError("there is no such checkpoint", path=path, hint="ls " + str(path.parent))
+    return path
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    path = directory / "manifest.json"
+    if not path.is_file():
+        return {}
+    try:
+        document = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise HoldfastError("the manifest is damaged", path=path, hint="use an older checkpoint") from error
+    if document.get("format_version", 1) > 1:
+        raise HoldfastError("the manifest is of a newer format", path=path, hint="update holdfast")
+    return document  # type: ignore[no-any-return]
+
+
+def verify(directory: Path) -> None:
+    """Check every file of a checkpoint against its digest.
+
+    Raises:
+        HoldfastError: something is missing or differs.
+    """
+    hint = "use an older checkpoint"
+    sums = directory / "SHA256SUMS"
+    if not sums.is_file():
+        raise HoldfastError("there is no complete checkpoint", path=directory, hint=hint)
+    listed: dict[str, str] = {}
+    for line in sums.read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+    named = {"manifest.json": None, **{one["name"]: one for one in _manifest(directory).get("files", [])}}
+    if set(named) != set(listed) or STATE_NAME not in listed:
+        raise HoldfastError("manifest and digests name other files", path=sums, hint=hint)
+    for name, digest in listed.items():
+        path = directory / name
+        if "/" in name or path.is_symlink() or not path.is_file():
+            raise HoldfastError("a file of the checkpoint is missing", path=path, hint=hint)
+        if _digest(path) != digest or (named[name] or {}).get("sha256", digest) != digest:
+            raise HoldfastError("a file of the checkpoint is damaged", path=path, hint=hint)
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def publish(
+    directory: Path,
+    image: ImageWriter,
+    loop: LoopState,
+    hyperparameters: dict[str, Scalar],
+    job: str = "standalone",
+) -> Path:
+    """Write a checkpoint aside, make it durable, and only then give it its name.
+
+    Raises:
+        HoldfastError: the disk is full or fails; nothing is left then.
+    """
+    cut_id = os.urandom(16).hex()
+    directory.mkdir(parents=True, exist_ok=True)
+    aside = directory / f".publishing-{cut_id}"
+    try:
+        aside.mkdir()
+        data = image.to_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        manifest = {
+            "format_version": 1,
+            "job": job,
+            "job_id": os.urandom(16).hex(),
+            "attempt": 0,
+            "generation": 0,
+            "cut_id": cut_id,
+            "step": loop.step,
+            "epoch": loop.epoch,
+            "batch": loop.batch,
+            "samples": loop.samples,
+            "created_at": datetime.now(timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "metrics": {},
+            "hyperparameters": hyperparameters,
+            "world_size": 1,
+            "ranks": [{"rank": 0, "files": [STATE_NAME], "loop_state": loop.to_json()}],
+            "files": [{"name": STATE_NAME, "bytes": len(data), "sha256": digest}],
+        }
+        text = json.dumps(manifest, indent=2).encode() + b"\n"
+        sums = f"{digest}  {STATE_NAME}\n{hashlib.sha256(text).hexdigest()}  manifest.json\n"
+        for name, content in ((STATE_NAME, data), ("manifest.json", text), ("SHA256SUMS", sums.encode())):
+            _write_durably(aside / name, content)
+        _sync(aside)
+        path = _place(aside, directory, loop.step, cut_id)
+        _sync(directory)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise HoldfastError(
+            f"the checkpoint could not be saved: {error.strerror}", path=directory, hint=f"df {directory}"
+        ) from error
+    return path
+
+
+def _place(aside: Path, directory: Path, step: int, cut_id: str) -> Path:
+    last: Optional[OSError] = None
+    for name in (f"step-{step}", f"step-{step}-{cut_id[:8]}", f"step-{step}-{cut_id}"):
+        path = directory / name
+        if path.exists():
+            continue
+        try:
+            return aside.rename(path)
+        except OSError as error:
+            last = error
+    raise last or FileExistsError(17, "every name is taken")
+
+
+def _write_durably(path: Path, content: Any) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+

@@ -1,0 +1,174 @@
+"""What can be registered with a run, and how each kind gives and takes its state."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any, Protocol
+
+from ._errors import HoldfastError
+
+
+class Component(Protocol):
+    """Something with a state."""
+
+    strict: bool
+
+    def state(self) -> Any:
+        """Return the state: plain values and tensors. Tensors may be referred to."""
+
+    def load(self, state: Any) -> None:
+        """Take over a state that `state()` gave."""
+
+    @property
+    def wants_copies(self) -> bool:
+        """Whether tensors of a state to load must be memory of their own."""
+
+
+class _Stateful:
+    """Anything with `state_dict` and `load_state_dict`."""
+
+    wants_copies = True
+
+    def __init__(self, target: Any, strict: bool) -> None:
+        self.target = target
+        self.strict = strict
+
+    def state(self) -> Any:
+        return self.target.state_dict()
+
+    def load(self, state: Any) -> None:
+        self.target.load_state_dict(state)
+
+
+class _Module(_Stateful):
+    """A torch module. Its `load_state_dict` copies into what it has."""
+
+    def __init__(self, target: Any, strict: bool, saves_gradients: bool) -> None:
+        super().__init__(target, strict)
+        self.saves_gradients = saves_gradients
+
+    @property
+    def wants_copies(self) -> bool:  # type: ignore[override]
+        torch = sys.modules["torch"]
+        own = type(self.target)
+        return any(
+            getattr(module, "set_extra_state", None) is not None
+            and type(module).set_extra_state is not torch.nn.Module.set_extra_state
+            for module in self.target.modules()
+        ) or own.load_state_dict is not torch.nn.Module.load_state_dict
+
+    def state(self) -> Any:
+        state = self.target.state_dict()
+        if not self.saves_gradients:
+            return state
+        gradients = {
+            name: parameter.grad
+            for name, parameter in self.target.named_parameters()
+            if parameter.grad is not None
+        }
+        return {"state": state, "gradients": gradients}
+
+    def load(self, state: Any) -> None:
+        if not self.saves_gradients:
+            self.target.load_state_dict(state, strict=self.strict)
+            return
+        self.target.load_state_dict(state["state"], strict=self.strict)
+        for name, parameter in self.target.named_parameters():
+            gradient = state["gradients"].get(name)
+            parameter.grad = None if gradient is None else gradient.to(parameter.device).clone()
+
+
+class _Container:
+    """A dict or list, changed in place."""
+
+    wants_copies = True
+
+    def __init__(self, target: Any, strict: bool) -> None:
+        self.target = target
+        self.strict = strict
+
+    def state(self) -> Any:
+        return self.target
+
+    def load(self, state: Any) -> None:
+        self.target.clear()
+        if isinstance(self.target, list):
+            self.target.extend(state)
+        else:
+            self.target.update(state)
+
+
+class _Array:
+    """A numpy array or a tensor, filled in place."""
+
+    wants_copies = False
+
+    def __init__(self, target: Any, strict: bool) -> None:
+        self.target = target
+        self.strict = strict
+
+    def state(self) -> Any:
+        return self.target.detach() if hasattr(self.target, "detach") else self.target
+
+    def load(self, state: Any) -> None:
+        if tuple(state.shape) != tuple(self.target.shape):
+            raise ValueError(f"its shape was {tuple(state.shape)}, now {tuple(self.target.shape)}")
+        if hasattr(self.target, "detach"):
+            self.target.detach().copy_(state)
+        else:
+            self.target[...] = state
+
+
+class Attributes:
+    """Named attributes of an object as its state: `run.register(model=holdfast.Attributes(model, "coef_"))`.
+
+    For objects without `state_dict`, as scikit-learn's estimators. An attribute that is not there yet is
+    left out, and removed when a state without it is loaded.
+    """
+
+    def __init__(self, target: Any, *names: str) -> None:
+        if not names:
+            raise ValueError("name at least one attribute")
+        self._target = target
+        self._names = names
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the attributes that are there."""
+        return {name: getattr(self._target, name) for name in self._names if hasattr(self._target, name)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Set the attributes."""
+        unknown = sorted(set(state) - set(self._names))
+        if unknown:
+            raise ValueError(f"the state has attributes that are not named here: {', '.join(unknown)}")
+        for name in self._names:
+            if name in state:
+                setattr(self._target, name, state[name])
+            elif hasattr(self._target, name):
+                delattr(self._target, name)
+
+
+def component_of(name: str, target: Any, strict: bool, saves_gradients: bool) -> Component:
+    """Return how an object's state is given and taken.
+
+    Raises:
+        HoldfastError: it has none that is known.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(target, torch.nn.Module):
+        return _Module(target, strict, saves_gradients)
+    if callable(getattr(target, "state_dict", None)) and callable(getattr(target, "load_state_dict", None)):
+        return _Stateful(target, strict)
+    if isinstance(target, (dict, list)):
+        return _Container(target, strict)
+    numpy = sys.modules.get("numpy")
+    is_array = numpy is not None and isinstance(target, numpy.ndarray)
+    if is_array or (torch is not None and isinstance(target, torch.Tensor)):
+        return _Array(target, strict)
+    if dataclasses.is_dataclass(target) and not isinstance(target, type):
+        return _Stateful(Attributes(target, *(field.name for field in dataclasses.fields(target))), strict)
+    raise HoldfastError(
+        f"'{name}' is a {type(target).__module__}.{type(target).__qualname__}, which has no state_dict",
+        hint="register an object with state_dict and load_state_dict, or holdfast.Attributes(object, names)",
+    )

@@ -1,0 +1,100 @@
+"""`resume.json`: what an attempt starts from, written by the supervisor before the trainer starts."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import NamedTuple, Optional, Union
+
+from ._errors import HoldfastError
+
+Scalar = Union[bool, int, float, str]
+
+_LARGEST_BYTES = 64 << 20
+_VERSION = 1
+_HINT = "start the trainer through holdfast run"
+
+
+class ResumePoint(NamedTuple):
+    """Where an image lies: a file, and where in it."""
+
+    level: str
+    step: int
+    path: str
+    offset: int
+    length: int
+
+
+class ResumeFile(NamedTuple):
+    """The parts of `resume.json` that a trainer needs."""
+
+    job: str
+    job_id: bytes
+    attempt: int
+    generation: int
+    world_size: int
+    point: Optional[ResumePoint]
+    last_recorded_step: int
+    skip: frozenset[tuple[int, int]]
+    hyperparameters: dict[str, Scalar]
+
+
+def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
+    """Read `resume.json` of a run directory.
+
+    Raises:
+        HoldfastError: it is not there, is damaged, or of a newer format.
+    """
+    path = directory / "resume.json"
+    try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise HoldfastError("resume.json is too large to be one", path=path, hint=_HINT)
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise HoldfastError(f"cannot read resume.json: {error.strerror}", path=path, hint=_HINT) from error
+    except ValueError as error:
+        raise HoldfastError(f"resume.json is damaged: {error}", path=path, hint=_HINT) from error
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > _VERSION:
+        raise HoldfastError(
+            f"resume.json is of format {version}, newer than {_VERSION}",
+            path=path,
+            hint="use the same version of holdfast for supervisor and trainer",
+        )
+    try:
+        ranks = {rank["rank"]: rank.get("point") for rank in document["ranks"]}
+        point = ranks.get(global_rank)
+        return ResumeFile(
+            job=document["job"],
+            job_id=bytes.fromhex(document["job_id"]),
+            attempt=document["attempt"],
+            generation=document["generation"],
+            world_size=document.get("world_size", 1),
+            point=None
+            if point is None
+            else ResumePoint(
+                point["level"], point["step"], point["path"], point["offset_bytes"], point["length_bytes"]
+            ),
+            last_recorded_step=document.get("last_recorded_step") or 0,
+            skip=frozenset((one["epoch"], one["batch"]) for one in document.get("skip", [])),
+            hyperparameters=dict(document.get("hyperparameters", {})),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise HoldfastError(f"resume.json is damaged: {error!r}", path=path, hint=_HINT) from error
+
+
+def scalars(values: dict[str, object]) -> dict[str, Scalar]:
+    """Hyperparameters as the records have them: what is no scalar becomes JSON text."""
+    return {str(name): _scalar(value) for name, value in values.items()}
+
+
+def _scalar(value: object) -> Scalar:
+    if isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int):
+        return int(value) if -(1 << 63) <= value < 1 << 63 else str(value)
+    if isinstance(value, float):
+        # JSON has no NaN, and the records spell it like this.
+        return float(value) if math.isfinite(value) else str(value)
+    return json.dumps(value, default=str, sort_keys=True)

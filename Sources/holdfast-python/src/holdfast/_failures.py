@@ -1,0 +1,121 @@
+"""How a process ends, told to the supervisor: exceptions, exits before the end, fatal signals, stacks."""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import json
+import os
+import signal
+import sys
+import traceback
+import weakref
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Optional
+
+from . import _layout as at
+
+if TYPE_CHECKING:
+    from ._run import Run
+
+_run: Optional[weakref.ref[Run]] = None
+_owner = 0
+_failed = False
+# Longest texts of a failure record, in characters.
+_LONGEST_MESSAGE = 4_000
+_LONGEST_TRACEBACK = 40_000
+
+
+def watch(run: Run) -> None:
+    """Tell the supervisor of this process's end. For the run that is attached; once."""
+    global _run, _owner, _failed
+    first = _run is None
+    _run = weakref.ref(run)
+    _owner = os.getpid()
+    _failed = False
+    if first:
+        previous = sys.excepthook
+
+        def hook(
+            kind: type[BaseException], error: BaseException, trace: Optional[TracebackType]
+        ) -> None:
+            _report(kind, error, trace)
+            previous(kind, error, trace)
+
+        sys.excepthook = hook
+        atexit.register(_at_exit)
+        os.register_at_fork(after_in_child=_in_child)
+
+
+def _current() -> Optional[Run]:
+    return _run() if _run is not None and os.getpid() == _owner else None
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> None:
+    global _failed
+    run = _current()
+    _failed = True
+    # A person's Ctrl-C is a stop, not a failure of the program.
+    if run is None or issubclass(kind, KeyboardInterrupt):
+        return
+    run._tell(at.RECORD_FAILURE, encode(kind, error, trace))
+
+
+def encode(kind: type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> bytes:
+    """Return a failure record's payload."""
+    text = "".join(traceback.format_exception(kind, error, trace))
+    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else _full_name(kind)
+    document = {
+        "type": name,
+        "message": str(error)[:_LONGEST_MESSAGE],
+        # Its end names the place.
+        "traceback": text[-_LONGEST_TRACEBACK:],
+    }
+    # A lone surrogate, as in a file's undecodable name, is no JSON text.
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def _full_name(kind: type[BaseException]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _at_exit() -> None:
+    run = _current()
+    if run is None or not run.is_supervised or run.is_finished or run._leaving or _failed:
+        return
+    print(
+        f"holdfast: this process ends at step {run.global_step} before run.finish(); "
+        "the supervisor starts it again, whatever its exit status",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _in_child() -> None:
+    run = _run() if _run is not None else None
+    if run is not None:
+        run._become_forked()
+
+
+def stacks_signal(directory: Path, local_rank: int) -> Optional[int]:
+    """Let a signal write all threads' stacks into `stacks-<rank>` of the run directory.
+
+    The supervisor sends it to a hung trainer before it kills it. Python's handler for it is in C: it works
+    whatever the interpreter does.
+
+    Returns:
+        The signal's number; None when the program uses all candidates itself.
+    """
+    if not faulthandler.is_enabled() and sys.stderr is not None:
+        try:
+            faulthandler.enable()
+        except (OSError, ValueError, RuntimeError, AttributeError):
+            return None  # Standard error is no file: there is nowhere to write a fatal signal's stack.
+    for candidate in (signal.SIGUSR2, signal.SIGRTMIN + 9, signal.SIGRTMIN + 10):
+        if signal.getsignal(candidate) is signal.SIG_DFL:
+            path = directory / f"stacks-{local_rank}"
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            faulthandler.register(candidate, file=descriptor, all_threads=True)
+            return int(candidate)
+    return None

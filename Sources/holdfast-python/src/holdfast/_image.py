@@ -1,0 +1,244 @@
+"""A state image: the bytes of a safetensors file whose metadata have the loop state and the tree."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import sys
+from math import prod
+from typing import Any, NamedTuple, Optional
+
+from ._decode import Decoder, Stored, damaged
+from ._encode import Encoder, Leaf
+
+STATE = "holdfast.state"
+LOOP = "holdfast.loop_state"
+LARGEST_HEADER = 100_000_000
+_SIZES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
+    "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+}  # fmt: skip
+
+
+class Part(NamedTuple):
+    """The state of one random stream or sampler: `rng`, `sampler` or `other`."""
+
+    kind: str
+    name: str
+    data: bytes
+
+
+class LoopState(NamedTuple):
+    """Where a loop stands."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    samples: int = 0
+    parts: tuple[Part, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the documents of the project have it."""
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "samples": self.samples,
+            "parts": [
+                {"kind": part.kind, "name": part.name, "bytes": base64.b64encode(part.data).decode("ascii")}
+                for part in self.parts
+            ],
+        }
+
+    @staticmethod
+    def from_json(document: Any) -> LoopState:
+        """Read it from a document."""
+        parts = tuple(
+            Part(part["kind"], part["name"], base64.b64decode(part["bytes"], validate=True))
+            for part in document["parts"]
+        )
+        numbers = [document[name] for name in ("step", "epoch", "batch", "samples")]
+        if not all(isinstance(number, int) and number >= 0 for number in numbers):
+            raise ValueError("a counter is no number")
+        return LoopState(*numbers, parts)
+
+
+class Views:
+    """The bytes of an image that is being written, as each framework sees them."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+        self._torch: Any = None
+        self._numpy: Any = None
+        self.accelerator = False
+
+    @property
+    def torch(self) -> Any:
+        """A tensor of bytes over the image."""
+        if self._torch is None:
+            import torch
+
+            self._torch = torch.frombuffer(self._data, dtype=torch.uint8)
+        return self._torch
+
+    @property
+    def numpy(self) -> Any:
+        """An array of bytes over the image."""
+        if self._numpy is None:
+            import numpy
+
+            self._numpy = numpy.frombuffer(self._data, numpy.uint8)
+        return self._numpy
+
+
+class FlatState(NamedTuple):
+    """States, taken apart: the JSON tree of each component, and the tensors."""
+
+    nodes: dict[str, Any]
+    leaves: list[Leaf]
+
+
+def flatten(states: dict[str, Any]) -> FlatState:
+    """Take states apart. Their tensors are referred to, not copied."""
+    from ._encode import escape
+
+    encoder = Encoder()
+    nodes = {name: encoder.node(state, escape(name)) for name, state in states.items()}
+    return FlatState(nodes, encoder.leaves)
+
+
+class ImageWriter:
+    """Lays an image out, then writes it; every tensor is copied once, from where it lies."""
+
+    def __init__(self, state: FlatState, loop: LoopState) -> None:
+        # Larger elements first keeps every tensor aligned; within a size, the order of names.
+        self._leaves = sorted(state.leaves, key=lambda leaf: (-leaf.itemsize, leaf.name))
+        header: dict[str, Any] = {
+            "__metadata__": {
+                "format": "holdfast",
+                LOOP: _dump(loop.to_json()),
+                STATE: _dump(state.nodes),
+            }
+        }
+        offset = 0
+        for leaf in self._leaves:
+            end = offset + leaf.size
+            header[leaf.name] = {"dtype": leaf.dtype, "shape": leaf.shape, "data_offsets": (offset, end)}
+            offset = end
+        text = _dump(header).encode("utf-8")
+        self._header = text + b" " * (-len(text) % 8)
+        if len(self._header) > LARGEST_HEADER:
+            raise damaged(f"its header would have {len(self._header)} bytes")
+        self.size = 8 + len(self._header) + offset
+
+    def write(self, target: memoryview) -> None:
+        """Write the image into exactly `size` bytes."""
+        offset = 8 + len(self._header)
+        target[:8] = struct.pack("<Q", len(self._header))
+        target[8:offset] = self._header
+        views = Views(target)
+        for leaf in self._leaves:
+            if leaf.size:
+                leaf.put(views, offset, leaf.size, leaf.source)
+                offset += leaf.size
+        if views.accelerator:
+            sys.modules["torch"].cuda.synchronize()
+
+    def to_bytes(self) -> bytearray:
+        """Return the image in memory of its own."""
+        data = bytearray(self.size)
+        self.write(memoryview(data))
+        return data
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class ImageReader:
+    """Reads an image. Any bytes either are one or raise; nothing in them is run."""
+
+    def __init__(self, data: memoryview) -> None:
+        metadata, self.tensors = _read_header(data)
+        self.nodes = None if STATE not in metadata else _parse(metadata[STATE], "state")
+        if self.nodes is not None and not isinstance(self.nodes, dict):
+            raise damaged("its state is no object")
+        self.loop: Optional[LoopState] = None
+        if LOOP in metadata:
+            try:
+                self.loop = LoopState.from_json(_parse(metadata[LOOP], "loop state"))
+            except (KeyError, TypeError, ValueError) as error:
+                raise damaged("its loop state is none") from error
+
+    def component(self, name: str, *, copy: bool = True, device: Any = None) -> Any:
+        """Return one component's state."""
+        if self.nodes is None:
+            raise damaged(f"it has no '{STATE}': another program's file")
+        return self.decoder(copy=copy, device=device).value(self.nodes[name])
+
+    def decoder(self, *, copy: bool = True, device: Any = None) -> Decoder:
+        """Return what makes values of nodes."""
+        return Decoder(self.tensors, copy=copy, device=device)
+
+
+def _parse(text: Any, what: str) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            raise ValueError("a key is there twice")
+        return members
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise damaged(f"its {what} is no JSON ({error})") from error
+
+
+def _read_header(data: memoryview) -> tuple[dict[str, Any], dict[str, Stored]]:
+    if len(data) < 8:
+        raise damaged(f"{len(data)} bytes are no image")
+    length = struct.unpack_from("<Q", data)[0]
+    if length > min(LARGEST_HEADER, len(data) - 8):
+        raise damaged(f"its header has {length} bytes, which is too long or cut off")
+    start = 8 + length
+    header = _parse(bytes(data[8:start]), "header")
+    if not isinstance(header, dict):
+        raise damaged("its header is no object")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise damaged("its metadata are no texts")
+    tensors: dict[str, Stored] = {}
+    spans = []
+    for name, entry in header.items():
+        dtype, shape, begin, end = _entry(name, entry)
+        if begin > end or end > len(data) - start:
+            raise damaged(f"'{name}' lies outside")
+        tensors[name] = Stored(dtype, shape, data[start + begin : start + end])
+        spans.append((begin, end, name))
+    reached = 0
+    for begin, end, name in sorted(spans):
+        if begin != reached:
+            raise damaged(f"the bytes of '{name}' do not follow those of its neighbour")
+        reached = end
+    if reached != len(data) - start:
+        raise damaged(f"it has {len(data) - start} bytes of tensors, not {reached}")
+    return metadata, tensors
+
+
+def _entry(name: str, entry: Any) -> tuple[str, tuple[int, ...], int, int]:
+    try:
+        dtype, shape = entry["dtype"], tuple(entry["shape"])
+        begin, end = entry["data_offsets"]
+        numbers = (*shape, begin, end)
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            raise ValueError("an impossible number")
+        if dtype not in _SIZES:
+            raise ValueError(f"the unknown type {dtype}")
+        if prod(shape) * _SIZES[dtype] != end - begin:
+            raise ValueError("its shape does not have its size")
+        if begin % _SIZES[dtype]:
+            raise ValueError("it is not aligned to its elements")
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(f"'{name}' is no tensor ({error})") from error
+    return dtype, shape, begin, end

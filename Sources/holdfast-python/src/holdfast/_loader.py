@@ -1,0 +1,406 @@
+"""A data loader whose position is part of the run: batches consumed, not batches drawn ahead."""
+
+from __future__ import annotations
+
+import struct
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Optional
+
+import torch
+from torch.utils import data as torch_data
+
+from ._errors import HoldfastError
+from ._image import ImageReader, ImageWriter, LoopState, flatten
+from ._samples import mix, undisturbed
+from ._sampling import (
+    BatchedSampleDataset,
+    BatchPlan,
+    Drawn,
+    IterableSamples,
+    OrderError,
+    Place,
+    SampleDataset,
+)
+
+if TYPE_CHECKING:
+    from ._run import Run
+
+_STATE = struct.Struct("<QQQQQQQIIIB")
+_NO_LENGTH = (1 << 64) - 1
+_TRAINED = 1
+_ITERABLE = 2
+_FEWEST_LOUD_SECONDS = 1.0
+
+
+class _Saved(NamedTuple):
+    """A loader's part of a snapshot."""
+
+    epoch: int
+    begin_step: int
+    batch: int
+    samples: int
+    seed: int
+    length: int
+    total: int
+    crc: int
+    batch_size: int
+    workers: int
+    flags: int
+    extra: bytes = b""
+
+
+class Loader:
+    """Made by `Run.loader`; takes what `torch.utils.data.DataLoader` takes, or a DataLoader itself.
+
+    Batches, their order and what is random in each sample are the same whatever the number of workers and
+    wherever the run resumed. The order is seeded for each pass, samplers included; a sampler of another
+    program must draw from the global random streams, from its `generator`, or by `set_epoch`.
+
+    Args:
+        run: whose position this is.
+        dataset: map-style or iterable, or a DataLoader, or a loader with `state_dict`/`load_state_dict`.
+        name: in snapshots; by default that of its place among the run's loaders.
+        seed: of order and samples; by default that of `generator`, or torch's initial seed.
+        seed_samples: seed `random`, numpy and torch for each sample. Some 15 µs a sample; when False,
+            `sample_generator()` still gives a generator of the sample.
+        **options: of `DataLoader`.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        dataset: Any,
+        *,
+        name: Optional[str] = None,
+        seed: Optional[int] = None,
+        seed_samples: bool = True,
+        **options: Any,
+    ) -> None:
+        self._run = run
+        self.name = name or f"loader-{len(run._loaders)}"
+        self.outstanding = False
+        self.position = 0
+        if isinstance(dataset, torch_data.DataLoader) and not hasattr(dataset, "load_state_dict"):
+            dataset, options = _options_of(dataset, options)
+        if options.pop("in_order", True) is not True:
+            raise HoldfastError("in_order=False has no position to resume at", hint="leave it out")
+        generator = options.pop("generator", None)
+        if seed is None:
+            seed = generator.initial_seed() if generator is not None else torch.initial_seed()
+        self._seed = seed & (1 << 64) - 1
+        self._generator = torch.Generator()
+        self.dataset = dataset
+        self.batch_size: Optional[int] = options.get("batch_size", 1)
+        self.num_workers: int = options.get("num_workers", 0)
+        self._plan: Optional[BatchPlan] = None
+        self._stateful: Any = None
+        self._isolates = False
+        self._inner = self._make_inner(dataset, options, seed_samples)
+        self._initial = None if self._stateful is None else self._stateful.state_dict()
+        self._saved: Optional[_Saved] = None
+        self._flags = 0 if self._plan is not None else _ITERABLE
+        self._epoch = 0
+        self._begin_step = 0
+        self._consumed = Drawn(0, 0, 0)
+        self._given = self._consumed
+        self._resumed = False
+
+    # Making the loader inside
+
+    def _make_inner(self, dataset: Any, options: dict[str, Any], seed_samples: bool) -> Any:
+        if hasattr(dataset, "load_state_dict") and not isinstance(dataset, torch_data.Dataset):
+            self._stateful = dataset
+            self.num_workers = getattr(dataset, "num_workers", 0)
+            return dataset
+        if isinstance(dataset, torch_data.IterableDataset):
+            return self._make_iterable(dataset, options, seed_samples)
+        sampler, batch_sampler = options.pop("sampler", None), options.pop("batch_sampler", None)
+        batch_size = options.pop("batch_size", 1)
+        shuffle, drop_last = bool(options.pop("shuffle", False)), bool(options.pop("drop_last", False))
+        if sampler is not None and shuffle:
+            raise ValueError("sampler and shuffle exclude each other")
+        if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
+            raise ValueError("batch_sampler excludes batch_size, shuffle, sampler and drop_last")
+        if batch_sampler is not None:
+            batch_size = None
+            self.batch_size = None
+        needs_no_seeds = options.get("collate_fn") is None and _is_tensors(dataset)
+        self._plan = BatchPlan(
+            len(dataset),
+            batch_size,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            sampler=sampler if batch_sampler is None else batch_sampler,
+            gives_batches=batch_sampler is not None,
+            keyed=not needs_no_seeds,
+        )
+        resume = self._run._resume
+        self._plan.skip = frozenset() if resume is None else resume.skip
+        self._isolates = seed_samples and not needs_no_seeds and self.num_workers == 0
+        if not needs_no_seeds:
+            kind = BatchedSampleDataset if hasattr(dataset, "__getitems__") else SampleDataset
+            dataset = kind(dataset, seed_samples)
+        if batch_size is None and batch_sampler is None:
+            options.update(batch_size=None, sampler=self._plan)
+        else:
+            options.update(batch_sampler=self._plan)
+        return torch_data.DataLoader(dataset, generator=self._generator, **options)
+
+    def _make_iterable(self, dataset: Any, options: dict[str, Any], seed_samples: bool) -> Any:
+        has_state = hasattr(dataset, "state_dict") and hasattr(dataset, "load_state_dict")
+        if has_state and self.num_workers == 0:
+            self._stateful = dataset
+        self._isolates = seed_samples and self.num_workers == 0
+        self._samples = IterableSamples(dataset, seed_samples)
+        return torch_data.DataLoader(self._samples, generator=self._generator, **options)
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return len(self._inner)
+
+    def _known_length(self) -> Optional[int]:
+        try:
+            return len(self._inner)
+        except (TypeError, NotImplementedError):
+            return None
+
+    # Reading
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give the batches of a pass: of an interrupted one, those that were not consumed."""
+        self._run.restore()
+        return self._read()
+
+    def _read(self) -> Iterator[Any]:
+        skip = self._begin_pass()
+        with undisturbed():
+            source = iter(self._inner)
+            if skip:
+                self._discard(source, skip)
+        try:
+            while True:
+                if self.num_workers == 0 and self._resumed:
+                    self._run._before_batch()
+                try:
+                    with undisturbed() if self._isolates else nullcontext():
+                        batch = next(source)
+                except StopIteration:
+                    break
+                self._give()
+                if self._resumed:
+                    self._run._before_batch()
+                    self._resumed = False
+                yield batch
+            self._end_pass()
+        except OrderError:
+            raise HoldfastError(
+                f"the sampler of loader '{self.name}' does not repeat the order that it had",
+                hint="let it draw from the global random streams, from its `generator`, or by set_epoch(); "
+                "or let it have state_dict and load_state_dict",
+            ) from None
+        except GeneratorExit:
+            # Left in the middle: what was given and not counted by a step never was.
+            self.outstanding = False
+            raise
+
+    def _begin_pass(self) -> int:
+        """Choose where the pass begins; returns how many batches must be drawn and thrown away."""
+        run = self._run
+        saved, self._saved = self._saved, None
+        if saved is not None and saved.epoch == run.epoch and saved.batch:
+            self._begin_step = saved.begin_step
+            consumed = Drawn(saved.batch, saved.samples, saved.crc)
+        else:
+            saved = None
+            self._begin_step = run.global_step
+            consumed = Drawn(0, 0, 0)
+        self._epoch = run.epoch
+        self.outstanding = False
+        self._given = consumed
+        if saved is not None:
+            self._consumed = consumed
+            self.position = consumed.batch
+        seed = mix(self._seed, self._epoch, self._begin_step, run.rank if self._plan is None else 0)
+        self._generator.manual_seed(seed)
+        if self._plan is not None:
+            self._plan.begin(Place(seed, self._epoch, consumed.batch, consumed.samples, consumed.crc))
+            return 0
+        return self._begin_iterable(seed, saved)
+
+    def _begin_iterable(self, seed: int, saved: Optional[_Saved]) -> int:
+        if isinstance(self._inner, torch_data.DataLoader) and self._inner.dataset is getattr(
+            self, "_samples", None
+        ):
+            self._samples.begin_pass(seed)
+        if hasattr(self.dataset, "set_epoch"):
+            self.dataset.set_epoch(self._epoch)
+        if self._stateful is None:
+            return 0 if saved is None else saved.batch
+        if saved is not None:
+            self._stateful.load_state_dict(_unpack_state(saved.extra))
+            self._was_resumed = True
+        elif getattr(self, "_was_resumed", False):
+            # Or it would go on from where the resumed pass began, and be short.
+            self._stateful.load_state_dict(self._initial)
+            self._was_resumed = False
+        return 0
+
+    def _discard(self, source: Iterator[Any], count: int) -> None:
+        began = time.monotonic()
+        for _ in range(count):
+            if next(source, self) is self:
+                break
+        seconds = time.monotonic() - began
+        self._run._warn(
+            f"loader '{self.name}' has no state: {count} batches were drawn and thrown away, which took "
+            f"{seconds:.1f} s; a dataset with state_dict and load_state_dict costs nothing"
+        )
+
+    def _give(self) -> None:
+        if self._plan is not None:
+            self._given = self._plan.drawn.popleft()
+        else:
+            size = self.batch_size or 1
+            self._given = Drawn(self._given.batch + 1, self._given.samples + size, 0)
+        self.outstanding = True
+
+    def _end_pass(self) -> None:
+        if self._consumed == self._given and self._flags & _TRAINED or self._resumed:
+            self._resumed = False
+            self.outstanding = False
+            self._run._after_pass()
+        elif self._consumed.batch == 0 or self._begin_step == self._run.global_step:
+            # Nobody stepped: a pass of validation.
+            self.outstanding = False
+
+    # The run's side
+
+    def _commit(self) -> int:
+        """Count what was given as consumed; returns the number of samples since the last step."""
+        before = self._consumed.samples if self._consumed.batch < self._given.batch else 0
+        self._flags |= _TRAINED
+        self._consumed = self._given
+        self.position = self._consumed.batch
+        self.outstanding = False
+        self._committed_step = (self._epoch, self._begin_step)
+        return self._consumed.samples - before
+
+    def _forget_pass(self) -> None:
+        """Begin an epoch: nothing of it is consumed."""
+        self._consumed = Drawn(0, 0, 0)
+        self._given = self._consumed
+        self.position = 0
+        self.outstanding = False
+        self._saved = None
+
+    def _part(self) -> bytes:
+        epoch, begin_step = getattr(self, "_committed_step", (self._epoch, self._begin_step))
+        packed = _STATE.pack(
+            epoch,
+            begin_step,
+            self._consumed.batch,
+            self._consumed.samples,
+            self._seed,
+            self._length(),
+            self._known_length() or _NO_LENGTH,
+            self._consumed.crc,
+            self.batch_size or 0,
+            self.num_workers,
+            self._flags,
+        )
+        if self._stateful is not None and self._consumed.batch:
+            packed += _pack_state(self._stateful.state_dict())
+        return packed
+
+    def _length(self) -> int:
+        return self._plan.length if self._plan is not None else _NO_LENGTH
+
+    def _restore(self, data: Optional[bytes]) -> None:
+        if data is None:
+            self._run._warn(f"loader '{self.name}' was not saved: it begins anew")
+            return
+        saved = _Saved(*_STATE.unpack_from(data), extra=data[_STATE.size :])
+        self._check(saved)
+        self._saved = saved
+        self._seed = saved.seed
+        self._flags = saved.flags
+        self._resumed = bool(saved.flags & _TRAINED)
+        self._consumed = Drawn(saved.batch, saved.samples, saved.crc)
+        self._given = self._consumed
+        self.position = saved.batch
+        self._epoch, self._begin_step = saved.epoch, saved.begin_step
+        self._committed_step = (saved.epoch, saved.begin_step)
+
+    def _check(self, saved: _Saved) -> None:
+        """Refuse to go on with other data in the middle of a pass; between passes it is the user's right."""
+        if not saved.batch or saved.batch == saved.total:
+            return
+        changed = []
+        if bool(saved.flags & _ITERABLE) != (self._plan is None):
+            changed.append("an iterable dataset became a map-style one, or the reverse")
+        if saved.length != self._length():
+            changed.append(f"the dataset had {saved.length} samples, now {self._length()}")
+        if saved.batch_size != (self.batch_size or 0):
+            changed.append(f"the batch size was {saved.batch_size}, now {self.batch_size or 0}")
+        # Map-style data is the same for any number of workers.
+        if self._plan is None and saved.workers != self.num_workers:
+            changed.append(f"{saved.workers} workers shared the data, now {self.num_workers}")
+        if changed:
+            raise HoldfastError(
+                f"loader '{self.name}' cannot continue in the middle of epoch {saved.epoch}: "
+                + "; ".join(changed),
+                hint="resume with the same data and batch size; change them between epochs",
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position, for programs that save loaders themselves."""
+        return {"position": self._part()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue at a saved position."""
+        self._restore(state["position"])
+
+
+def _is_tensors(dataset: Any) -> bool:
+    """Whether samples are slices of tensors, and nothing in them is random."""
+    while type(dataset) is torch_data.Subset:
+        dataset = dataset.dataset
+    return type(dataset) is torch_data.TensorDataset
+
+
+def _pack_state(state: Any) -> bytes:
+    return bytes(ImageWriter(flatten({"state": state}), LoopState()).to_bytes())
+
+
+def _unpack_state(data: bytes) -> Any:
+    return ImageReader(memoryview(bytearray(data))).component("state")
+
+
+def _options_of(loader: Any, more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the dataset and the options of a DataLoader."""
+    names = ("num_workers", "collate_fn", "pin_memory", "timeout", "worker_init_fn", "persistent_workers")
+    options = {name: getattr(loader, name) for name in names}
+    options["multiprocessing_context"] = loader.multiprocessing_context
+    options["generator"] = loader.generator
+    if loader.num_workers:
+        options["prefetch_factor"] = loader.prefetch_factor
+    defaults = (torch_data.default_collate, torch_data.default_convert)
+    if options["collate_fn"] in defaults:
+        options["collate_fn"] = None
+    own = type(loader.batch_sampler) is torch_data.BatchSampler
+    if isinstance(loader.dataset, torch_data.IterableDataset):
+        options.update(batch_size=loader.batch_size, drop_last=loader.drop_last)
+    elif loader.batch_sampler is not None and not own:
+        options["batch_sampler"] = loader.batch_sampler
+    else:
+        options.update(batch_size=loader.batch_size, drop_last=loader.drop_last)
+        sampler = loader.sampler
+        if type(sampler) is torch_data.RandomSampler and not sampler.replacement and (
+            sampler._num_samples is None
+        ):
+            options["shuffle"] = True
+        elif type(sampler) is not torch_data.SequentialSampler:
+            options["sampler"] = sampler
+    options.update(more)
+    return loader.dataset, options

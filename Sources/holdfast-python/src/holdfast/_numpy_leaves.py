@@ -1,0 +1,134 @@
+"""numpy's arrays and scalars as leaves of a state."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Callable, Optional
+
+import numpy as np
+
+from ._encode import Encoder, Leaf, Node, python, refuse
+
+# By numpy's name for it; bfloat16 and float8 are ml_dtypes'.
+DTYPES: dict[str, tuple[str, int]] = {
+    "bool": ("BOOL", 1),
+    "uint8": ("U8", 1),
+    "int8": ("I8", 1),
+    "float8_e5m2": ("F8_E5M2", 1),
+    "float8_e4m3fn": ("F8_E4M3", 1),
+    "uint16": ("U16", 2),
+    "int16": ("I16", 2),
+    "float16": ("F16", 2),
+    "bfloat16": ("BF16", 2),
+    "uint32": ("U32", 4),
+    "int32": ("I32", 4),
+    "float32": ("F32", 4),
+    "uint64": ("U64", 8),
+    "int64": ("I64", 8),
+    "float64": ("F64", 8),
+}
+NAMES = {dtype: name for name, (dtype, _) in DTYPES.items()}
+COMPLEX = {"complex64": ("float32", "F32", 4), "complex128": ("float64", "F64", 8)}
+
+
+def put(views: Any, offset: int, size: int, source: Any) -> None:
+    """Copy an array into an image, in row-major order."""
+    target = views.numpy[offset : offset + size].view(source.dtype).reshape(source.shape)
+    target[...] = source
+
+
+def encoder_of(value: Any) -> Optional[Callable[[Encoder, Any, str, int], Node]]:
+    """Return how a value of numpy's is encoded, None if it is none."""
+    if type(value) is np.ndarray:
+        return lambda encoder, value, path, depth: array(encoder, value, path, "array")
+    if isinstance(value, np.generic):
+        return _scalar
+    if isinstance(value, np.dtype):
+        return _dtype
+    return None
+
+
+def array(encoder: Encoder, value: Any, path: str, kind: str) -> Node:
+    """Return the node of an array; `kind` says what is made of it again."""
+    dtype = value.dtype
+    name = dtype.name
+    if dtype.hasobject:
+        raise refuse(path, "an array of Python objects", "keep a list instead")
+    if name in DTYPES and not (dtype.byteorder == ">" and dtype.itemsize > 1):
+        stored, shape, more = value, value.shape, {}
+        dtype_name, itemsize = DTYPES[name]
+    elif name in COMPLEX and dtype.byteorder != ">":
+        part, dtype_name, itemsize = COMPLEX[name]
+        shape, more = (*value.shape, 2), {"dtype": name}
+        stored = np.ascontiguousarray(value).reshape(value.shape).view(part).reshape(shape)
+    elif dtype.names is None and dtype.subdtype is None and dtype.itemsize:
+        # Text, times, long doubles, big-endian numbers: as bytes.
+        dtype_name, itemsize = "U8", 1
+        shape, more = (*value.shape, dtype.itemsize), {"dtype": dtype.str}
+        stored = np.frombuffer(value.tobytes(), np.uint8).reshape(shape)
+    else:
+        raise refuse(path, f"an array of {dtype}", "save its fields as arrays of their own")
+    if more or not value.size:
+        return python(kind, _leaf(encoder, path, dtype_name, shape, itemsize, stored), **more)
+    key = (value.__array_interface__["data"][0], dtype.str, value.shape, value.strides)
+    shared = encoder.shared.get(key)
+    if shared is not None:
+        return python(kind, {"$tensor": shared})
+    node = _leaf(encoder, path, dtype_name, shape, itemsize, stored)
+    encoder.shared[key] = node["$tensor"]
+    return python(kind, node)
+
+
+def _leaf(
+    encoder: Encoder, path: str, dtype: str, shape: tuple[int, ...], itemsize: int, stored: Any
+) -> Node:
+    return encoder.add(path, Leaf("", dtype, shape, itemsize, stored.nbytes, stored, put))
+
+
+def _scalar(_: Encoder, value: Any, path: str, depth: int) -> Node:
+    dtype = value.dtype
+    if dtype.hasobject or dtype.names is not None:
+        raise refuse(path, f"a scalar of {dtype}", "keep a plain value instead")
+    name = dtype.name if dtype.name in DTYPES else dtype.str
+    data = base64.b64encode(value.tobytes()).decode("ascii")
+    return python("scalar", {"$data": data}, dtype=name)
+
+
+def _dtype(_: Encoder, value: Any, path: str, depth: int) -> Node:
+    if value.names is not None or value.subdtype is not None:
+        raise refuse(path, f"the dtype {value}", "save its fields' dtypes")
+    return python("dtype", value.name if value.name in DTYPES else value.str)
+
+
+def dtype_of(name: str) -> Any:
+    """Return a dtype by its stored name; those of ml_dtypes only where it is installed."""
+    if name in ("bfloat16", "float8_e5m2", "float8_e4m3fn"):
+        import ml_dtypes  # type: ignore[import-not-found,unused-ignore]
+
+        return np.dtype(getattr(ml_dtypes, name))
+    return np.dtype(name)
+
+
+def decode(data: memoryview, dtype: str, shape: tuple[int, ...], name: Optional[str], copy: bool) -> Any:
+    """Make an array of an image's bytes.
+
+    Args:
+        data: the tensor's bytes.
+        dtype: as safetensors names it.
+        shape: as stored.
+        name: numpy's own dtype, where it is not that of the stored elements.
+        copy: whether the array gets memory of its own.
+    """
+    flat = np.frombuffer(data, np.uint8)
+    if copy or not flat.flags.writeable:
+        flat = flat.copy()
+    if name is None:
+        return flat.view(dtype_of(NAMES[dtype])).reshape(shape)
+    if name in COMPLEX:
+        return flat.view(name).reshape(shape[:-1])
+    return flat.view(np.dtype(name)).reshape(shape[:-1])
+
+
+def scalar(data: bytes, name: str) -> Any:
+    """Make a numpy scalar."""
+    return np.frombuffer(data, dtype_of(name))[0]

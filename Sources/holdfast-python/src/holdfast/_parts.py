@@ -1,0 +1,50 @@
+"""The states of random streams and loaders, as the parts of a snapshot."""
+
+from __future__ import annotations
+
+import struct
+from typing import Callable
+
+from . import _layout as at
+from ._image import Part
+
+_HEADER = struct.Struct("<BBHI")
+_KINDS = {"rng": at.PART_RNG, "sampler": at.PART_SAMPLER, "other": at.PART_OTHER}
+
+
+class Source:
+    """Where one part comes from."""
+
+    __slots__ = ("_header", "_length", "get", "kind", "name")
+
+    def __init__(self, kind: str, name: str, get: Callable[[], bytes]) -> None:
+        if not 0 < len(name.encode()) <= 255:
+            raise ValueError(f"a name of 1 to 255 bytes is needed, not {name!r}")
+        self.kind = kind
+        self.name = name
+        self.get = get
+        self._length = -1
+        self._header = b""
+
+    def header(self, length: int) -> bytes:
+        """Return what comes before `length` bytes of this part."""
+        if length != self._length:
+            name = self.name.encode()
+            self._header = _HEADER.pack(_KINDS[self.kind], len(name), 0, length) + name
+            self._length = length
+        return self._header
+
+
+def encode(sources: list[Source]) -> bytes:
+    """Take all states as they are now."""
+    chunks = []
+    for source in sources:
+        data = source.get()
+        chunks.append(source.header(len(data)))
+        chunks.append(data)
+    return b"".join(chunks)
+
+
+def take(sources: list[Source]) -> tuple[Part, ...]:
+    """Take all states as they are now, for an image."""
+    return tuple(Part(source.kind, source.name, source.get()) for source in sources)

@@ -1,0 +1,180 @@
+"""Where a run continues: components, loaders, random streams and counters, from one image."""
+
+from __future__ import annotations
+
+import importlib
+import mmap
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from . import _checkpoints, _random
+from ._documents import ResumePoint
+from ._errors import HoldfastError
+from ._image import ImageReader, LoopState
+
+if TYPE_CHECKING:
+    from ._run import Run
+
+_LIST = "holdfast checkpoints list shows what there is"
+_LOOP = struct.Struct("<QQ")
+
+
+def map_private(path: Path, offset: int = 0, length: Optional[int] = None) -> memoryview:
+    """Map a part of a file: writable for the frameworks' sake, and never written back.
+
+    Raises:
+        HoldfastError: it is not there, or is shorter.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = os.fstat(descriptor).st_size
+            end = size if length is None else offset + length
+            if not offset < end <= size:
+                raise HoldfastError("the image is cut off", path=path, hint=_LIST)
+            mapping = mmap.mmap(descriptor, end, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise HoldfastError(f"cannot read the image: {error.strerror}", path=path, hint=_LIST) from error
+    return memoryview(mapping)[offset:end]
+
+
+class Restorer:
+    """Puts a run where an image says."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def resume(self, point: ResumePoint) -> None:
+        """Continue from the supervisor's resume point."""
+        path = Path(point.path)
+        reader = ImageReader(map_private(path, point.offset, point.length))
+        loop = self._loop(reader, path)
+        if loop.step != point.step:
+            raise HoldfastError(
+                f"the image is of step {loop.step}, not {point.step}", path=path, hint=_LIST
+            )
+        self._components(reader, path, strict=True)
+        self._loop_state(loop, path, strict=True)
+
+    def load(self, path: Path, *, weights_only: bool, strict: bool) -> None:
+        """Load a checkpoint that a person names."""
+        image = _checkpoints.image_of(path)
+        reader = ImageReader(map_private(image))
+        self._components(reader, path, strict=strict, weights_only=weights_only)
+        if weights_only:
+            return
+        self._loop_state(self._loop(reader, path), path, strict=strict)
+
+    def _loop(self, reader: ImageReader, path: Path) -> LoopState:
+        if reader.loop is None or reader.nodes is None:
+            raise HoldfastError(
+                "the file has no loop state: another program's",
+                path=path,
+                hint="load it with weights_only=True, or with safetensors",
+            )
+        return reader.loop
+
+    def _components(
+        self, reader: ImageReader, path: Path, *, strict: bool, weights_only: bool = False
+    ) -> None:
+        run = self._run
+        states: dict[str, Any] = {}
+        for name in reader.nodes or {}:
+            component = run._components.get(name)
+            # A module copies into what it has: views of the mapping will do, and nothing keeps them.
+            states[name] = reader.component(name, copy=component is None or component.wants_copies)
+        for hook in run._load_hooks:
+            hook(states)
+        if weights_only:
+            states = {name: state for name, state in states.items() if _is_module(run, name)}
+        else:
+            run.state = states.pop("state", None) if "state" not in run._components else None
+        unknown = sorted(set(states) - set(run._components))
+        if unknown and strict and not run._load_hooks:
+            raise HoldfastError(
+                f"the checkpoint has state of {', '.join(unknown)}, not registered here",
+                path=path,
+                hint="register the same components as the run that saved it",
+            )
+        for name, component in run._components.items():
+            if name in states:
+                self._load(name, component, states[name], path)
+            elif strict and component.strict and not weights_only:
+                raise HoldfastError(
+                    f"the checkpoint has no state of '{name}'",
+                    path=path,
+                    hint=f"register the components that it has ({', '.join(states) or 'none'}), "
+                    "or this one with strict=False",
+                )
+
+    def _load(self, name: str, component: Any, state: Any, path: Path) -> None:
+        try:
+            component.load(state)
+        except HoldfastError:
+            raise
+        except Exception as error:
+            raise HoldfastError(
+                f"'{name}' does not take its saved state: {error}",
+                path=path,
+                hint="the model changed? register(strict=False) takes what fits",
+            ) from error
+
+    def _loop_state(self, loop: LoopState, path: Path, *, strict: bool) -> None:
+        run = self._run
+        run.global_step, run.epoch = loop.step, loop.epoch
+        run.batch, run.samples = loop.batch, loop.samples
+        run.optimizer_steps = loop.step
+        saved: dict[str, bytes] = {}
+        loaders: dict[str, bytes] = {}
+        for part in loop.parts:
+            if part.kind == "rng":
+                saved[part.name] = part.data
+            elif part.kind == "sampler":
+                loaders[part.name] = part.data
+            elif part.name == "holdfast" and len(part.data) == _LOOP.size:
+                run.optimizer_steps, world = _LOOP.unpack(part.data)
+                if world != run.world_size and strict:
+                    raise HoldfastError(
+                        f"the run had {world} ranks, now {run.world_size}",
+                        path=path,
+                        hint="resume with the same number of ranks",
+                    )
+        run._saved_loaders = loaders
+        for loader in run._loaders:
+            loader._restore(loaders.get(loader.name))
+        self._streams(saved, path, strict)
+
+    def _streams(self, saved: dict[str, bytes], path: Path, strict: bool) -> None:
+        run = self._run
+        if run._records_rng:
+            for name in ("numpy", "torch"):
+                if name in saved:
+                    importlib.import_module(name)
+            if any(name.startswith("cuda.") for name in saved):
+                import torch
+
+                if torch.cuda.is_available():
+                    torch.cuda.init()
+        streams = run._all_streams()
+        lost = sorted(set(saved) - {stream.name for stream in streams}) if run._records_rng else []
+        missing = _random.set_streams(streams, saved, path=str(path))
+        if strict and lost:
+            raise HoldfastError(
+                f"the random streams {', '.join(lost)} were saved, and are not here",
+                path=path,
+                hint="register the same generators, and use as many devices as the run that saved it",
+            )
+        for name in missing:
+            run._warn(f"the random stream '{name}' was not saved: it goes on as it is")
+        # Set once more right before the first batch: making loaders and iterators may draw from them.
+        run._pending = {name: data for name, data in saved.items() if name not in lost}
+
+
+def _is_module(run: Run, name: str) -> bool:
+    import torch
+
+    return isinstance(getattr(run._components.get(name), "target", None), torch.nn.Module)

@@ -1,0 +1,87 @@
+"""Randomness of each sample: from the run's seed and the sample's place, and from nothing else.
+
+It is therefore the same whatever the number of workers, and wherever a run resumed. Workers import this
+module; it refers to no run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import struct
+import sys
+from contextlib import contextmanager
+from typing import Any, Iterator, Optional
+
+from ._random import global_streams
+
+_current: Optional[int] = None
+_KEY = struct.Struct("<QQQQ")
+
+
+def mix(*numbers: int) -> int:
+    """Return 64 bits that depend on all of some numbers."""
+    data = b"".join(struct.pack("<Q", number & (1 << 64) - 1) for number in numbers)
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global streams of `random`, numpy and torch's CPU."""
+    random.seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed & 0xFFFFFFFF)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.default_generator.manual_seed(seed)
+
+
+def begin_sample(seed: int, *, seeds_globals: bool) -> None:
+    """Say which sample is being made from now on."""
+    global _current
+    _current = seed
+    if seeds_globals:
+        seed_everything(seed)
+
+
+def sample_seed() -> int:
+    """Return the seed of the sample that is being made: 64 bits.
+
+    Raises:
+        RuntimeError: no sample is being made by a loader of `Run.loader`.
+    """
+    if _current is None:
+        raise RuntimeError("no sample is being made: call this in a dataset that Run.loader reads")
+    return _current
+
+
+def sample_generator(kind: str = "torch") -> Any:
+    """Return a random generator of the sample that is being made; call it in `Dataset.__getitem__`.
+
+    Args:
+        kind: `torch`, `numpy` or `python`.
+    """
+    seed = sample_seed()
+    if kind == "torch":
+        import torch
+
+        return torch.Generator().manual_seed(seed)
+    if kind == "numpy":
+        import numpy
+
+        return numpy.random.default_rng(seed)
+    if kind == "python":
+        return random.Random(seed)
+    raise ValueError(f"kind is torch, numpy or python, not {kind!r}")
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Leave the global streams as they were, whatever is drawn inside."""
+    streams = global_streams()
+    saved = [stream.get() for stream in streams]
+    try:
+        yield
+    finally:
+        for stream, data in zip(streams, saved):
+            stream.set(data)

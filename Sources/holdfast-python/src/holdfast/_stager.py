@@ -1,0 +1,117 @@
+"""Answering the supervisor: putting the state into a slot of the arena."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import time
+from pathlib import Path
+from typing import Callable, Optional
+
+from . import _layout as at
+from ._arena import ArenaSlot
+from ._errors import HoldfastError
+from ._image import ImageWriter
+from ._ring import Request, RingWriter
+
+_STAGED = struct.Struct("<QQQ16sIIIIQ")
+# What is still answered while finishing; the supervisor offers a slot unless both are in use for a moment.
+_FINISH_SECONDS = 30.0
+
+
+class Stager:
+    """Fills slots of one run directory, and writes the records about it."""
+
+    def __init__(
+        self, directory: Path, ring: RingWriter, image: Callable[[], Optional[ImageWriter]]
+    ) -> None:
+        """Take what it needs.
+
+        Args:
+            directory: the run directory.
+            ring: of this trainer.
+            image: gives the state to save; None when it cannot be had at this moment.
+        """
+        self._directory = directory
+        self._ring = ring
+        self._image = image
+        self._slots: dict[int, ArenaSlot] = {}
+        self.last_error: Optional[str] = None
+
+    def answer(self, request: Request, step: int) -> bool:
+        """Answer a request after a step; returns whether the trainer is to leave now."""
+        if request.kind == at.REQUEST_CANCEL:
+            self._ring.acknowledge(request, at.OUTCOME_CANCELLED)
+            return False
+        # A little ahead, so that all ranks save the same step: not yet.
+        if request.target_step > step:
+            return False
+        too_late = 0 < request.target_step < step
+        too_late = too_late or 0 < request.deadline_ns < time.monotonic_ns()
+        if too_late:
+            payload, outcome = self._missed(request.slot, request.cut_id, request.sequence, step)
+        else:
+            payload, outcome = self._stage(request.slot, request.cut_id, request.sequence, step)
+        self.append_surely(at.RECORD_STAGED, payload)
+        self._ring.acknowledge(request, outcome)
+        return request.kind == at.REQUEST_SAVE_AND_LEAVE and outcome == at.OUTCOME_STAGED
+
+    def _missed(self, slot: int, cut_id: bytes, sequence: int, step: int) -> tuple[bytes, int]:
+        outcome = at.OUTCOME_MISSED
+        return _STAGED.pack(sequence, step, 0, cut_id, slot, outcome, 0, 0, 0), outcome
+
+    def _stage(self, slot: int, cut_id: bytes, sequence: int, step: int) -> tuple[bytes, int]:
+        began = time.monotonic_ns()
+        outcome, error, size = at.OUTCOME_STAGED, 0, 0
+        self.last_error = None
+        try:
+            if slot >= self._ring.identity.arena_slots:
+                raise OSError(errno.EINVAL, f"there is no slot {slot}")
+            image = self._image()
+            if image is None:
+                return self._missed(slot, cut_id, sequence, step)
+            size = image.size
+            identity = self._ring.identity
+            arena = self._slots.get(slot)
+            if arena is None:
+                arena = self._slots[slot] = ArenaSlot(self._directory, identity.local_rank, slot)
+            arena.stage(identity, cut_id, step, size, image.write)
+        except OSError as failure:
+            outcome, error = at.OUTCOME_FAILED, failure.errno or errno.EIO
+            self.last_error = f"{failure}"
+        except (HoldfastError, RuntimeError, ValueError, TypeError, BufferError) as failure:
+            # A state that cannot be saved is told, and does not end a healthy training.
+            outcome, error = at.OUTCOME_FAILED, errno.EIO
+            self.last_error = f"{failure}"
+        stall = time.monotonic_ns() - began
+        return _STAGED.pack(sequence, step, size, cut_id, slot, outcome, error, 0, stall), outcome
+
+    def finish(self, step: int) -> None:
+        """Stage the final state into the slot that is offered, and say that the run is complete."""
+        slot = self._ring.spare_slot
+        deadline = time.monotonic() + _FINISH_SECONDS
+        while slot is None and time.monotonic() < deadline:
+            request = self._ring.pending_request()
+            if request is not None:
+                self.answer(request, step)
+            time.sleep(0.01)
+            self._ring.beat()
+            slot = self._ring.spare_slot
+        cut_id = os.urandom(16)
+        payload = _STAGED.pack(0, step, 0, cut_id, at.NO_SLOT, at.OUTCOME_NONE, 0, 0, 0)
+        if slot is not None:
+            staged, outcome = self._stage(slot, cut_id, 0, step)
+            if outcome == at.OUTCOME_STAGED:
+                payload = staged
+        self.append_surely(at.RECORD_FINISHED, payload)
+
+    def append_surely(self, kind: int, payload: bytes) -> bool:
+        """Append a record that must not be lost; the ring has room soon, for the supervisor drains it."""
+        pause = 0.0001
+        for _ in range(200):
+            if self._ring.append(kind, payload):
+                return True
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+        return False
