@@ -107,8 +107,12 @@ def main() -> None:
         if right / 360 > best["accuracy"]:
             best.update(accuracy=right / 360, epoch=epoch)
         scheduler.step()
-        print(f"epoch {epoch + 1}/{args.epochs} loss {float(loss):.4f} accuracy {right / 360:.4f}", flush=True)
-    print("digest", digest(model.state_dict(), optimizer.state_dict(), scheduler.state_dict(), best), flush=True)
+        print(
+            f"epoch {epoch + 1}/{args.epochs} loss {float(loss):.4f} accuracy {right / 360:.4f}", flush=True
+        )
+    print(
+        "digest", digest(model.state_dict(), optimizer.state_dict(), scheduler.state_dict(), best), flush=True
+    )
 
 
 if __name__ == "__main__":

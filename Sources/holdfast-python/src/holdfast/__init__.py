@@ -1,12 +1,12 @@
 """Training jobs that are killed at any moment and go on in mid-epoch with the same bits.
 
-    run = holdfast.attach(hyperparameters=vars(args))
-    run.register(model=model, optimizer=optimizer)
-    loader = run.loader(dataset, batch_size=64, shuffle=True, num_workers=4)
-    for epoch in run.epochs(args.epochs):
-        for batch in loader:
-            ...
-            run.step(loss=loss)
+run = holdfast.attach(hyperparameters=vars(args))
+run.register(model=model, optimizer=optimizer)
+loader = run.loader(dataset, batch_size=64, shuffle=True, num_workers=4)
+for epoch in run.epochs(args.epochs):
+    for batch in loader:
+        ...
+        run.step(loss=loss)
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable
 
 from . import _layout as at
 from ._ring import Identity, map_shared
@@ -24,8 +24,8 @@ class ArenaSlot:
 
     def __init__(self, directory: Path, local_rank: int, slot: int) -> None:
         self.path = directory / f"arena-{local_rank}-{slot}"
-        self._descriptor: Optional[int] = None
-        self._map: Optional[mmap.mmap] = None
+        self._descriptor: int | None = None
+        self._map: mmap.mmap | None = None
         self._size = 0
 
     def stage(

@@ -7,7 +7,7 @@ copied; large ones are referred to, and their version counters tell whether anyt
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from ._encode import Leaf
 from ._image import FlatState, LoopState
@@ -22,7 +22,7 @@ class Captured(NamedTuple):
     loop: LoopState
     watched: list[tuple[Leaf, int]]
 
-    def changed(self) -> Optional[str]:
+    def changed(self) -> str | None:
         """Return the name of a large tensor that was changed since, or None."""
         for leaf, version in self.watched:
             if leaf.source._version != version:
@@ -42,7 +42,7 @@ def capture(state: FlatState, loop: LoopState) -> Captured:
     return Captured(state, loop, watched)
 
 
-def _version(source: Any) -> Optional[int]:
+def _version(source: Any) -> int | None:
     """Return a tensor's version counter; None where it has none: numpy's, and inference tensors."""
     try:
         return int(source._version)

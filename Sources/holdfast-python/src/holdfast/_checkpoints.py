@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any
 
 from ._documents import Scalar
 from ._errors import HoldfastError, PathLike
@@ -18,7 +19,8 @@ STATE_NAME = "state.safetensors"
 _CHUNK = 1 << 20
 
 
-class Checkpoint(NamedTuple):
+@dataclass(frozen=True)
+class Checkpoint:
     """A checkpoint that was loaded for use without a run.
 
     Attributes:
@@ -36,8 +38,8 @@ class Checkpoint(NamedTuple):
     metrics: dict[str, float]
 
     def __getitem__(self, name: str) -> Any:
-        """Return one component's state, or a field by its place."""
-        return self.components[name] if isinstance(name, str) else tuple(self)[name]
+        """Return one component's state."""
+        return self.components[name]
 
 
 def load(path: PathLike, *, weights_only: bool = False, device: Any = None) -> Checkpoint:
@@ -192,7 +194,7 @@ def publish(
 
 
 def _place(aside: Path, directory: Path, step: int, cut_id: str) -> Path:
-    last: Optional[OSError] = None
+    last: OSError | None = None
     for name in (f"step-{step}", f"step-{step}-{cut_id[:8]}", f"step-{step}-{cut_id}"):
         path = directory / name
         if path.exists():
@@ -217,5 +219,3 @@ def _sync(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-

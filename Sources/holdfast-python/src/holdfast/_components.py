@@ -52,11 +52,14 @@ class _Module(_Stateful):
     def wants_copies(self) -> bool:  # type: ignore[override]
         torch = sys.modules["torch"]
         own = type(self.target)
-        return any(
-            getattr(module, "set_extra_state", None) is not None
-            and type(module).set_extra_state is not torch.nn.Module.set_extra_state
-            for module in self.target.modules()
-        ) or own.load_state_dict is not torch.nn.Module.load_state_dict
+        return (
+            any(
+                getattr(module, "set_extra_state", None) is not None
+                and type(module).set_extra_state is not torch.nn.Module.set_extra_state
+                for module in self.target.modules()
+            )
+            or own.load_state_dict is not torch.nn.Module.load_state_dict
+        )
 
     def state(self) -> Any:
         state = self.target.state_dict()

@@ -25,7 +25,9 @@ class Stored(NamedTuple):
 
 def damaged(what: str) -> HoldfastError:
     """Return the error for an image that is none."""
-    return HoldfastError(f"the image is damaged: {what}", hint="holdfast checkpoints verify; use an older one")
+    return HoldfastError(
+        f"the image is damaged: {what}", hint="holdfast checkpoints verify; use an older one"
+    )
 
 
 class Decoder:
@@ -116,7 +118,9 @@ class Decoder:
         made = self._made.get(("array", name))
         if made is None:
             stored = self._stored(name)
-            made = _numpy_leaves.decode(stored.data, stored.dtype, stored.shape, node.get("dtype"), self._copy)
+            made = _numpy_leaves.decode(
+                stored.data, stored.dtype, stored.shape, node.get("dtype"), self._copy
+            )
             self._made["array", name] = made
         return made
 

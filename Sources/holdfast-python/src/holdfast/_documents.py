@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, Union
 
 from ._errors import HoldfastError
 
@@ -34,7 +34,7 @@ class ResumeFile(NamedTuple):
     attempt: int
     generation: int
     world_size: int
-    point: Optional[ResumePoint]
+    point: ResumePoint | None
     last_recorded_step: int
     skip: frozenset[tuple[int, int]]
     hyperparameters: dict[str, Scalar]

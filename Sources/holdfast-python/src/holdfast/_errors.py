@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Optional, Union
+from typing import Union
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -17,7 +17,7 @@ class HoldfastError(Exception):
         path: the file concerned, or None.
     """
 
-    def __init__(self, what: str, *, hint: str, path: Optional[PathLike] = None) -> None:
+    def __init__(self, what: str, *, hint: str, path: PathLike | None = None) -> None:
         self.what = what
         self.hint = hint
         self.path = None if path is None else os.fspath(path)

@@ -12,14 +12,14 @@ import traceback
 import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from . import _layout as at
 
 if TYPE_CHECKING:
     from ._run import Run
 
-_run: Optional[weakref.ref[Run]] = None
+_run: weakref.ref[Run] | None = None
 _owner = 0
 _failed = False
 # Longest texts of a failure record, in characters.
@@ -37,9 +37,7 @@ def watch(run: Run) -> None:
     if first:
         previous = sys.excepthook
 
-        def hook(
-            kind: type[BaseException], error: BaseException, trace: Optional[TracebackType]
-        ) -> None:
+        def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
             _report(kind, error, trace)
             previous(kind, error, trace)
 
@@ -48,11 +46,11 @@ def watch(run: Run) -> None:
         os.register_at_fork(after_in_child=_in_child)
 
 
-def _current() -> Optional[Run]:
+def _current() -> Run | None:
     return _run() if _run is not None and os.getpid() == _owner else None
 
 
-def _report(kind: type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> None:
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     global _failed
     run = _current()
     _failed = True
@@ -62,7 +60,7 @@ def _report(kind: type[BaseException], error: BaseException, trace: Optional[Tra
     run._tell(at.RECORD_FAILURE, encode(kind, error, trace))
 
 
-def encode(kind: type[BaseException], error: BaseException, trace: Optional[TracebackType]) -> bytes:
+def encode(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> bytes:
     """Return a failure record's payload."""
     text = "".join(traceback.format_exception(kind, error, trace))
     name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else _full_name(kind)
@@ -98,7 +96,7 @@ def _in_child() -> None:
         run._become_forked()
 
 
-def stacks_signal(directory: Path, local_rank: int) -> Optional[int]:
+def stacks_signal(directory: Path, local_rank: int) -> int | None:
     """Let a signal write all threads' stacks into `stacks-<rank>` of the run directory.
 
     The supervisor sends it to a hung trainer before it kills it. Python's handler for it is in C: it works

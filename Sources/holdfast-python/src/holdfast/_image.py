@@ -7,7 +7,7 @@ import json
 import struct
 import sys
 from math import prod
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from ._decode import Decoder, Stored, damaged
 from ._encode import Encoder, Leaf
@@ -61,7 +61,7 @@ class LoopState(NamedTuple):
         numbers = [document[name] for name in ("step", "epoch", "batch", "samples")]
         if not all(isinstance(number, int) and number >= 0 for number in numbers):
             raise ValueError("a counter is no number")
-        return LoopState(*numbers, parts)
+        return LoopState._make((*numbers, parts))
 
 
 class Views:
@@ -164,7 +164,7 @@ class ImageReader:
         self.nodes = None if STATE not in metadata else _parse(metadata[STATE], "state")
         if self.nodes is not None and not isinstance(self.nodes, dict):
             raise damaged("its state is no object")
-        self.loop: Optional[LoopState] = None
+        self.loop: LoopState | None = None
         if LOOP in metadata:
             try:
                 self.loop = LoopState.from_json(_parse(metadata[LOOP], "loop state"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.utils import data as torch_data
@@ -72,8 +73,8 @@ class Loader:
         run: Run,
         dataset: Any,
         *,
-        name: Optional[str] = None,
-        seed: Optional[int] = None,
+        name: str | None = None,
+        seed: int | None = None,
         seed_samples: bool = True,
         **options: Any,
     ) -> None:
@@ -91,17 +92,22 @@ class Loader:
         self._seed = seed & (1 << 64) - 1
         self._generator = torch.Generator()
         self.dataset = dataset
-        self.batch_size: Optional[int] = options.get("batch_size", 1)
+        self.batch_size: int | None = options.get("batch_size", 1)
         self.num_workers: int = options.get("num_workers", 0)
-        self._plan: Optional[BatchPlan] = None
+        self._plan: BatchPlan | None = None
         self._stateful: Any = None
         self._isolates = False
         self._inner = self._make_inner(dataset, options, seed_samples)
         self._initial = None if self._stateful is None else self._stateful.state_dict()
-        self._saved: Optional[_Saved] = None
+        self._saved: _Saved | None = None
         self._flags = 0 if self._plan is not None else _ITERABLE
         self._epoch = 0
         self._begin_step = 0
+        # Epoch and first step of the pass that `_consumed` is of: passes without steps leave no trace, so
+        # that a replay's snapshots are the same.
+        self._counted_pass = (0, 0)
+        self._was_resumed = False
+        self.total = self._known_length()
         self._consumed = Drawn(0, 0, 0)
         self._given = self._consumed
         self._resumed = False
@@ -159,7 +165,7 @@ class Loader:
         """Return the number of batches in an epoch."""
         return len(self._inner)
 
-    def _known_length(self) -> Optional[int]:
+    def _known_length(self) -> int | None:
         try:
             return len(self._inner)
         except (TypeError, NotImplementedError):
@@ -217,6 +223,7 @@ class Loader:
             consumed = Drawn(0, 0, 0)
         self._epoch = run.epoch
         self.outstanding = False
+        self.total = self._known_length()
         self._given = consumed
         if saved is not None:
             self._consumed = consumed
@@ -228,7 +235,7 @@ class Loader:
             return 0
         return self._begin_iterable(seed, saved)
 
-    def _begin_iterable(self, seed: int, saved: Optional[_Saved]) -> int:
+    def _begin_iterable(self, seed: int, saved: _Saved | None) -> int:
         if isinstance(self._inner, torch_data.DataLoader) and self._inner.dataset is getattr(
             self, "_samples", None
         ):
@@ -240,7 +247,7 @@ class Loader:
         if saved is not None:
             self._stateful.load_state_dict(_unpack_state(saved.extra))
             self._was_resumed = True
-        elif getattr(self, "_was_resumed", False):
+        elif self._was_resumed:
             # Or it would go on from where the resumed pass began, and be short.
             self._stateful.load_state_dict(self._initial)
             self._was_resumed = False
@@ -266,7 +273,12 @@ class Loader:
         self.outstanding = True
 
     def _end_pass(self) -> None:
-        if self._consumed == self._given and self._flags & _TRAINED or self._resumed:
+        if self._resumed and self._consumed.batch and self._consumed.batch == self.total:
+            self._run._warn(
+                f"resumed after the last batch of epoch {self._epoch}: loader '{self.name}' has none left "
+                "to give, so what the loop's body sets is not set"
+            )
+        if (self._consumed == self._given and self._flags & _TRAINED) or self._resumed:
             self._resumed = False
             self.outstanding = False
             self._run._after_pass()
@@ -283,7 +295,7 @@ class Loader:
         self._consumed = self._given
         self.position = self._consumed.batch
         self.outstanding = False
-        self._committed_step = (self._epoch, self._begin_step)
+        self._counted_pass = (self._epoch, self._begin_step)
         return self._consumed.samples - before
 
     def _forget_pass(self) -> None:
@@ -295,15 +307,13 @@ class Loader:
         self._saved = None
 
     def _part(self) -> bytes:
-        epoch, begin_step = getattr(self, "_committed_step", (self._epoch, self._begin_step))
         packed = _STATE.pack(
-            epoch,
-            begin_step,
+            *self._counted_pass,
             self._consumed.batch,
             self._consumed.samples,
             self._seed,
             self._length(),
-            self._known_length() or _NO_LENGTH,
+            self.total or _NO_LENGTH,
             self._consumed.crc,
             self.batch_size or 0,
             self.num_workers,
@@ -316,11 +326,11 @@ class Loader:
     def _length(self) -> int:
         return self._plan.length if self._plan is not None else _NO_LENGTH
 
-    def _restore(self, data: Optional[bytes]) -> None:
+    def _restore(self, data: bytes | None) -> None:
         if data is None:
             self._run._warn(f"loader '{self.name}' was not saved: it begins anew")
             return
-        saved = _Saved(*_STATE.unpack_from(data), extra=data[_STATE.size :])
+        saved = _Saved._make((*_STATE.unpack_from(data), data[_STATE.size :]))
         self._check(saved)
         self._saved = saved
         self._seed = saved.seed
@@ -330,7 +340,7 @@ class Loader:
         self._given = self._consumed
         self.position = saved.batch
         self._epoch, self._begin_step = saved.epoch, saved.begin_step
-        self._committed_step = (saved.epoch, saved.begin_step)
+        self._counted_pass = (saved.epoch, saved.begin_step)
 
     def _check(self, saved: _Saved) -> None:
         """Refuse to go on with other data in the middle of a pass; between passes it is the user's right."""
@@ -396,8 +406,10 @@ def _options_of(loader: Any, more: dict[str, Any]) -> tuple[Any, dict[str, Any]]
     else:
         options.update(batch_size=loader.batch_size, drop_last=loader.drop_last)
         sampler = loader.sampler
-        if type(sampler) is torch_data.RandomSampler and not sampler.replacement and (
-            sampler._num_samples is None
+        if (
+            type(sampler) is torch_data.RandomSampler
+            and not sampler.replacement
+            and (sampler._num_samples is None)
         ):
             options["shuffle"] = True
         elif type(sampler) is not torch_data.SequentialSampler:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def put(views: Any, offset: int, size: int, source: Any) -> None:
     target[...] = source
 
 
-def encoder_of(value: Any) -> Optional[Callable[[Encoder, Any, str, int], Node]]:
+def encoder_of(value: Any) -> Callable[[Encoder, Any, str, int], Node] | None:
     """Return how a value of numpy's is encoded, None if it is none."""
     if type(value) is np.ndarray:
         return lambda encoder, value, path, depth: array(encoder, value, path, "array")
@@ -109,7 +109,7 @@ def dtype_of(name: str) -> Any:
     return np.dtype(name)
 
 
-def decode(data: memoryview, dtype: str, shape: tuple[int, ...], name: Optional[str], copy: bool) -> Any:
+def decode(data: memoryview, dtype: str, shape: tuple[int, ...], name: str | None, copy: bool) -> Any:
     """Make an array of an image's bytes.
 
     Args:

@@ -7,7 +7,7 @@ import random
 import struct
 import sys
 from array import array
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple
 
 from ._errors import HoldfastError
 
@@ -91,7 +91,7 @@ def _set_bit_generator(source: Any, data: bytes) -> None:
     source.bit_generator.state = _from_json(data)
 
 
-def stream_of(name: str, source: Any) -> Optional[Stream]:
+def stream_of(name: str, source: Any) -> Stream | None:
     """Return the stream of a generator object; None when it is none."""
     if isinstance(source, random.Random):
         return Stream(name, lambda: _python_bytes(source), lambda data: _set_python(source, data))
@@ -116,9 +116,7 @@ def global_streams() -> list[Stream]:
     numpy = sys.modules.get("numpy")
     if numpy is not None and hasattr(numpy, "random"):
         streams.append(
-            Stream(
-                "numpy", lambda: _numpy_bytes(numpy.random), lambda data: _set_numpy(numpy.random, data)
-            )
+            Stream("numpy", lambda: _numpy_bytes(numpy.random), lambda data: _set_numpy(numpy.random, data))
         )
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "default_generator"):
@@ -136,7 +134,7 @@ def _cuda(torch: Any, index: int) -> Stream:
     return Stream(f"cuda.{index}", lambda: torch.cuda.get_rng_state(index).numpy().tobytes(), set_state)
 
 
-def set_streams(streams: list[Stream], saved: dict[str, bytes], *, path: Optional[str] = None) -> list[str]:
+def set_streams(streams: list[Stream], saved: dict[str, bytes], *, path: str | None = None) -> list[str]:
     """Set streams to saved states; returns the names of those that nothing was saved of."""
     missing = []
     for stream in streams:

@@ -7,7 +7,7 @@ import mmap
 import os
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from . import _checkpoints, _random
 from ._documents import ResumePoint
@@ -21,7 +21,7 @@ _LIST = "holdfast checkpoints list shows what there is"
 _LOOP = struct.Struct("<QQ")
 
 
-def map_private(path: Path, offset: int = 0, length: Optional[int] = None) -> memoryview:
+def map_private(path: Path, offset: int = 0, length: int | None = None) -> memoryview:
     """Map a part of a file: writable for the frameworks' sake, and never written back.
 
     Raises:
@@ -54,9 +54,7 @@ class Restorer:
         reader = ImageReader(map_private(path, point.offset, point.length))
         loop = self._loop(reader, path)
         if loop.step != point.step:
-            raise HoldfastError(
-                f"the image is of step {loop.step}, not {point.step}", path=path, hint=_LIST
-            )
+            raise HoldfastError(f"the image is of step {loop.step}, not {point.step}", path=path, hint=_LIST)
         self._components(reader, path, strict=True)
         self._loop_state(loop, path, strict=True)
 

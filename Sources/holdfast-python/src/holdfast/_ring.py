@@ -20,7 +20,7 @@ import struct
 import sys
 import zlib
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from . import _layout as at
 from ._errors import HoldfastError
@@ -227,7 +227,7 @@ class RingWriter:
         _HEADER.pack_into(self.map, position, size, at.RECORD_PADDING, 0, self._sequence + 1, 0, 0)
         self._commit(position, size, at.RECORD_HEADER_BYTES)
 
-    def _commit(self, position: int, length: int, covered: Optional[int] = None) -> None:
+    def _commit(self, position: int, length: int, covered: int | None = None) -> None:
         end = position + (length if covered is None else covered)
         crc = zlib.crc32(self._bytes[position:end])
         self._sequence += 1
@@ -237,13 +237,13 @@ class RingWriter:
 
     # Requests
 
-    def pending_request(self) -> Optional[Request]:
+    def pending_request(self) -> Request | None:
         """Return the request that is not answered yet."""
         if self._words[at.RING_REQUEST_SEQUENCE // 8] == self._answered:
             return None
         return self._read_request()
 
-    def _read_request(self) -> Optional[Request]:
+    def _read_request(self) -> Request | None:
         before = self._words[at.RING_REQUEST_LOCK // 8]
         if before % 2:
             return None  # Being written, or by someone who died writing: a later step looks again.
@@ -264,7 +264,7 @@ class RingWriter:
         self._words[at.RING_ACKNOWLEDGED // 8] = request.sequence
 
     @property
-    def spare_slot(self) -> Optional[int]:
+    def spare_slot(self) -> int | None:
         """The slot that may be filled unasked."""
         slot = self._halves[at.RING_SPARE_SLOT // 4]
         return slot if slot < self.identity.arena_slots else None

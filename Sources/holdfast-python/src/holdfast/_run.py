@@ -7,9 +7,10 @@ import os
 import struct
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping, Optional, Union
+from typing import Any, Callable
 
 from . import _checkpoints, _failures, _parts, _random
 from . import _layout as at
@@ -19,7 +20,7 @@ from ._documents import ResumeFile, Scalar, read_resume_file, scalars
 from ._errors import HoldfastError, PathLike
 from ._image import FlatState, ImageWriter, LoopState, flatten
 from ._restore import Restorer
-from ._ring import RingWriter
+from ._ring import Request, RingWriter
 from ._stager import Stager
 
 _PHASES = {"training": 0, "validation": 1}
@@ -58,9 +59,9 @@ class Run:
 
     def __init__(
         self,
-        directory: Optional[Path] = None,
-        ring: Optional[RingWriter] = None,
-        resume: Optional[ResumeFile] = None,
+        directory: Path | None = None,
+        ring: RingWriter | None = None,
+        resume: ResumeFile | None = None,
         *,
         rng: bool = True,
     ) -> None:
@@ -69,9 +70,9 @@ class Run:
         self.batch = 0
         self.samples = 0
         self.optimizer_steps = 0
-        self.resumed_from: Optional[int] = None
+        self.resumed_from: int | None = None
         self.hyperparameters: dict[str, Scalar] = {}
-        self.state: Optional[dict[str, Any]] = None
+        self.state: dict[str, Any] | None = None
         self.is_finished = False
         self._directory = directory
         self._ring: Any = ring
@@ -89,8 +90,11 @@ class Run:
         self._leaving = False
         self._stopped = False
         self._phase = 0
-        self._captured: Optional[Captured] = None
-        self._sources: Optional[list[_parts.Source]] = None
+        self._captured: Captured | None = None
+        self._last_batch = -1
+        self._ends_pass = False
+        self._deferred = 0
+        self._sources: list[_parts.Source] | None = None
         self._names: tuple[str, ...] = ()
         self._layout = _snapshot_layout(0)
         self._attached_record: dict[str, Any] = {}
@@ -216,6 +220,7 @@ class Run:
             self.epoch += 1
             self.batch = 0
             self._captured = None
+            self._ends_pass = False
             self._sources = None
             for loader in self._loaders:
                 loader._forget_pass()
@@ -230,7 +235,9 @@ class Run:
                 continue
             self._before_batch()
             self.batch = number
+            self._last_batch = count - 1
             yield number
+        self._last_batch = -1
         self._after_pass()
 
     def stop(self) -> None:
@@ -239,10 +246,10 @@ class Run:
 
     def step(
         self,
-        values: Optional[Mapping[str, Any]] = None,
+        values: Mapping[str, Any] | None = None,
         *,
-        samples: Optional[int] = None,
-        state: Union[bool, dict[str, Any], None] = None,
+        samples: int | None = None,
+        state: bool | dict[str, Any] | None = None,
         optimizer_stepped: bool = True,
         **metrics: Any,
     ) -> None:
@@ -267,11 +274,13 @@ class Run:
             self.optimizer_steps += 1
         self._captured = None
         batch = -1
+        self._ends_pass = self._last_batch == self.batch
         for loader in self._loaders:
             if loader.outstanding:
                 counted = loader._commit()
                 if batch < 0:
                     batch = loader.position
+                    self._ends_pass = batch == loader.total
                     self.samples += (counted if samples is None else samples) * self.world_size
         if batch < 0:
             batch = self.batch + 1
@@ -326,8 +335,11 @@ class Run:
             return
         ring.beat()
         request = ring.pending_request()
-        # With a batch half used nothing agrees; the next step answers.
-        if request is not None and not any(loader.outstanding for loader in self._loaders):
+        # With a batch half used nothing agrees; after the last one a resume would find none: the next step
+        # answers.
+        if request is None or (self._ends_pass and request.kind != at.REQUEST_CANCEL):
+            return
+        if not any(loader.outstanding for loader in self._loaders):
             self._answer(request)
 
     @contextmanager
@@ -379,7 +391,8 @@ class Run:
             states = {
                 name: state
                 for name, state in states.items()
-                if torch is not None and isinstance(getattr(self._components.get(name), "target", None), torch.nn.Module)
+                if torch is not None
+                and isinstance(getattr(self._components.get(name), "target", None), torch.nn.Module)
             }
         image = ImageWriter(flatten(states), self._loop_state())
         return _checkpoints.publish(Path(directory), image, self._loop_state(), self.hyperparameters)
@@ -435,7 +448,7 @@ class Run:
         # What this step does not have is not a number.
         return [float(metrics[name]) if name in metrics else float("nan") for name in self._names]
 
-    def _full_image(self, state: Union[bool, dict[str, Any]], parts_bytes: int) -> bytes:
+    def _full_image(self, state: bool | dict[str, Any], parts_bytes: int) -> bytes:
         states = self._states()
         if isinstance(state, dict):
             states["state"] = state
@@ -447,7 +460,7 @@ class Run:
             )
         return bytes(image.to_bytes())
 
-    def _image(self) -> Optional[ImageWriter]:
+    def _image(self) -> ImageWriter | None:
         captured = self._captured
         if captured is None:
             return ImageWriter(flatten(self._states()), self._loop_state())
@@ -457,8 +470,15 @@ class Run:
             return None
         return ImageWriter(captured.state, captured.loop)
 
-    def _answer(self, request: Any) -> None:
+    def _answer(self, request: Request) -> None:
         assert self._stager is not None
+        # A pass that is resumed after its last batch gives none, and many a program uses after its loop
+        # what the loop's body has set. So a request waits for the next step; once, as a pass may have but
+        # one batch.
+        waits = self._ends_pass and request.kind != at.REQUEST_CANCEL
+        if waits and self._deferred != request.sequence:
+            self._deferred = request.sequence
+            return
         leave = self._stager.answer(request, self.global_step)
         self._warn_unsaved()
         if leave:
@@ -513,20 +533,20 @@ def _snapshot_layout(metric_count: int) -> struct.Struct:
     return struct.Struct(f"<IHHQIIQQQQQBBHHHQ{metric_count}d")
 
 
-_attached: Optional[Run] = None
+_attached: Run | None = None
 
 
-def attached() -> Optional[Run]:
+def attached() -> Run | None:
     """Return the run that this process attached last, or None."""
     return _attached
 
 
 def attach(
-    hyperparameters: Optional[Mapping[str, Any]] = None,
+    hyperparameters: Mapping[str, Any] | None = None,
     *,
-    overrides: Optional[Mapping[str, Any]] = None,
-    total_epochs: Optional[int] = None,
-    batches_per_epoch: Optional[int] = None,
+    overrides: Mapping[str, Any] | None = None,
+    total_epochs: int | None = None,
+    batches_per_epoch: int | None = None,
     rng: bool = True,
 ) -> Run:
     """Attach to the supervisor that started this process; standalone when there is none.
@@ -584,7 +604,7 @@ def attach(
 
 
 def _in_force(
-    run: Run, given: dict[str, Scalar], overrides: Optional[Mapping[str, Any]], saved: dict[str, Scalar]
+    run: Run, given: dict[str, Scalar], overrides: Mapping[str, Any] | None, saved: dict[str, Scalar]
 ) -> dict[str, Scalar]:
     if overrides is not None:
         return {**given, **saved, **scalars(dict(overrides))}

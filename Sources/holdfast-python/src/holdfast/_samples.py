@@ -10,12 +10,13 @@ import hashlib
 import random
 import struct
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator, Optional
+from typing import Any
 
 from ._random import global_streams
 
-_current: Optional[int] = None
+_current: int | None = None
 _KEY = struct.Struct("<QQQQ")
 
 

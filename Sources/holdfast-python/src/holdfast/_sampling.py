@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils import data as torch_data
@@ -147,7 +148,7 @@ class BatchPlan:
     def __init__(
         self,
         length: int,
-        batch_size: Optional[int],
+        batch_size: int | None,
         *,
         shuffle: bool,
         drop_last: bool,
@@ -205,9 +206,7 @@ class BatchPlan:
         base = self.place.seed
         if not isinstance(indices, (list, tuple)):
             return (base + (first + 1) * _STRIDE) & _MASK, indices
-        return [
-            ((base + number * _STRIDE) & _MASK, index) for number, index in enumerate(indices, first + 1)
-        ]
+        return [((base + number * _STRIDE) & _MASK, index) for number, index in enumerate(indices, first + 1)]
 
     def _own(self, place: Place) -> Iterator[Any]:
         """Give the batches of the own order, from the place on: no batch before it is made."""

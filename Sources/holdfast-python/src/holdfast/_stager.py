@@ -7,7 +7,7 @@ import os
 import struct
 import time
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable
 
 from . import _layout as at
 from ._arena import ArenaSlot
@@ -23,9 +23,7 @@ _FINISH_SECONDS = 30.0
 class Stager:
     """Fills slots of one run directory, and writes the records about it."""
 
-    def __init__(
-        self, directory: Path, ring: RingWriter, image: Callable[[], Optional[ImageWriter]]
-    ) -> None:
+    def __init__(self, directory: Path, ring: RingWriter, image: Callable[[], ImageWriter | None]) -> None:
         """Take what it needs.
 
         Args:
@@ -37,7 +35,7 @@ class Stager:
         self._ring = ring
         self._image = image
         self._slots: dict[int, ArenaSlot] = {}
-        self.last_error: Optional[str] = None
+        self.last_error: str | None = None
 
     def answer(self, request: Request, step: int) -> bool:
         """Answer a request after a step; returns whether the trainer is to leave now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import torch
 
@@ -62,7 +62,7 @@ def _stored_view(source: Any) -> Any:
     return source.contiguous().view(stored)
 
 
-def encoder_of(value: Any) -> Optional[Callable[[Encoder, Any, str, int], Node]]:
+def encoder_of(value: Any) -> Callable[[Encoder, Any, str, int], Node] | None:
     """Return how a value of torch's is encoded, None if it is none."""
     if isinstance(value, torch.Tensor):
         if type(value) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer if _HAS_BUFFER else None):
@@ -84,7 +84,7 @@ def tensor(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     """Return the node of a tensor; one that shares all its memory with an earlier one shares its name."""
     dtype = value.dtype
     known = DTYPES.get(dtype)
-    if known is None and dtype not in _VIEWED or value.layout is not torch.strided or value.is_meta:
+    if (known is None and dtype not in _VIEWED) or value.layout is not torch.strided or value.is_meta:
         raise _refused(value, path)
     shape = tuple(value.shape)
     if value.numel():
@@ -115,9 +115,7 @@ def _leaf(encoder: Encoder, value: Any, path: str, known: Any, shape: tuple[int,
         name, itemsize = known
         if source.is_neg():
             source = source.resolve_neg()
-        return encoder.add(
-            path, Leaf("", name, shape, itemsize, source.numel() * itemsize, source, put)
-        )
+        return encoder.add(path, Leaf("", name, shape, itemsize, source.numel() * itemsize, source, put))
     stored, adds = _VIEWED[value.dtype]
     name, itemsize = DTYPES[stored]
     if adds:
