@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._attach import attach, attached
 from ._checkpoints import Checkpoint, load
 from ._components import Attributes
 from ._errors import HoldfastError
 from ._registry import register_dataclass, register_type
-from ._run import Run, attach, attached
+from ._run import Run
 from ._samples import sample_generator, sample_seed
 
 __all__ = [

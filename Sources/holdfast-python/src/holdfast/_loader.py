@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.utils import data as torch_data
 
+from ._dataloader import is_tensors, options_of
 from ._errors import HoldfastError
 from ._image import ImageReader, ImageWriter, LoopState, flatten
 from ._samples import mix, undisturbed
@@ -83,7 +84,7 @@ class Loader:
         self.outstanding = False
         self.position = 0
         if isinstance(dataset, torch_data.DataLoader) and not hasattr(dataset, "load_state_dict"):
-            dataset, options = _options_of(dataset, options)
+            dataset, options = options_of(dataset, options)
         if options.pop("in_order", True) is not True:
             raise HoldfastError("in_order=False has no position to resume at", hint="leave it out")
         generator = options.pop("generator", None)
@@ -131,7 +132,7 @@ class Loader:
         if batch_sampler is not None:
             batch_size = None
             self.batch_size = None
-        needs_no_seeds = options.get("collate_fn") is None and _is_tensors(dataset)
+        needs_no_seeds = options.get("collate_fn") is None and is_tensors(dataset)
         self._plan = BatchPlan(
             len(dataset),
             batch_size,
@@ -372,47 +373,9 @@ class Loader:
         self._restore(state["position"])
 
 
-def _is_tensors(dataset: Any) -> bool:
-    """Whether samples are slices of tensors, and nothing in them is random."""
-    while type(dataset) is torch_data.Subset:
-        dataset = dataset.dataset
-    return type(dataset) is torch_data.TensorDataset
-
-
 def _pack_state(state: Any) -> bytes:
     return bytes(ImageWriter(flatten({"state": state}), LoopState()).to_bytes())
 
 
 def _unpack_state(data: bytes) -> Any:
     return ImageReader(memoryview(bytearray(data))).component("state")
-
-
-def _options_of(loader: Any, more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the dataset and the options of a DataLoader."""
-    names = ("num_workers", "collate_fn", "pin_memory", "timeout", "worker_init_fn", "persistent_workers")
-    options = {name: getattr(loader, name) for name in names}
-    options["multiprocessing_context"] = loader.multiprocessing_context
-    options["generator"] = loader.generator
-    if loader.num_workers:
-        options["prefetch_factor"] = loader.prefetch_factor
-    defaults = (torch_data.default_collate, torch_data.default_convert)
-    if options["collate_fn"] in defaults:
-        options["collate_fn"] = None
-    own = type(loader.batch_sampler) is torch_data.BatchSampler
-    if isinstance(loader.dataset, torch_data.IterableDataset):
-        options.update(batch_size=loader.batch_size, drop_last=loader.drop_last)
-    elif loader.batch_sampler is not None and not own:
-        options["batch_sampler"] = loader.batch_sampler
-    else:
-        options.update(batch_size=loader.batch_size, drop_last=loader.drop_last)
-        sampler = loader.sampler
-        if (
-            type(sampler) is torch_data.RandomSampler
-            and not sampler.replacement
-            and (sampler._num_samples is None)
-        ):
-            options["shuffle"] = True
-        elif type(sampler) is not torch_data.SequentialSampler:
-            options["sampler"] = sampler
-    options.update(more)
-    return loader.dataset, options

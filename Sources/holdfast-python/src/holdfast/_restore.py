@@ -5,20 +5,19 @@ from __future__ import annotations
 import importlib
 import mmap
 import os
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _checkpoints, _random
+from ._base import LOOP, LOOP_PART
 from ._documents import ResumePoint
 from ._errors import HoldfastError
 from ._image import ImageReader, LoopState
 
 if TYPE_CHECKING:
-    from ._run import Run
+    from ._base import RunBase
 
 _LIST = "holdfast checkpoints list shows what there is"
-_LOOP = struct.Struct("<QQ")
 
 
 def map_private(path: Path, offset: int = 0, length: int | None = None) -> memoryview:
@@ -45,7 +44,7 @@ def map_private(path: Path, offset: int = 0, length: int | None = None) -> memor
 class Restorer:
     """Puts a run where an image says."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunBase) -> None:
         self._run = run
 
     def resume(self, point: ResumePoint) -> None:
@@ -133,8 +132,8 @@ class Restorer:
                 saved[part.name] = part.data
             elif part.kind == "sampler":
                 loaders[part.name] = part.data
-            elif part.name == "holdfast" and len(part.data) == _LOOP.size:
-                run.optimizer_steps, world = _LOOP.unpack(part.data)
+            elif part.name == LOOP_PART and len(part.data) == LOOP.size:
+                run.optimizer_steps, world = LOOP.unpack(part.data)
                 if world != run.world_size and strict:
                     raise HoldfastError(
                         f"the run had {world} ranks, now {run.world_size}",
@@ -172,7 +171,7 @@ class Restorer:
         run._pending = {name: data for name, data in saved.items() if name not in lost}
 
 
-def _is_module(run: Run, name: str) -> bool:
+def _is_module(run: RunBase, name: str) -> bool:
     import torch
 
     return isinstance(getattr(run._components.get(name), "target", None), torch.nn.Module)

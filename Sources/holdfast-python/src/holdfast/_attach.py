@@ -1,0 +1,96 @@
+"""Attaching to the supervisor that started this process."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import _failures
+from . import _layout as at
+from ._documents import Scalar, read_resume_file, scalars
+from ._errors import HoldfastError
+from ._ring import RingWriter
+from ._run import Run
+
+_attached: Run | None = None
+
+
+def attached() -> Run | None:
+    """Return the run that this process attached last, or None."""
+    return _attached
+
+
+def attach(
+    hyperparameters: Mapping[str, Any] | None = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    total_epochs: int | None = None,
+    batches_per_epoch: int | None = None,
+    rng: bool = True,
+) -> Run:
+    """Attach to the supervisor that started this process; standalone when there is none.
+
+    Args:
+        hyperparameters: kept with the job and in every checkpoint; `vars(args)`, say. Those that differ
+            from what the job began with are in force, and are told on standard error.
+        overrides: when given, a resumed job keeps what it began with, but for these.
+        total_epochs: where known; `Run.epochs` tells it too.
+        batches_per_epoch: likewise.
+        rng: whether each snapshot has the global random streams of `random`, numpy and torch.
+
+    Raises:
+        HoldfastError: the run directory cannot be used, or another process is attached.
+    """
+    global _attached
+    given = scalars(dict(hyperparameters or {}))
+    path = os.environ.get("HOLDFAST_RUN_DIR")
+    if path is None:
+        run = Run(rng=rng)
+        run.hyperparameters = {**given, **scalars(dict(overrides or {}))}
+        os.register_at_fork(after_in_child=run._become_forked)
+        _attached = run
+        return run
+    directory = Path(path)
+    resume = read_resume_file(directory)
+    ring = RingWriter(directory)
+    if resume.job_id != ring.identity.job_id or resume.attempt != ring.identity.attempt:
+        raise HoldfastError(
+            "resume.json is of another job or attempt",
+            path=directory,
+            hint="start the trainer through holdfast run, once for each attempt",
+        )
+    run = Run(directory, ring, resume, rng=rng)
+    run.hyperparameters = _in_force(run, given, overrides, resume.hyperparameters)
+    run._attached_record = {
+        "pid": os.getpid(),
+        "library": "python",
+        "hyperparameters": run.hyperparameters,
+    }
+    stacks = _failures.stacks_signal(directory, ring.identity.local_rank)
+    if stacks is not None:
+        run._attached_record["stacks_signal"] = stacks
+    if total_epochs is not None:
+        run._attached_record["total_epochs"] = total_epochs
+    if batches_per_epoch is not None:
+        run._attached_record["batches_per_epoch"] = batches_per_epoch
+        if total_epochs is not None:
+            run._attached_record["total_steps"] = batches_per_epoch * total_epochs
+    ring.set_attached(os.getpid())
+    run._tell(at.RECORD_ATTACHED, json.dumps(run._attached_record).encode())
+    _failures.watch(run)
+    _attached = run
+    return run
+
+
+def _in_force(
+    run: Run, given: dict[str, Scalar], overrides: Mapping[str, Any] | None, saved: dict[str, Scalar]
+) -> dict[str, Scalar]:
+    if overrides is not None:
+        return {**given, **saved, **scalars(dict(overrides))}
+    for name in sorted(set(given) & set(saved)):
+        if given[name] != saved[name]:
+            run._warn(f"hyperparameter {name} was {saved[name]!r}, and is {given[name]!r} now")
+    return {**saved, **given}

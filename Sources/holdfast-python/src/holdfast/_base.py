@@ -1,0 +1,206 @@
+"""What a run is made of: its components, streams and loaders, and how their state is taken and sent."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from pathlib import Path
+from typing import Any, Callable
+
+from . import _layout as at
+from . import _parts, _random
+from ._capture import Captured, capture
+from ._components import Component
+from ._documents import ResumeFile, Scalar
+from ._errors import HoldfastError
+from ._image import ImageWriter, LoopState, flatten
+from ._metrics import Metrics
+from ._ring import Request, RingWriter
+from ._stager import Stager
+
+# The run's own part of a snapshot: optimizer steps, world size.
+LOOP = struct.Struct("<QQ")
+LOOP_PART = "holdfast"
+STOPPED = 75
+
+
+class _Forked:
+    """Stands for the ring in a process that was forked after the run was attached."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise HoldfastError(
+            "this process was forked after the run was attached, and may not use it",
+            hint="call step(), safepoint() and finish() only in the process that called attach()",
+        )
+
+
+class RunBase:
+    """The inside of a `Run`."""
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        ring: RingWriter | None = None,
+        resume: ResumeFile | None = None,
+        *,
+        rng: bool = True,
+    ) -> None:
+        self.global_step = 0
+        self.epoch = 0
+        self.batch = 0
+        self.samples = 0
+        self.optimizer_steps = 0
+        self.resumed_from: int | None = None
+        self.hyperparameters: dict[str, Scalar] = {}
+        self.state: dict[str, Any] | None = None
+        self.is_finished = False
+        self._directory = directory
+        self._ring: Any = ring
+        self._resume = resume
+        self._stager = None if ring is None or directory is None else Stager(directory, ring, self._image)
+        self._components: dict[str, Component] = {}
+        self._streams: list[_random.Stream] = []
+        self._loaders: list[Any] = []
+        self._records_rng = rng
+        self._save_hooks: list[Callable[[dict[str, Any]], None]] = []
+        self._load_hooks: list[Callable[[dict[str, Any]], None]] = []
+        self._pending: dict[str, bytes] = {}
+        self._saved_loaders: dict[str, bytes] = {}
+        self._restored = False
+        self._leaving = False
+        self._stopped = False
+        self._phase = 0
+        self._captured: Captured | None = None
+        self._last_batch = -1
+        self._ends_pass = False
+        self._deferred = 0
+        self._sources: list[_parts.Source] | None = None
+        self._metrics = Metrics(lambda names: self._tell(at.RECORD_METRIC_NAMES, names))
+        self._attached_record: dict[str, Any] = {}
+        self._warned: set[str] = set()
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether a supervisor records this run."""
+        return self._directory is not None
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the next step was made before, by an attempt that ended."""
+        return self._resume is not None and self.global_step < self._resume.last_recorded_step
+
+    @property
+    def world_size(self) -> int:
+        """Number of ranks."""
+        return 1 if self._resume is None else int(self._ring.identity.world_size)
+
+    @property
+    def rank(self) -> int:
+        """Rank among all, from 0."""
+        return 0 if self._resume is None else int(self._ring.identity.global_rank)
+
+    def __reduce__(self) -> Any:
+        raise HoldfastError(
+            "a run cannot be sent to another process",
+            hint="keep it out of datasets, collate functions and whatever workers get",
+        )
+
+    def _states(self) -> dict[str, Any]:
+        states: dict[str, Any] = {name: component.state() for name, component in self._components.items()}
+        for hook in self._save_hooks:
+            hook(states)
+        return states
+
+    def _loop_state(self) -> LoopState:
+        sources = self._sources if self._sources is not None else self._make_sources()
+        return LoopState(self.global_step, self.epoch, self.batch, self.samples, _parts.take(sources))
+
+    def _make_sources(self) -> list[_parts.Source]:
+        sources = [_parts.Source("other", LOOP_PART, self._own_part)]
+        sources += [_parts.Source("sampler", loader.name, loader._part) for loader in self._loaders]
+        sources += [_parts.Source("rng", stream.name, stream.get) for stream in self._all_streams()]
+        self._sources = sources
+        return sources
+
+    def _all_streams(self) -> list[_random.Stream]:
+        return (_random.global_streams() if self._records_rng else []) + self._streams
+
+    def _own_part(self) -> bytes:
+        return LOOP.pack(self.optimizer_steps, self.world_size)
+
+    def _warn(self, what: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            print(f"holdfast: {what}", file=sys.stderr, flush=True)
+
+    def _tell(self, kind: int, payload: bytes) -> None:
+        if self._stager is not None:
+            self._stager.append_surely(kind, payload)
+
+    def _announce(self, total_epochs: int) -> None:
+        """Tell how long the run will be, now that it is known."""
+        lengths = [loader._known_length() for loader in self._loaders]
+        batches = lengths[0] if lengths else None
+        record = {**self._attached_record, "total_epochs": total_epochs}
+        if batches is not None:
+            record.update(batches_per_epoch=batches, total_steps=batches * total_epochs)
+        if self._attached_record and record != self._attached_record:
+            self._attached_record = record
+            self._tell(at.RECORD_ATTACHED, json.dumps(record).encode())
+
+    def _before_batch(self) -> None:
+        """Set the random streams as they were, right before the first batch after a resume is used."""
+        if self._pending:
+            _random.set_streams(self._all_streams(), self._pending)
+            self._pending = {}
+
+    def _after_pass(self) -> None:
+        """Hold on to the state after the last step of a pass, before what follows changes it."""
+        self._before_batch()
+        if self._ring is not None and self._restored:
+            self._captured = capture(flatten(self._states()), self._loop_state())
+
+    def _become_forked(self) -> None:
+        self._ring = _Forked()
+
+    def _full_image(self, state: bool | dict[str, Any], parts_bytes: int) -> bytes:
+        states = self._states()
+        if isinstance(state, dict):
+            states["state"] = state
+        image = ImageWriter(flatten(states), self._loop_state())
+        if image.size + parts_bytes + 8192 > self._ring.largest_payload:
+            raise HoldfastError(
+                f"a full snapshot of {image.size} bytes does not fit the ring",
+                hint="call step() without state=: checkpoints are staged in the arena",
+            )
+        return bytes(image.to_bytes())
+
+    def _image(self) -> ImageWriter | None:
+        captured = self._captured
+        if captured is None:
+            return ImageWriter(flatten(self._states()), self._loop_state())
+        changed = captured.changed()
+        if changed is not None:
+            self._warn(f"'{changed}' changed after the last step: the next step's state is saved instead")
+            return None
+        return ImageWriter(captured.state, captured.loop)
+
+    def _answer(self, request: Request) -> None:
+        assert self._stager is not None
+        # A pass that is resumed after its last batch gives none, and many a program uses after its loop
+        # what the loop's body has set. So a request waits for the next step; once, as a pass may have but
+        # one batch.
+        waits = self._ends_pass and request.kind != at.REQUEST_CANCEL
+        if waits and self._deferred != request.sequence:
+            self._deferred = request.sequence
+            return
+        leave = self._stager.answer(request, self.global_step)
+        self._warn_unsaved()
+        if leave:
+            self._leaving = True
+            raise SystemExit(STOPPED)
+
+    def _warn_unsaved(self) -> None:
+        if self._stager is not None and self._stager.last_error is not None:
+            self._warn(f"the state could not be saved: {self._stager.last_error}")

@@ -1,0 +1,45 @@
+"""What torch's own loaders and datasets say of themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch.utils import data as torch_data
+
+
+def is_tensors(dataset: Any) -> bool:
+    """Whether samples are slices of tensors, and nothing in them is random."""
+    while type(dataset) is torch_data.Subset:
+        dataset = dataset.dataset
+    return type(dataset) is torch_data.TensorDataset
+
+
+def options_of(loader: Any, more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the dataset and the options of a DataLoader."""
+    names = ("num_workers", "collate_fn", "pin_memory", "timeout", "worker_init_fn", "persistent_workers")
+    options = {name: getattr(loader, name) for name in names}
+    options["multiprocessing_context"] = loader.multiprocessing_context
+    options["generator"] = loader.generator
+    if loader.num_workers:
+        options["prefetch_factor"] = loader.prefetch_factor
+    defaults = (torch_data.default_collate, torch_data.default_convert)
+    if options["collate_fn"] in defaults:
+        options["collate_fn"] = None
+    own = type(loader.batch_sampler) is torch_data.BatchSampler
+    if isinstance(loader.dataset, torch_data.IterableDataset):
+        options.update(batch_size=loader.batch_size, drop_last=loader.drop_last)
+    elif loader.batch_sampler is not None and not own:
+        options["batch_sampler"] = loader.batch_sampler
+    else:
+        options.update(batch_size=loader.batch_size, drop_last=loader.drop_last)
+        sampler = loader.sampler
+        if (
+            type(sampler) is torch_data.RandomSampler
+            and not sampler.replacement
+            and (sampler._num_samples is None)
+        ):
+            options["shuffle"] = True
+        elif type(sampler) is not torch_data.SequentialSampler:
+            options["sampler"] = sampler
+    options.update(more)
+    return loader.dataset, options

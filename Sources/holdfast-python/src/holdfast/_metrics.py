@@ -1,0 +1,46 @@
+"""The metrics of a run: named once, then numbers in the order of their names."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from typing import Any, Callable
+
+from ._errors import HoldfastError
+
+LARGEST_COUNT = 256
+
+
+class Metrics:
+    """Names of metrics so far, and the layout of a snapshot with as many numbers."""
+
+    def __init__(self, send: Callable[[bytes], object]) -> None:
+        """Take what sends the record of all names."""
+        self._send = send
+        self._names: tuple[str, ...] = ()
+        self.layout = _layout(0)
+
+    def numbers(self, metrics: Mapping[str, Any]) -> list[float]:
+        """Return one step's numbers. What the step does not have is not a number.
+
+        Raises:
+            HoldfastError: there are too many metrics.
+        """
+        if tuple(metrics) == self._names:
+            return [float(value) for value in metrics.values()]
+        new = tuple(name for name in metrics if name not in self._names)
+        if new:
+            if len(self._names) + len(new) > LARGEST_COUNT:
+                raise HoldfastError(
+                    f"more than {LARGEST_COUNT} metrics", hint="record fewer, under fixed names"
+                )
+            self._names += new
+            self.layout = _layout(len(self._names))
+            self._send(json.dumps(self._names).encode())
+        return [float(metrics[name]) if name in metrics else float("nan") for name in self._names]
+
+
+def _layout(count: int) -> struct.Struct:
+    """Return the struct of a record's header, a snapshot and its metrics."""
+    return struct.Struct(f"<IHHQIIQQQQQBBHHHQ{count}d")
