@@ -86,15 +86,22 @@ def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
 
 def scalars(values: dict[str, object]) -> dict[str, Scalar]:
     """Hyperparameters as the records have them: what is no scalar becomes JSON text."""
-    return {str(name): _scalar(value) for name, value in values.items()}
+    return {clean(str(name)): _scalar(value) for name, value in values.items()}
+
+
+def clean(text: str) -> str:
+    """Spell what is no Unicode, as in a file's undecodable name, as escapes: JSON has no other way."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _scalar(value: object) -> Scalar:
-    if isinstance(value, (bool, str)):
+    if isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return clean(value)
     if isinstance(value, int):
         return int(value) if -(1 << 63) <= value < 1 << 63 else str(value)
     if isinstance(value, float):
         # JSON has no NaN, and the records spell it like this.
         return float(value) if math.isfinite(value) else str(value)
-    return json.dumps(value, default=str, sort_keys=True)
+    return clean(json.dumps(value, default=str, ensure_ascii=False))

@@ -19,8 +19,8 @@ from . import _registry
 from ._errors import HoldfastError
 
 PYTHON = "$$python"
-# Levels that a reader takes, less those that the image itself adds.
-DEEPEST = 508
+# Levels of containers; readers take 512, Python's own stack fewer.
+DEEPEST = 200
 
 Node = Any
 

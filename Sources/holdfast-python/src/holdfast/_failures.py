@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from . import _layout as at
+from ._documents import clean
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -66,12 +67,11 @@ def encode(kind: type[BaseException], error: BaseException, trace: TracebackType
     name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else _full_name(kind)
     document = {
         "type": name,
-        "message": str(error)[:_LONGEST_MESSAGE],
+        "message": clean(str(error)[:_LONGEST_MESSAGE]),
         # Its end names the place.
-        "traceback": text[-_LONGEST_TRACEBACK:],
+        "traceback": clean(text[-_LONGEST_TRACEBACK:]),
     }
-    # A lone surrogate, as in a file's undecodable name, is no JSON text.
-    return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return json.dumps(document).encode()
 
 
 def _full_name(kind: type[BaseException]) -> str:

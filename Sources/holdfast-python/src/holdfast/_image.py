@@ -10,7 +10,8 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ._decode import Decoder, Stored, damaged
-from ._encode import Encoder, Leaf
+from ._encode import Encoder, Leaf, escape
+from ._errors import HoldfastError
 
 STATE = "holdfast.state"
 LOOP = "holdfast.loop_state"
@@ -101,10 +102,11 @@ class FlatState(NamedTuple):
 
 def flatten(states: dict[str, Any]) -> FlatState:
     """Take states apart. Their tensors are referred to, not copied."""
-    from ._encode import escape
-
     encoder = Encoder()
-    nodes = {name: encoder.node(state, escape(name)) for name, state in states.items()}
+    try:
+        nodes = {name: encoder.node(state, escape(name)) for name, state in states.items()}
+    except RecursionError as error:
+        raise HoldfastError("the state is nested too deeply to be saved", hint="flatten it") from error
     return FlatState(nodes, encoder.leaves)
 
 

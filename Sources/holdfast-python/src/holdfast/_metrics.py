@@ -7,6 +7,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Callable
 
+from ._documents import clean
 from ._errors import HoldfastError
 
 LARGEST_COUNT = 256
@@ -37,7 +38,7 @@ class Metrics:
                 )
             self._names += new
             self.layout = _layout(len(self._names))
-            self._send(json.dumps(self._names).encode())
+            self._send(json.dumps([clean(name) for name in self._names]).encode())
         return [float(metrics[name]) if name in metrics else float("nan") for name in self._names]
 
 

@@ -60,7 +60,7 @@ def array(encoder: Encoder, value: Any, path: str, kind: str) -> Node:
     elif name in COMPLEX and dtype.byteorder != ">":
         part, dtype_name, itemsize = COMPLEX[name]
         shape, more = (*value.shape, 2), {"dtype": name}
-        stored = np.ascontiguousarray(value).reshape(value.shape).view(part).reshape(shape)
+        stored = np.ascontiguousarray(value).reshape(-1).view(part).reshape(shape)
     elif dtype.names is None and dtype.subdtype is None and dtype.itemsize:
         # Text, times, long doubles, big-endian numbers: as bytes.
         dtype_name, itemsize = "U8", 1

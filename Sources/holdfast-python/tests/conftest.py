@@ -1,0 +1,121 @@
+"""Shared by the tests: a run directory as a supervisor makes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from holdfast import _layout as at
+
+JOB = bytes(range(16))
+
+
+class RunDirectory:
+    """The supervisor's end of a run directory, in Python: for tests of single calls."""
+
+    def __init__(self, path: Path, capacity: int = 1 << 20, attempt: int = 1, slots: int = 2) -> None:
+        self.path = path
+        path.mkdir(exist_ok=True)
+        self.capacity = capacity
+        self.position = 0
+        self.sequence = 1
+        self.attempt = attempt
+        header = bytearray(at.HEADER_BYTES)
+        struct.pack_into(
+            "<QIIQ16sQQIIIII", header, 0,
+            at.RING_MAGIC, 1, at.HEADER_BYTES, capacity, JOB, attempt, attempt, 0, 0, 1, 1, slots,
+        )  # fmt: skip
+        struct.pack_into("<I", header, at.RING_IDENTITY_CRC, zlib.crc32(header[: at.RING_IDENTITY_CRC]))
+        struct.pack_into("<I", header, at.RING_SPARE_SLOT, at.NO_SLOT)
+        struct.pack_into("<Q", header, at.RING_CONSUMED_SEQUENCE, 1)
+        (path / "ring-0.new").write_bytes(bytes(header) + bytes(capacity))
+        (path / "ring-0.new").rename(path / "ring-0")
+        self.resume()
+
+    def resume(self, point: dict[str, Any] | None = None, **more: Any) -> None:
+        document = {
+            "format_version": 1, "job": "test", "job_id": JOB.hex(), "attempt": self.attempt,
+            "generation": self.attempt, "world_size": 1,
+            "ranks": [{"rank": 0, "point": point} if point else {"rank": 0}],
+            "skip": [], "hyperparameters": {}, **more,
+        }  # fmt: skip
+        (self.path / "resume.json").write_text(json.dumps(document))
+
+    def word(self, offset: int, layout: str = "<Q") -> int:
+        with (self.path / "ring-0").open("rb") as file:
+            file.seek(offset)
+            return int(struct.unpack(layout, file.read(struct.calcsize(layout)))[0])
+
+    def put(self, offset: int, layout: str, *values: Any) -> None:
+        with (self.path / "ring-0").open("r+b") as file:
+            file.seek(offset)
+            file.write(struct.pack(layout, *values))
+
+    def request(
+        self, sequence: int, kind: int = at.REQUEST_SAVE, slot: int = 0, target: int = 0, generation: int = 0
+    ) -> None:
+        generation = generation or self.attempt
+        self.put(at.RING_REQUEST_LOCK, "<Q", 1)
+        self.put(at.RING_REQUEST_KIND, "<II16sQQQ", kind, slot, bytes([7]) * 16, target, generation, 0)
+        self.put(at.RING_REQUEST_SEQUENCE, "<Q", sequence)
+        self.put(at.RING_REQUEST_LOCK, "<Q", 2)
+
+    def drain(self) -> list[tuple[int, bytes]]:
+        """All records since the last call, as the reader of the ring finds them."""
+        data = (self.path / "ring-0").read_bytes()[at.HEADER_BYTES :]
+        written = self.word(at.RING_WRITTEN)
+        records = []
+        while self.position < written:
+            offset = self.position % self.capacity
+            if self.capacity - offset < at.RECORD_HEADER_BYTES:
+                self.position += self.capacity - offset
+                continue
+            length, kind, _, sequence, crc, _ = struct.unpack_from("<IHHQII", data, offset)
+            assert sequence == self.sequence
+            self.sequence += 1
+            end = at.RECORD_HEADER_BYTES if kind == at.RECORD_PADDING else length
+            record = bytearray(data[offset : offset + end])
+            record[at.RECORD_CRC : at.RECORD_CRC + 4] = bytes(4)
+            assert zlib.crc32(record) == crc
+            if kind != at.RECORD_PADDING:
+                records.append((kind, bytes(record[at.RECORD_HEADER_BYTES :])))
+            self.position += (length + 7) & ~7
+        self.put(at.RING_CONSUMED, "<Q", self.position)
+        return records
+
+    def next_attempt(self, slot: int | None = 0) -> None:
+        """Begin another attempt, from what is in a slot."""
+        point = None
+        if slot is not None:
+            path = self.path / f"arena-0-{slot}"
+            header = path.read_bytes()[: at.HEADER_BYTES]
+            step, size = struct.unpack_from("<QQ", header, at.SLOT_STEP)
+            assert struct.unpack_from("<I", header, at.SLOT_COMPLETE)[0] == 1
+            point = {
+                "level": "staged", "step": step, "path": str(path),
+                "offset_bytes": at.HEADER_BYTES, "length_bytes": size,
+            }  # fmt: skip
+        self.__init__(self.path, self.capacity, self.attempt + 1)  # type: ignore[misc]
+        self.resume(point)
+
+
+@pytest.fixture
+def run_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
+    directory = RunDirectory(tmp_path / "run")
+    monkeypatch.setenv("HOLDFAST_RUN_DIR", str(directory.path))
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.environ.get("HOLDFAST_RUN_DIR"):
+        monkeypatch.delenv("HOLDFAST_RUN_DIR")

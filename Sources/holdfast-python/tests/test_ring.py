@@ -1,0 +1,207 @@
+"""Records and requests, byte by byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import holdfast
+from conftest import JOB, RunDirectory
+from holdfast import _layout as at
+from holdfast._ring import RingWriter
+
+
+def snapshots(records: list[tuple[int, bytes]]) -> list[tuple[int, ...]]:
+    return [struct.unpack_from("<QQQQ", payload) for kind, payload in records if kind == at.RECORD_SNAPSHOT]
+
+
+def test_attached_then_names_then_snapshots(run_directory: RunDirectory) -> None:
+    run = holdfast.attach({"lr": 0.1, "layers": [1, 2], "seed": None, "big": 1 << 70}, total_epochs=3)
+    run.step(loss=0.5, samples=4)
+    run.step({"a/b": 2}, samples=4)
+    records = run_directory.drain()
+    assert [kind for kind, _ in records] == [1, 6, 2, 6, 2]
+    attached = json.loads(records[0][1])
+    assert attached["pid"] == os.getpid() == run_directory.word(at.RING_ATTACHED_PID, "<I")
+    assert attached["hyperparameters"] == {
+        "lr": 0.1, "layers": "[1, 2]", "seed": "null", "big": str(1 << 70)
+    }  # fmt: skip
+    assert json.loads(records[3][1]) == ["loss", "a/b"]
+    step, epoch, batch, samples = struct.unpack_from("<QQQQ", records[4][1])
+    assert (step, epoch, batch, samples) == (2, 0, 2, 8)
+    metrics = struct.unpack_from("<dd", records[4][1], at.SNAPSHOT_BYTES)
+    assert metrics[0] != metrics[0]
+    assert metrics[1] == 2
+    assert run_directory.word(at.RING_LAST_STEP) == 2
+    assert run_directory.word(at.RING_HEARTBEAT) == 2
+
+
+def test_records_wrap_around_and_are_padded(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run", capacity=4096)
+    ring = RingWriter(directory.path)
+    sent = []
+    for number in range(500):
+        payload = bytes([number % 251]) * (number * 37 % 700)
+        assert ring.append(at.RECORD_FAILURE, payload)
+        sent.append(payload)
+        if number % 3 == 0:
+            assert [payload for _, payload in directory.drain()] == sent
+            sent = []
+
+
+def test_a_full_ring_drops_the_new_record_and_counts_it(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run", capacity=4096)
+    ring = RingWriter(directory.path)
+    kept = 0
+    while ring.append(at.RECORD_FAILURE, bytes(100)):
+        kept += 1
+    assert ring.skipped == 1 == directory.word(at.RING_SKIPPED)
+    assert not ring.append(at.RECORD_FAILURE, bytes(100))
+    assert len(directory.drain()) == kept == 31
+    assert ring.append(at.RECORD_FAILURE, bytes(100))
+    # Larger than half of the ring: never.
+    assert not ring.append(at.RECORD_FAILURE, bytes(ring.largest_payload + 1))
+    assert ring.append(at.RECORD_FAILURE, bytes(ring.largest_payload))
+
+
+def test_a_damaged_position_makes_no_room(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run", capacity=4096)
+    ring = RingWriter(directory.path)
+    while ring.append(at.RECORD_FAILURE, bytes(100)):
+        pass
+    directory.put(at.RING_CONSUMED, "<Q", 1 << 60)
+    assert not ring.append(at.RECORD_FAILURE, bytes(100))
+
+
+@pytest.mark.parametrize("offset", [0, 8, 12, 16, 30, 44, 76])
+def test_a_damaged_header_is_refused(tmp_path: Path, offset: int) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.put(offset, "<B", directory.word(offset, "<B") ^ 0x40)
+    with pytest.raises(holdfast.HoldfastError, match="damaged|newer"):
+        RingWriter(directory.path)
+
+
+def test_only_one_process_attaches_and_once(run_directory: RunDirectory) -> None:
+    run = holdfast.attach()
+    program = "import holdfast; holdfast.attach()"
+    other = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, check=False)
+    assert other.returncode == 1
+    assert b"another trainer of this job is attached" in other.stderr
+    run._ring.close()
+    with pytest.raises(holdfast.HoldfastError, match="attached before"):
+        holdfast.attach()
+
+
+def test_resume_json_of_another_attempt_is_refused(run_directory: RunDirectory) -> None:
+    run_directory.resume(attempt=9)
+    with pytest.raises(holdfast.HoldfastError, match="another job or attempt"):
+        holdfast.attach()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format_version":1}', '{"format_version":2}'])
+def test_damaged_resume_json_is_refused(run_directory: RunDirectory, text: str) -> None:
+    (run_directory.path / "resume.json").write_text(text)
+    with pytest.raises(holdfast.HoldfastError, match=r"resume\.json is"):
+        holdfast.attach()
+
+
+def test_a_request_is_answered_at_the_next_step(run_directory: RunDirectory) -> None:
+    run = holdfast.attach()
+    run.register(counter={"value": 3})
+    run.step()
+    run_directory.request(1, slot=1)
+    assert not (run_directory.path / "arena-0-1").exists()
+    run.step()
+    kind, payload = run_directory.drain()[-1]
+    sequence, step, size, cut, slot, outcome, error = struct.unpack_from("<QQQ16sIII", payload)
+    assert (kind, sequence, step, cut, slot, outcome, error) == (3, 1, 2, bytes([7]) * 16, 1, 1, 0)
+    assert run_directory.word(at.RING_ACKNOWLEDGED) == 1
+    assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
+    header = (run_directory.path / "arena-0-1").read_bytes()[:96]
+    assert header[: 8 + 8] == struct.pack("<QII", at.SLOT_MAGIC, 1, 4096)
+    assert header[at.SLOT_JOB_ID : at.SLOT_JOB_ID + 16] == JOB
+    assert struct.unpack_from("<QQ", header, at.SLOT_STEP) == (2, size)
+    run.step()
+    assert [kind for kind, _ in run_directory.drain()] == [at.RECORD_SNAPSHOT]
+
+
+def test_requests_of_another_generation_half_written_and_late_ones(run_directory: RunDirectory) -> None:
+    run = holdfast.attach()
+    run_directory.request(1, generation=8)
+    run.step()
+    run_directory.request(2)
+    run_directory.put(at.RING_REQUEST_LOCK, "<Q", 3)
+    run.step()
+    assert not (run_directory.path / "arena-0-0").exists()
+    run_directory.put(at.RING_REQUEST_LOCK, "<Q", 4)
+    run.step()
+    assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
+    run_directory.request(3, target=6)
+    run.step()
+    run.step()
+    assert run_directory.word(at.RING_ACKNOWLEDGED) == 2
+    run.step()
+    assert run_directory.word(at.RING_ACKNOWLEDGED) == 3
+    run_directory.request(4, target=2)
+    run.step()
+    assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_MISSED
+    run_directory.request(5, kind=at.REQUEST_CANCEL)
+    run.safepoint()
+    assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_CANCELLED
+
+
+def test_save_and_leave_is_exit_75(run_directory: RunDirectory) -> None:
+    run = holdfast.attach()
+    run_directory.request(1, kind=at.REQUEST_SAVE_AND_LEAVE)
+    with pytest.raises(SystemExit) as leaving:
+        run.step()
+    assert leaving.value.code == 75
+
+
+def test_a_state_that_cannot_be_saved_does_not_end_the_training(
+    run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = holdfast.attach()
+    state: dict[str, object] = {}
+    run.register(state=state)
+    run.restore()
+    state["bad"] = object()
+    run_directory.request(1)
+    run.step()
+    run.step()
+    assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_FAILED
+    assert "state/bad" in capfd.readouterr().err
+
+
+def test_an_unsavable_state_is_refused_at_the_start(run_directory: RunDirectory) -> None:
+    run = holdfast.attach()
+    run.register(state={"bad": lambda: None})
+    with pytest.raises(holdfast.HoldfastError, match="state/bad"):
+        run.restore()
+
+
+def test_finish_stages_into_the_spare_slot(run_directory: RunDirectory) -> None:
+    run_directory.put(at.RING_SPARE_SLOT, "<I", 1)
+    run = holdfast.attach()
+    run.step()
+    run.finish()
+    run.finish()
+    finished = [payload for kind, payload in run_directory.drain() if kind == at.RECORD_FINISHED]
+    assert len(finished) == 1
+    assert struct.unpack_from("<QQ", finished[0]) == (0, 1)
+    assert struct.unpack_from("<II", finished[0], at.STAGED_SLOT) == (1, at.OUTCOME_STAGED)
+
+
+def test_standalone_records_nothing() -> None:
+    run = holdfast.attach({"lr": 1})
+    run.register(counter={"value": 0})
+    assert [epoch for epoch in run.epochs(2) if run.step(loss=1) is None] == [0, 1]
+    assert run.is_finished
+    assert not run.is_supervised
+    assert run.global_step == 2

@@ -1,0 +1,296 @@
+"""Flattening and round trips, with the public safetensors package as the judge."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import struct
+from collections import Counter, OrderedDict, deque
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import safetensors
+import safetensors.numpy
+import safetensors.torch
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import holdfast
+from holdfast._image import ImageReader, ImageWriter, LoopState, Part, flatten
+
+LOOP = LoopState(3, 1, 2, 64, (Part("rng", "python", b"\x00\xff"),))
+
+
+def image(states: dict[str, Any]) -> bytes:
+    return bytes(ImageWriter(flatten(states), LOOP).to_bytes())
+
+
+def back(states: dict[str, Any]) -> dict[str, Any]:
+    reader = ImageReader(memoryview(bytearray(image(states))))
+    assert reader.loop == LOOP
+    return {name: reader.component(name) for name in reader.nodes or {}}
+
+
+def raw(tensor: torch.Tensor) -> bytes:
+    """The bytes of a tensor, in row-major order."""
+    flat = torch.empty(tensor.numel(), dtype=tensor.dtype)
+    flat.copy_(tensor.flatten())
+    return flat.view(torch.uint8).numpy().tobytes()
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality of types and bits."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, torch.Tensor):
+        if a.dtype != b.dtype or a.shape != b.shape:
+            return False
+        if a.dtype.is_complex:
+            a, b = (torch.view_as_real(each.resolve_conj()) for each in (a, b))
+        return raw(a) == raw(b)
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, np.generic):
+        return a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    if isinstance(a, float):
+        return struct.pack(">d", a) == struct.pack(">d", b)
+    if isinstance(a, complex):
+        return same(a.real, b.real) and same(a.imag, b.imag)
+    if isinstance(a, dict):
+        keys = list(a) == list(b) if not isinstance(a, Counter) else set(a) == set(b)
+        return keys and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple, deque)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+DTYPES = [
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16,
+    torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128,
+]  # fmt: skip
+shapes = st.lists(st.integers(0, 4), max_size=3).map(tuple)
+
+
+@st.composite
+def tensors(draw: Any) -> torch.Tensor:
+    dtype, shape = draw(st.sampled_from(DTYPES)), draw(shapes)
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 1000)))
+    tensor = (torch.randn(shape, generator=generator, dtype=torch.float64) * 50).to(dtype)
+    how = draw(st.integers(0, 3))
+    if how == 1 and tensor.dim() > 1:
+        tensor = tensor.transpose(0, 1)
+    elif how == 2 and tensor.dim() and tensor.shape[0] > 1:
+        tensor = tensor[::2]
+    elif how == 3 and dtype.is_complex:
+        tensor = tensor.conj()
+    return tensor
+
+
+arrays = st.builds(
+    lambda dtype, shape, seed: (np.random.default_rng(seed).normal(0, 50, shape)).astype(dtype),
+    st.sampled_from(["?", "u1", "<i2", ">i4", "<f2", "<f4", ">f8", "<c8", "<c16", "<u8", "S3", "<U4", "g"]),
+    shapes,
+    st.integers(0, 1000),
+)
+leaves = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers(), st.text(), st.binary(),
+    st.binary().map(bytearray), tensors(), arrays, st.floats(width=32).map(np.float32),
+    st.text(st.characters(codec=None), max_size=3),
+)  # fmt: skip
+keys = st.one_of(
+    st.text(max_size=4), st.sampled_from(["$", "$tensor", "$$python", "$python", "a/b", "~", "__metadata__"]),
+    st.integers(), st.booleans(), st.none(), st.tuples(st.integers(), st.text(max_size=2)),
+)  # fmt: skip
+
+
+def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=4).map(tuple),
+        st.dictionaries(keys, inner, max_size=4),
+        st.dictionaries(st.text(max_size=4), inner, max_size=4).map(OrderedDict),
+        st.lists(inner, max_size=4).map(lambda values: deque(values, maxlen=9)),
+    )
+
+
+states = st.recursive(leaves, containers, max_leaves=12)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.dictionaries(st.text(max_size=6), states, max_size=3))
+def test_any_state_comes_back(state: dict[str, Any]) -> None:
+    assert same(back({"all": state})["all"], state)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.dictionaries(st.text(min_size=1, max_size=5), tensors(), max_size=5))
+def test_the_public_package_reads_the_same_tensors(state: dict[str, torch.Tensor]) -> None:
+    names = image({"model": state})
+    theirs = safetensors.torch.load(names)
+    ours = ImageReader(memoryview(bytearray(names)))
+    assert set(theirs) == set(ours.tensors)
+    for name, tensor in theirs.items():
+        assert bytes(ours.tensors[name].data) == raw(tensor)
+    plain = {key: value for key, value in state.items() if not value.dtype.is_complex and "$" not in key}
+    for key, value in plain.items():
+        if key.isalnum() and key.isascii():
+            assert same(theirs[f"model/{key}"], value.contiguous())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_damaged_images_are_refused_or_read(data: Any) -> None:
+    whole = bytearray(image({"model": {"w": torch.arange(6.0), "n": 3, "s": "x"}}))
+    for _ in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    whole = whole[: data.draw(st.integers(0, len(whole)))]
+    try:
+        reader = ImageReader(memoryview(whole))
+        for name in reader.nodes or {}:
+            reader.component(name)
+    except holdfast.HoldfastError:
+        pass
+
+
+def test_shared_tensors_are_written_once_and_stay_shared() -> None:
+    weight = torch.randn(4, 3)
+    state = {"encoder": weight, "decoder": weight, "view": weight[:2], "again": weight.view(4, 3)}
+    written = image({"model": state})
+    assert set(safetensors.torch.load(written)) == {"model/encoder", "model/view"}
+    loaded = back({"model": state})["model"]
+    assert loaded["encoder"] is loaded["decoder"]
+    assert same(loaded["view"], weight[:2])
+
+
+def test_tied_weights_of_a_module_stay_tied() -> None:
+    def tied() -> torch.nn.Module:
+        model = torch.nn.Sequential(torch.nn.Embedding(5, 3), torch.nn.Linear(3, 5, bias=False))
+        model[1].weight = model[0].weight
+        return model
+
+    saved, loaded = tied(), tied()
+    loaded.load_state_dict(back({"model": saved.state_dict()})["model"])
+    assert loaded[0].weight is loaded[1].weight
+    assert same(loaded[0].weight.detach(), saved[0].weight.detach())
+
+
+def test_module_metadata_parameters_and_torch_values() -> None:
+    module = torch.nn.BatchNorm1d(3)
+    state = {
+        "module": module.state_dict(),
+        "parameter": torch.nn.Parameter(torch.ones(2), requires_grad=False),
+        "size": torch.Size([1, 2]),
+        "dtype": torch.bfloat16,
+        "device": torch.device("cpu"),
+        "counter": Counter({3: 2}),
+        "set": {1, 2},
+        "numpy": np.dtype("<f4"),
+    }
+    loaded = back({"all": state})["all"]
+    assert loaded["module"]._metadata == module.state_dict()._metadata
+    assert type(loaded["parameter"]) is torch.nn.Parameter
+    assert not loaded["parameter"].requires_grad
+    for name in ("size", "dtype", "device", "counter", "set", "numpy"):
+        assert loaded[name] == state[name]
+        assert type(loaded[name]) is type(state[name])
+
+
+@dataclasses.dataclass
+class Best:
+    score: float
+    weights: torch.Tensor
+
+
+class Pair(NamedTuple):
+    a: int
+    b: int
+
+
+def test_registered_types() -> None:
+    holdfast.register_dataclass(Best)
+    holdfast.register_type(Pair, lambda pair: list(pair), lambda state: Pair(*state), name="pair")
+    loaded = back({"all": [Best(0.5, torch.ones(3)), Pair(1, 2)]})["all"]
+    assert loaded[0].score == 0.5
+    assert same(loaded[0].weights, torch.ones(3))
+    assert loaded[1] == Pair(1, 2)
+    with pytest.raises(ValueError, match="another type"):
+        holdfast.register_type(int, str, int, name="pair")
+    nodes = ImageReader(memoryview(bytearray(image({"all": Pair(1, 2)})))).nodes
+    assert nodes == {"all": {"$$python": "object", "type": "pair", "value": [1, 2]}}
+
+
+class Unregistered(NamedTuple):
+    a: int
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8), "quantized"),
+        (lambda: torch.ones(2, 2).to_sparse(), "layout"),
+        (lambda: torch.ones(2, device="meta"), "meta"),
+        (lambda: np.array([object()]), "Python objects"),
+        (lambda: np.zeros(2, [("a", "<i4")]), "an array of"),
+        (lambda: object(), "only data"),
+        (lambda: print, "only data"),
+        (lambda: Unregistered(1), "only data"),
+    ],
+)
+def test_what_cannot_be_saved_is_refused_by_name(value: Any, what: str) -> None:
+    with pytest.raises(holdfast.HoldfastError, match=what) as refused:
+        image({"model": {"layer": [value()]}})
+    assert "model/layer/0" in str(refused.value)
+    assert refused.value.hint
+
+
+def test_cycles_and_depth_are_refused() -> None:
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    with pytest.raises(holdfast.HoldfastError, match="holds itself"):
+        image({"a": cycle})
+    deep: Any = 1
+    for _ in range(600):
+        deep = [deep]
+    with pytest.raises(holdfast.HoldfastError, match="nested deeper"):
+        image({"a": deep})
+
+
+def test_the_header_is_the_projects() -> None:
+    written = image({"net": {"w": torch.ones(2, 3), "x/y~z": np.arange(2), "lr": 0.1, "n": math.inf}})
+    length = struct.unpack_from("<Q", written)[0]
+    header = json.loads(written[8 : 8 + length])
+    assert length % 8 == 0
+    assert header["__metadata__"]["format"] == "holdfast"
+    assert header["net/w"]["shape"] == [2, 3]
+    assert "net/x~1y~0z" in header
+    assert json.loads(header["__metadata__"]["holdfast.loop_state"]) == {
+        "step": 3, "epoch": 1, "batch": 2, "samples": 64,
+        "parts": [{"kind": "rng", "name": "python", "bytes": "AP8="}],
+    }  # fmt: skip
+    assert json.loads(header["__metadata__"]["holdfast.state"])["net"] == {
+        "w": {"$tensor": "net/w"},
+        "x/y~z": {"$$python": "array", "value": {"$tensor": "net/x~1y~0z"}},
+        "lr": {"$real": "0.1"},
+        "n": {"$bits": "7ff0000000000000"},
+    }
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+def test_cuda_tensors_go_straight_into_the_image() -> None:
+    tensor = torch.randn(1000, 100, device="cuda")
+    loaded = back({"model": {"w": tensor, "t": tensor.t()}})["model"]
+    assert loaded["w"].device == tensor.device
+    assert torch.equal(loaded["w"], tensor)
+    assert torch.equal(loaded["t"], tensor.t())
+
+
+@pytest.mark.skipif(not hasattr(torch, "float8_e4m3fn"), reason="this torch has no float8")
+def test_float8() -> None:
+    for name in ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"):
+        tensor = torch.randn(5).to(getattr(torch, name))
+        loaded = back({"a": tensor})["a"]
+        assert loaded.dtype == tensor.dtype
+        assert torch.equal(loaded.view(torch.uint8), tensor.view(torch.uint8))
