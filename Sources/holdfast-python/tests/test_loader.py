@@ -143,7 +143,7 @@ SOURCES = {
         "dataset": Noisy(), "batch_size": 4, "shuffle": True, "generator": torch.Generator().manual_seed(5)
     },
     "random sampler": lambda: {
-        "dataset": Noisy(), "batch_size": 4, "sampler": RandomSampler(Noisy(), replacement=True, num_samples=30)
+        "dataset": Noisy(), "batch_size": 4, "sampler": RandomSampler(Noisy(), replacement=True)
     },
     "weighted": lambda: {
         "dataset": Noisy(), "batch_size": 4, "sampler": WeightedRandomSampler(range(1, 24), 25)

@@ -104,4 +104,7 @@ def _scalar(value: object) -> Scalar:
     if isinstance(value, float):
         # JSON has no NaN, and the records spell it like this.
         return float(value) if math.isfinite(value) else str(value)
-    return clean(json.dumps(value, default=str, ensure_ascii=False))
+    try:
+        return clean(json.dumps(value, default=str, ensure_ascii=False))
+    except (TypeError, ValueError):  # Keys that JSON does not have, or a value that holds itself.
+        return clean(str(value))
