@@ -21,7 +21,7 @@ parser.add_argument("--step-delay", type=float, default=0, help="seconds of paus
 args = parser.parse_args()
 
 images, labels = load_digits(return_X_y=True)
-np.random.seed(1)
+holdfast.seed_everything(1)
 run = holdfast.attach(hyperparameters=vars(args))
 model = SGDClassifier(loss="log_loss", random_state=np.random.mtrand._rand)
 run.register(model=holdfast.Attributes(model, "coef_", "intercept_", "t_", "classes_", "n_features_in_"))

@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--step-delay", type=float, default=0, help="seconds of pause after each step")
     args = parser.parse_args()
 
-    torch.manual_seed(1)
+    holdfast.seed_everything(1)
     torch.set_num_threads(1)
     run = holdfast.attach(hyperparameters=vars(args))
     model = nn.Sequential(

@@ -19,7 +19,7 @@ from ._components import Attributes
 from ._errors import HoldfastError
 from ._registry import register_dataclass, register_type
 from ._run import Run
-from ._samples import sample_generator, sample_seed
+from ._samples import sample_generator, sample_seed, seed_everything
 
 __all__ = [
     "Attributes",
@@ -34,6 +34,7 @@ __all__ = [
     "register_type",
     "sample_generator",
     "sample_seed",
+    "seed_everything",
 ]
 
 __version__ = "0.1.0"
