@@ -94,7 +94,7 @@ struct AmazonConversation: Conversation {
   private mutating func takeAction(_ response: HTTPResponse) throws(PreemptionError) -> [NoticeReport] {
     guard let action: Action = try Self.decode(response, "spot/instance-action") else {
       defer { known = nil }
-      return known == nil ? [] : [.cancelled]
+      return known == nil ? [] : [.cancelled()]
     }
     guard let time = InternetDate.rfc3339(action.time) else {
       throw PreemptionError(answer: "EC2's metadata server names a time that is none")

@@ -105,7 +105,7 @@ struct AzureConversation: Conversation {
     let earliest = notices.min { $0.deadline ?? .zero < $1.deadline ?? .zero }
     guard var earliest else {
       defer { known = nil }
-      return known == nil ? [] : [.cancelled]
+      return known == nil ? [] : [.cancelled()]
     }
     if let known, known.event == earliest.event {
       // Begun, it has no time any more.

@@ -48,7 +48,7 @@ struct GoogleConversation: Conversation {
     self.tag = !tag.isEmpty && tag.utf8.allSatisfy(isTag) ? tag : "0"
     defer { isNoticed = notice != nil }
     if let notice { return isNoticed ? [] : [.notice(notice)] }
-    return isNoticed ? [.cancelled] : []
+    return isNoticed ? [.cancelled(event: value.rawValue)] : []
   }
 
   private func notice(_ text: String) throws(PreemptionError) -> PreemptionNotice? {
@@ -56,9 +56,11 @@ struct GoogleConversation: Conversation {
     case (.preempted, "FALSE"), (.maintenance, "NONE"), (.maintenance, "MIGRATE_ON_HOST_MAINTENANCE"):
       nil
     case (.preempted, "TRUE"):
-      PreemptionNotice(source: name, action: "preempted", longestLead: .seconds(30))
+      PreemptionNotice(
+        source: name, event: value.rawValue, action: "preempted", longestLead: .seconds(30))
     case (.maintenance, "TERMINATE_ON_HOST_MAINTENANCE"):
-      PreemptionNotice(source: name, action: "terminate for maintenance", longestLead: .seconds(60))
+      PreemptionNotice(
+        source: name, event: value.rawValue, action: "terminate for maintenance", longestLead: .seconds(60))
     default:
       throw PreemptionError(answer: "GCE's metadata server says '\(text.prefix(40))' of \(value.rawValue)")
     }

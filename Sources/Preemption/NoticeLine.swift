@@ -27,7 +27,7 @@ enum NoticeLine {
       return .warning(source: source, text: rest.isEmpty ? "this machine may be taken away" : text(rest))
     case "cancel":
       guard rest.isEmpty else { throw wrong(line) }
-      return .cancelled
+      return .cancelled()
     default:
       throw wrong(line)
     }

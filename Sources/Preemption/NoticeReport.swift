@@ -5,7 +5,8 @@ public enum NoticeReport: Hashable, Sendable {
   case notice(PreemptionNotice)
   /// It may come to a notice: a rebalance recommendation, a short freeze.
   case warning(source: String, text: String)
-  case cancelled
+  /// The notice of this event is taken back; of whichever there is, where it has no name.
+  case cancelled(event: String = "")
   /// No notice will come until it recovers. Said once.
   case degraded(String)
   case recovered(String)

@@ -89,7 +89,8 @@ public enum Event: Hashable, Sendable {
   /// It might be.
   case preemptionWarning(source: String, text: String)
   /// It will not be after all.
-  case preemptionCancelled
+  /// - Parameter event: that of the notice; empty: of whichever there is.
+  case preemptionCancelled(event: String = "")
   /// SIGHUP to the supervisor: other choices of the user's hold from now on.
   case policyChanged(Policy)
 }

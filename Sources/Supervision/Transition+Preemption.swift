@@ -31,8 +31,10 @@ extension Transition {
     if state.stop == nil { stageAndPublish() }
   }
 
-  mutating func preemptionCancelled() {
+  mutating func preemptionCancelled(_ event: String) {
     guard state.phase != .done, let preemption = state.preemption else { return }
+    // A source may have several: the end of one says nothing of another.
+    guard event.isEmpty || event == preemption.notice.event else { return }
     state.preemption = nil
     emit(.disarm(.preemption))
     note(.preemptionCancelled(source: preemption.notice.source))

@@ -40,7 +40,7 @@ struct Transition {
     case .checkpointRequested: checkpointRequested()
     case .preemptionNotice(let notice): preemptionNoticed(notice)
     case .preemptionWarning(let source, let text): preemptionWarned(source, text)
-    case .preemptionCancelled: preemptionCancelled()
+    case .preemptionCancelled(let event): preemptionCancelled(event)
     case .policyChanged(let policy): policyChanged(policy)
     }
   }

@@ -26,8 +26,8 @@ extension Runtime {
       send(.preemptionNotice(notice))
       keepNotice()
     case .warning(let source, let text): send(.preemptionWarning(source: source, text: text))
-    case .cancelled:
-      send(.preemptionCancelled)
+    case .cancelled(let event):
+      send(.preemptionCancelled(event: event))
       keepNotice()
     case .degraded(let text): degrade("preemption", text)
     case .recovered(let text): recover("preemption", text)

@@ -29,9 +29,11 @@ import Testing
         == "/computeMetadata/v1/instance/preempted?wait_for_change=true&last_etag=4411&timeout_sec=60")
     #expect(second.patience > .seconds(60))
     let reports = try conversation.take(Self.google("TRUE"), at: .zero)
-    #expect(reports == [.notice(.init(source: "GCE", action: "preempted", longestLead: .seconds(30)))])
+    let notice = PreemptionNotice(
+      source: "GCE", event: "preempted", action: "preempted", longestLead: .seconds(30))
+    #expect(reports == [.notice(notice)])
     #expect(try conversation.take(Self.google("TRUE"), at: .zero).isEmpty, "told once")
-    #expect(try conversation.take(Self.google("FALSE"), at: .zero) == [.cancelled])
+    #expect(try conversation.take(Self.google("FALSE"), at: .zero) == [.cancelled(event: "preempted")])
   }
 
   @Test func googlesMaintenanceEndsOnlySomeMachines() throws {
@@ -95,7 +97,7 @@ import Testing
       try conversation.take(Self.json(#"{"noticeTime":"2020-10-27T08:22:00Z"}"#), at: .zero).isEmpty,
       "told once")
     _ = conversation.next(at: .zero)
-    #expect(try conversation.take(Self.missing, at: .zero) == [.cancelled])
+    #expect(try conversation.take(Self.missing, at: .zero) == [.cancelled()])
   }
 
   struct Missing: Error {}
@@ -186,7 +188,7 @@ import Testing
     #expect(try conversation.take(Self.azure(Self.event(type)), at: .zero).isEmpty, "told once")
     let begun = Self.event(type, notBefore: "", status: "Started")
     #expect(try conversation.take(Self.azure(begun), at: .zero).isEmpty)
-    #expect(try conversation.take(Self.azure(), at: .zero) == [.cancelled])
+    #expect(try conversation.take(Self.azure(), at: .zero) == [.cancelled()])
   }
 
   @Test func azuresEventsOfOthersAndOfOtherKindsAreNone() throws {

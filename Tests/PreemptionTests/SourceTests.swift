@@ -52,7 +52,7 @@ import Testing
       try read("  preempt\t2.5")
         == .notice(.init(source: "watch", action: "preempt", longestLead: .milliseconds(2500))))
     #expect(try read("rebalance soon\u{1b}[31m") == .warning(source: "watch", text: "soon [31m"))
-    #expect(try read("cancel") == .cancelled)
+    #expect(try read("cancel") == .cancelled())
     for line in ["", "   ", "# hello", "#"] { #expect(try read(line) == nil) }
     for line in ["preempt", "preempt soon", "preempt -1", "preempt nan", "preempt inf", "cancel it", "stop"] {
       #expect(throws: PreemptionError.self) { try read(line) }

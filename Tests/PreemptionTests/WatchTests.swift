@@ -58,7 +58,7 @@ import Testing
     google.set("preempted", "TRUE")
     try listener.wait(for: "the notice") { $0.contains(where: Self.isNotice) }
     google.set("preempted", "FALSE")
-    try listener.wait(for: "its end") { $0.contains(.cancelled) }
+    try listener.wait(for: "its end") { $0.contains(.cancelled(event: "preempted")) }
     #expect(google.server.requests.count < 20, "a request is held, not repeated")
   }
 
@@ -75,7 +75,7 @@ import Testing
     try listener.wait(for: "the notice") { $0.contains(where: Self.isNotice) }
     #expect(amazon.server.requests.filter { $0.method == "PUT" }.count == 2)
     amazon.setAction(nil)
-    try listener.wait(for: "its end") { $0.contains(.cancelled) }
+    try listener.wait(for: "its end") { $0.contains(.cancelled()) }
     #expect(!listener.reports.contains(where: Self.isDegraded), "an expired token is no failure")
   }
 
@@ -94,7 +94,7 @@ import Testing
     azure.set([others, ours])
     try listener.wait(for: "the notice") { $0.contains(where: Self.isNotice) }
     azure.set([others])
-    try listener.wait(for: "its end") { $0.contains(.cancelled) }
+    try listener.wait(for: "its end") { $0.contains(.cancelled()) }
     azure.set([others, ours])
     try listener.wait(for: "the second notice") { $0.filter(Self.isNotice).count == 2 }
     #expect(azure.started.isEmpty)
@@ -185,7 +185,7 @@ import Testing
     #expect(
       heard == [
         .notice(.init(source: name, action: "for me", longestLead: .seconds(45))),
-        .warning(source: name, text: "this machine may be taken away"), .cancelled,
+        .warning(source: name, text: "this machine may be taken away"), .cancelled(),
         .notice(.init(source: name, action: "preempt", longestLead: .seconds(7))),
       ])
     let session = try #require(listener.watch.session)

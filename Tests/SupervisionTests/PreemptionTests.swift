@@ -147,11 +147,22 @@ import Testing
     machine.send(.preemptionNotice(Self.notice(120)))
     machine.answer(step: 61)
     machine.publish(took: .seconds(1))
-    machine.send(.preemptionCancelled)
+    machine.send(.preemptionCancelled())
     let began = machine.driver.now.monotonic
     #expect(machine.armed[.preemption] == nil && machine.driver.state.preemption == nil)
     machine.elapse(until: began + .seconds(500))
     #expect(machine.driver.state.phase == .running && machine.driver.state.stop == nil)
+  }
+
+  @Test func theEndOfAnotherEventCancelsNothing() {
+    var machine = Machine()
+    var notice = Self.notice(120)
+    notice.event = "preempted"
+    machine.send(.preemptionNotice(notice))
+    machine.send(.preemptionCancelled(event: "maintenance-event"))
+    #expect(machine.driver.state.preemption != nil)
+    machine.send(.preemptionCancelled(event: "preempted"))
+    #expect(machine.driver.state.preemption == nil)
   }
 
   @Test(arguments: [false, true]) func cancelledWhileLeavingItStartsAgain(isSettling: Bool) {
@@ -160,12 +171,12 @@ import Testing
     machine.elapse(until: machine.driver.now.monotonic + .seconds(2))
     machine.answer(step: 61)
     let attempt = machine.driver.state.standing.attempt
-    if !isSettling { machine.send(.preemptionCancelled) }
+    if !isSettling { machine.send(.preemptionCancelled()) }
     machine.send(.exited(.exited(75)))
     machine.send(.cleared(machine.driver.remains(.checkpoint(level: .staged, step: 61))))
     if isSettling {
       #expect(machine.driver.state.phase == .settling)
-      machine.send(.preemptionCancelled)
+      machine.send(.preemptionCancelled())
     }
     #expect(machine.driver.state.phase == .starting)
     #expect(machine.driver.state.standing.attempt == attempt + 1 && machine.driver.state.standing.stalls == 0)

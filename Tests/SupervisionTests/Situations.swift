@@ -88,7 +88,7 @@ enum Situations {
     ("checkpoint", { _ in .checkpointRequested }),
     ("notice", { _ in .preemptionNotice(notice) }),
     ("warning", { _ in .preemptionWarning(source: "cloud", text: "perhaps") }),
-    ("notice taken back", { _ in .preemptionCancelled }),
+    ("notice taken back", { _ in .preemptionCancelled() }),
     ("policy", { .policyChanged(hastened($0.policy)) }),
   ]
 

@@ -36,7 +36,7 @@ import Testing
     ("preemption", .timer(.preemption)),
     ("preemptionNotice", .preemptionNotice(preemptionNotice)),
     ("preemptionWarning", .preemptionWarning(source: "AWS", text: "rebalance")),
-    ("preemptionCancelled", .preemptionCancelled),
+    ("preemptionCancelled", .preemptionCancelled()),
     ("policyChanged", .policyChanged(Policy())),
   ]
 
@@ -80,7 +80,7 @@ import Testing
       ("preemption", .timer(.preemption)),
       ("again", .preemptionNotice(preemptionNotice)),
       ("earlier", .preemptionNotice(earlierNotice)),
-      ("cancelled", .preemptionCancelled),
+      ("cancelled", .preemptionCancelled()),
     ]
 
   @Test(arguments: Phase.allCases) func everyCellAfterANotice(phase: Phase) throws {

@@ -141,7 +141,7 @@ struct Walk {
 
   private mutating func notice() -> Event {
     switch random.below(4) {
-    case 0: return .preemptionCancelled
+    case 0: return .preemptionCancelled()
     case 1: return .preemptionWarning(source: "cloud", text: "perhaps")
     default:
       let wall = driver.now.wall + .seconds(random.below(200) - 20)
