@@ -32,11 +32,12 @@ struct DigitsTrainer: ParsableCommand {
 
   private var delay: Duration? {
     let digits = stepDelay.prefix { $0.isNumber || $0 == "." }
-    guard let value = Double(digits) else { return nil }
+    guard let value = Double(digits), value < 1e9 else { return nil }
     switch stepDelay.dropFirst(digits.count) {
     case "us": return .microseconds(value)
     case "ms": return .milliseconds(value)
     case "s": return .seconds(value)
+    case "min": return .seconds(value * 60)
     default: return nil
     }
   }
@@ -61,7 +62,7 @@ struct DigitsTrainer: ParsableCommand {
     try run.restore()
 
     let (images, labels) = digits.gather(digits.validation)
-    let pause = UInt32((delay ?? .zero) / .microseconds(1))
+    let pause = delay ?? .zero
     for epoch in run.epochs(epochs) {
       while let batch = sampler.next() {
         let (images, labels) = digits.gather(batch.map { digits.training[$0] })
@@ -73,7 +74,7 @@ struct DigitsTrainer: ParsableCommand {
         if run.batch % 15 == 0 {
           say("epoch \(epoch + 1)/\(epochs) batch \(run.batch)/\(batches) loss \(gradients.loss)")
         }
-        if pause > 0 { usleep(pause) }
+        if pause > .zero { rest(pause) }
       }
       run.phase = .validation
       say("epoch \(epoch + 1)/\(epochs) validation accuracy \(network.accuracy(images, labels))")
@@ -82,6 +83,13 @@ struct DigitsTrainer: ParsableCommand {
     }
     try run.finish()
     say("digest \(digest(network, optimizer))")
+  }
+
+  private func rest(_ pause: Duration) {
+    let (seconds, attoseconds) = pause.components
+    var wanted = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+    var left = timespec()
+    while nanosleep(&wanted, &left) != 0, errno == EINTR { wanted = left }
   }
 
   /// A line at once: who kills this process must not take back what it has said.
