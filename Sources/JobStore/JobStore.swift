@@ -256,8 +256,8 @@ public final class JobStore: Sendable {
       else { return [] }
       var rows: [SnapshotRow] = []
       for index in 0..<count {
-        let share = Double(index) / Double(count - 1)
-        let wanted = oldest + min(newest - oldest, UInt64(Double(newest - oldest) * share))
+        let product = (newest - oldest).multipliedFullWidth(by: UInt64(index))
+        let wanted = oldest + UInt64(count - 1).dividingFullWidth(product).quotient
         let entry = try Key.snapshot(rank: rank, step: wanted).withUnsafeBytes { try cursor.seek($0) }
         guard let (key, value) = entry, let step = Key.lastNumber(key) else { continue }
         if step > rows.last?.step ?? 0, let row = SnapshotRow(step: step, value) { rows.append(row) }

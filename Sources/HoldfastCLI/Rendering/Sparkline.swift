@@ -9,7 +9,8 @@ enum Sparkline {
     return String(
       (0..<columns).map { column in
         let part = values[column * values.count / columns..<(column + 1) * values.count / columns]
-        let share = high > low ? ((part.max() ?? low) - low) / (high - low) : 0
+        // Halves: from one end of the numbers to the other is further than there are numbers.
+        let share = high > low ? ((part.max() ?? low) / 2 - low / 2) / (high / 2 - low / 2) : 0
         return marks[min(marks.count - 1, Int(share * Double(marks.count)))]
       })
   }
