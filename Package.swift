@@ -85,7 +85,8 @@ let package = Package(
     .target(
       name: "FakeMetadata", dependencies: ["POSIX"], path: "Tests/FakeMetadata", swiftSettings: strict),
     .executableTarget(
-      name: "FaultyTrainer", dependencies: ["Holdfast"], path: "Tests/FaultyTrainer", swiftSettings: strict),
+      name: "FaultyTrainer", dependencies: ["Holdfast", "POSIX", system], path: "Tests/FaultyTrainer",
+      swiftSettings: strict),
 
     .executableTarget(
       name: "KilledWriter", dependencies: ["JobStore", "POSIX", system], path: "Tests/KilledWriter",

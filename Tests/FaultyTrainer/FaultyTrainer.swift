@@ -9,6 +9,7 @@ struct FaultyTrainer {
 
   static func main() throws {
     let fault = CommandLine.arguments.dropFirst().first ?? "none"
+    if fault.hasPrefix("absurd-") { return try AbsurdTrainer.run(fault) }
     let marker = CommandLine.arguments.dropFirst(2).first
     /// Whether this is the first attempt to come here: the marker is a file that is made then.
     func once() -> Bool {
@@ -18,11 +19,12 @@ struct FaultyTrainer {
       return descriptor >= 0
     }
     func die() { kill(getpid(), SIGKILL) }
+    func closeDescriptors(from first: CInt) { for number in first..<1024 { close(number) } }
 
     switch fault {
     case "die-before-attaching": if once() { die() }
     case "ignore-sigterm": signal(SIGTERM, SIG_IGN)
-    case "close-descriptors": for number in 0..<1024 as Range<CInt> { close(number) }
+    case "close-descriptors": closeDescriptors(from: 0)
     default: break
     }
 
@@ -34,8 +36,10 @@ struct FaultyTrainer {
     let sampler = run.sampler("train", count: steps, batchSize: 1, seed: 3)
     let value = run.metric("loss")
     run.snapshotsAreFull = fault == "full-snapshots"
+    if fault == "ignore-sigterm" { run.onLeave = { while true { sleep(1000) } } }
+    if fault == "close-after-attaching" { closeDescriptors(from: 3) }
+    if fault.hasPrefix("die-in-copy-") { counter.breakCopy(Int(fault.dropFirst(12)) ?? 1, if: once) }
     try run.restore()
-    if fault == "die-while-staging" { counter.beforeState = { if once() { die() } } }
     if fault == "fork-worker", fork() == 0 {
       setsid()
       while true { sleep(1000) }
@@ -56,6 +60,7 @@ struct FaultyTrainer {
         value.set(fault == "not-deterministic" ? Double(Clock.now) : noise)
         try run.step(samples: 1)
         if fault == "exit-without-finish", run.step == 80, once() { exit(0) }
+        if fault == "close-after-attaching", run.step == 80, once() { sleep(1000) }
         if fault == "die-once" || fault == "not-deterministic", run.step == 80, once() { die() }
         // Slow where something is done to it in the middle.
         usleep(fault == "large-state" ? 300_000 : fault == "eat-memory" ? 100_000 : 5_000)
@@ -84,18 +89,6 @@ struct FaultyTrainer {
   struct Misfortune: Error, CustomStringConvertible {
     let description = "Target 1000 is out of bounds"
   }
-}
-
-final class Counter: Stateful {
-  var total: Int64 = 0
-  var beforeState: () -> Void = {}
-
-  var state: StateValue {
-    beforeState()
-    return .object(["total": .integer(total)])
-  }
-
-  func load(_ state: StateValue) throws(CheckpointError) { total = try state.value("total").integer() }
 }
 
 /// 64 MiB that never change, so that a checkpoint takes a while on a slow disk.

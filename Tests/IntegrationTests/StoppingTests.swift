@@ -75,15 +75,17 @@ import Testing
   @Test func aSecondSignalHurries() throws {
     let bench = Workbench()
     defer { bench.close() }
-    // One step takes longer than anybody waits: the save is not answered.
+    // A step takes an hour, and the grace time ten: without the hurry nothing comes of the stop.
     let supervisor = try bench.start(
-      ["--grace", "10min"], [Programs.trainer, "--epochs", "2", "--step-delay", "1000s"])
+      ["--grace", "10h"], [Programs.trainer, "--epochs", "2", "--step-delay", "3600s"])
     try bench.wait(for: "the first step") { try bench.status("step") >= 1 }
     kill(supervisor.processIdentifier, SIGTERM)
     try bench.wait(for: "the save") { bench.standardError.contains("stopping within") }
+    #expect(try bench.json(["status"])["state"] as? String == "saving")
     kill(supervisor.processIdentifier, SIGTERM)
-    supervisor.waitUntilExit()
+    try bench.wait(for: "the end") { !supervisor.isRunning }
     #expect(supervisor.terminationStatus == 75)
+    #expect(try bench.attempts().last?["signal"] as? Int == 9)
     #expect(bench.standardError.contains("asked again"))
   }
 

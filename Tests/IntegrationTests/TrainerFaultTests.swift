@@ -5,21 +5,18 @@ import Testing
 @Suite struct TrainerFaultTests {
   static let options = ["--stage-every", "20ms", "--every", "200ms"]
 
+  private func undisturbed() throws -> String? {
+    digest(in: try Workbench.run(Programs.faulty, ["none"]).out)
+  }
+
   /// Runs a faulty trainer to its end; its fault happens once.
   private func finish(
     _ fault: String, _ bench: Workbench, _ options: [String] = TrainerFaultTests.options
   ) throws {
-    let undisturbed = Process()
-    undisturbed.executableURL = URL(fileURLWithPath: Programs.faulty)
-    undisturbed.arguments = ["none"]
-    let out = Pipe()
-    undisturbed.standardOutput = out
-    try undisturbed.run()
-    let expected = String(decoding: out.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    undisturbed.waitUntilExit()
+    let expected = try undisturbed()
     let status = try bench.supervise(options, [Programs.faulty, fault, bench.base + "/marker"])
     #expect(status == 0, "\(bench.standardError)")
-    #expect(digest(in: bench.standardOutput) == digest(in: expected))
+    #expect(digest(in: bench.standardOutput) == expected)
     #expect(bench.leftovers().isEmpty)
   }
 
@@ -30,12 +27,37 @@ import Testing
     #expect(try bench.attempts().map { $0["cause"] as? String } == ["killed", "finished"])
   }
 
-  @Test func dyingWhileStaging() throws {
+  /// In the middle of the copy, and the supervisor with it: what is left is what a kill at that very
+  /// instant leaves. With the third image there is a whole one in the other slot.
+  @Test(arguments: [1, 3]) func dyingInTheMiddleOfACopy(number: Int) throws {
     let bench = Workbench()
     defer { bench.close() }
-    try finish("die-while-staging", bench)
-    // Killed in the middle of the first image: it counts for nothing.
-    #expect(try bench.attempts().last?["resumed_from"] is NSNull)
+    let command = [Programs.faulty, "die-in-copy-\(number)", bench.base + "/marker"]
+    // Nothing is durable before its end.
+    let options = ["--stage-every", "20ms", "--every", "1h"]
+    let supervisor = try bench.start(options, command)
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationReason == .uncaughtSignal && supervisor.terminationStatus == SIGKILL)
+    try bench.wait(for: "the trainer's end") { bench.leftovers().isEmpty }
+    // The image begins at 4096; it ends with the tensor, of which no byte is zero throughout.
+    let half = try bench.slot(0)
+    #expect(half.complete == 0)
+    #expect(half.image.prefix(512 << 10).contains { $0 != 0 }, "its first bytes are there")
+    if number == 1 {
+      #expect(half.image.suffix(half.image.count / 3).allSatisfy { $0 == 0 }, "its last are not")
+    } else {
+      #expect(try bench.slot(1).complete == 1)
+    }
+
+    #expect(try bench.supervise(options, command) == 0, "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == (try undisturbed()))
+    let from = try bench.attempts().last?["resumed_from"]
+    if number == 1 {
+      #expect(from is NSNull, "half an image counts for nothing")
+    } else {
+      let step = try #require((from as? [String: Any])?["step"] as? Int)
+      #expect((from as? [String: Any])?["level"] as? String == "staged" && step > 0)
+    }
   }
 
   @Test func dyingBetweenStagingAndPublishing() throws {
@@ -90,6 +112,38 @@ import Testing
     #expect(try bench.supervise(Self.options, [Programs.faulty, "close-descriptors"]) == 0)
   }
 
+  /// A lock is its open file's, which a mapping keeps open (flock(2), mmap(2)): a trainer that closes all
+  /// it has holds the ring until it ends. Whoever outlives its supervisor is ended before the next starts.
+  @Test func aLeftoverWithoutDescriptorsIsEndedBeforeTheNextStarts() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    // A child of the supervisor's child: it gets no signal when the supervisor dies.
+    let line =
+      "\(Programs.faulty) close-after-attaching \(bench.base)/marker & echo $! > \(bench.base)/pid; wait"
+    let command = ["/bin/bash", "-c", line]
+    let supervisor = try bench.start(Self.options, command)
+    try bench.wait(for: "its sleep") { FileManager.default.fileExists(atPath: bench.base + "/marker") }
+    let text = try String(contentsOfFile: bench.base + "/pid", encoding: .utf8)
+    let old = try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+    let ring = open(bench.run + "/ring-0", O_RDWR)
+    #expect(flock(ring, LOCK_EX | LOCK_NB) == -1, "it is held by nothing but the mapping")
+    close(ring)
+    kill(supervisor.processIdentifier, SIGKILL)
+    supervisor.waitUntilExit()
+    // Only it is left.
+    try bench.wait(for: "the shell's end") { bench.leftovers().count <= 1 }
+    #expect(bench.leftovers() == [old])
+
+    let next = try bench.start(Self.options, command)
+    try bench.wait(for: "the next attempt") { try bench.attempts().count == 2 }
+    #expect(!bench.leftovers().contains(old), "the old trainer is gone by then")
+    next.waitUntilExit()
+    #expect(next.terminationStatus == 0, "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == (try undisturbed()))
+    #expect(try bench.attempts().map { $0["cause"] as? String } == ["orphaned", "finished"])
+  }
+
+  /// It saves when it is asked to save and leave, and stays; SIGTERM it ignores.
   @Test func ignoringSIGTERMIsNoUse() throws {
     let bench = Workbench()
     defer { bench.close() }
@@ -99,6 +153,10 @@ import Testing
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 75)
     #expect(bench.leftovers().isEmpty)
+    let attempt = try #require(try bench.attempts().last)
+    #expect(attempt["signal"] as? Int == 9 && attempt["cause"] as? String == "stopped")
+    let step = try #require(attempt["last_step"] as? Int)
+    #expect(try bench.json(["status"])["durable_step"] as? Int == step, "what it saved is durable")
   }
 
   @Test(arguments: ["hang", "hang-at-once"]) func aHangIsKilledAndRecorded(fault: String) throws {

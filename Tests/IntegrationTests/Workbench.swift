@@ -97,8 +97,14 @@ final class Workbench {
   func holdfast(_ arguments: [String], environment: [String: String] = [:]) throws -> (
     status: Int32, out: String, err: String
   ) {
+    try Self.run(Programs.holdfast, arguments, environment)
+  }
+
+  static func run(
+    _ program: String, _ arguments: [String], _ environment: [String: String] = [:]
+  ) throws -> (status: Int32, out: String, err: String) {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: Programs.holdfast)
+    process.executableURL = URL(fileURLWithPath: program)
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     let out = Pipe()
@@ -110,6 +116,11 @@ final class Workbench {
     let errText = String(decoding: err.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     return (process.terminationStatus, outText, errText)
+  }
+
+  /// Runs a script of bash.
+  func shell(_ script: String) throws -> (status: Int32, out: String, err: String) {
+    try Self.run("/bin/bash", ["-c", script])
   }
 
   func json(_ arguments: [String]) throws -> [String: Any] {
@@ -131,6 +142,21 @@ final class Workbench {
   }
 
   // MARK: The trainer
+
+  /// An arena slot as it lies there: the word `complete` of its header, and the image's bytes.
+  func slot(_ number: Int) throws -> (complete: UInt32, image: Data) {
+    let data = try Data(contentsOf: URL(fileURLWithPath: "\(run)/arena-0-\(number)"))
+    try #require(data.count > 4096)
+    return (data[92..<96].reversed().reduce(0) { $0 << 8 | UInt32($1) }, data[4096...])
+  }
+
+  /// Whether everything that the trainer wrote into its ring is committed: the words at 128 and 256 of
+  /// the ring's header, as Formats.md has them.
+  func isDrained() throws -> Bool {
+    let ring = try #require(FileHandle(forReadingAtPath: run + "/ring-0"))
+    let header = try #require(try ring.read(upToCount: 512))
+    return header[128..<136] == header[256..<264]
+  }
 
   /// The supervised process, nil when there is none at this moment.
   var trainerPID: Int32? {
