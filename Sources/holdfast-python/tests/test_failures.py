@@ -36,7 +36,7 @@ for epoch in run.epochs(1):
         if batch == 20 and first():
             {misfortune}
         total["value"] += batch
-        run.step()
+        run.step(state=True)
         time.sleep(0.005)
 print("digest", total["value"], flush=True)
 """
@@ -45,14 +45,14 @@ print("digest", total["value"], flush=True)
 def history_of(tmp_path: Path, misfortune: str, *options: str) -> list[dict[str, Any]]:
     program = tmp_path / "train.py"
     program.write_text(PROGRAM.format(marker=str(tmp_path / "marker"), misfortune=misfortune))
-    with Job(tmp_path, program, options=("--stage-every", "10ms", *options)) as job:
+    with Job(tmp_path, program, options=options) as job:
         job.start()
         assert job.wait() == 0, job.errors.read_text()
         assert job.digest() == "digest 780"
         attempts: list[dict[str, Any]] = job.json("history")["attempts"]
         assert len(attempts) == 2
         assert attempts[1]["outcome"] == "finished"
-        assert attempts[1]["resumed_from"]["step"] > 0
+        assert attempts[1]["resumed_from"]["step"] == 20
         attempts[0]["stderr"] = job.errors.read_text()
         return attempts
 

@@ -56,6 +56,7 @@ class ArenaSlot:
             step,
             size,
         )
+        halves[at.SLOT_PLACEMENTS // 4] = 0
         halves[at.SLOT_HEADER_CRC // 4] = zlib.crc32(whole[: at.SLOT_HEADER_CRC])
         halves[at.SLOT_COMPLETE // 4] = 1
 
