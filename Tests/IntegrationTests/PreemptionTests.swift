@@ -165,7 +165,9 @@ import Testing
     #expect(kinds[warned...].filter { $0 == "published" }.count >= 2, "then and at the end: \(kinds)")
     let text = try String(contentsOfFile: pid, encoding: .utf8)
     let sleeper = try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)))
-    #expect(kill(sleeper, SIGKILL) != 0, "what the program started is gone too")
+    // Killed, it takes a moment, and another one until its new parent has reaped it.
+    defer { kill(sleeper, SIGKILL) }
+    try bench.wait(for: "the end of what the program started") { kill(sleeper, 0) != 0 }
   }
 
   /// The trainer dies, its tree is cleared; the program that watches for notices is no part of it.
