@@ -72,13 +72,14 @@ public final class DeadlineTimer {
 public final class SignalSource {
   public let descriptor: CInt
 
-  /// Blocks `signals` in the calling thread and takes them from then on. Threads made later inherit
-  /// the mask: make this before any other thread.
+  /// Blocks `signals` in the calling thread, and no others, and takes them from then on. What whoever
+  /// started us had blocked (a thread pool's mask) must not keep systemd's SIGABRT out. Threads made
+  /// later inherit the mask: make this before any other thread.
   public init(_ signals: [CInt]) throws(POSIXError) {
     var set = sigset_t()
     sigemptyset(&set)
     for signal in signals { sigaddset(&set, signal) }
-    let code = pthread_sigmask(SIG_BLOCK, &set, nil)
+    let code = pthread_sigmask(SIG_SETMASK, &set, nil)
     if code != 0 { throw POSIXError("pthread_sigmask", errno: Errno(rawValue: code)) }
     descriptor = try posix("signalfd") {
       signalfd(-1, &set, CInt(SFD_NONBLOCK | SFD_CLOEXEC))

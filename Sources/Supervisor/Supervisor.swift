@@ -28,6 +28,9 @@ public enum Supervisor {
     // Before any other thread: they inherit the mask.
     let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
     signal(SIGPIPE, SIG_IGN)
+    // systemd's watchdog ends a service that hangs by SIGABRT. Where Swift's runtime prints a backtrace for
+    // that signal, the process goes on afterwards: it came from outside.
+    signal(SIGABRT, SIG_DFL)
     let service = try ServiceLink()
     do {
       let result = try supervise(configuration, signals, service)

@@ -88,6 +88,18 @@ import Testing
     #expect(try service.end(process) == 75)
   }
 
+  /// systemd's watchdog sends it; Swift's runtime may have a handler that prints and returns.
+  @Test func theWatchdogsSignalEndsTheSupervisor() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let process = try bench.start([], ["sleep", "1000"], environment: ["SWIFT_BACKTRACE": "enable=yes"])
+    try bench.wait(for: "the trainer") { bench.trainerPID != nil }
+    kill(process.processIdentifier, SIGABRT)
+    try bench.wait(for: "the end") { !process.isRunning }
+    #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == SIGABRT)
+    try bench.wait(for: "the trainer's end") { bench.leftovers().isEmpty }
+  }
+
   @Test func aSocketThatIsNotThereCostsOneWarning() throws {
     let bench = Workbench()
     defer { bench.close() }
