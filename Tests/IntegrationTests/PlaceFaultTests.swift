@@ -43,6 +43,21 @@ import Testing
     expectError(bench, try bench.supervise([], Self.quick), 73, "cannot make the state directory", file)
   }
 
+  @Test(arguments: [false, true]) func stateDirectoryThatCannotBeWritten(exists: Bool) throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let directory = exists ? bench.state : bench.base
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    chmod(directory, 0o555)
+    defer { chmod(directory, 0o755) }
+    let result = try bench.unprivileged(
+      ["run", "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run, "--"] + Self.quick)
+    let words = exists ? "cannot write to the state directory" : "cannot make the state directory"
+    #expect(result.status == 73 && result.err.contains("error: \(words)"), "\(result.err)")
+    #expect(result.err.contains(" where: \(bench.state)") && result.err.contains("Permission denied"))
+    #expect(result.err.contains("  hint: ") && result.err.contains("(exit 73)"))
+  }
+
   @Test func runDirectoryOfSomebodyElse() throws {
     let bench = Workbench()
     defer { bench.close() }
@@ -170,38 +185,5 @@ import Testing
       #expect(check.terminationStatus == 0)
     }
     bench.close()
-  }
-
-  // MARK: The run directory
-
-  @Test(arguments: ["ring-0", "arena-0-0", "arena-0-1", "resume.json", "snapshot-0.safetensors"])
-  func randomBytesInTheRunDirectory(name: String) async throws {
-    let expected = try await Undisturbed.shared.digest(["--epochs", "2"])
-    let bench = Workbench()
-    defer { bench.close() }
-    let command = [Programs.trainer, "--epochs", "2", "--step-delay", "5ms"]
-    let options = ["--stage-every", "20ms"]
-    let supervisor = try bench.start(options, command)
-    try bench.wait(for: "a staged step") { try bench.status("staged_step") > 0 }
-    kill(supervisor.processIdentifier, SIGKILL)
-    supervisor.waitUntilExit()
-    try bench.wait(for: "the trainer's end") { bench.leftovers().isEmpty }
-    var random = Generator(seed: 5)
-    let bytes = Data((0..<100_000).map { _ in UInt8(truncatingIfNeeded: random.next()) })
-    try bytes.write(to: URL(fileURLWithPath: "\(bench.run)/\(name)"))
-    #expect(try bench.supervise(options, command) == 0, "\(bench.standardError)")
-    #expect(digest(in: bench.standardOutput) == expected)
-  }
-
-  @Test func theResumeFileOfAnotherJobIsRefused() throws {
-    let bench = Workbench()
-    defer { bench.close() }
-    // The trainer's command first replaces the file that the supervisor wrote.
-    let wrapper = try bench.write(
-      "wrapper",
-      "#!/bin/bash\nsed -i 's/\"job_id\":\"[0-9a-f]*\"/\"job_id\":\"0123456789abcdef0123456789abcdef\"/' "
-        + "$HOLDFAST_RUN_DIR/resume.json\nexec \(Programs.trainer) --epochs 1\n", executable: true)
-    #expect(try bench.supervise(["--max-stalls", "2"], [wrapper]) == 69)
-    #expect(bench.standardError.contains("of another job"))
   }
 }

@@ -118,6 +118,14 @@ final class Workbench {
     return (process.terminationStatus, outText, errText)
   }
 
+  /// Runs holdfast as someone whom the modes of files and directories bind: root without its powers,
+  /// which needs no other user to be able to reach the programs; anyone else as they are.
+  func unprivileged(_ arguments: [String]) throws -> (status: Int32, out: String, err: String) {
+    guard geteuid() == 0 else { return try holdfast(arguments) }
+    let powerless = ["--bounding-set=-all", "--inh-caps=-all", "--", Programs.holdfast]
+    return try Self.run("/usr/bin/setpriv", powerless + arguments)
+  }
+
   /// Runs a script of bash.
   func shell(_ script: String) throws -> (status: Int32, out: String, err: String) {
     try Self.run("/bin/bash", ["-c", script])
