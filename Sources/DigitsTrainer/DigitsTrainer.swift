@@ -87,7 +87,9 @@ struct DigitsTrainer: ParsableCommand {
 
   private func rest(_ pause: Duration) {
     let (seconds, attoseconds) = pause.components
-    var wanted = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+    var wanted = timespec()
+    wanted.tv_sec = Int(seconds)
+    wanted.tv_nsec = Int(attoseconds / 1_000_000_000)
     var left = timespec()
     while nanosleep(&wanted, &left) != 0, errno == EINTR { wanted = left }
   }

@@ -70,7 +70,7 @@ struct Failure: Error, CustomStringConvertible {
     let status: ExitStatus =
       switch error.code {
       case .alreadySupervised, .cannotCreate, .leftoverProcess: .cannotCreate
-      case .newerFormat: .configuration
+      case .newerFormat, .otherJob: .configuration
       case .damaged: .damaged
       case .commandNotFound: .notFound
       case .commandNotExecutable: .notExecutable

@@ -27,16 +27,21 @@ struct Entry {
       exit(0)
     }
     let isUsage = code == .validationFailure
-    let failure = isUsage ? usage(error) : Failure(error)
+    let failure = isUsage ? usage(error, CommandLine.arguments.dropFirst().first ?? "") : Failure(error)
     let text = wantsJSON ? failure.json().text + "\n" : failure.text()
     Output.standardError(text)
     exit(failure.status.rawValue)
   }
 
-  private static func usage(_ error: any Error) -> Failure {
+  /// - Parameter word: the first that was typed.
+  private static func usage(_ error: any Error, _ word: String) -> Failure {
     let message = HoldfastCommand.message(for: error)
-    return Failure(
-      .usage, message, hints: ["holdfast --help  what there is", "holdfast help COMMAND  for one of them"])
+    let known = HoldfastCommand.configuration.subcommands.contains { $0.configuration.commandName == word }
+    let hints =
+      known
+      ? ["holdfast \(word) --help"]
+      : ["holdfast --help  what there is", "holdfast help COMMAND  for one of them"]
+    return Failure(.usage, message, hints: hints)
   }
 }
 

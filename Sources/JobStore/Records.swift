@@ -87,6 +87,8 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   public var differsIn: String?
   /// When the first step was recorded: what came before was start-up.
   public var firstStepAtNs: UInt64?
+  /// When the newest step was recorded that this record knows of.
+  public var lastStepAtNs: UInt64?
   /// What the trainer waited for its checkpoints to be staged, all told.
   public var stallNs: UInt64?
   public var skippedRecords: UInt64 = 0

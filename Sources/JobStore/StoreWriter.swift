@@ -80,20 +80,23 @@ public final class StoreWriter: Sendable {
   }
 
   /// Changes the store and waits for the commit.
-  /// - Returns: whether it is durable.
-  public func submitAndWait(_ operations: [StoreOperation]) -> Bool {
-    let gate = Gate()
-    let result = Atomic(false)
-    withUnsafePointer(to: result) { result in
-      // The pointer outlives the call: we wait for it below.
-      nonisolated(unsafe) let result = result
-      submit(operations) { durable in
-        result.pointee.store(durable, ordering: .releasing)
-        gate.open()
-      }
-      gate.wait()
+  /// - Parameter patience: for how long; nil: for as long as it takes.
+  /// - Returns: whether it is durable, as far as is known by then.
+  @discardableResult
+  public func submitAndWait(_ operations: [StoreOperation], patience: Duration? = nil) -> Bool {
+    let outcome = Outcome()
+    submit(operations) { durable in
+      outcome.isDurable.store(durable, ordering: .releasing)
+      outcome.gate.open()
     }
-    return result.load(ordering: .acquiring)
+    outcome.gate.wait(patience: patience)
+    return outcome.isDurable.load(ordering: .acquiring)
+  }
+
+  /// Outlives whoever waits no longer.
+  private final class Outcome: Sendable {
+    let gate = Gate()
+    let isDurable = Atomic(false)
   }
 
   /// Drains `ring` from now on.

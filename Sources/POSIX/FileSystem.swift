@@ -91,7 +91,7 @@ public enum FileSystem {
   ) throws(POSIXError) {
     let aside = FilePath(path.string + ".new")
     do {
-      let file = try OpenFile(aside, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+      let file = try OpenFile(aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: mode)
       try file.write(all: bytes)
       if durable { try file.synchronize() }
     }

@@ -50,4 +50,21 @@ public final class Gate: @unchecked Sendable {
   public func wait() {
     while sem_wait(&semaphore) != 0, errno == EINTR {}
   }
+
+  /// - Parameter patience: nil: without end.
+  /// - Returns: whether it was opened by then.
+  @discardableResult
+  public func wait(patience: Duration?) -> Bool {
+    guard let patience else {
+      wait()
+      return true
+    }
+    // Looked for again and again: sem_timedwait(3) knows only the clock that may jump.
+    let end = Clock.monotonicNanoseconds + UInt64(max(.zero, patience) / .nanoseconds(1))
+    while sem_trywait(&semaphore) != 0 {
+      if Clock.monotonicNanoseconds >= end { return false }
+      usleep(500)
+    }
+    return true
+  }
 }

@@ -14,6 +14,8 @@ final class ProgramWatch: Sendable {
   /// that the number cannot mean another's.
   private let group: Mutex<pid_t?>
   private let name: String
+  /// Between two lines.
+  private static let shortestPause = Duration.milliseconds(100)
 
   init(
     _ command: [String], environment: [String], cancellation: WakeUp,
@@ -70,6 +72,8 @@ final class ProgramWatch: Sendable {
               failed(error)
             }
             line = []
+            // Whoever writes faster waits in its pipe: nobody here can be made to remember it all.
+            _ = cancellation.isSignalled(within: Self.shortestPause)
           } else if line.count < NoticeLine.longest {
             line.append(byte)
           }

@@ -51,8 +51,9 @@ enum RestartPolicy {
     } else {
       standing.deathTally = .init(batch: batch, step: progress.step &+ 1, count: 1)
     }
-    guard let tally = standing.deathTally, tally.count >= 2 else { return [] }
-    var notes: [Note] = [.diesInBatch(batch, step: tally.step, times: tally.count)]
+    guard let tally = standing.deathTally else { return [] }
+    var notes: [Note] = []
+    if tally.count >= 2 { notes.append(.diesInBatch(batch, step: tally.step, times: tally.count)) }
     if let skipAfter, tally.count >= skipAfter, !standing.skips.contains(batch) {
       standing.skips.append(batch)
       standing.deathTally = nil

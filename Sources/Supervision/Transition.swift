@@ -170,14 +170,21 @@ struct Transition {
       forgetStop()
       return startAttempt()
     }
-    let tallied = RestartPolicy.tally(
-      &state.standing, progress: remains.progress, skipAfter: state.policy.skipBatchAfter)
-    for one in tallied { note(one) }
+    // With all of them made, no batch is to blame.
+    if attempt.finishedStep == nil {
+      let tallied = RestartPolicy.tally(
+        &state.standing, progress: remains.progress, skipAfter: state.policy.skipBatchAfter)
+      for one in tallied { note(one) }
+    }
     follow(progressed: progressed)
   }
 
   func cause(of attempt: State.Attempt, _ exit: ExitStatus) -> Cause {
-    if exit == .exited(0), attempt.finishedStep != nil { return .finished }
+    if let finished = attempt.finishedStep {
+      if exit == .exited(0) { return .finished }
+      // It crashed on its way out, once more after all was done: another attempt would do the same.
+      if state.stop == nil, attempt.from.step == finished { return .finished }
+    }
     // Any other program is finished when it says so the POSIX way, unless we made it go.
     if exit == .exited(0), !attempt.attached, state.stop == nil { return .finished }
     if attempt.hung { return .hang }

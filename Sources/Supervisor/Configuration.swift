@@ -6,6 +6,8 @@ public import SystemPackage
 /// Everything that one run of the supervisor is told.
 public struct Configuration: Sendable {
   public var job: String
+  /// Whether the user named it; else the name was guessed from the command, and the store knows better.
+  public var isJobNamed = false
   /// The job's own directory: store, checkpoints and lock.
   public var stateDirectory: FilePath
   /// On tmpfs: ring, arena and `resume.json`.

@@ -4,6 +4,9 @@ import Systemd
 
 /// The supervisor's own few lines, on stderr; where that is the journal, as entries with fields.
 /// Standard output belongs to the trainer.
+///
+/// Nothing here waits for a reader: lines go through a thread of their own, and where nobody reads them
+/// for long the newest are dropped and counted.
 enum Console {
   /// One line for the user, and what a program may want to know of it.
   struct Entry {
@@ -30,6 +33,20 @@ enum Console {
   }
 
   static func write(_ entry: Entry) {
+    queue.append { dropped in
+      if dropped > 0 {
+        print(Entry(text: "\(Words.count(dropped, "line")) dropped: nobody read them", isWarning: true))
+      }
+      print(entry)
+    }
+  }
+
+  /// Waits until all that was written is out, for at most `patience`.
+  static func flush(patience: Duration) { queue.flush(patience: patience) }
+
+  private static let queue = LineQueue()
+
+  private static func print(_ entry: Entry) {
     if isJournal {
       do {
         return try Journal.send(fields(entry))

@@ -48,24 +48,47 @@ struct JobDirectory {
     }
   }
 
-  /// Sets a finished run aside, as a job directory of its own: `runs/1`, `runs/2`, …
+  private var runs: FilePath { state.appending("runs") }
+  /// A run that is being set aside; whole when it has a store, which is moved last.
+  private var archiving: FilePath { runs.appending(".archiving") }
+
+  /// Sets a finished run aside, as a job directory of its own: `runs/1`, `runs/2`, … Whoever dies on the way
+  /// goes on the next time: as long as the store is in its place, the job is a finished one.
   /// - Returns: where it is kept.
   func archive() throws(SupervisorError) -> FilePath {
-    let runs = state.appending("runs")
     do {
-      try FileSystem.makeDirectories(runs, mode: 0o750)
-      let taken = try FileSystem.list(runs).compactMap { Int($0) }.max() ?? 0
-      let kept = runs.appending("\(taken + 1)")
-      try FileSystem.makeDirectories(kept, mode: 0o750)
-      for path in [store, checkpoints] where FileSystem.exists(path) {
-        try FileSystem.rename(path, to: kept.appending(path.lastComponent?.string ?? ""))
+      try FileSystem.makeDirectories(archiving, mode: 0o750)
+      for path in [checkpoints, store] where FileSystem.exists(path) {
+        try FileSystem.rename(path, to: archiving.appending(path.lastComponent?.string ?? ""))
+        for path in [archiving, runs, state] { try FileSystem.synchronizeDirectory(path) }
       }
-      for path in [kept, runs, state] { try FileSystem.synchronizeDirectory(path) }
-      return kept
+      return try nameArchive()
     } catch {
-      throw SupervisorError(
-        .io, "cannot set the finished run aside", path: error.path ?? runs, why: "\(error.errno)",
-        hint: "df \(state); ls -l \(state)")
+      throw archiveFailure(error)
     }
+  }
+
+  /// Ends what an earlier supervisor died in: its store was moved, and the run has no number yet.
+  func endArchiving() throws(SupervisorError) {
+    guard FileSystem.exists(archiving.appending("store")) else { return }
+    do {
+      _ = try nameArchive()
+    } catch {
+      throw archiveFailure(error)
+    }
+  }
+
+  private func nameArchive() throws(POSIXError) -> FilePath {
+    let taken = try FileSystem.list(runs).compactMap { Int($0) }.max() ?? 0
+    let kept = runs.appending("\(taken + 1)")
+    try FileSystem.rename(archiving, to: kept)
+    try FileSystem.synchronizeDirectory(runs)
+    return kept
+  }
+
+  private func archiveFailure(_ error: POSIXError) -> SupervisorError {
+    SupervisorError(
+      .io, "cannot set the finished run aside", path: error.path ?? runs, why: "\(error.errno)",
+      hint: "df \(state); ls -l \(state)")
   }
 }

@@ -12,8 +12,9 @@ final class Publisher: Sendable {
     var slot: Int
     var step: UInt64
     var job: JobRecord
-    /// Metrics of the step, where they are known.
-    var metrics: [String: Double]
+    /// Finds the metrics of the step, where they are known; called on the publishing thread: the store may
+    /// be on a disk that stalls.
+    var metrics: @Sendable () -> [String: Double]
   }
 
   enum Result: Sendable {
@@ -79,13 +80,14 @@ final class Publisher: Sendable {
     progress.writtenBytes.store(0, ordering: .relaxed)
     progress.totalBytes.store(UInt64(image.bytes.count), ordering: .relaxed)
     let description = image.description
+    let metrics = order.metrics()
     do {
       let loop = try ImageReader.loop(image.bytes)
       var manifest = Manifest(
         job: order.job.job, jobID: order.job.id.hexadecimal, attempt: description.attempt,
         generation: description.generation, cutID: description.cutID.hexadecimal, step: order.step,
         epoch: loop.epoch, batch: loop.batch, samples: loop.samples,
-        createdAt: Timestamp.text(Clock.wallNanoseconds), metrics: order.metrics)
+        createdAt: Timestamp.text(Clock.wallNanoseconds), metrics: metrics)
       manifest.hyperparameters = order.job.hyperparameters
       let published = try checkpoints.publish(image: image.bytes, manifest) { @Sendable [self] in
         cancelled.load(ordering: .relaxed)
@@ -97,7 +99,7 @@ final class Publisher: Sendable {
           name: published.name, step: order.step, cut: description.cutID, attempt: description.attempt,
           epoch: loop.epoch, batch: loop.batch, bytes: published.bytes, sha256: published.sha256,
           createdAtNs: now, tookNs: Clock.monotonicNanoseconds - began,
-          metrics: order.metrics.filter { $0.value.isFinite }))
+          metrics: metrics.filter { $0.value.isFinite }))
     } catch {
       return .failed(order, "\(error)")
     }

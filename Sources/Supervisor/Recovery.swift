@@ -79,6 +79,8 @@ enum Recovery {
       return []
     }
     guard ring.identity.jobID == job.id else { return [] }
+    // A process that dies loses its environment, by which it is found, before its files.
+    for _ in 0..<1000 where ring.isHeld { usleep(10_000) }
     if ring.isHeld {
       throw SupervisorError(
         .leftoverProcess, "a trainer of an earlier attempt is still alive", path: directories.run,
@@ -110,7 +112,14 @@ enum Recovery {
         attempt.steps = max(attempt.steps, newest.step >= first ? newest.step - first &+ 1 : 0)
         attempt.endedAtNs = max(attempt.startedAtNs, newest.timeNs)
       } else {
-        attempt.endedAtNs = attempt.startedAtNs
+        // It died while it made steps again: the newest row is an earlier attempt's.
+        let last = drained.filter { $0.attempt == attempt.attempt }.compactMap(\.newest).last
+        if let last {
+          attempt.firstStep = attempt.firstStep ?? drained.compactMap(\.firstStep).first
+          attempt.lastStep = last.step
+        }
+        attempt.endedAtNs = max(
+          attempt.startedAtNs, last?.timeNs ?? attempt.lastStepAtNs ?? attempt.startedAtNs)
       }
       attempt.running = false
       attempt.outcome = "failed"

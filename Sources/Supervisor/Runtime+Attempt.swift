@@ -20,7 +20,8 @@ extension Runtime {
     heartbeat = 0
     // Durable before the launch: an attempt's number is never given twice. With a store that cannot
     // be written the job goes on all the same; the ring's header knows the number too.
-    _ = writer.submitAndWait([.attempt(attempt), .live(live(stateName: "starting"))])
+    writer.submitAndWait(
+      [.attempt(attempt), .live(live(stateName: "starting"))], patience: .seconds(5))
     outOfMemory = OutOfMemoryWatch(tree.cgroup, shared: sharedCgroup)
     do {
       let child = try launch(number, skips)
@@ -54,6 +55,12 @@ extension Runtime {
 
   private func launch(_ number: UInt64, _ skips: [BatchPosition]) throws -> ChildProcess {
     let path = try find(configuration.command[0])
+    do {
+      // Somebody may have cleared it away since: logind at logout, a person.
+      try directories.prepareRun()
+    } catch {
+      throw LaunchFailure(kind: .other(errno: ENOENT), why: error.what + (error.why.map { ": \($0)" } ?? ""))
+    }
     do {
       let identity = RingIdentity(
         jobID: job.id, attempt: number, generation: number, arenaSlots: UInt32(configuration.policy.slotCount)

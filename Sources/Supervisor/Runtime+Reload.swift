@@ -2,13 +2,12 @@ import Supervision
 
 // SIGHUP: the configuration is read again while the job runs.
 extension Runtime {
-  /// From the signal until the new values are in force, or were refused.
+  /// SIGHUP: from the signal until the new values are in force, or were refused. Without a file to read
+  /// again it means what it means to any program: the terminal has gone.
   func reload() {
+    guard let reload = configuration.reload else { return send(.stopRequested) }
     service.reloading()
     defer { service.reloaded() }
-    guard let reload = configuration.reload else {
-      return tell(.reloadRefused, "SIGHUP: there is no configuration file to read again")
-    }
     switch reload() {
     case .refused(let why):
       tell(.reloadRefused, "not reloaded, the values before stay in force: \(why)", isWarning: true)

@@ -56,6 +56,9 @@ extension Runtime {
     }
     if let newest = drained.newest {
       attempt.lastStep = newest.step
+      attempt.lastStepAtNs = newest.timeNs
+      // A supervisor that finds this attempt without an end can count what was made again by no other means.
+      if drained.audit.replayed > 0 { writer.submit([.attempt(attempt)]) }
       reported.metrics = newest.metrics
       newestPosition = BatchPosition(epoch: newest.epoch, batch: newest.batch)
       send(

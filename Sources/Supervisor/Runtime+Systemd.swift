@@ -167,6 +167,7 @@ extension ServiceStatus {
     guard let error = error as? SupervisorError else { return EIO }
     return switch error.code {
     case .alreadySupervised, .leftoverProcess: EBUSY
+    case .otherJob: EINVAL
     case .cannotCreate: EACCES
     case .commandNotFound: ENOENT
     case .commandNotExecutable: EACCES

@@ -230,11 +230,11 @@ final class Runtime {
   }
 
   private func publish(slot: Int, step: UInt64) {
-    var metrics: [String: Double] = [:]
-    if let row = try? store.snapshot(at: step) {
-      for (name, value) in zip(metricNames, row.metrics) { metrics[name] = value }
+    let order = Publisher.Order(slot: slot, step: step, job: job) { [store, metricNames] in
+      // A row that cannot be read costs the manifest its metrics, and nothing else.
+      let values = (try? store.snapshot(at: step))?.metrics ?? []
+      return Dictionary(zip(metricNames, values)) { first, _ in first }
     }
-    let order = Publisher.Order(slot: slot, step: step, job: job, metrics: metrics)
     publisher.publish(order) { [mailbox] result in mailbox.post(.publisher(result)) }
   }
 
@@ -246,8 +246,16 @@ final class Runtime {
       job.finishedStep = state.resume.step
       tell(.finished, "job \(job.job) finished at step \(Words.number(state.resume.step))")
     }
-    _ = writer.submitAndWait([.job(job), .live(live(stateName: Self.name(ending)))])
-    writer.stop()
+    let last: [StoreOperation] = [.job(job), .live(live(stateName: Self.name(ending)))]
+    if state.stop == nil {
+      _ = writer.submitAndWait(last)
+      writer.stop()
+    } else if writer.submitAndWait(last, patience: .seconds(2)) {
+      writer.stop()
+    } else {
+      // Whoever asked us to go does not wait for a disk that stalls.
+      Console.warning("the store did not take the last record in time")
+    }
     if ending == .finished { clearRunDirectory() }
     loop.stop()
   }

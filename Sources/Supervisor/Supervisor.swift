@@ -32,6 +32,8 @@ public enum Supervisor {
     // that signal, the process goes on afterwards: it came from outside.
     signal(SIGABRT, SIG_DFL)
     let service = try ServiceLink()
+    // The command line's own words come after ours.
+    defer { Console.flush(patience: .seconds(1)) }
     do {
       let result = try supervise(configuration, signals, service)
       service.leaving(status: ServiceStatus.ended(result), errno: result.errno)
@@ -52,6 +54,7 @@ public enum Supervisor {
     let locks = try lock(configuration, directories)
     defer { withExtendedLifetime(locks) {} }
 
+    try directories.endArchiving()
     var store: JobStore? = try JobStore(stateDirectory: directories.state, .create)
     if let job = try store?.job(), let step = job.finishedStep {
       guard configuration.again else {
@@ -144,6 +147,11 @@ public enum Supervisor {
     _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore
   ) throws -> JobRecord {
     if var job = try store.job() {
+      guard job.job == configuration.job || !configuration.isJobNamed else {
+        throw SupervisorError(
+          .otherJob, "the job in this directory is '\(job.job)', not '\(configuration.job)'",
+          path: directories.state, hint: "name another directory: holdfast run --state-dir DIR …")
+      }
       job.command = configuration.command
       return job
     }

@@ -6,6 +6,7 @@ public struct SupervisorError: Error, Sendable, CustomStringConvertible {
     case alreadySupervised
     case cannotCreate
     case leftoverProcess
+    case otherJob
     case newerFormat
     case damaged
     case commandNotFound

@@ -79,7 +79,7 @@ public final class ArenaSlot {
     let bytes = Int(HF_HEADER_BYTES) + imageBytes
     if let mapping, mapping.count >= bytes { return mapping }
     do throws(POSIXError) {
-      if file == nil { file = try OpenFile(path, O_RDWR | O_CREAT) }
+      if file == nil { file = try OpenFile(path, O_RDWR | O_CREAT | O_NOFOLLOW) }
       guard let file else { throw POSIXError("open", path: path, errno: .badFileDescriptor) }
       // A little more than asked: states grow by a few bytes as counters gain digits.
       let size = (bytes + bytes / 64 + 0xffff) & ~0xffff

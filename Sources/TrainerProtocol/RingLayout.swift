@@ -59,7 +59,7 @@ struct RingMapping {
   init(_ path: FilePath, lock: Bool, populate: Bool) throws(ProtocolError) {
     let hint = "start the trainer through holdfast run"
     do {
-      file = try OpenFile(path, O_RDWR)
+      file = try OpenFile(path, O_RDWR | O_NOFOLLOW)
     } catch {
       throw ProtocolError(error, hint: hint)
     }
@@ -166,7 +166,7 @@ struct RingMapping {
   /// written first when it is used again.
   private static func prepare(_ aside: FilePath, capacity: UInt64) throws(POSIXError) -> OpenFile {
     let bytes = Int(HF_HEADER_BYTES) + Int(capacity)
-    var file = try OpenFile(aside, O_RDWR | O_CREAT)
+    var file = try OpenFile(aside, O_RDWR | O_CREAT | O_NOFOLLOW)
     if try file.tryLock() {
       try file.unlock()
     } else {

@@ -47,6 +47,7 @@ struct RunCommand: ParsableCommand {
     var configuration = Configuration(
       job: job.name, stateDirectory: job.state, runDirectory: job.run, command: job.settings.command,
       environment: job.environment, policy: job.settings.policy, again: again)
+    configuration.isJobNamed = job.settings.name != nil
     configuration.preemption = job.settings.preemption
     if let reloader { configuration.reload = { reloader.reload() } }
     try end(try Supervisor.run(configuration), job)

@@ -16,7 +16,7 @@ struct Watch {
   func run() throws {
     let reader = try job.open()
     let output = Output.standard
-    if output.isTerminal, !wantsJSON { return try redraw(reader, output) }
+    if output.canRedraw, !wantsJSON { return try redraw(reader, output) }
     var last = ""
     while true {
       let status = try JobStatus(reader)

@@ -7,13 +7,16 @@ struct Output {
   /// Beyond ASCII: only where the locale says UTF-8.
   let hasUnicode: Bool
   let isTerminal: Bool
+  /// Whether lines can be written over again.
+  let canRedraw: Bool
 
   static var standard: Output {
     let isTerminal = isatty(STDOUT_FILENO) == 1
     let wantsColor = getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
     let isDumb = getenv("TERM").map { String(cString: $0) == "dumb" } ?? true
     return Output(
-      hasColor: isTerminal && wantsColor && !isDumb, hasUnicode: localeIsUTF8, isTerminal: isTerminal)
+      hasColor: isTerminal && wantsColor && !isDumb, hasUnicode: localeIsUTF8, isTerminal: isTerminal,
+      canRedraw: isTerminal && !isDumb)
   }
 
   private static var localeIsUTF8: Bool {

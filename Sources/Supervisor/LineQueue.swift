@@ -1,0 +1,63 @@
+import Glibc
+import POSIX
+import Synchronization
+
+/// Carries out short pieces of work in order on a thread of its own, so that nobody waits for them.
+final class LineQueue: Sendable {
+  /// - Parameter dropped: how many before this one had no room.
+  typealias Work = @Sendable (_ dropped: UInt64) -> Void
+
+  private struct State {
+    var waiting: [(work: Work, dropped: UInt64)] = []
+    var dropped: UInt64 = 0
+    var isRunning = false
+  }
+
+  static let largestCount = 1000
+
+  private let state = Mutex(State())
+
+  func append(_ work: @escaping Work) {
+    let starts = state.withLock { state in
+      guard state.waiting.count < Self.largestCount else {
+        state.dropped += 1
+        return false
+      }
+      state.waiting.append((work, state.dropped))
+      state.dropped = 0
+      defer { state.isRunning = true }
+      return !state.isRunning
+    }
+    guard starts else { return }
+    do {
+      try NativeThread.start { [self] in run() }
+    } catch {
+      // Without a thread they are late rather than lost.
+      run()
+    }
+  }
+
+  /// Ends when there is nothing more; the next piece starts another thread.
+  private func run() {
+    while true {
+      let next = state.withLock { state -> (work: Work, dropped: UInt64)? in
+        guard let first = state.waiting.first else {
+          state.isRunning = false
+          return nil
+        }
+        return first
+      }
+      guard let next else { return }
+      next.work(next.dropped)
+      // Only now: who waits for an empty queue waits for this one too.
+      state.withLock { _ = $0.waiting.removeFirst() }
+    }
+  }
+
+  func flush(patience: Duration) {
+    let end = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
+    while state.withLock({ !$0.waiting.isEmpty }), .nanoseconds(Clock.monotonicNanoseconds) < end {
+      usleep(1000)
+    }
+  }
+}
