@@ -13,11 +13,12 @@ struct RingDrain {
   var newestFull: [UInt8] = []
   var metricNames: [String]?
 
-  init(attempt: UInt64, rank: UInt32, lastStep: UInt64?) {
+  init(attempt: UInt64, rank: UInt32, lastStep: UInt64?, stepDurations: StepDurations) {
     self.attempt = attempt
     self.rank = rank
     self.lastStep = lastStep
     drained = Drained(attempt: attempt)
+    drained.stepDurations = StepDurations(after: stepDurations)
   }
 
   /// Reads up to `limit` records into `transaction`.
@@ -85,6 +86,7 @@ struct RingDrain {
       drained.firstStep = step
       drained.firstStepAtNs = snapshot.timeNanoseconds
     }
+    drained.stepDurations.add(step: step, timeNs: snapshot.timeNanoseconds)
     lastStep = max(lastStep ?? 0, step)
     newest = (step, snapshot.epoch, snapshot.batch, snapshot.timeNanoseconds)
     keepBytes(&newestMetrics, snapshot.metricBytes)

@@ -62,6 +62,7 @@ public struct Drained: Sendable {
   public var newest: Newest?
   public var controls: [Control] = []
   public var audit = ReplayAudit()
+  public var stepDurations = StepDurations()
   public var heartbeat: UInt64 = 0
   /// Records that the trainer dropped because the ring was full.
   public var skipped: UInt64 = 0

@@ -40,7 +40,7 @@ extension WriterLoop {
   /// - Returns: whether more is waiting in the ring.
   func retry(_ degradation: Degradation) -> Bool {
     var degradation = degradation
-    var drain = RingDrain(attempt: attempt, rank: 0, lastStep: lastStep)
+    var drain = newDrain()
     var count = 0
     if let ring {
       count = drain.drain(ring, limit: limits.batch) { step, row in

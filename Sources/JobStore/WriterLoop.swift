@@ -15,6 +15,8 @@ final class WriterLoop {
   var ring: RingReader?
   var attempt: UInt64 = 0
   var lastStep: UInt64?
+  /// Of the newest records of this attempt.
+  private var stepDurations = StepDurations()
   private var nextEvent: UInt64 = 1
   private var thinning: Thinning
   private var headroom: FileHeadroom
@@ -64,6 +66,7 @@ final class WriterLoop {
         ring = attach.ring
         attempt = attach.attempt
         heartbeat = 0
+        stepDurations = StepDurations()
       }
       isDetaching = detach != nil
       // The last chance to write.
@@ -78,6 +81,10 @@ final class WriterLoop {
       if isStopping, endIfNothingCame() { return }
       if !more { writer.wakeUp.wait(timeout: pause) }
     }
+  }
+
+  func newDrain() -> RingDrain {
+    RingDrain(attempt: attempt, rank: 0, lastStep: lastStep, stepDurations: stepDurations)
   }
 
   private func endIfNothingCame() -> Bool {
@@ -99,7 +106,7 @@ final class WriterLoop {
   /// - Returns: whether more is waiting already.
   private func turn() -> Bool {
     if let degradation { return retry(degradation) }
-    var drain = RingDrain(attempt: attempt, rank: 0, lastStep: lastStep)
+    var drain = newDrain()
     do {
       let count = try commit(&drain)
       ring?.releaseConsumed()
@@ -132,7 +139,7 @@ final class WriterLoop {
         return try commitOnce(&drain)
       } catch let error as LMDBError where error.isMapFull {
         ring?.rewind()
-        drain = RingDrain(attempt: attempt, rank: 0, lastStep: lastStep)
+        drain = newDrain()
         try growMap()
       }
     }
@@ -232,6 +239,7 @@ final class WriterLoop {
     guard let ring else { return }
     lastStep = drain.lastStep
     let drained = drain.finish(ring)
+    stepDurations = drained.stepDurations
     let isNews = drained.snapshots > 0 || !drained.controls.isEmpty || drained.heartbeat != heartbeat
     heartbeat = drained.heartbeat
     for case .staged in drained.controls { answerPause = nil }
