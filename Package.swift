@@ -42,6 +42,7 @@ let package = Package(
     module("Supervision"),
     module("POSIX", ["CSpawn", system]),
     module("Preemption", ["Supervision", "POSIX", system]),
+    module("Metrics", ["POSIX", system]),
     module("LMDB", ["CLMDB"]),
     module("Systemd", ["CSystemd"]),
     module("TrainerProtocol", ["CTrainerProtocol", "POSIX", system]),
@@ -49,12 +50,16 @@ let package = Package(
     module("JobStore", ["LMDB", "TrainerProtocol", "POSIX", system]),
     module(
       "JobFile",
-      ["Supervision", "Preemption", "POSIX", system, .product(name: "TOMLKit", package: "TOMLKit")]),
+      [
+        "Supervision", "Preemption", "Metrics", "POSIX", system,
+        .product(name: "TOMLKit", package: "TOMLKit"),
+      ]),
     module("Holdfast", ["TrainerProtocol", "Checkpoints", "POSIX", system]),
     module(
       "Supervisor",
       [
-        "Supervision", "Preemption", "POSIX", "Systemd", "TrainerProtocol", "Checkpoints", "JobStore", system,
+        "Supervision", "Preemption", "Metrics", "POSIX", "Systemd", "TrainerProtocol", "Checkpoints",
+        "JobStore", system,
       ]),
     .executableTarget(
       name: "HoldfastCLI",
@@ -77,8 +82,9 @@ let package = Package(
     tests("JobStoreTests", ["KilledWriter", "JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
     tests("PreemptionTests", ["Preemption", "FakeMetadata", "Supervision", "POSIX", system]),
+    tests("MetricsTests", ["Metrics", "POSIX", system]),
     tests("SupervisorTests", ["Supervisor", "Supervision", "Systemd", "POSIX", system]),
-    tests("JobFileTests", ["JobFile", "Preemption", "Supervision", system]),
+    tests("JobFileTests", ["JobFile", "Preemption", "Metrics", "Supervision", system]),
     tests("CommandLineTests", ["HoldfastCLI", arguments, "JobFile", "Supervisor", system]),
     tests("IntegrationTests", ["FaultyTrainer", "FakeMetadata", "NotifyListener"]),
     .target(name: "NotifyListener", path: "Tests/NotifyListener", swiftSettings: strict),

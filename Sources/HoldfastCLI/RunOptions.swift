@@ -23,6 +23,8 @@ struct SettingOptions: ParsableArguments {
   @Option(.maxStalls) var maxStalls: Resolution.Argument?
   @Option(.skipBatchAfter) var skipBatchAfter: Resolution.Argument?
   @Option(.preemption) var preemption: Resolution.Argument?
+  @Option(.metricsListen) var metricsListen: Resolution.Argument?
+  @Option(.metricsFile) var metricsFile: Resolution.Argument?
 
   /// Those that were given.
   var arguments: [Resolution.Argument] {

@@ -1,3 +1,4 @@
+public import Metrics
 public import Preemption
 public import Supervision
 
@@ -14,6 +15,10 @@ public struct JobSettings: Hashable, Sendable {
   public var environment: [String: String] = [:]
   public var policy = Policy()
   public var preemption = PreemptionSource.auto
+  /// Where metrics are served.
+  public var metricsAddress: ListenAddress?
+  /// Where metrics are written.
+  public var metricsFile: String?
 
   public init() {}
 }

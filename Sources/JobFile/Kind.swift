@@ -1,3 +1,4 @@
+import Metrics
 import Preemption
 import Supervision
 
@@ -101,21 +102,45 @@ extension Kind where Value == PreemptionSource {
     write: { .string($0.description) })
 }
 
+extension Kind where Value == ListenAddress {
+  static let listenAddress = Kind(
+    placeholder: "address:port",
+    read: { (node, _) throws(Mistakes) in
+      do throws(MetricsError) {
+        switch node {
+        case .integer(let port): return try ListenAddress(port: port)
+        case .string(let text): return try ListenAddress(text)
+        default: break
+        }
+      } catch {
+        throw Mistakes("\(error.what); write \(error.hint)")
+      }
+      throw Mistakes("it must be a port, or \"ADDRESS:PORT\", not \(node.kind)")
+    },
+    write: { .string($0.description) })
+}
+
 extension Kind where Value == String {
   /// A path; a relative one of a file belongs to the file's directory.
-  static let path = Kind(
-    placeholder: "dir",
-    read: { (node, base) throws(Mistakes) in
-      guard case .string(let path) = node else {
-        throw Mistakes("it must be a path in quotes, not \(node.kind)")
-      }
-      guard !path.isEmpty else { throw Mistakes("it is empty") }
-      if path == "~" || path.hasPrefix("~/") {
-        throw Mistakes("'~' has no meaning in a file; write the whole path")
-      }
-      return path.hasPrefix("/") || base.isEmpty ? path : base + "/" + path
-    },
-    write: { .string($0) })
+  static let path = path(placeholder: "dir")
+
+  static let file = path(placeholder: "file")
+
+  private static func path(placeholder: String) -> Kind {
+    Kind(
+      placeholder: placeholder,
+      read: { (node, base) throws(Mistakes) in
+        guard case .string(let path) = node else {
+          throw Mistakes("it must be a path in quotes, not \(node.kind)")
+        }
+        guard !path.isEmpty else { throw Mistakes("it is empty") }
+        if path == "~" || path.hasPrefix("~/") {
+          throw Mistakes("'~' has no meaning in a file; write the whole path")
+        }
+        return path.hasPrefix("/") || base.isEmpty ? path : base + "/" + path
+      },
+      write: { .string($0) })
+  }
 
   static let jobName = Kind(
     placeholder: "name",

@@ -5,7 +5,8 @@ import Supervision
 extension Setting {
   public static let all: [Setting] = [
     command, workingDirectory, environment, jobName, stateDirectory, runDirectory, checkpointInterval,
-    stageInterval, maxStalls, skipBatchAfter, grace, stepTimeout, preemption,
+    stageInterval, maxStalls, skipBatchAfter, grace, stepTimeout, preemption, metricsListen,
+    metricsFile,
   ]
 
   public static let command = Setting(
@@ -65,6 +66,18 @@ extension Setting {
     Who says that this machine will be taken away: gce, aws, azure, command:PROGRAM, none; auto asks the \
     cloud that the machine's firmware names.
     """)
+
+  public static let metricsListen = Setting(
+    "metrics", "listen", option: "metrics-listen", .optional(.listenAddress), \.metricsAddress, .nextStart,
+    unset: "not served",
+    """
+    Serve Prometheus metrics at http://ADDRESS:PORT/metrics; with a port alone, on the loopback. ADDRESS \
+    is an IP address.
+    """)
+  public static let metricsFile = Setting(
+    "metrics", "file", option: "metrics-file", .optional(.file), \.metricsFile, .nextStart,
+    unset: "not written",
+    "Write Prometheus metrics to a file, NAME.prom, for the textfile collector of node_exporter.")
 
   static let sections: [String] = all.compactMap(\.section).reduce(into: []) { sections, section in
     if !sections.contains(section) { sections.append(section) }

@@ -1,4 +1,5 @@
 import Checkpoints
+public import Metrics
 public import Preemption
 public import Supervision
 public import SystemPackage
@@ -28,6 +29,12 @@ public struct Configuration: Sendable {
   public var keptCheckpoints: Int
   /// Where notices come from that the machine will be taken away.
   public var preemption: PreemptionSource
+  /// Where metrics are served; nil: nowhere.
+  public var metricsAddress: ListenAddress?
+  /// Where metrics are written, an absolute path; nil: nowhere.
+  public var metricsFile: FilePath?
+  /// Of this program, for whoever asks.
+  public var version: String
 
   public init(
     job: String, stateDirectory: FilePath, runDirectory: FilePath, command: [String],
@@ -44,5 +51,6 @@ public struct Configuration: Sendable {
     ringBytes = 4 << 20
     keptCheckpoints = Retention.keptByDefault
     preemption = .off
+    version = ""
   }
 }

@@ -9,6 +9,7 @@ import TrainerProtocol
 // One attempt, from its record in the store to the last of its processes.
 extension Runtime {
   func start(_ number: UInt64, from: ResumePoint, skips: [BatchPosition]) {
+    metrics?.keep(attempt)
     attempt = AttemptRecord(
       attempt: number, generation: number, boot: boot, startedAtNs: Clock.wallNanoseconds,
       resumedFrom: choice.file.map { .init(level: $0.level, step: $0.step) })

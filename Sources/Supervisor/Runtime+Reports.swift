@@ -24,6 +24,8 @@ extension Runtime {
       degrade("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
       send(.publishFailed(slot: order.slot, step: order.step))
     case .preemption(let report): take(report)
+    case .metrics(let report): take(report)
+    case .metricsKept: metrics?.tell()
     case .recorded(let order, let record, let durable): recorded(order, record, durable: durable)
     case .read(let record, let fault): wasRead(record, fault: fault)
     }
@@ -32,6 +34,7 @@ extension Runtime {
   private func take(_ drained: Drained) {
     guard drained.attempt == attempt.attempt else { return }
     reported.signsOfLife += 1
+    metrics?.take(drained.stepDurations)
     attempt.steps += drained.snapshots
     attempt.replayedSteps += drained.audit.replayed
     if attempt.firstStep == nil, let first = drained.firstStep {

@@ -1,6 +1,7 @@
 import Checkpoints
 import Glibc
 import JobStore
+import Metrics
 import POSIX
 import Preemption
 import Supervision
@@ -20,6 +21,9 @@ final class Runtime {
     /// An old checkpoint was read in full; `fault` says what is wrong with it.
     case read(CheckpointRecord, fault: String?)
     case preemption(NoticeReport)
+    case metrics(MetricsReport)
+    /// The counters that metrics have are in the store, or cannot be.
+    case metricsKept
   }
 
   let configuration: Configuration
@@ -67,6 +71,7 @@ final class Runtime {
   let service: ServiceLink
   var reported = ServiceFacts()
   var preemption: PreemptionWatch?
+  var metrics: MetricsMemory?
 
   private var events: [Event] = []
   private var isHandling = false
@@ -116,6 +121,7 @@ final class Runtime {
       for report in mailbox.take() { take(report) }
     }
     listen()
+    exportMetrics()
     send(.begin(Remains(resume: choice.point, progress: nil, slots: candidates.slots())))
     try loop.run()
     return ending ?? .stopped
@@ -147,6 +153,7 @@ final class Runtime {
       case .core(let kind): send(.timer(kind))
       case .clearing: clear()
       case .beat: beat()
+      case .metrics: tellMetrics()
       }
     }
   }
@@ -241,6 +248,7 @@ final class Runtime {
   private func leave(_ ending: Ending) {
     self.ending = ending
     preemption?.stop()
+    endMetrics()
     if ending == .finished {
       job.finishedAtNs = Clock.wallNanoseconds
       job.finishedStep = state.resume.step

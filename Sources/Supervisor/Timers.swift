@@ -9,6 +9,8 @@ final class Timers {
     case clearing
     /// Tell the service manager how it is.
     case beat
+    /// Gather what metrics say.
+    case metrics
   }
 
   private let timer: DeadlineTimer

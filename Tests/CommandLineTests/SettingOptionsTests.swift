@@ -9,7 +9,7 @@ import Testing
   @Test func everySettingThatIsAnOptionIsOne() throws {
     let samples = [
       "job": "j", "state-dir": "d", "run-dir": "d", "max-stalls": "3", "skip-batch-after": "3",
-      "preemption": "gce",
+      "preemption": "gce", "metrics-listen": "9400", "metrics-file": "/x/y.prom",
     ]
     for setting in Setting.all {
       guard let option = setting.option else { continue }
@@ -37,7 +37,8 @@ import Testing
 
   @Test(arguments: [
     ["--every", "5"], ["--grace", "0s"], ["--max-stalls", "0"], ["--max-stalls", "x"], ["--job", "a b"],
-    ["--stage-every", "off"],
+    ["--stage-every", "off"], ["--metrics-listen", ":9400"], ["--metrics-listen", "0"],
+    ["--metrics-listen", "example.org:80"], ["--metrics-file", ""],
   ]) func aWrongValueIsAMisuse(arguments: [String]) {
     #expect(throws: (any Error).self) { try SettingOptions.parse(arguments) }
   }

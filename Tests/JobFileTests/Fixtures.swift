@@ -27,6 +27,9 @@ let complete = """
   step-timeout = "off"
   [preemption]
   source = "aws"
+  [metrics]
+  listen = 9_400
+  file = "x.prom"
   [environment]
   A = "x # no comment"
   "B.c" = 'y'

@@ -27,7 +27,7 @@ import Testing
     ("[chekpoint]", "1:2: unknown section [chekpoint]; did you mean [checkpoint]?"),
     (
       "[zzz]",
-      "1:2: unknown section [zzz]; there are [job], [checkpoint], [restart], [stop], [hang], [preemption], [environment]"
+      "1:2: unknown section [zzz]; there are [job], [checkpoint], [restart], [stop], [hang], [preemption], [metrics], [environment]"
     ),
     (
       "[checkpoint]\nintervall = '10 min'",
@@ -109,6 +109,18 @@ import Testing
       "2:10: 'source' in [preemption]: 'azzure' is no source of preemption notices; did you mean 'azure'?"
     ),
     ("[preemption]\nsource = true", "2:10: 'source' in [preemption]: it must be a word in quotes"),
+    (
+      "[metrics]\nlisten = ':9400'",
+      "2:10: 'listen' in [metrics]: ':9400' is no address to listen on: the address is missing; write 9400 "
+        + "(the loopback alone), 192.0.2.7:9400, 0.0.0.0:9400 or [::]:9400"
+    ),
+    (
+      "[metrics]\nlisten = 0",
+      "2:10: 'listen' in [metrics]: 0 is no port; there are 1 to 65535; write 9400 (the loopback alone), "
+        + "192.0.2.7:9400, 0.0.0.0:9400 or [::]:9400"
+    ),
+    ("[metrics]\nlisten = true", "2:10: 'listen' in [metrics]: it must be a port, or \"ADDRESS:PORT\""),
+    ("[metrics]\nfile = ''", "2:8: 'file' in [metrics]: it is empty"),
     ("[stop]\n[hang]\n[stop]", "3:2: 'stop' is there twice; it is at line 1 already"),
     ("[stop]\ngrace = \"1s\n", "2:12: this is not TOML: the string is not closed on its line"),
     ("[stop]\ngrace = 1s # c", "2:9: this is not TOML: '1s' is no value; a text needs quotes"),

@@ -1,3 +1,4 @@
+import Metrics
 import Preemption
 import Supervision
 import SystemPackage
@@ -22,6 +23,8 @@ import Testing
     expected.policy.grace = .seconds(5400)
     expected.policy.stepTimeout = .off
     expected.preemption = .cloud(.aws)
+    expected.metricsAddress = try ListenAddress(port: 9400)
+    expected.metricsFile = "/etc/holdfast/x.prom"
     #expect(resolution.settings == expected)
     for setting in Setting.all {
       guard case .file("/etc/holdfast/x.toml", _) = resolution.origin(of: setting) else {

@@ -43,12 +43,17 @@ struct RunCommand: ParsableCommand {
     let reloader = job.file.map {
       Reloader(job, file: $0.path, arguments: options.settings.arguments, command: command)
     }
+    // Before the working directory changes: the command line's paths belong to this one.
+    let metricsFile = job.settings.metricsFile.map { Locations.current.resolve($0) }
     try job.enterWorkingDirectory()
     var configuration = Configuration(
       job: job.name, stateDirectory: job.state, runDirectory: job.run, command: job.settings.command,
       environment: job.environment, policy: job.settings.policy, again: again)
     configuration.isJobNamed = job.settings.name != nil
     configuration.preemption = job.settings.preemption
+    configuration.metricsAddress = job.settings.metricsAddress
+    configuration.metricsFile = metricsFile
+    configuration.version = Version.text
     if let reloader { configuration.reload = { reloader.reload() } }
     try end(try Supervisor.run(configuration), job)
   }

@@ -1,0 +1,53 @@
+import Foundation
+import Testing
+
+@testable import Metrics
+
+/// Facts with everything in them.
+func fullFacts() -> JobFacts {
+  var durations = Histogram(bounds: [0.5, 1])
+  durations.add([3, 0, 1], sum: 7.25)
+  var facts = JobFacts(
+    job: "resnet50", jobID: "00ff", version: "0.1.0", gatheredAtNs: 1_700_000_000_250_000_000,
+    stepDurations: durations)
+  facts.attempt = 4
+  facts.trainerIsRunning = true
+  facts.residentBytes = 1 << 30
+  facts.step = 48_751
+  facts.totalSteps = 90_000
+  facts.checkpoints = [.init(level: "staged", step: 48_700), .init(level: "durable", step: 48_000)]
+  facts.durableAtNs = 1_699_999_990_000_000_000
+  facts.stalls = 1
+  facts.goodput = 0.985
+  facts.degradations = 2
+  facts.trainerMetrics = [.init(name: "loss", value: .nan), .init(name: "lr", value: 0.001)]
+  facts.counters.steps = 48_771
+  facts.counters.replayedSteps = 20
+  facts.counters.skippedRecords = 3
+  facts.counters.attempts = ["preempted": 1, "crashed": 2]
+  facts.counters.restarts = ["preempted": 1]
+  facts.counters.seconds = ["productive": 11_500.5, "down": 90]
+  return facts
+}
+
+/// What `promtool check metrics` says of `text`; empty: it has nothing to say.
+func promtool(_ text: String) throws -> String {
+  // It has nothing to say of nothing either.
+  try #require(!text.isEmpty)
+  let process = Process()
+  process.executableURL = URL(fileURLWithPath: "/usr/bin/promtool")
+  process.arguments = ["check", "metrics"]
+  let (input, output) = (Pipe(), Pipe())
+  process.standardInput = input
+  process.standardOutput = output
+  process.standardError = output
+  try process.run()
+  let writing = Thread {
+    try? input.fileHandleForWriting.write(contentsOf: Data(text.utf8))
+    try? input.fileHandleForWriting.close()
+  }
+  writing.start()
+  let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+  process.waitUntilExit()
+  return process.terminationStatus == 0 ? said : said + "exit \(process.terminationStatus)"
+}
