@@ -58,11 +58,16 @@ import Testing
     }
     try service.wait(for: "signs of life") { heard in heard.filter { $0.hasPrefix("WATCHDOG=1") }.count >= 3 }
     #expect(service.heard.first?.hasPrefix("READY=1\nSTATUS=") == true, "\(service.heard.first ?? "nothing")")
-    #expect(service.count("STOPPING=1") == 0)
+    #expect(service.count("STOPPING=1") == 0 && !service.heard.contains { $0.contains("EXTEND_TIMEOUT") })
     kill(process.processIdentifier, SIGTERM)
     #expect(try service.end(process) == 75)
     #expect(service.heard.last?.hasPrefix("STOPPING=1\nSTATUS=stopped, resumes at step ") == true)
     #expect(service.count("READY=1") == 1 && service.count("STOPPING=1") == 1)
+    // The save was progress: more time was asked for, and never more than the grace time and a moment.
+    let more = service.heard.flatMap { $0.split(separator: "\n") }.filter {
+      $0.hasPrefix("EXTEND_TIMEOUT_USEC=")
+    }
+    #expect(!more.isEmpty && more.allSatisfy { Int($0.drop { $0 != "=" }.dropFirst()) ?? .max <= 30_000_000 })
     #expect(!service.heard.contains { $0.contains("ERRNO=") })
   }
 
