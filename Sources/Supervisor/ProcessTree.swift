@@ -41,6 +41,21 @@ struct ProcessTree {
     return false
   }
 
+  /// Ends what is in the trainer's cgroup before there is a trainer: an earlier supervisor was killed, and
+  /// left it, perhaps without anything in its environment by which it would be known.
+  func clearEarlier(patience: Duration) throws(SupervisorError) {
+    guard let cgroup, cgroup.isPopulated else { return }
+    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
+    repeat {
+      try? cgroup.kill()
+      usleep(10_000)
+      if !cgroup.isPopulated { return }
+    } while .nanoseconds(Clock.monotonicNanoseconds) < deadline
+    throw SupervisorError(
+      .leftoverProcess, "processes of an earlier attempt cannot be ended", path: cgroup.path,
+      hint: "systemd-cgls \(cgroup.path)")
+  }
+
   /// Ends processes that an earlier supervisor of this job left when it was killed: trainers die
   /// with their supervisor, what they forked may not. They are known by the run directory in their
   /// environment.

@@ -76,6 +76,7 @@ public enum Supervisor {
     }
     let recovered = try Recovery.recover(configuration, directories, store, job, service)
     let runtime = try Runtime(recovered, configuration, signals: signals, service: service)
+    try runtime.tree.clearEarlier(patience: .seconds(10))
     runtime.writer.submit([.job(job)])
     runtime.keepDegraded()
     runtime.tellDamaged()
