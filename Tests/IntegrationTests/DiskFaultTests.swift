@@ -52,6 +52,27 @@ struct DiskFaultTests {
     #expect(result.err.contains("could not be made durable"))
   }
 
+  /// What is there can be looked at; nothing can be started in it.
+  @Test func aDiskThatIsReadOnly() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try SmallDisk(bench, size: "16m")
+    let state = disk.path + "/job"
+    let command = [Programs.trainer, "--epochs", "1"]
+    let first = try supervise(bench, state: state, run: bench.run, [], command)
+    #expect(first.status == 0, "\(first.err)")
+    #expect(mount("tmpfs", disk.path, "tmpfs", UInt(MS_REMOUNT | MS_RDONLY), nil) == 0)
+    for state in [state, disk.path + "/another"] {
+      let result = try supervise(bench, state: state, run: bench.run, ["--again"], command)
+      #expect(result.status == 73 && result.err.contains("Read-only file system"), "\(result.err)")
+      #expect(result.err.contains(" where: \(state)") && result.err.contains("  hint: "))
+    }
+    for command in [["status"], ["history"], ["checkpoints", "verify"]] {
+      let result = try bench.holdfast(command + ["--state-dir", state])
+      #expect(result.status == 0, "\(command): \(result.err)")
+    }
+  }
+
   @Test func aRunDirectoryWithoutRoomForTheRing() throws {
     let bench = Workbench()
     defer { bench.close() }
@@ -103,6 +124,7 @@ struct DiskFaultTests {
     try disk.fill()
     try bench.wait(for: "the word") { try status().contains("Degraded") }
     #expect(process.isRunning)
+    #expect(try bench.holdfast(["status", "--check", "--state-dir", state]).status == 5)
     try disk.empty()
     try bench.wait(for: "the recovery") { try !status().contains("Degraded") }
     process.waitUntilExit()

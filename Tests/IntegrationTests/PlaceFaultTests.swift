@@ -149,12 +149,7 @@ import Testing
 
   @Test func aFlippedBit() async throws {
     let (bench, name) = try await resumeAfter { path in
-      let file = try #require(FileHandle(forUpdatingAtPath: path + "/state.safetensors"))
-      try file.seek(toOffset: 50_000)
-      let byte = try #require(try file.read(upToCount: 1)?.first)
-      try file.seek(toOffset: 50_000)
-      try file.write(contentsOf: Data([byte ^ 4]))
-      try file.close()
+      try Workbench.flipBit(of: path + "/state.safetensors", at: 50_000)
     }
     defer { bench.close() }
     try expectSkipped(bench, name)

@@ -61,12 +61,17 @@ final class Workbench {
   func start(
     _ options: [String] = [], _ command: [String], environment: [String: String] = [:]
   ) throws -> Process {
+    try start(
+      program: [Programs.holdfast, "run", "--job", "test", "--state-dir", state, "--run-dir", run] + options
+        + ["--"] + command, environment: environment)
+  }
+
+  /// Starts what becomes a supervisor in the end.
+  func start(program: [String], environment: [String: String] = [:]) throws -> Process {
     let process = Process()
+    process.executableURL = URL(fileURLWithPath: program[0])
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    process.executableURL = URL(fileURLWithPath: Programs.holdfast)
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    process.arguments =
-      ["run", "--job", "test", "--state-dir", state, "--run-dir", run] + options + ["--"] + command
+    process.arguments = Array(program.dropFirst())
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try appending("out")
     process.standardError = try appending("err")
@@ -150,6 +155,16 @@ final class Workbench {
   }
 
   // MARK: The trainer
+
+  /// Changes one bit in the middle of a file.
+  static func flipBit(of path: String, at offset: UInt64) throws {
+    let file = try #require(FileHandle(forUpdatingAtPath: path))
+    try file.seek(toOffset: offset)
+    let byte = try #require(try file.read(upToCount: 1)?.first)
+    try file.seek(toOffset: offset)
+    try file.write(contentsOf: Data([byte ^ 4]))
+    try file.close()
+  }
 
   /// An arena slot as it lies there: the word `complete` of its header, and the image's bytes.
   func slot(_ number: Int) throws -> (complete: UInt32, image: Data) {
