@@ -75,6 +75,8 @@ class RunBase:
         self._last_batch = -1
         self._ends_pass = False
         self._deferred = 0
+        # False where the loop itself goes on rightly after the last batch of a pass.
+        self._defers_last_batch = True
         self._sources: list[_parts.Source] | None = None
         self._metrics = Metrics(lambda names: self._tell(at.RECORD_METRIC_NAMES, names))
         self._attached_record: dict[str, Any] = {}
@@ -138,10 +140,10 @@ class RunBase:
         if self._stager is not None:
             self._stager.append_surely(kind, payload)
 
-    def _announce(self, total_epochs: int) -> None:
+    def _announce(self, total_epochs: int, batches: int | None = None) -> None:
         """Tell how long the run will be, now that it is known."""
-        lengths = [loader._known_length() for loader in self._loaders]
-        batches = lengths[0] if lengths else None
+        if batches is None:
+            batches = self._loaders[0]._known_length() if self._loaders else None
         record = {**self._attached_record, "total_epochs": total_epochs}
         if batches is not None:
             record.update(batches_per_epoch=batches, total_steps=batches * total_epochs)

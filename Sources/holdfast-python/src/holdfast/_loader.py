@@ -274,7 +274,8 @@ class Loader:
         self.outstanding = True
 
     def _end_pass(self) -> None:
-        if self._resumed and self._consumed.batch and self._consumed.batch == self.total:
+        at_end = self._consumed.batch and self._consumed.batch == self.total
+        if self._resumed and at_end and self._run._defers_last_batch:
             self._run._warn(
                 f"resumed after the last batch of epoch {self._epoch}: loader '{self.name}' has none left "
                 "to give, so what the loop's body sets is not set"

@@ -92,6 +92,9 @@ class Run(RunBase):
             )
         self._loaders.append(loader)
         self._sources = None
+        if self.resumed_from is not None and loader.name in self._saved_loaders:
+            # Made late, by a framework that makes its loaders when it needs them.
+            loader._restore(self._saved_loaders.pop(loader.name))
 
     # The loop
 
@@ -126,15 +129,18 @@ class Run(RunBase):
             yield self.epoch
             if self._stopped:
                 break
-            self.epoch += 1
-            self.batch = 0
-            self._captured = None
-            self._ends_pass = False
-            self._sources = None
-            for loader in self._loaders:
-                loader._forget_pass()
+            self._begin_epoch(self.epoch + 1)
         if finish:
             self.finish()
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.batch = 0
+        self._captured = None
+        self._ends_pass = False
+        self._sources = None
+        for loader in self._loaders:
+            loader._forget_pass()
 
     def batches(self, count: int) -> Iterator[int]:
         """Give the numbers of this epoch's batches that are still to be made, for loops without a loader."""
@@ -189,7 +195,7 @@ class Run(RunBase):
                 counted = loader._commit()
                 if batch < 0:
                     batch = loader.position
-                    self._ends_pass = batch == loader.total
+                    self._ends_pass = self._defers_last_batch and batch == loader.total
                     self.samples += (counted if samples is None else samples) * self.world_size
         if batch < 0:
             batch = self.batch + 1

@@ -1,0 +1,152 @@
+"""A trainer's state: its own checkpoint, and what that leaves out.
+
+Lightning's checkpoint has the module, the optimizers, the schedulers, the callbacks, the precision plugin
+and the progress of the loops. It is taken only where the loops' counters agree, so that none of them has to
+be corrected. Beside it are kept: what is accumulated over the epoch, the metrics that callbacks look at,
+the wish to stop, what `ModelCheckpoint` does not save of itself, and gradients under manual optimization.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Callable
+
+from . import _logged
+
+# Of no use for a resume, and of any type.
+_LEFT_OUT = (
+    "hyper_parameters",
+    "hparams_name",
+    "hparams_type",
+    "datamodule_hyper_parameters",
+    "datamodule_hparams_name",
+    "datamodule_hparams_type",
+)
+_REMEMBERED = ("_last_global_step_saved", "_last_checkpoint_saved")
+_METRICS = ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics")
+
+
+class TrainerState:
+    """The two components of a Lightning run: the module's weights, and all the rest."""
+
+    def __init__(self, trainer: Any, seed: int) -> None:
+        self.trainer = trainer
+        self.seed = seed
+        # Before the loops run there is nothing to save, and parts of the trainer are missing.
+        self.is_running = False
+        self._rest: dict[str, Any] = {}
+        self._loaded: dict[str, Any] = {}
+        self._extra: dict[str, Any] | None = None
+        self.model = _Component(self._dump, self._take_model)
+        self.rest = _Component(lambda: self._rest, self._take_rest)
+
+    def _dump(self) -> Any:
+        if not self.is_running:
+            self._rest = {}
+            return {}
+        checkpoint = self.trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+        for key in _LEFT_OUT:
+            checkpoint.pop(key, None)
+        # The run has the loaders' positions itself.
+        checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
+        model = checkpoint.pop("state_dict")
+        self._rest = {"checkpoint": checkpoint, "extra": self._dump_extra()}
+        return model
+
+    def _dump_extra(self) -> dict[str, Any]:
+        trainer, module = self.trainer, self.trainer.lightning_module
+        loop, connector = trainer.fit_loop.epoch_loop, trainer._logger_connector
+        extra = {
+            "seed": self.seed,
+            "results": _logged.results_state(loop._results),
+            "metrics": {name: _logged.metric_state(one) for name, one in _logged.metrics_of(module).items()},
+            "logged": {name: dict(getattr(connector, name)) for name in _METRICS},
+            "current_fx": connector._current_fx,
+            "first_loop_iter": connector._first_loop_iter,
+            "should_stop": trainer.should_stop,
+            "reload_epoch": _reloads(trainer)._last_train_dl_reload_epoch,
+            "saving": {one.state_key: _saving(one) for one in trainer.checkpoint_callbacks},
+        }
+        if not module.automatic_optimization:
+            extra["gradients"] = {
+                name: parameter.grad
+                for name, parameter in module.named_parameters()
+                if parameter.grad is not None
+            }
+        return extra
+
+    def _take_model(self, state: Any) -> None:
+        self._loaded["state_dict"] = state
+
+    def _take_rest(self, state: Any) -> None:
+        if not state:
+            self._loaded = {}
+            return
+        self._loaded.update(state["checkpoint"])
+        self._extra = state["extra"]
+        self.seed = state["extra"]["seed"]
+
+    def give(self) -> dict[str, Any]:
+        """Return the checkpoint to go on from, for the trainer's own connector; empty when there is none."""
+        loaded, self._loaded = self._loaded, {}
+        if loaded:
+            package = sys.modules[type(self.trainer).__module__.rpartition(".trainer.")[0]]
+            migrate = sys.modules[f"{package.__name__}.utilities.migration.utils"]._pl_migrate_checkpoint
+            return dict(migrate(loaded))
+        return loaded
+
+    def restore_extra(self) -> None:
+        """Put back what the trainer's checkpoint leaves out; after the hooks that begin an epoch."""
+        extra, self._extra = self._extra, None
+        if extra is None:
+            return
+        trainer, module = self.trainer, self.trainer.lightning_module
+        connector = trainer._logger_connector
+        _logged.load_results_state(trainer.fit_loop.epoch_loop._results, extra["results"], trainer)
+        metrics = _logged.metrics_of(module)
+        for name, state in extra["metrics"].items():
+            if name in metrics:
+                _logged.load_metric_state(metrics[name], _logged._moved(state, module.device))
+        for name in _METRICS:
+            getattr(connector, name).update(extra["logged"][name])
+        connector._current_fx = extra["current_fx"]
+        connector._first_loop_iter = extra["first_loop_iter"]
+        trainer.should_stop = extra["should_stop"]
+        _reloads(trainer)._last_train_dl_reload_epoch = extra["reload_epoch"]
+        for callback in trainer.checkpoint_callbacks:
+            _restore_saving(callback, extra["saving"].get(callback.state_key, {}))
+        gradients = extra.get("gradients", {})
+        for name, parameter in module.named_parameters():
+            if name in gradients:
+                parameter.grad = gradients[name].to(parameter.device)
+
+
+class _Component:
+    """A state with the two methods that a run knows."""
+
+    def __init__(self, save: Callable[[], Any], load: Callable[[Any], None]) -> None:
+        self.state_dict = save
+        self.load_state_dict = load
+
+
+def _reloads(trainer: Any) -> Any:
+    """Return who remembers when the loaders were made: the fit loop, in 1.9 the trainer."""
+    return trainer if hasattr(trainer, "_last_train_dl_reload_epoch") else trainer.fit_loop
+
+
+def _saving(callback: Any) -> dict[str, Any]:
+    saved = {name: getattr(callback, name) for name in _REMEMBERED if hasattr(callback, name)}
+    last = getattr(callback, "_last_time_checked", None)
+    if last is not None:
+        # Of a clock that begins anew with each boot.
+        saved["elapsed"] = time.monotonic() - last
+    return saved
+
+
+def _restore_saving(callback: Any, saved: dict[str, Any]) -> None:
+    for name in _REMEMBERED:
+        if name in saved:
+            setattr(callback, name, saved[name])
+    if "elapsed" in saved:
+        callback._last_time_checked = time.monotonic() - saved["elapsed"]
