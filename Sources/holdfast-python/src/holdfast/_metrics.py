@@ -19,7 +19,7 @@ class Metrics:
     def __init__(self, send: Callable[[bytes], object]) -> None:
         """Take what sends the record of all names."""
         self._send = send
-        self._names: tuple[str, ...] = ()
+        self.names: tuple[str, ...] = ()
         self.layout = _layout(0)
 
     def numbers(self, metrics: Mapping[str, Any]) -> list[float]:
@@ -28,18 +28,18 @@ class Metrics:
         Raises:
             HoldfastError: there are too many metrics.
         """
-        if tuple(metrics) == self._names:
+        if tuple(metrics) == self.names:
             return [float(value) for value in metrics.values()]
-        new = tuple(name for name in metrics if name not in self._names)
+        new = tuple(name for name in metrics if name not in self.names)
         if new:
-            if len(self._names) + len(new) > LARGEST_COUNT:
+            if len(self.names) + len(new) > LARGEST_COUNT:
                 raise HoldfastError(
                     f"more than {LARGEST_COUNT} metrics", hint="record fewer, under fixed names"
                 )
-            self._names += new
-            self.layout = _layout(len(self._names))
-            self._send(json.dumps([clean(name) for name in self._names]).encode())
-        return [float(metrics[name]) if name in metrics else float("nan") for name in self._names]
+            self.names += new
+            self.layout = _layout(len(self.names))
+            self._send(json.dumps([clean(name) for name in self.names]).encode())
+        return [float(metrics[name]) if name in metrics else float("nan") for name in self.names]
 
 
 def _layout(count: int) -> struct.Struct:

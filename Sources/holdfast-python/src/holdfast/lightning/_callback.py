@@ -73,7 +73,7 @@ class Holdfast:
         run = self._run = self._attach(trainer, pl_module)
         # After the last batch Lightning goes on with validation and the epoch's end, and so does a resume.
         run._defers_last_batch = False
-        state = self._state = TrainerState(trainer, torch.initial_seed())
+        state = self._state = TrainerState(trainer, run, torch.initial_seed())
         run.register(model=state.model, trainer=state.rest)
         self._resumes = run.restore()
         if self._resumes:

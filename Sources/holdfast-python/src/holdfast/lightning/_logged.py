@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from .._errors import HoldfastError
+
 _META = (
     "fx",
     "name",
@@ -61,6 +63,8 @@ def results_state(results: Any) -> dict[str, Any]:
     """Return what `self.log` has accumulated in a result collection."""
     saved = {}
     for key, result in results.items():
+        if isinstance(result, dict):
+            raise HoldfastError(f"cannot save '{key}': a dict was logged as one", hint="use self.log_dict()")
         meta = result.meta
         saved[key] = {
             "meta": {name: getattr(meta, name) for name in _META},

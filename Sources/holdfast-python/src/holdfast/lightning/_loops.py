@@ -45,6 +45,7 @@ class EpochLoop:
         if not loop.restarting or self._run.resumed_from is None:
             return
         self._state.restore_extra()
+        self._known_metrics = dict(self._trainer._logger_connector._callback_metrics)
         self._begins_with_validation = bool(loop._should_check_val_fx(*self._fetcher(arguments)))
         # Lightning leaves plateau schedulers alone at the end of an epoch that was resumed, for want of
         # their metrics; those are here.

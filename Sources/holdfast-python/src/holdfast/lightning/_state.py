@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any, Callable
 
+from .._run import Run
 from . import _logged
 
 # Of no use for a resume, and of any type.
@@ -24,14 +25,17 @@ _LEFT_OUT = (
     "datamodule_hparams_type",
 )
 _REMEMBERED = ("_last_global_step_saved", "_last_checkpoint_saved")
+# Where logging stands, by which it is known what begins anew; the last three are of 1.9.
+_CONNECTOR = ("_current_fx", "_first_loop_iter", "_epoch_end_reached", "_batch_idx", "_split_idx")
 _METRICS = ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics")
 
 
 class TrainerState:
     """The two components of a Lightning run: the module's weights, and all the rest."""
 
-    def __init__(self, trainer: Any, seed: int) -> None:
+    def __init__(self, trainer: Any, run: Run, seed: int) -> None:
         self.trainer = trainer
+        self.run = run
         self.seed = seed
         # Before the loops run there is nothing to save, and parts of the trainer are missing.
         self.is_running = False
@@ -59,11 +63,11 @@ class TrainerState:
         loop, connector = trainer.fit_loop.epoch_loop, trainer._logger_connector
         extra = {
             "seed": self.seed,
+            "recorded": list(self.run._metrics.names),
             "results": _logged.results_state(loop._results),
             "metrics": {name: _logged.metric_state(one) for name, one in _logged.metrics_of(module).items()},
             "logged": {name: dict(getattr(connector, name)) for name in _METRICS},
-            "current_fx": connector._current_fx,
-            "first_loop_iter": connector._first_loop_iter,
+            "connector": {name: getattr(connector, name) for name in _CONNECTOR if hasattr(connector, name)},
             "should_stop": trainer.should_stop,
             "reload_epoch": _reloads(trainer)._last_train_dl_reload_epoch,
             "saving": {one.state_key: _saving(one) for one in trainer.checkpoint_callbacks},
@@ -103,6 +107,8 @@ class TrainerState:
             return
         trainer, module = self.trainer, self.trainer.lightning_module
         connector = trainer._logger_connector
+        # Replayed steps are compared with what was recorded: in the same columns.
+        self.run._metrics.numbers(dict.fromkeys(extra["recorded"], float("nan")))
         _logged.load_results_state(trainer.fit_loop.epoch_loop._results, extra["results"], trainer)
         metrics = _logged.metrics_of(module)
         for name, state in extra["metrics"].items():
@@ -110,8 +116,8 @@ class TrainerState:
                 _logged.load_metric_state(metrics[name], _logged._moved(state, module.device))
         for name in _METRICS:
             getattr(connector, name).update(extra["logged"][name])
-        connector._current_fx = extra["current_fx"]
-        connector._first_loop_iter = extra["first_loop_iter"]
+        for name, value in extra["connector"].items():
+            setattr(connector, name, value)
         trainer.should_stop = extra["should_stop"]
         _reloads(trainer)._last_train_dl_reload_epoch = extra["reload_epoch"]
         for callback in trainer.checkpoint_callbacks:

@@ -1,0 +1,175 @@
+"""JAX: pytrees of arrays and random keys as state, saved from the host.
+
+    state = holdfast.jax.Pytrees(parameters=parameters, optimizer=optimizer_state, key=key)
+    run.register(state=state)
+    for epoch in run.epochs(args.epochs):
+        for batch in run.batches(45):
+            state.parameters, state.optimizer, state.key, loss = update(...)
+            run.step(loss=loss)
+
+Nothing here depends on the device: what is saved are a host's copies, and what is loaded goes where the
+values were that it replaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from . import _decode, _encode
+from ._errors import HoldfastError
+
+__all__ = ["Pytrees"]
+
+_KEY = "random_key"
+
+
+class Pytrees:
+    """Pytrees by name, as attributes that the loop replaces: JAX's values themselves never change.
+
+    A tree may hold anything that JAX takes for one: dicts, lists, named tuples, dataclasses, states of flax
+    and optax. Its leaves are arrays of any dtype, random keys (typed ones too) and plain values. A resumed
+    program makes the same trees as the first time, and their leaves are replaced: only these are saved, and
+    nothing that is saved is code. Each leaf goes to the device and sharding of the one it replaces.
+
+    Args:
+        **trees: under names that stay the same in every attempt.
+
+    Raises:
+        HoldfastError: on saving, a leaf is on devices of other processes, or two have the same path; on
+            loading, the trees, shapes or dtypes are not those that were saved.
+    """
+
+    def __init__(self, **trees: Any) -> None:
+        object.__setattr__(self, "_trees", trees)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a tree."""
+        try:
+            return object.__getattribute__(self, "_trees")[name]
+        except KeyError:
+            raise AttributeError(f"there is no tree '{name}'") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Replace a tree."""
+        if name not in self._trees:
+            raise AttributeError(f"there is no tree '{name}': give each one to Pytrees() first")
+        self._trees[name] = value
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the leaves on the host, in dicts by the names of their places."""
+        state: dict[str, Any] = {}
+        for path, leaf in _leaves(self._trees):
+            inner = state
+            for part in path[:-1]:
+                inner = inner.setdefault(part, {})
+            inner[path[-1]] = _on_host(leaf, path)
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Replace every leaf by the saved one."""
+        saved = dict(_saved_leaves(state, ()))
+        present = dict(_leaves(self._trees))
+        missing, unknown = sorted(set(present) - set(saved)), sorted(set(saved) - set(present))
+        if missing or unknown:
+            raise HoldfastError(
+                "the trees are not those that were saved: "
+                + "; ".join(
+                    f"{what} {', '.join('/'.join(path) for path in paths[:5])}"
+                    for what, paths in (("new are", missing), ("gone are", unknown))
+                    if paths
+                ),
+                hint="make the same model and optimizer as the run that saved them",
+            )
+        leaves = [_like(leaf, saved[path], path) for path, leaf in _leaves(self._trees)]
+        structure = jax.tree_util.tree_structure(self._trees)
+        self._trees.update(jax.tree_util.tree_unflatten(structure, leaves))
+
+
+def _leaves(trees: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    seen = set()
+    for keys, leaf in jax.tree_util.tree_flatten_with_path(trees)[0]:
+        path = tuple(_spelled(key) for key in keys)
+        if path in seen:
+            raise HoldfastError(
+                f"two leaves have the path '{'/'.join(path)}'", hint="give them keys that are spelled apart"
+            )
+        seen.add(path)
+        yield path, leaf
+
+
+def _spelled(key: Any) -> str:
+    for attribute in ("key", "idx", "name"):
+        if hasattr(key, attribute):
+            return str(getattr(key, attribute))
+    return str(key)
+
+
+def _saved_leaves(state: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(state, dict) and _KEY not in state:
+        for name, member in state.items():
+            yield from _saved_leaves(member, (*path, name))
+    else:
+        yield path, state
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _on_host(leaf: Any, path: tuple[str, ...]) -> Any:
+    if not isinstance(leaf, jax.Array):
+        return leaf
+    if not leaf.is_fully_addressable:
+        raise HoldfastError(
+            f"'{'/'.join(path)}' is on devices of other processes", hint="run one process for each job"
+        )
+    if _is_key(leaf):
+        return {_KEY: np.asarray(jax.random.key_data(leaf)), "implementation": _implementation(leaf)}
+    return np.asarray(leaf)
+
+
+def _implementation(leaf: Any) -> str:
+    # A text in newer versions; before, an object that has it.
+    implementation = jax.random.key_impl(leaf)
+    return str(getattr(getattr(implementation, "_impl", implementation), "name", implementation))
+
+
+def _like(leaf: Any, saved: Any, path: tuple[str, ...]) -> Any:
+    """Return a saved leaf as the kind of value that it replaces."""
+    if not isinstance(leaf, jax.Array):
+        return saved
+    if _is_key(leaf):
+        if not isinstance(saved, dict) or saved.get("implementation") != _implementation(leaf):
+            raise _differs(path, "was no random key of this implementation")
+        value = jax.random.wrap_key_data(saved[_KEY], impl=saved["implementation"])
+    else:
+        if not isinstance(saved, np.ndarray):
+            raise _differs(path, f"was a {type(saved).__name__}, and is an array now")
+        if saved.dtype != leaf.dtype:
+            raise _differs(path, f"was of {saved.dtype}, and is of {leaf.dtype} now")
+        value = saved
+    if value.shape != leaf.shape:
+        raise _differs(path, f"had the shape {value.shape}, and has {leaf.shape} now")
+    # A value that nobody has placed yet stays free to follow what it is used with.
+    if getattr(leaf, "_committed", True):
+        return jax.device_put(value, leaf.sharding)
+    return value if _is_key(leaf) else jax.numpy.array(value)
+
+
+def _differs(path: tuple[str, ...], how: str) -> HoldfastError:
+    return HoldfastError(
+        f"'{'/'.join(path)}' {how}", hint="make the same model and optimizer as the run that saved it"
+    )
+
+
+def _is_plain_array(value: Any) -> bool:
+    return isinstance(value, jax.Array) and not _is_key(value)
+
+
+# Arrays within other states too: `run.step(state={...})`, hooks.
+_encode.array_kinds.append((_is_plain_array, "jax", np.asarray))
+_decode.add_array_kind("jax", jax.numpy.asarray)
