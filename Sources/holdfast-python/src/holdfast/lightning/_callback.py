@@ -206,4 +206,6 @@ class Holdfast:
             return
         if self._loop is not None:
             self._loop.remove()
+        if self._state is not None:
+            self._state.saving.remove()
         vars(trainer._data_connector).pop("_prepare_dataloader", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from pathlib import Path
@@ -51,11 +52,14 @@ class HoldfastCheckpointIO:
             raise TypeError("HoldfastCheckpointIO writes local files, and takes no storage_options")
         target = _local(path)
         aside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+        # Not straight into the file: where writing fails, torch's own writer ends the whole process.
+        data = io.BytesIO()
+        torch.save(checkpoint, data)
         try:
             _make_directory(target.parent)
             try:
                 with aside.open("xb") as file:
-                    torch.save(checkpoint, file)
+                    file.write(data.getbuffer())
                     file.flush()
                     os.fsync(file.fileno())
                 if target.is_dir():

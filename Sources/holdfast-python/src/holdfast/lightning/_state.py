@@ -9,11 +9,11 @@ the wish to stop, what `ModelCheckpoint` does not save of itself, and gradients 
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any, Callable
 
 from .._run import Run
 from . import _logged
+from ._saving import Saving
 
 # Of no use for a resume, and of any type.
 _LEFT_OUT = (
@@ -24,7 +24,6 @@ _LEFT_OUT = (
     "datamodule_hparams_name",
     "datamodule_hparams_type",
 )
-_REMEMBERED = ("_last_global_step_saved", "_last_checkpoint_saved")
 # Where logging stands, by which it is known what begins anew; the last three are of 1.9.
 _CONNECTOR = ("_current_fx", "_first_loop_iter", "_epoch_end_reached", "_batch_idx", "_split_idx")
 _METRICS = ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics")
@@ -37,6 +36,7 @@ class TrainerState:
         self.trainer = trainer
         self.run = run
         self.seed = seed
+        self.saving = Saving(trainer, run)
         # Before the loops run there is nothing to save, and parts of the trainer are missing.
         self.is_running = False
         self._rest: dict[str, Any] = {}
@@ -70,7 +70,7 @@ class TrainerState:
             "connector": {name: getattr(connector, name) for name in _CONNECTOR if hasattr(connector, name)},
             "should_stop": trainer.should_stop,
             "reload_epoch": _reloads(trainer)._last_train_dl_reload_epoch,
-            "saving": {one.state_key: _saving(one) for one in trainer.checkpoint_callbacks},
+            "saving": self.saving.state(),
         }
         if not module.automatic_optimization:
             extra["gradients"] = {
@@ -120,8 +120,7 @@ class TrainerState:
             setattr(connector, name, value)
         trainer.should_stop = extra["should_stop"]
         _reloads(trainer)._last_train_dl_reload_epoch = extra["reload_epoch"]
-        for callback in trainer.checkpoint_callbacks:
-            _restore_saving(callback, extra["saving"].get(callback.state_key, {}))
+        self.saving.load(extra["saving"])
         gradients = extra.get("gradients", {})
         for name, parameter in module.named_parameters():
             if name in gradients:
@@ -139,20 +138,3 @@ class _Component:
 def _reloads(trainer: Any) -> Any:
     """Return who remembers when the loaders were made: the fit loop, in 1.9 the trainer."""
     return trainer if hasattr(trainer, "_last_train_dl_reload_epoch") else trainer.fit_loop
-
-
-def _saving(callback: Any) -> dict[str, Any]:
-    saved = {name: getattr(callback, name) for name in _REMEMBERED if hasattr(callback, name)}
-    last = getattr(callback, "_last_time_checked", None)
-    if last is not None:
-        # Of a clock that begins anew with each boot.
-        saved["elapsed"] = time.monotonic() - last
-    return saved
-
-
-def _restore_saving(callback: Any, saved: dict[str, Any]) -> None:
-    for name in _REMEMBERED:
-        if name in saved:
-            setattr(callback, name, saved[name])
-    if "elapsed" in saved:
-        callback._last_time_checked = time.monotonic() - saved["elapsed"]

@@ -1,0 +1,82 @@
+"""`ModelCheckpoint` under replay: what it forgets, and names that a lost future has taken.
+
+Steps that are made again save the same files again. To Lightning their names are taken, and it would add
+`-v1`: another path in its state than in an undisturbed run, and a file that nobody removes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from .._run import Run
+
+_REMEMBERED = ("_last_global_step_saved", "_last_checkpoint_saved")
+_PATHS = ("best_model_path", "kth_best_model_path", "last_model_path", "_last_checkpoint_saved")
+
+
+class Saving:
+    """The checkpoint callbacks of a trainer."""
+
+    def __init__(self, trainer: Any, run: Run) -> None:
+        self._callbacks: list[Any] = trainer.checkpoint_callbacks
+        self._run = run
+        # Files older than the job are somebody else's.
+        self._began = time.time()
+        if run.is_supervised:
+            for callback in self._callbacks:
+                if hasattr(callback, "file_exists"):
+                    callback.file_exists = self._replacement(callback.file_exists)
+
+    def remove(self) -> None:
+        """Leave the callbacks as they were."""
+        for callback in self._callbacks:
+            vars(callback).pop("file_exists", None)
+
+    def _replacement(self, original: Any) -> Any:
+        def file_exists(path: Any, trainer: Any) -> bool:
+            return bool(original(path, trainer)) and not self._is_of_lost_future(str(path))
+
+        return file_exists
+
+    def _is_of_lost_future(self, path: str) -> bool:
+        resume = self._run._resume
+        # Also the save after the last recorded step: the trainer died before its step was recorded.
+        if resume is None or self._run.global_step > resume.last_recorded_step:
+            return False
+        if path in {name for callback in self._callbacks for name in _in_use(callback)}:
+            return False
+        try:
+            return os.stat(path).st_mtime >= self._began  # noqa: PTH116
+        except OSError:
+            return False
+
+    def state(self) -> dict[str, Any]:
+        """Return what the callbacks' own states leave out."""
+        now = time.monotonic()
+        callbacks = {}
+        for callback in self._callbacks:
+            saved = {name: getattr(callback, name) for name in _REMEMBERED if hasattr(callback, name)}
+            last = getattr(callback, "_last_time_checked", None)
+            if last is not None:
+                # Of a clock that begins anew with each boot.
+                saved["elapsed"] = now - last
+            callbacks[callback.state_key] = saved
+        return {"began": self._began, "callbacks": callbacks}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Put it back."""
+        self._began = state["began"]
+        for callback in self._callbacks:
+            saved = state["callbacks"].get(callback.state_key, {})
+            for name in _REMEMBERED:
+                if name in saved:
+                    setattr(callback, name, saved[name])
+            if "elapsed" in saved:
+                callback._last_time_checked = time.monotonic() - saved["elapsed"]
+
+
+def _in_use(callback: Any) -> list[str]:
+    paths = [str(getattr(callback, name, "")) for name in _PATHS]
+    return paths + [str(path) for path in getattr(callback, "best_k_models", {})]

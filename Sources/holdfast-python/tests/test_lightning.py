@@ -1,0 +1,182 @@
+"""The Lightning callback: every moment of an epoch at which a trainer can die."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("pytorch_lightning")
+
+from conftest import RunDirectory
+from holdfast import HoldfastError
+from holdfast import _layout as at
+from lightning_program import BATCHES, Data, Program, forget_run, same
+
+
+@pytest.fixture(autouse=True)
+def _no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_run(monkeypatch)
+
+
+def newest_slot(directory: RunDirectory) -> int | None:
+    steps = {}
+    for slot in (0, 1):
+        path = directory.path / f"arena-0-{slot}"
+        if path.exists():
+            header = path.read_bytes()[: at.HEADER_BYTES]
+            if struct.unpack_from("<I", header, at.SLOT_COMPLETE)[0] == 1:
+                steps[struct.unpack_from("<Q", header, at.SLOT_STEP)[0]] = slot
+    return steps[max(steps)] if steps else None
+
+
+def interrupted(
+    program: Program, directory: RunDirectory, moments: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Any, int]:
+    """The result of a program that is killed at each of some moments in turn, and how often that was."""
+    for number, moment in enumerate(moments):
+        forget_run(monkeypatch)
+        result = program.fit(directory, moment)
+        if result is not None:
+            return result, number
+        directory.drain()
+        recorded = directory.word(at.RING_LAST_STEP)
+        directory.next_attempt(newest_slot(directory))
+        document = json.loads((directory.path / "resume.json").read_text())
+        document["last_recorded_step"] = recorded
+        (directory.path / "resume.json").write_text(json.dumps(document))
+    forget_run(monkeypatch)
+    # Where the final state goes.
+    directory.put(at.RING_SPARE_SLOT, "<I", 1 - (newest_slot(directory) or 0))
+    return program.fit(directory), len(moments)
+
+
+MOMENTS = [
+    *(("batch start", count) for count in range(2, 2 * BATCHES + 2)),
+    *(("batch end", count) for count in range(2, BATCHES + 2)),
+    *(("validation batch", count) for count in range(1, 9)),
+    *(("validation end", count) for count in (1, 2, 3, 4)),
+    *(("epoch end", count) for count in (1, 2)),
+]
+KINDS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "validation after the epoch": {"val_check_interval": 1.0},
+    "validation every other epoch": {
+        "val_check_interval": 1.0,
+        "check_val_every_n_epoch": 2,
+        "max_epochs": 4,
+    },
+    "accumulation": {"accumulate_grad_batches": 3, "val_check_interval": 1.0},
+    "steps": {"max_epochs": -1, "max_steps": 17},
+    "early stopping": {"max_epochs": 8},
+    "manual": {"manual": True},
+    "loaders made again": {"reload_dataloaders_every_n_epochs": 1},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_the_same_bits_after_every_moment(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOLDFAST_RUN_DIR", raising=False)
+    program = Program(tmp_path / "files", **KINDS[kind])
+    expected = program.fit()
+    assert expected is not None
+    moments = MOMENTS if kind == "plain" else MOMENTS[::3]
+    killed = 0
+    for number, moment in enumerate(moments):
+        shutil.rmtree(tmp_path / "files", ignore_errors=True)
+        directory = RunDirectory(tmp_path / f"run-{number}")
+        monkeypatch.setenv("HOLDFAST_RUN_DIR", str(directory.path))
+        directory.put(at.RING_SPARE_SLOT, "<I", 0)
+        result, kills = interrupted(program, directory, [moment], monkeypatch)
+        killed += kills
+        different = [name for name in expected if not same(result[name], expected[name])]
+        assert not different, (moment, [(result[name], expected[name]) for name in different])
+        monkeypatch.delenv("HOLDFAST_RUN_DIR")
+        shutil.rmtree(directory.path)
+    # Some kinds have fewer moments of some sorts.
+    assert killed > len(moments) * 0.7
+
+
+def test_killed_again_and_again(
+    run_directory: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program(tmp_path / "files")
+    monkeypatch.delenv("HOLDFAST_RUN_DIR")
+    expected = program.fit()
+    shutil.rmtree(tmp_path / "files")
+    monkeypatch.setenv("HOLDFAST_RUN_DIR", str(run_directory.path))
+    moments = [("batch end", 3), ("validation batch", 1), ("batch start", 4), ("epoch end", 1)] * 2
+    result, killed = interrupted(program, run_directory, moments[:6], monkeypatch)
+    assert same(result, expected)
+    assert killed == 6
+
+
+def test_two_fits_are_two_jobs(run_directory: RunDirectory, tmp_path: Path) -> None:
+    program = Program(tmp_path, max_epochs=1)
+    run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
+    assert program.fit()
+    with pytest.raises(HoldfastError, match="one fit"):
+        program.fit()
+
+
+def test_nothing_of_ours_stays_in_the_trainer(
+    monkeypatch: pytest.MonkeyPatch, run_directory: RunDirectory, tmp_path: Path
+) -> None:
+    forget_run(monkeypatch)
+    program = Program(tmp_path, max_epochs=1)
+    run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
+    assert program.fit()
+    trainer = program.trainer
+    for touched in (trainer.fit_loop.epoch_loop, trainer._data_connector, trainer._checkpoint_connector):
+        assert not any("holdfast" in getattr(value, "__module__", "") for value in vars(touched).values())
+    assert "file_exists" not in vars(program.saving)
+    kinds = [kind for kind, _ in run_directory.drain()]
+    assert kinds[-1] == at.RECORD_FINISHED
+    assert kinds.count(at.RECORD_SNAPSHOT) == BATCHES
+
+
+def test_a_plain_checkpoint_starts_a_job(
+    monkeypatch: pytest.MonkeyPatch, run_directory: RunDirectory, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HOLDFAST_RUN_DIR")
+    plain = Program(tmp_path / "plain", max_epochs=1)
+    assert plain.fit(holds=False)
+    plain.trainer.save_checkpoint(tmp_path / "plain.ckpt")
+    expected = Program(tmp_path / "alone").fit(ckpt_path=tmp_path / "plain.ckpt")
+    assert expected is not None
+    assert expected["steps"] > 2 * BATCHES
+
+    monkeypatch.setenv("HOLDFAST_RUN_DIR", str(run_directory.path))
+    forget_run(monkeypatch)
+    program = Program(tmp_path / "held")
+    assert program.fit(run_directory, ("batch end", 4), ckpt_path=tmp_path / "plain.ckpt") is None
+    run_directory.drain()
+    run_directory.next_attempt(newest_slot(run_directory))
+    run_directory.put(at.RING_SPARE_SLOT, "<I", 1 - (newest_slot(run_directory) or 0))
+    forget_run(monkeypatch)
+    # The same command again: what was saved goes before the file that the job began with.
+    result = program.fit(run_directory, ckpt_path=tmp_path / "plain.ckpt")
+    assert result is not None
+    assert not [name for name in expected if name != "best" and not same(result[name], expected[name])]
+    assert program.callback.run.resumed_from == BATCHES + 3
+
+
+class Batches:
+    def __iter__(self) -> Iterator[Any]:
+        return iter([torch.utils.data.default_collate([Data()[0]])])
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_a_loader_without_a_position_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Program(tmp_path)
+    monkeypatch.setattr("lightning_program.DataLoader", lambda *_, **__: Batches())
+    with pytest.raises(HoldfastError, match="no position"):
+        program.fit()
