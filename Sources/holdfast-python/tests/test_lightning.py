@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-pytest.importorskip("pytorch_lightning")
+pytest.importorskip("lightning_program")
 
 from conftest import RunDirectory
 from holdfast import HoldfastError
@@ -176,7 +176,7 @@ class Batches:
 
 
 def test_a_loader_without_a_position_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = Program(tmp_path)
+    program = Program(tmp_path, val_check_interval=1.0)
     monkeypatch.setattr("lightning_program.DataLoader", lambda *_, **__: Batches())
-    with pytest.raises(HoldfastError, match="no position"):
+    with pytest.raises(HoldfastError, match="has no position"):
         program.fit()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("pytorch_lightning")
+pytest.importorskip("lightning_program")
 
 import torch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("pytorch_lightning")
+pytest.importorskip("lightning_program")
 
 from supervised import PACKAGE, Job, undisturbed
 
@@ -66,6 +67,26 @@ def test_digits(
         assert sum(attempt["cause"] == "killed" for attempt in attempts) == done > kills // 2
         replays = {attempt["replay"] for attempt in attempts}
         assert replays <= {"identical", None}
+
+
+@pytest.mark.skipif(not OLD.is_dir(), reason=f"Lightning 1.9 is not in {OLD}")
+def test_every_moment_with_the_older_lightning() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        PACKAGE / "tests/test_lightning.py",
+    ]
+    chosen = ["-k", "after_the_epoch or accumulation or manual or again or checkpoint or refused"]
+    environment = {**os.environ, "PYTHONPATH": str(OLD)}
+    done = subprocess.run(
+        [*command, *chosen], stdout=subprocess.PIPE, text=True, check=False, cwd=PACKAGE, env=environment
+    )
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout, done.stdout
 
 
 def run_alone(directory: Path, die_at: int) -> tuple[int, list[str]]:

@@ -125,10 +125,7 @@ class Holdfast:
             return loader
         if not isinstance(loader, DataLoader) and not is_stateful:
             if stage == "train":
-                raise HoldfastError(
-                    f"a {type(loader).__qualname__} has no position to resume at",
-                    hint="use a DataLoader, or let it have state_dict and load_state_dict",
-                )
+                raise _no_position(type(loader).__qualname__)
             return loader
         run, state = self.run, self._state
         assert state is not None
@@ -159,6 +156,9 @@ class Holdfast:
         self._numbers = {}
         run, state = self.run, self._state
         assert state is not None
+        if not run._loaders:
+            # 1.9 shows its connector nothing but DataLoaders.
+            raise _no_position("training loader")
         state.is_running = True
         if not self._resumes and trainer.global_step:
             # Started from a checkpoint of Lightning's own.
@@ -209,3 +209,10 @@ class Holdfast:
         if self._state is not None:
             self._state.saving.remove()
         vars(trainer._data_connector).pop("_prepare_dataloader", None)
+
+
+def _no_position(what: str) -> HoldfastError:
+    return HoldfastError(
+        f"a {what} without state_dict has no position to resume at",
+        hint="use a DataLoader, or let it have state_dict and load_state_dict",
+    )

@@ -52,6 +52,9 @@ class EpochLoop:
         self._trainer.fit_loop._restarting = False
         # The validation loop's own counters are of the last one that ended: it begins anew.
         loop.val_loop.restarting = False
+        if hasattr(loop.val_loop, "dataloader_progress"):
+            # By which 1.9 would think at the end of an epoch that it has validated already.
+            loop.val_loop.dataloader_progress.reset_on_run()
         loop._restarting = self._begins_with_validation
         self._run._before_batch()
 

@@ -9,8 +9,10 @@ the wish to stop, what `ModelCheckpoint` does not save of itself, and gradients 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any, Callable
 
+from .._registry import register_type
 from .._run import Run
 from . import _logged
 from ._saving import Saving
@@ -27,6 +29,9 @@ _LEFT_OUT = (
 # Where logging stands, by which it is known what begins anew; the last three are of 1.9.
 _CONNECTOR = ("_current_fx", "_first_loop_iter", "_epoch_end_reached", "_batch_idx", "_split_idx")
 _METRICS = ("_callback_metrics", "_logged_metrics", "_progress_bar_metrics")
+
+# Callbacks keep the directories that they were given.
+register_type(type(Path()), str, Path, name="path")
 
 
 class TrainerState:
