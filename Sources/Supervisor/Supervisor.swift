@@ -56,6 +56,11 @@ public enum Supervisor {
 
     try directories.endArchiving()
     var store: JobStore? = try JobStore(stateDirectory: directories.state, .create)
+    if let job = try store?.job()?.job, job != configuration.job, configuration.isJobNamed {
+      throw SupervisorError(
+        .otherJob, "the job in this directory is '\(job)', not '\(configuration.job)'",
+        path: directories.state, hint: "name another directory: holdfast run --state-dir DIR …")
+    }
     if let job = try store?.job(), let step = job.finishedStep {
       guard configuration.again else {
         Console.line(
@@ -148,11 +153,6 @@ public enum Supervisor {
     _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore
   ) throws -> JobRecord {
     if var job = try store.job() {
-      guard job.job == configuration.job || !configuration.isJobNamed else {
-        throw SupervisorError(
-          .otherJob, "the job in this directory is '\(job.job)', not '\(configuration.job)'",
-          path: directories.state, hint: "name another directory: holdfast run --state-dir DIR …")
-      }
       job.command = configuration.command
       return job
     }

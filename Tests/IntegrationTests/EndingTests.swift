@@ -1,0 +1,68 @@
+import Foundation
+import Testing
+
+/// How a job ends, or goes on, when something else than its trainer is odd.
+@Suite struct EndingTests {
+  private static let quick = [Programs.trainer, "--epochs", "1"]
+
+  /// A library that crashes while the interpreter shuts down does so every time.
+  @Test func aCrashAfterTheEndIsNoEndlessLoop() async throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let script = "\(Programs.trainer) --epochs 1; kill -SEGV $$"
+    #expect(try bench.supervise([], ["/bin/bash", "-c", script]) == 0)
+    #expect(digest(in: bench.standardOutput) == (try await Undisturbed.shared.digest(["--epochs", "1"])))
+    #expect(try bench.attempts().compactMap { $0["cause"] as? String } == ["crashed", "finished"])
+  }
+
+  @Test func aJobOfAnotherNameIsRefused() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    #expect(try bench.supervise([], Self.quick) == 0)
+    let other = try bench.holdfast(
+      ["run", "--job", "other", "--state-dir", bench.state, "--run-dir", bench.run, "--"] + Self.quick)
+    #expect(other.status == 78 && other.err.contains("is 'test', not 'other'"), "\(other.err)")
+  }
+
+  /// The supervisor died after it had moved the checkpoints, before it moved the store.
+  @Test func anArchiveThatWasCutOffIsEnded() async throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    #expect(try bench.supervise([], Self.quick) == 0)
+    let aside = bench.state + "/runs/.archiving"
+    let files = FileManager.default
+    try files.createDirectory(atPath: aside, withIntermediateDirectories: true)
+    try files.moveItem(atPath: bench.state + "/checkpoints", toPath: aside + "/checkpoints")
+    #expect(try bench.supervise(["--again"], Self.quick) == 0)
+    #expect(try files.contentsOfDirectory(atPath: bench.state + "/runs") == ["1"])
+    for kept in ["store", "checkpoints"] {
+      #expect(files.fileExists(atPath: "\(bench.state)/runs/1/\(kept)"), "\(kept) of the finished run")
+    }
+    #expect(try bench.attempts().first?["resumed_from"] is NSNull, "the new run begins at the beginning")
+  }
+
+  /// Nobody reads the other end of stderr, and it is full.
+  @Test func aReaderThatIsSilentHoldsNothingUp() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let path = bench.base + "/full"
+    try #require(mkfifo(path, 0o600) == 0)
+    let filler = open(path, O_RDWR | O_NONBLOCK)
+    defer { close(filler) }
+    let junk = [UInt8](repeating: 0x78, count: 4096)
+    while write(filler, junk, junk.count) > 0 {}
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Programs.holdfast)
+    process.arguments =
+      ["run", "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run, "--"]
+      + [Programs.trainer, "--epochs", "1000", "--step-delay", "5ms"]
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle(forUpdatingAtPath: path)
+    try process.run()
+    defer { kill(process.processIdentifier, SIGKILL) }
+    try bench.wait(for: "steps") { try bench.status("step") > 3 }
+    kill(process.processIdentifier, SIGTERM)
+    try bench.wait(for: "the end") { !process.isRunning }
+    #expect(process.terminationStatus == 75)
+  }
+}
