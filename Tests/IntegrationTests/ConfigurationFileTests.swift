@@ -153,16 +153,4 @@ import Testing
     let kinds = try bench.holdfast(["events", "--state-dir", bench.state, "--json"]).out
     #expect(kinds.contains("\"reload_refused\"") && kinds.contains("\"reloaded\""))
   }
-
-  @Test func withoutAFileThereIsNothingToReload() throws {
-    let bench = Workbench()
-    defer { bench.close() }
-    let supervisor = try bench.start([], [Programs.trainer, "--epochs", "2000", "--step-delay", "5ms"])
-    try bench.wait(for: "a step") { try bench.status("step") > 0 }
-    kill(supervisor.processIdentifier, SIGHUP)
-    try bench.wait(for: "the answer") { bench.standardError.contains("no configuration file to read again") }
-    kill(supervisor.processIdentifier, SIGTERM)
-    supervisor.waitUntilExit()
-    #expect(supervisor.terminationStatus == 75)
-  }
 }

@@ -41,6 +41,18 @@ import Testing
     #expect(try bench.attempts().first?["resumed_from"] is NSNull, "the new run begins at the beginning")
   }
 
+  /// The terminal has gone: no reason to lose anything, and none to go on without it.
+  @Test func aHangupWithoutAConfigurationFileIsAStop() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let process = try bench.start([], [Programs.trainer, "--epochs", "1000", "--step-delay", "5ms"])
+    try bench.wait(for: "steps") { try bench.status("step") > 3 }
+    kill(process.processIdentifier, SIGHUP)
+    try bench.wait(for: "the end") { !process.isRunning }
+    #expect(process.terminationStatus == 75)
+    #expect(try bench.attempts().last?["cause"] as? String == "stopped")
+  }
+
   /// Nobody reads the other end of stderr, and it is full.
   @Test func aReaderThatIsSilentHoldsNothingUp() throws {
     let bench = Workbench()

@@ -120,13 +120,15 @@ import Testing
   @Test func aSocketThatNobodyReadsHoldsNothingUp() throws {
     let service = Service()
     defer { service.bench.close() }
-    let process = try service.start([], [Programs.trainer, "--epochs", "8", "--step-delay", "10ms"])
+    let process = try service.start(
+      ["--config", try service.bench.write("test.toml", "")],
+      [Programs.trainer, "--epochs", "8", "--step-delay", "10ms"])
     try service.bench.wait(for: "a step") { try service.bench.status("step") > 0 }
     // Two messages each; a queue holds ten, or some hundreds.
     for count in 1...600 {
       kill(process.processIdentifier, SIGHUP)
       if count % 50 == 0 {
-        try service.bench.wait(for: "a word") { service.bench.standardError.contains("SIGHUP") }
+        try service.bench.wait(for: "a word") { service.bench.standardError.contains("nothing changed") }
       }
     }
     try service.bench.wait(for: "the end, unheard") { !process.isRunning }
@@ -136,7 +138,7 @@ import Testing
   @Test func aReloadIsBetweenItsTwoWords() throws {
     let service = Service()
     defer { service.bench.close() }
-    let process = try service.start([], Self.slow)
+    let process = try service.start(["--config", try service.bench.write("test.toml", "")], Self.slow)
     try service.wait(for: "READY") { !$0.isEmpty }
     kill(process.processIdentifier, SIGHUP)
     try service.wait(for: "the reload's end") { heard in
