@@ -27,9 +27,10 @@ import Testing
     let command = "\(Programs.holdfast) status --watch --state-dir \(bench.state)"
     let line = try bench.shell("timeout 30 \(command) --json | head -n 1")
     #expect(line.out.hasPrefix("{"), "\(line)")
-    let drawn = try bench.shell("TERM=xterm script -qec 'timeout 2 \(command)' /dev/null </dev/null")
+    let drawn = try bench.terminal("timeout --foreground 2 \(command)")
     // 124: it was still drawing.
     #expect([0, 124].contains(drawn.status), "\(drawn.status) \(drawn.out.suffix(2000))")
+    #expect(drawn.out.contains("test"), "\(drawn.out.suffix(2000))")
   }
 
   @Test(arguments: ["steps", "order", "metrics", "answers", "failure"])

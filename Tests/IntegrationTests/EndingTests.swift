@@ -77,4 +77,17 @@ import Testing
     try bench.wait(for: "the end") { !process.isRunning }
     #expect(process.terminationStatus == 75)
   }
+
+  /// A screen in the background may not touch the terminal, and is stopped; a signal ends it still.
+  @Test func aWatchInTheBackgroundIsEnded() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let process = try bench.start([], [Programs.trainer, "--epochs", "1000", "--step-delay", "5ms"])
+    try bench.wait(for: "steps") { try bench.status("step") > 3 }
+    // timeout(1) makes a background group, and sends SIGTERM and SIGCONT.
+    let watch = "timeout --kill-after=20 1 \(Programs.holdfast) status --watch --state-dir \(bench.state)"
+    #expect(try bench.terminal("sh -c \"\(watch); exit \\$?\"").status == 124, "137: it had to be killed")
+    kill(process.processIdentifier, SIGTERM)
+    process.waitUntilExit()
+  }
 }

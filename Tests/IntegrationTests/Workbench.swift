@@ -136,6 +136,12 @@ final class Workbench {
     try Self.run("/bin/bash", ["-c", script])
   }
 
+  /// Runs a command on a terminal of its own, in the foreground of it.
+  func terminal(_ command: String) throws -> (status: Int32, out: String, err: String) {
+    // Whether a shell stays in front of its only command depends on which one it is.
+    try shell("SHELL=/bin/sh TERM=xterm script -qec 'exec \(command)' /dev/null </dev/null")
+  }
+
   func json(_ arguments: [String]) throws -> [String: Any] {
     let result = try holdfast(arguments + ["--state-dir", state, "--json"])
     let object = try JSONSerialization.jsonObject(with: Data(result.out.utf8))

@@ -65,19 +65,27 @@ struct Watch {
 final class RawTerminal {
   private var saved = termios()
   private let isTerminal: Bool
-  private let signals = try? SignalSource([SIGINT, SIGTERM, SIGHUP])
+  private let signals: SignalSource?
 
   init() {
     isTerminal = tcgetattr(STDIN_FILENO, &saved) == 0
-    guard isTerminal else { return }
+    if isTerminal { Self.readKeysAtOnce(saved) }
+    // Only now: in the background tcsetattr(3) stops us, again after each SIGCONT, and a signal that is
+    // blocked by then would never end us.
+    signals = try? SignalSource([SIGINT, SIGTERM, SIGHUP])
+  }
+
+  private static func readKeysAtOnce(_ saved: termios) {
     var raw = saved
     // Ctrl-C as a key too: as a signal it would end us before the terminal is restored.
     raw.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
     tcsetattr(STDIN_FILENO, TCSANOW, &raw)
   }
 
+  /// In the background the terminal is someone else's, who has set it as he wants it.
   func restore() {
-    if isTerminal { tcsetattr(STDIN_FILENO, TCSANOW, &saved) }
+    guard isTerminal, tcgetpgrp(STDIN_FILENO) == getpgrp() else { return }
+    tcsetattr(STDIN_FILENO, TCSANOW, &saved)
   }
 
   /// - Returns: whether `q` was pressed, or Ctrl-C, within the time.
