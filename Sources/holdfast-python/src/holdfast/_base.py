@@ -126,7 +126,7 @@ class RunBase:
         return sources
 
     def _all_streams(self) -> list[_random.Stream]:
-        return (_random.global_streams() if self._records_rng else []) + self._streams
+        return [*(_random.global_streams() if self._records_rng else ()), *self._streams]
 
     def _own_part(self) -> bytes:
         return LOOP.pack(self.optimizer_steps, self.world_size)

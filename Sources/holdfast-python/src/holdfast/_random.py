@@ -7,17 +7,29 @@ import random
 import struct
 import sys
 from array import array
+from collections.abc import Sequence
+from functools import cache
 from typing import Any, Callable, NamedTuple
 
+from . import _mersenne
 from ._errors import HoldfastError
 
 
 class Stream(NamedTuple):
-    """One random stream: how its state is taken as bytes, and set."""
+    """One random stream: how its state is taken as bytes, and set.
+
+    Within a process it is held and put back in whatever form costs least.
+    """
 
     name: str
     get: Callable[[], bytes]
     set: Callable[[bytes], None]
+    hold: Callable[[], Any]
+    put_back: Callable[[Any], None]
+
+
+def _stream(name: str, get: Callable[[], bytes], put: Callable[[bytes], None]) -> Stream:
+    return Stream(name, get, put, get, put)
 
 
 _GAUSS = struct.Struct("<?7xd")
@@ -35,6 +47,22 @@ def _set_python(source: Any, data: bytes) -> None:
     words.frombytes(data[: -_GAUSS.size])
     has_gauss, gauss = _GAUSS.unpack(data[-_GAUSS.size :])
     source.setstate((3, tuple(words), gauss if has_gauss else None))
+
+
+def _python_stream(name: str, source: Any) -> Stream:
+    get = _mersenne.python_getter(source) or (lambda: _python_bytes(source))
+    # The state that was put back last: mostly it is the same again, for few loops draw from `random`.
+    last: tuple[bytes, Any] = (b"", None)
+
+    def put_back(data: bytes) -> None:
+        nonlocal last
+        if data == last[0]:
+            source.setstate(last[1])
+            return
+        _set_python(source, data)
+        last = (data, source.getstate())
+
+    return Stream(name, get, lambda data: _set_python(source, data), get, put_back)
 
 
 _NUMPY = struct.Struct("<I?3xd")
@@ -56,8 +84,23 @@ def _set_numpy(source: Any, data: bytes) -> None:
         source.set_state(_from_json(data))
         return
     position, has_gauss, gauss = _NUMPY.unpack(data[-_NUMPY.size :])
+    if position > 624:
+        raise ValueError(f"a position of {position}")  # numpy would read beyond its key.
     key = np.frombuffer(data[: -_NUMPY.size], np.uint32)
     source.set_state(("MT19937", key, position, int(has_gauss), gauss))
+
+
+def _numpy_stream(name: str, source: Any) -> Stream:
+    access = _mersenne.numpy_access(source)
+    if access is None:
+        return _stream(name, lambda: _numpy_bytes(source), lambda data: _set_numpy(source, data))
+    read, write = access
+
+    def put(data: bytes) -> None:
+        if not write(data):
+            _set_numpy(source, data)
+
+    return _stream(name, lambda: read() or _numpy_bytes(source), put)
 
 
 def _json_bytes(state: Any) -> bytes:
@@ -87,6 +130,16 @@ def _set_torch(source: Any, data: bytes) -> None:
     source.set_state(torch.frombuffer(bytearray(data), dtype=torch.uint8))
 
 
+def _torch_stream(name: str, source: Any) -> Stream:
+    return Stream(
+        name,
+        lambda: _torch_bytes(source),
+        lambda data: _set_torch(source, data),
+        source.get_state,
+        source.set_state,
+    )
+
+
 def _set_bit_generator(source: Any, data: bytes) -> None:
     source.bit_generator.state = _from_json(data)
 
@@ -94,47 +147,52 @@ def _set_bit_generator(source: Any, data: bytes) -> None:
 def stream_of(name: str, source: Any) -> Stream | None:
     """Return the stream of a generator object; None when it is none."""
     if isinstance(source, random.Random):
-        return Stream(name, lambda: _python_bytes(source), lambda data: _set_python(source, data))
+        return _python_stream(name, source)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(source, numpy.random.RandomState):
-        return Stream(name, lambda: _numpy_bytes(source), lambda data: _set_numpy(source, data))
+        return _numpy_stream(name, source)
     if numpy is not None and isinstance(source, numpy.random.Generator):
-        return Stream(
+        return _stream(
             name,
             lambda: _json_bytes(source.bit_generator.state),
             lambda data: _set_bit_generator(source, data),
         )
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(source, torch.Generator):
-        return Stream(name, lambda: _torch_bytes(source), lambda data: _set_torch(source, data))
+        return _torch_stream(name, source)
     return None
 
 
-def global_streams() -> list[Stream]:
+def global_streams() -> Sequence[Stream]:
     """Return the global streams of what is imported by now."""
-    streams = [Stream("python", lambda: _python_bytes(random), lambda data: _set_python(random, data))]
     numpy = sys.modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "random"):
-        streams.append(
-            Stream("numpy", lambda: _numpy_bytes(numpy.random), lambda data: _set_numpy(numpy.random, data))
-        )
     torch = sys.modules.get("torch")
-    if torch is not None and hasattr(torch, "default_generator"):
-        source = torch.default_generator
-        streams.append(Stream("torch", lambda: _torch_bytes(source), lambda data: _set_torch(source, data)))
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
+    has_torch = hasattr(torch, "default_generator")
+    has_cuda = has_torch and torch is not None and torch.cuda.is_initialized()
+    return _global_streams(hasattr(numpy, "random"), has_torch, has_cuda)
+
+
+@cache
+def _global_streams(has_numpy: bool, has_torch: bool, has_cuda: bool) -> Sequence[Stream]:
+    streams = [_python_stream("python", random._inst)]
+    if has_numpy:
+        streams.append(_numpy_stream("numpy", sys.modules["numpy"].random.mtrand._rand))
+    if has_torch:
+        torch = sys.modules["torch"]
+        streams.append(_torch_stream("torch", torch.default_generator))
+        if has_cuda:
             streams += [_cuda(torch, index) for index in range(torch.cuda.device_count())]
-    return streams
+    return tuple(streams)
 
 
 def _cuda(torch: Any, index: int) -> Stream:
     def set_state(data: bytes) -> None:
         torch.cuda.set_rng_state(torch.frombuffer(bytearray(data), dtype=torch.uint8), index)
 
-    return Stream(f"cuda.{index}", lambda: torch.cuda.get_rng_state(index).numpy().tobytes(), set_state)
+    return _stream(f"cuda.{index}", lambda: torch.cuda.get_rng_state(index).numpy().tobytes(), set_state)
 
 
-def set_streams(streams: list[Stream], saved: dict[str, bytes], *, path: str | None = None) -> list[str]:
+def set_streams(streams: Sequence[Stream], saved: dict[str, bytes], *, path: str | None = None) -> list[str]:
     """Set streams to saved states; returns the names of those that nothing was saved of."""
     missing = []
     for stream in streams:

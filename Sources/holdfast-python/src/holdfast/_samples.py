@@ -10,8 +10,6 @@ import hashlib
 import random
 import struct
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from ._random import global_streams
@@ -41,7 +39,7 @@ def seed_everything(seed: int) -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.default_generator.manual_seed(seed)
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
+        if torch.cuda.is_initialized():
             torch.cuda.manual_seed_all(seed)
 
 
@@ -84,13 +82,14 @@ def sample_generator(kind: str = "torch") -> Any:
     raise ValueError(f"kind is torch, numpy or python, not {kind!r}")
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Leave the global streams as they were, whatever is drawn inside."""
-    streams = global_streams()
-    saved = [stream.get() for stream in streams]
-    try:
-        yield
-    finally:
-        for stream, data in zip(streams, saved):
-            stream.set(data)
+class undisturbed:  # noqa: N801
+    """A context that leaves the global streams as they were, whatever is drawn inside."""
+
+    __slots__ = ("_held",)
+
+    def __enter__(self) -> None:
+        self._held = [(stream, stream.hold()) for stream in global_streams()]
+
+    def __exit__(self, *_: object) -> None:
+        for stream, state in self._held:
+            stream.put_back(state)

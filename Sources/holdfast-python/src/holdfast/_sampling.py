@@ -112,13 +112,13 @@ class _Isolated:
             self._save()
 
     def _save(self) -> None:
-        self._streams = [(stream, stream.get()) for stream in global_streams()]
+        self._streams = [(stream, stream.hold()) for stream in global_streams()]
 
     def take(self, count: int) -> list[Any]:
         """Return up to `count` elements."""
         with undisturbed():
-            for stream, data in self._streams:
-                stream.set(data)
+            for stream, state in self._streams:
+                stream.put_back(state)
             taken = list(islice(self._source, count))
             self._save()
         return taken

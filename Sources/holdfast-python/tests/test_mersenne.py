@@ -1,0 +1,117 @@
+"""States read in place are those that the libraries' own getters give."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast import _mersenne, _random
+
+DRAWS: dict[str, Any] = {
+    "python.random": lambda python, numpy: python.random(),
+    "python.gauss": lambda python, numpy: python.gauss(0, 1),
+    "python.many": lambda python, numpy: python.sample(range(2000), 1000),
+    "python.seed": lambda python, numpy: python.seed(5),
+    "python.setstate": lambda python, numpy: python.setstate(random.Random(9).getstate()),
+    "numpy.rand": lambda python, numpy: numpy.rand(),
+    "numpy.randn": lambda python, numpy: numpy.randn(),
+    "numpy.many": lambda python, numpy: numpy.permutation(1000),
+    "numpy.seed": lambda python, numpy: numpy.seed(5),
+    "numpy.set_state": lambda python, numpy: numpy.set_state(np.random.RandomState(9).get_state()),
+}
+
+
+def numpy_access(source: Any) -> Any:
+    access = _mersenne.numpy_access(source)
+    assert access is not None, "numpy's layout was not recognised"
+    return access
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.sampled_from(sorted(DRAWS)), max_size=25))
+def test_what_is_read_is_what_the_getters_give(draws: list[str]) -> None:
+    python, numpy = random.Random(1), np.random.RandomState(1)
+    read_python = _mersenne.python_getter(python)
+    assert read_python is not None, "the layout of random.Random was not recognised"
+    read_numpy, _ = numpy_access(numpy)
+    for draw in ["", *draws]:
+        if draw:
+            DRAWS[draw](python, numpy)
+        assert read_python() == _random._python_bytes(python)
+        assert read_numpy() == _random._numpy_bytes(numpy)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+@pytest.mark.parametrize("between", [0, 1, 2])
+def test_what_was_held_is_put_back(before: int, between: int) -> None:
+    """Also where one side has a normal number in store and the other has not."""
+    python, numpy = random.Random(1), np.random.RandomState(1)
+    streams = [_random.stream_of("a", python), _random.stream_of("b", numpy)]
+    for _ in range(before):
+        python.gauss(0, 1), numpy.randn()
+    held = [stream.hold() for stream in streams if stream is not None]
+    for _ in range(2):
+        drawn = [(python.gauss(0, 1), numpy.randn(), python.random(), numpy.rand()) for _ in range(3)]
+        for _ in range(700 + between):
+            python.gauss(0, 1), numpy.randn()
+        for stream, state in zip(streams, held):
+            assert stream is not None
+            stream.put_back(state)
+        again = [(python.gauss(0, 1), numpy.randn(), python.random(), numpy.rand()) for _ in range(3)]
+        assert again == drawn
+        for stream, state in zip(streams, held):
+            assert stream is not None
+            stream.put_back(state)
+
+
+def test_another_bit_generator_is_left_to_numpy() -> None:
+    for kind in (np.random.PCG64, np.random.Philox):
+        source = np.random.RandomState(kind(1))
+        assert _mersenne.numpy_access(source) is None
+    source = np.random.RandomState(1)
+    read, put = numpy_access(source)
+    data = read()
+    if not hasattr(np.random, "set_bit_generator"):
+        pytest.skip("this numpy's bit generators cannot be replaced")
+    stream = _random.global_streams()[1]
+    original = np.random.get_bit_generator()
+    try:
+        np.random.set_bit_generator(np.random.MT19937(3))
+        assert stream.get() == _random._numpy_bytes(np.random)
+        assert stream.get() != data
+        held = stream.get()
+        drawn = np.random.rand(3).tolist()
+        stream.set(held)
+        assert np.random.rand(3).tolist() == drawn
+    finally:
+        np.random.set_bit_generator(original)
+
+
+def test_a_damaged_position_is_not_written() -> None:
+    source = np.random.RandomState(1)
+    read, put = numpy_access(source)
+    data = bytearray(read())
+    data[2496:2500] = (625).to_bytes(4, "little")
+    assert not put(bytes(data))
+    with pytest.raises(ValueError, match="position"):
+        _random._set_numpy(source, bytes(data))
+    assert read() != bytes(data)
+
+
+def test_without_a_known_layout_the_getters_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    python, numpy = random.Random(1), np.random.RandomState(1)
+    known = [_random.stream_of("a", python), _random.stream_of("b", numpy)]
+    monkeypatch.setattr(_mersenne, "_python_offset", lambda: -1)
+    monkeypatch.setattr(_mersenne, "_numpy_gauss_offset", lambda: -1)
+    assert _mersenne.python_getter(python) is None
+    assert _mersenne.numpy_access(numpy) is None
+    unknown = [_random.stream_of("a", python), _random.stream_of("b", numpy)]
+    for one, other in zip(known, unknown):
+        assert one is not None
+        assert other is not None
+        assert one.get() == other.get()
