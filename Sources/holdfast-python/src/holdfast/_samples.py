@@ -10,12 +10,15 @@ import hashlib
 import random
 import struct
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from ._random import global_streams
 
 _current: int | None = None
-_KEY = struct.Struct("<QQQQ")
+_MASK = (1 << 64) - 1
+# 2^64 divided by the golden ratio: its multiples are far apart.
+_STRIDE = 0x9E3779B97F4A7C15
 
 
 def mix(*numbers: int) -> int:
@@ -43,12 +46,39 @@ def seed_everything(seed: int) -> None:
             torch.cuda.manual_seed_all(seed)
 
 
+def seed_of(base: int, number: int) -> int:
+    """Return the seed of a pass's sample: 64 bits.
+
+    Args:
+        base: seed of the pass.
+        number: of the sample in it, from 1.
+    """
+    return (base + number * _STRIDE) & _MASK
+
+
 def begin_sample(seed: int, *, seeds_globals: bool) -> None:
     """Say which sample is being made from now on."""
     global _current
     _current = seed
     if seeds_globals:
         seed_everything(seed)
+
+
+def make_samples(dataset: Any, indices: Iterable[Any], seed: int, *, seeds_globals: bool) -> list[Any]:
+    """Make the samples of one batch, of which `seed` is the first one's.
+
+    The global streams are seeded once: a batch is always made whole and by one worker, so what its samples
+    draw one after the other is the same everywhere.
+    """
+    global _current
+    if seeds_globals:
+        seed_everything(seed)
+    samples = []
+    for index in indices:
+        _current = seed
+        samples.append(dataset[index])
+        seed = (seed + _STRIDE) & _MASK
+    return samples
 
 
 def sample_seed() -> int:

@@ -15,11 +15,8 @@ import torch
 from torch.utils import data as torch_data
 
 from ._random import global_streams
-from ._samples import begin_sample, mix, seed_everything, undisturbed
+from ._samples import begin_sample, make_samples, mix, seed_everything, seed_of, undisturbed
 
-_MASK = (1 << 64) - 1
-# 2^64 divided by the golden ratio: its multiples are far apart.
-_STRIDE = 0x9E3779B97F4A7C15
 # torch's own samplers that draw from their `generator` alone, or from nothing.
 _WITH_GENERATOR = (
     torch_data.RandomSampler,
@@ -63,13 +60,19 @@ class SampleDataset(torch_data.Dataset):  # type: ignore[misc,unused-ignore]
         return len(self.dataset)
 
 
-class BatchedSampleDataset(SampleDataset):
-    """Likewise, of a dataset that makes a whole batch at once: the batch has the first sample's seed."""
+class BatchDataset(SampleDataset):
+    """Likewise, of whole batches: a key is the first sample's seed, and the indices.
 
-    def __getitems__(self, keys: list[tuple[int, Any]]) -> Any:
+    Where the dataset makes a batch at once (`__getitems__`), all its samples have the first one's seed.
+    """
+
+    def __getitem__(self, key: tuple[int, Any]) -> Any:
         """Make the samples of one batch."""
-        begin_sample(keys[0][0] if keys else 0, seeds_globals=self.seeds_globals)
-        return self.dataset.__getitems__([index for _, index in keys])
+        seed, indices = key
+        if not hasattr(self.dataset, "__getitems__"):
+            return make_samples(self.dataset, indices, seed, seeds_globals=self.seeds_globals)
+        begin_sample(seed, seeds_globals=self.seeds_globals)
+        return self.dataset.__getitems__(indices)
 
 
 class IterableSamples(torch_data.IterableDataset):  # type: ignore[misc,unused-ignore]
@@ -94,7 +97,7 @@ class IterableSamples(torch_data.IterableDataset):  # type: ignore[misc,unused-i
         number = 0
         while True:
             number += 1
-            begin_sample((seed + number * _STRIDE) & _MASK, seeds_globals=self.seeds_globals)
+            begin_sample(seed_of(seed, number), seeds_globals=self.seeds_globals)
             try:
                 sample = next(source)
             except StopIteration:
@@ -142,7 +145,7 @@ class BatchPlan:
         length: of the dataset.
         batch_size: None when the sampler's elements are the batches' indices themselves.
         sampler: a sampler, or a batch sampler where `gives_batches`; None: in order, or shuffled.
-        keyed: whether indices come with their samples' seeds.
+        keyed: whether indices come with the seed of their first sample.
     """
 
     def __init__(
@@ -200,13 +203,7 @@ class BatchPlan:
             if (place.epoch, batch - 1) in self.skip:
                 continue
             self.drawn.append(Drawn(batch, samples, crc))
-            yield self._keys(indices, first) if self.keyed else indices
-
-    def _keys(self, indices: Any, first: int) -> Any:
-        base = self.place.seed
-        if not isinstance(indices, (list, tuple)):
-            return (base + (first + 1) * _STRIDE) & _MASK, indices
-        return [((base + number * _STRIDE) & _MASK, index) for number, index in enumerate(indices, first + 1)]
+            yield (seed_of(place.seed, first + 1), indices) if self.keyed else indices
 
     def _own(self, place: Place) -> Iterator[Any]:
         """Give the batches of the own order, from the place on: no batch before it is made."""
