@@ -1,4 +1,4 @@
-"""Speed of the package, each figure beside its peers. Usage: bench.py WORK MEMORY [step|stall|resume].
+"""Speed of the package, each figure beside its peers. Usage: bench.py WORK MEMORY [step|stall|resume|digits].
 
 WORK is a directory on disk, MEMORY one on tmpfs.
 """
@@ -132,6 +132,34 @@ def model(megabytes: int = 512) -> Any:
     )
 
 
+def lightning_trainer(net: Any, work: Path) -> Any:
+    """A trainer that has fitted a module with this network: for nothing but to save it."""
+    import logging
+
+    import torch
+
+    # Debian 12's torch cannot import its own sharded tensors under Python 3.11.
+    torch.distributed.is_available = lambda: False
+    import pytorch_lightning as pl
+
+    class Module(pl.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    trainer = pl.Trainer(
+        accelerator="cpu", default_root_dir=work, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, max_steps=0,
+    )  # fmt: skip
+    Module.training_step = lambda self, batch, index: None
+    trainer.fit(Module(), torch.utils.data.DataLoader([0]))
+    return trainer
+
+
 def stall(work: Path, memory: Path) -> None:
     import safetensors.torch
     import torch
@@ -164,6 +192,10 @@ def stall(work: Path, memory: Path) -> None:
     report("staging it", statistics.median(stalls[2:]), "ms", f"<= {1.3 * peer:.1f}")
     report("  the first time, into a new slot", stalls[0], "ms")
     report("peer: torch.save", microseconds(lambda: torch.save(state, memory / "peer.pt"), 1, 3) / 1000, "ms")
+    trainer = lightning_trainer(net, work)
+    save_lightning = lambda: trainer.save_checkpoint(memory / "peer.ckpt")  # noqa: E731
+    report("peer: Lightning's Trainer.save_checkpoint", microseconds(save_lightning, 1, 3) / 1000, "ms")
+    (memory / "peer.ckpt").unlink()
     save = lambda: safetensors.torch.save_file(state, memory / "peer.safetensors")  # noqa: E731
     report("peer: safetensors.torch.save_file", microseconds(save, 1, 3) / 1000, "ms")
 
@@ -209,9 +241,58 @@ def resume(work: Path, memory: Path) -> None:
     report("peer: torch.load and load_state_dict", microseconds(load, 1, 3) / 1000, "ms")
 
 
+def digits_once(work: Path, memory: Path, kind: str, epochs: int, every: int = 0) -> tuple[float, float]:
+    """One run of digits.py; returns microseconds of wall clock and of its processor for each step."""
+    place = f"{kind}-{time.monotonic_ns()}"
+    command = [sys.executable, str(PACKAGE / "bench/digits.py"), kind, str(epochs)]
+    command += [str(work / place), str(every)] if every else []
+    environment = {name: value for name, value in os.environ.items() if name != "HOLDFAST_RUN_DIR"}
+    if kind.endswith("holdfast"):
+        binaries = os.environ.get("HOLDFAST_TEST_BIN", PACKAGE.parent.parent / ".build/release")
+        directories = ["--state-dir", str(work / place), "--run-dir", str(memory / place)]
+        (memory / place).mkdir(mode=0o700)
+        command = [
+            str(Path(binaries) / "holdfast"), "run", *directories, "--stage-every", "2s", "--", *command
+        ]  # fmt: skip
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} exited with {done.returncode}:\n{done.stderr}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    return found["wall"] / found["steps"] * 1e6, found["processor"] / found["steps"] * 1e6
+
+
+def digits_beside(
+    work: Path, memory: Path, base: str, others: list[tuple[str, str, int, str]], epochs: int, rounds: int
+) -> None:
+    """Runs in turns, so that what disturbs the machine disturbs all; each is compared within its round."""
+    figures: dict[str, list[tuple[float, float]]] = {base: []}
+    for _ in range(rounds):
+        figures[base].append(digits_once(work, memory, base, epochs))
+        for what, kind, every, _ in others:
+            figures.setdefault(what, []).append(digits_once(work, memory, kind, epochs, every))
+    report(f"{base}: one step", statistics.median(wall for wall, _ in figures[base]), "us")
+    for what, _, _, limit in others:
+        pairs = list(zip(figures[what], figures[base]))
+        for clock, name in enumerate(("wall clock", "processor")):
+            more = statistics.median(mine[clock] / plain[clock] - 1 for mine, plain in pairs) * 100
+            report(f"{what}: more {name}", more, "%", limit)
+        report(f"{what}: more in each step", statistics.median(m[0] - p[0] for m, p in pairs), "us")
+
+
+def digits(work: Path, memory: Path) -> None:
+    print("digits: whole runs, a snapshot every step, staged every 2 s; medians of rounds")
+    digits_beside(work, memory, "plain", [("holdfast", "holdfast", 0, "<= 1")], 80, 5)
+    others = [
+        ("holdfast's callback", "lightning-holdfast", 0, ""),
+        ("peer: ModelCheckpoint every step", "lightning-checkpoints", 1, ""),
+        ("peer: ModelCheckpoint every 500 (2 s)", "lightning-checkpoints", 500, ""),
+    ]
+    digits_beside(work, memory, "lightning", others, 30, 3)
+
+
 def main() -> None:
     work, memory = Path(sys.argv[1]), Path(sys.argv[2])
-    every = {"step": step, "stall": stall, "resume": resume}
+    every = {"step": step, "stall": stall, "resume": resume, "digits": digits}
     for name in sys.argv[3:] or every:
         every[name](work, memory)
 
