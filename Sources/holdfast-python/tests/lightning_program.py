@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 import holdfast
 import holdfast._attach
 from conftest import RunDirectory
+from holdfast._components import without_functions
 from holdfast.lightning import Holdfast
 
 BATCHES = 7
@@ -42,9 +43,10 @@ class Data(Dataset):
 class Network(pl.LightningModule):
     """Its learning rate depends on the whole epoch's mean loss, and its hooks reset and draw."""
 
-    def __init__(self, *, manual: bool = False) -> None:
+    def __init__(self, *, manual: bool = False, one_cycle: bool = False) -> None:
         super().__init__()
         self.automatic_optimization = not manual
+        self.one_cycle = one_cycle
         self.layers = torch.nn.Sequential(
             torch.nn.Linear(6, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.3), torch.nn.Linear(8, 3)
         )
@@ -80,7 +82,9 @@ class Network(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.parameters(), lr=0.05)
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, factor=0.7)
-        steps = torch.optim.lr_scheduler.StepLR(optimizer, 5, 0.9)
+        steps: Any = torch.optim.lr_scheduler.StepLR(optimizer, 5, 0.9)
+        if self.one_cycle:
+            steps = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=3 * BATCHES)
         return [optimizer], [
             {"scheduler": plateau, "interval": "epoch", "monitor": "loss_epoch"},
             {"scheduler": steps, "interval": "step"},
@@ -131,7 +135,7 @@ class Program:
 
     def __init__(self, files: Path, **options: Any) -> None:
         self.files = files
-        self.manual = options.pop("manual", False)
+        self.of_network = {name: options.pop(name, False) for name in ("manual", "one_cycle")}
         self.options = {"max_epochs": 3, "val_check_interval": 3, **options}
         self.trainer: Any = None
         self.callback: Any = None
@@ -160,7 +164,7 @@ class Program:
             enable_model_summary=False,
             **self.options,
         )
-        network = Network(manual=self.manual)
+        network = Network(**self.of_network)
         training = DataLoader(Data(), batch_size=4, shuffle=True)
         try:
             with warnings.catch_warnings():
@@ -172,7 +176,10 @@ class Program:
             "steps": self.trainer.global_step,
             "model": network.state_dict(),
             "optimizer": self.trainer.optimizers[0].state_dict(),
-            "schedulers": [config.scheduler.state_dict() for config in self.trainer.lr_scheduler_configs],
+            "schedulers": [
+                without_functions(config.scheduler.state_dict())
+                for config in self.trainer.lr_scheduler_configs
+            ],
             "metrics": {name: float(value) for name, value in self.trainer.callback_metrics.items()},
             "stopping": self.stopping.state_dict(),
             "best": sorted((Path(path).name, float(s)) for path, s in self.saving.best_k_models.items()),

@@ -76,6 +76,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "steps": {"max_epochs": -1, "max_steps": 17},
     "early stopping": {"max_epochs": 8},
     "manual": {"manual": True},
+    "one cycle of the learning rate": {"one_cycle": True},
     "loaders made again": {"reload_dataloaders_every_n_epochs": 1},
 }
 

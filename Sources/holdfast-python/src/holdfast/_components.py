@@ -82,6 +82,26 @@ class _Module(_Stateful):
             parameter.grad = None if gradient is None else gradient.to(parameter.device).clone()
 
 
+class _Scheduler(_Stateful):
+    """A learning rate scheduler of torch's kind, whose state is all it holds but the optimizer."""
+
+    def state(self) -> Any:
+        return without_functions(self.target.state_dict())
+
+
+def without_functions(state: Any) -> Any:
+    """Leave functions out of a scheduler's state: the program has given them, and gives them again.
+
+    Some keep their annealing function there, as a bound method: `OneCycleLR` and `SWALR` before torch 2,
+    `CyclicLR` in all.
+    """
+    if isinstance(state, dict):
+        return {key: without_functions(value) for key, value in state.items() if not callable(value)}
+    if isinstance(state, list):
+        return [without_functions(value) for value in state]
+    return state
+
+
 class _Container:
     """A dict or list, changed in place."""
 
@@ -152,6 +172,13 @@ class Attributes:
                 delattr(self._target, name)
 
 
+def _scheduler_class(torch: Any) -> type:
+    schedulers = torch.optim.lr_scheduler
+    # Public since torch 2, where the older name is that of an empty subclass.
+    found: type = getattr(schedulers, "LRScheduler", schedulers._LRScheduler)
+    return found
+
+
 def component_of(name: str, target: Any, strict: bool, saves_gradients: bool) -> Component:
     """Return how an object's state is given and taken.
 
@@ -162,6 +189,8 @@ def component_of(name: str, target: Any, strict: bool, saves_gradients: bool) ->
     if torch is not None and isinstance(target, torch.nn.Module):
         return _Module(target, strict, saves_gradients)
     if callable(getattr(target, "state_dict", None)) and callable(getattr(target, "load_state_dict", None)):
+        if torch is not None and isinstance(target, _scheduler_class(torch)):
+            return _Scheduler(target, strict)
         return _Stateful(target, strict)
     if isinstance(target, (dict, list)):
         return _Container(target, strict)

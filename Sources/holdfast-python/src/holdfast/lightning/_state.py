@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable
 
+from .._components import without_functions
 from .._registry import register_type
 from .._run import Run
 from . import _logged
@@ -59,6 +60,7 @@ class TrainerState:
             checkpoint.pop(key, None)
         # The run has the loaders' positions itself.
         checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
+        checkpoint["lr_schedulers"] = without_functions(checkpoint["lr_schedulers"])
         model = checkpoint.pop("state_dict")
         self._rest = {"checkpoint": checkpoint, "extra": self._dump_extra()}
         return model
