@@ -6,6 +6,7 @@ import dataclasses
 import sys
 from typing import Any, Protocol
 
+from . import _torchmetrics
 from ._errors import HoldfastError
 
 
@@ -82,6 +83,22 @@ class _Module(_Stateful):
             parameter.grad = None if gradient is None else gradient.to(parameter.device).clone()
 
 
+class _Metrics:
+    """What the torchmetrics in a module have accumulated: a component beside that of the module."""
+
+    wants_copies = True
+
+    def __init__(self, module: Any, strict: bool) -> None:
+        self.module = module
+        self.strict = strict
+
+    def state(self) -> Any:
+        return _torchmetrics.metrics_state(self.module)
+
+    def load(self, state: Any) -> None:
+        _torchmetrics.load_metrics_state(self.module, state)
+
+
 class _Scheduler(_Stateful):
     """A learning rate scheduler of torch's kind, whose state is all it holds but the optimizer."""
 
@@ -95,11 +112,9 @@ def without_functions(state: Any) -> Any:
     Some keep their annealing function there, as a bound method: `OneCycleLR` and `SWALR` before torch 2,
     `CyclicLR` in all.
     """
-    if isinstance(state, dict):
+    if type(state) is dict:
         return {key: without_functions(value) for key, value in state.items() if not callable(value)}
-    if isinstance(state, list):
-        return [without_functions(value) for value in state]
-    return state
+    return [without_functions(value) for value in state] if type(state) is list else state
 
 
 class _Container:
@@ -170,6 +185,14 @@ class Attributes:
                 setattr(self._target, name, state[name])
             elif hasattr(self._target, name):
                 delattr(self._target, name)
+
+
+def metrics_component_of(target: Any, strict: bool) -> Component | None:
+    """Return the component of the torchmetrics in a module; None where there are none."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(target, torch.nn.Module) or not _torchmetrics.metrics_of(target):
+        return None
+    return _Metrics(target, strict)
 
 
 def _scheduler_class(torch: Any) -> type:

@@ -1,4 +1,4 @@
-"""What is accumulated over an epoch: logged values and torchmetrics, which Lightning's checkpoints leave out.
+"""What `self.log` has accumulated over an epoch, which Lightning's checkpoints leave out.
 
 Without it an epoch's means would be those of the batches after the resume alone, and whatever follows them
 (plateau schedulers, early stopping, the best checkpoint) would go another way.
@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from .._errors import HoldfastError
+from .._torchmetrics import load_metric_state, metric_state, metrics_of, moved
 
 _META = (
     "fx",
@@ -23,40 +24,6 @@ _META = (
     "dataloader_idx",
     "metric_attribute",
 )
-
-
-def metrics_of(module: Any) -> dict[str, Any]:
-    """Return the torchmetrics of a module, by name."""
-    torchmetrics = sys.modules.get("torchmetrics")
-    if torchmetrics is None:
-        return {}
-    return {
-        name: part for name, part in module.named_modules() if isinstance(part, torchmetrics.Metric) and name
-    }
-
-
-def metric_state(metric: Any) -> dict[str, Any]:
-    """Return what a metric has accumulated, persistent or not."""
-    return {
-        "states": {name: _copied(getattr(metric, name)) for name in metric._defaults},
-        "updates": metric._update_count,
-        "computed": getattr(metric, "_computed", None),
-    }
-
-
-def load_metric_state(metric: Any, saved: dict[str, Any]) -> None:
-    """Let a metric go on from what it had accumulated."""
-    for name, value in saved["states"].items():
-        if name not in metric._defaults:
-            raise ValueError(f"a {type(metric).__name__} has no state '{name}'")
-        setattr(metric, name, value)
-    metric._update_count = saved["updates"]
-    metric._computed = saved["computed"]
-
-
-def _copied(value: Any) -> Any:
-    # Lists grow in place; tensors of a metric are replaced or changed, and are copied where they are held.
-    return list(value) if isinstance(value, list) else value
 
 
 def results_state(results: Any) -> dict[str, Any]:
@@ -90,7 +57,7 @@ def load_results_state(results: Any, saved: dict[str, Any], trainer: Any) -> Non
         )
         result = library._ResultMetric(meta, one["is_tensor"]).to(trainer.lightning_module.device)
         if one["is_tensor"]:
-            load_metric_state(result, _moved(one["state"], trainer.lightning_module.device))
+            load_metric_state(result, moved(one["state"], trainer.lightning_module.device))
             result._forward_cache = one["forward"]
         elif meta.metric_attribute in metrics:
             result.value = metrics[meta.metric_attribute]
@@ -98,11 +65,3 @@ def load_results_state(results: Any, saved: dict[str, Any], trainer: Any) -> Non
             continue
         result.has_reset = one["has_reset"]
         results[key] = result
-
-
-def _moved(value: Any, device: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _moved(member, device) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_moved(member, device) for member in value]
-    return value.to(device) if hasattr(value, "device") else value

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable
 
+from .. import _torchmetrics
 from .._components import without_functions
 from .._registry import register_type
 from .._run import Run
@@ -61,6 +62,10 @@ class TrainerState:
         # The run has the loaders' positions itself.
         checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
         checkpoint["lr_schedulers"] = without_functions(checkpoint["lr_schedulers"])
+        for state in checkpoint["callbacks"].values():
+            # That of StochasticWeightAveraging has a scheduler of its own.
+            if isinstance(state, dict) and "scheduler_state" in state:
+                state["scheduler_state"] = without_functions(state["scheduler_state"])
         model = checkpoint.pop("state_dict")
         self._rest = {"checkpoint": checkpoint, "extra": self._dump_extra()}
         return model
@@ -72,7 +77,7 @@ class TrainerState:
             "seed": self.seed,
             "recorded": list(self.run._metrics.names),
             "results": _logged.results_state(loop._results),
-            "metrics": {name: _logged.metric_state(one) for name, one in _logged.metrics_of(module).items()},
+            "metrics": _torchmetrics.metrics_state(module),
             "logged": {name: dict(getattr(connector, name)) for name in _METRICS},
             "connector": {name: getattr(connector, name) for name in _CONNECTOR if hasattr(connector, name)},
             "should_stop": trainer.should_stop,
@@ -117,10 +122,7 @@ class TrainerState:
         # Replayed steps are compared with what was recorded: in the same columns.
         self.run._metrics.numbers(dict.fromkeys(extra["recorded"], float("nan")))
         _logged.load_results_state(trainer.fit_loop.epoch_loop._results, extra["results"], trainer)
-        metrics = _logged.metrics_of(module)
-        for name, state in extra["metrics"].items():
-            if name in metrics:
-                _logged.load_metric_state(metrics[name], _logged._moved(state, module.device))
+        _torchmetrics.load_metrics_state(module, extra["metrics"])
         for name in _METRICS:
             getattr(connector, name).update(extra["logged"][name])
         for name, value in extra["connector"].items():

@@ -1,0 +1,81 @@
+"""Torchmetrics over resumes: what they accumulate is in no `state_dict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchmetrics
+from torch import nn
+from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC, MulticlassPrecision
+
+import holdfast
+from conftest import RunDirectory
+
+STEPS = 9
+
+
+class Judged(nn.Module):
+    """A module with metrics of its own, some of which accumulate the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.metrics = torchmetrics.MetricCollection(
+            [
+                MulticlassAccuracy(3),
+                MulticlassPrecision(3),
+                torchmetrics.MetricCollection([MulticlassAUROC(3)]),
+            ]
+        )
+
+
+def train(stop_at: int | None, directory: RunDirectory | None) -> dict[str, Any] | None:
+    """Train until a step, saving there, or to the end; then return what was measured."""
+    torch.manual_seed(5)
+    run = holdfast.attach()
+    model, mean = Judged(), torchmetrics.MeanMetric()
+    # These replace their tensors, so that the second one's are old ones until it is read.
+    related = torchmetrics.MetricCollection(
+        [torchmetrics.PearsonCorrCoef(), torchmetrics.ConcordanceCorrCoef()]
+    )
+    run.register(model=model, mean=mean, related=related)
+    for _ in run.epochs(1, finish=False):
+        for _ in run.batches(STEPS):
+            output = model.layer(torch.randn(5, 4)).softmax(1)
+            labels = torch.randint(3, (5,))
+            model.metrics.update(output, labels)
+            mean.update(output.max())
+            related.update(output[:, 0], output[:, 1])
+            if run.global_step + 1 == stop_at:
+                assert directory is not None
+                directory.request(1)
+            run.step()
+            if run.global_step == stop_at:
+                run._ring.close()
+                return None
+    if run._ring is not None:
+        run._ring.close()
+    computed = {**model.metrics.compute(), **related.compute()}
+    return {**computed, "mean": mean.compute(), "updates": mean._update_count}
+
+
+def test_what_was_accumulated_goes_on(run_directory: RunDirectory) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("HOLDFAST_RUN_DIR")
+        whole = train(None, None)
+    assert whole is not None and whole["updates"] == STEPS
+    # The second one resumes a collection before it has found again what accumulates the same.
+    for stop in (3, 4, 7):
+        assert train(stop, run_directory) is None
+        run_directory.next_attempt()
+    assert train(None, run_directory) == whole
+
+
+def test_weights_alone_have_no_metrics(tmp_path: Path) -> None:
+    run = holdfast.attach()
+    run.register(model=Judged())
+    path = run.save(tmp_path, weights_only=True)
+    assert sorted(holdfast.load(path).components) == ["model"]
