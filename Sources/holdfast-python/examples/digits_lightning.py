@@ -131,6 +131,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--persistent", action="store_true", help="keep the workers over epochs")
     parser.add_argument("--directory", default="lightning", help="for Lightning's own checkpoints")
+    parser.add_argument("--publish", action="store_true", help="publish those whole, or not at all")
     parser.add_argument("--step-delay", type=float, default=0, help="seconds of pause after each batch")
     args = parser.parse_args()
 
@@ -146,6 +147,7 @@ def main() -> None:
         accumulate_grad_batches=args.accumulate,
         val_check_interval=0.5,
         callbacks=[holdfast.lightning.Holdfast(), best, stopping, Pause(args.step_delay)],
+        plugins=[holdfast.lightning.HoldfastCheckpointIO()] if args.publish else None,
         accelerator="cpu",
         logger=False,
         enable_progress_bar=False,

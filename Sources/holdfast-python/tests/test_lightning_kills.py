@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("lightning_program")
 
@@ -34,10 +35,10 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
     [
         ("pytorch_lightning", (), 6, 21),
         ("lightning", ("--workers", 2), 5, 22),
-        ("pytorch_lightning", ("--workers", 2, "--persistent"), 5, 23),
+        ("pytorch_lightning", ("--workers", 2, "--persistent", "--publish"), 5, 23),
         ("1.9", (), 5, 24),
     ],
-    ids=["pytorch_lightning", "lightning with workers", "persistent workers", "1.9"],
+    ids=["pytorch_lightning", "lightning with workers", "persistent workers, own files published", "1.9"],
 )
 def test_digits(
     tmp_path: Path,
@@ -67,6 +68,12 @@ def test_digits(
         assert sum(attempt["cause"] == "killed" for attempt in attempts) == done > kills // 2
         replays = {attempt["replay"] for attempt in attempts}
         assert replays <= {"identical", None}
+    files = list((tmp_path / "files").iterdir())
+    assert len(files) >= 2
+    if "--publish" in arguments:
+        for file in files:
+            # What was cut off by a kill has a name that no one takes for a checkpoint.
+            assert file.name.startswith(".") or torch.load(file)["global_step"]
 
 
 @pytest.mark.skipif(not OLD.is_dir(), reason=f"Lightning 1.9 is not in {OLD}")
