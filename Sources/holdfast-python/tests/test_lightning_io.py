@@ -102,6 +102,11 @@ def test_killed_while_saving(tmp_path: Path) -> None:
         assert plugin.load_checkpoint(path)["x"].shape == (300_000,)
     # What a kill leaves aside has another kind of name.
     assert [name for name in contents(tmp_path) if not name.startswith(".")] == ["one.ckpt"]
+    # It goes away when the file is saved again. A kill may have left nothing just now.
+    (tmp_path / ".one.ckpt.0123456789abcdef").touch()
+    (tmp_path / ".one.ckpt.0123456789abcde0").mkdir()
+    plugin.save_checkpoint(value, path)
+    assert contents(tmp_path) == ["one.ckpt"]
 
 
 def test_in_a_trainer(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import os
 import shutil
@@ -57,6 +58,7 @@ class HoldfastCheckpointIO:
         torch.save(checkpoint, data)
         try:
             _make_directory(target.parent)
+            _remove_unfinished(target)
             try:
                 with aside.open("xb") as file:
                     file.write(data.getbuffer())
@@ -133,9 +135,18 @@ def _local(path: PathLike) -> Path:
         raise HoldfastError(
             "this is no local file",
             path=str(path),
-            hint="save locally; the supervisor copies checkpoints away",
+            hint="save locally, and copy the files from there",
         )
     return Path(path)
+
+
+def _remove_unfinished(target: Path) -> None:
+    """Remove what kills have left of this file: the run that goes on saves it again, once for each kill."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 16}"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def _make_directory(directory: Path) -> None:
