@@ -90,11 +90,10 @@ def python_getter(source: Any) -> Getter | None:
         return None
     memory = _view(id(source), offset + _KEY_BYTES)
     position, key = memory[offset - 4 : offset], memory[offset:]
-    attributes = vars(source)
     pack = struct.Struct("<?7xd").pack
 
     def get() -> bytes:
-        gauss = attributes["gauss_next"]
+        gauss = source.gauss_next
         return b"".join((key, position, _NO_GAUSS if gauss is None else pack(True, gauss)))
 
     return get
