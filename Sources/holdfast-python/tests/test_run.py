@@ -227,6 +227,45 @@ def test_validation_saves_the_state_of_the_last_step(run_directory: RunDirectory
     assert random.getstate() == expected
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.complex64, torch.bool], ids=str)
+def test_averaged_weights_swapped_in_for_validation_are_not_saved(
+    run_directory: RunDirectory, dtype: torch.dtype
+) -> None:
+    # `data` has no version counter that tells of it.
+    weight = nn.Parameter(torch.zeros(300, 300).to(dtype), requires_grad=False)
+    averaged = torch.ones(300, 300).to(dtype)
+    run = holdfast.attach()
+    run.register(weight=weight)
+    run.restore()
+    run.step()
+    with run.phase("validation"):
+        weight.data.copy_(averaged)
+        run_directory.request(1)
+        run.safepoint()
+        assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_MISSED
+        weight.data.zero_()
+        run_directory.request(2)
+        run.safepoint()
+        assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
+
+
+def test_validation_with_a_loader_of_the_run_answers(run_directory: RunDirectory) -> None:
+    data = torch.utils.data.TensorDataset(torch.arange(8))
+    run = holdfast.attach()
+    run.register(count={"value": 1})
+    loader = run.loader(data, batch_size=2)
+    validation = run.loader(data, batch_size=2)
+    batches = iter(loader)
+    next(batches)
+    run.step()
+    with run.phase("validation"):
+        for number, _ in enumerate(validation, 1):
+            run_directory.request(number)
+            run.safepoint()
+            assert run_directory.word(at.RING_ACKNOWLEDGED) == number
+    assert loader.position == 1
+
+
 def test_a_safepoint_with_a_batch_half_used_only_shows_life(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     loader = run.loader(torch.utils.data.TensorDataset(torch.arange(6)), batch_size=2)

@@ -13,6 +13,15 @@ from ._encode import Leaf
 from ._image import FlatState, LoopState
 
 _SMALL_BYTES = 1 << 16
+_COMPARED_ELEMENTS = 64
+
+
+class Watched(NamedTuple):
+    """A large tensor that is referred to, and what it was."""
+
+    leaf: Leaf
+    version: int
+    elements: bytes
 
 
 class Captured(NamedTuple):
@@ -20,12 +29,12 @@ class Captured(NamedTuple):
 
     state: FlatState
     loop: LoopState
-    watched: list[tuple[Leaf, int]]
+    watched: list[Watched]
 
     def changed(self) -> str | None:
         """Return the name of a large tensor that was changed since, or None."""
-        for leaf, version in self.watched:
-            if leaf.source._version != version:
+        for leaf, version, elements in self.watched:
+            if leaf.source._version != version or _elements(leaf.source) != elements:
                 return leaf.name
         return None
 
@@ -38,7 +47,7 @@ def capture(state: FlatState, loop: LoopState) -> Captured:
         if version is None:
             leaf.source = leaf.source.clone() if hasattr(leaf.source, "clone") else leaf.source.copy()
         else:
-            watched.append((leaf, version))
+            watched.append(Watched(leaf, version, _elements(leaf.source)))
     return Captured(state, loop, watched)
 
 
@@ -48,3 +57,15 @@ def _version(source: Any) -> int | None:
         return int(source._version)
     except (AttributeError, RuntimeError):
         return None
+
+
+def _elements(source: Any) -> bytes:
+    """Return the bytes of a few elements of a tensor, from everywhere in it."""
+    import torch
+
+    places = torch.linspace(0, source.numel() - 1, _COMPARED_ELEMENTS, dtype=torch.float64).long()
+    source = source.detach()
+    if source.element_size() == 1:
+        source = source.view(torch.uint8)  # Not everything can be done with the floats of 8 bits.
+    taken = torch.take(source, places.to(source.device)).cpu()
+    return taken.view(torch.uint8).numpy().tobytes()

@@ -254,7 +254,8 @@ class Run(RunBase):
         # answers.
         if request is None or (self._ends_pass and request.kind != at.REQUEST_CANCEL):
             return
-        if not any(loader.outstanding for loader in self._loaders):
+        # A state that is held on to agrees, whatever validation's own loaders have given since.
+        if self._captured is not None or not any(loader.outstanding for loader in self._loaders):
             self._answer(request)
 
     @contextmanager
