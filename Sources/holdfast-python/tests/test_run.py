@@ -303,6 +303,48 @@ def test_gradients_between_micro_batches(run_directory: RunDirectory) -> None:
     assert torch.equal(resumed.weight.grad, model.weight.grad)
 
 
+def test_no_resume_point_between_micro_batches_without_the_gradients(run_directory: RunDirectory) -> None:
+    model = nn.Linear(3, 1)
+    run = holdfast.attach()
+    run.register(model=model)
+    run.restore()
+    run_directory.request(1)
+    run.step(optimizer_stepped=False)
+    run.safepoint()
+    with run.phase("validation"):
+        run.safepoint()
+    assert run_directory.word(at.RING_ACKNOWLEDGED) == 0
+    with pytest.raises(holdfast.HoldfastError, match="save_gradients=True"):
+        run.step(optimizer_stepped=False, state=True)
+    run.step()
+    assert run_directory.word(at.RING_ACKNOWLEDGED) == 1
+    run_directory.request(2, at.REQUEST_CANCEL)
+    run.step(optimizer_stepped=False)
+    assert run_directory.word(at.RING_ACKNOWLEDGED) == 2
+
+
+def test_the_wish_to_stop_outlives_a_kill(run_directory: RunDirectory) -> None:
+    def train(stops: bool) -> list[int]:
+        run = holdfast.attach()
+        seen = []
+        for epoch in run.epochs(9, finish=False):
+            for batch in run.batches(4):
+                seen.append(epoch * 4 + batch)
+                if stops and len(seen) == 2:
+                    run.stop()
+                    run_directory.request(1)
+                run.step()
+                if stops and len(seen) == 2:
+                    run._ring.close()
+                    return seen
+        run._ring.close()
+        return seen
+
+    assert train(stops=True) == [0, 1]
+    run_directory.next_attempt()
+    assert train(stops=False) == [2, 3]
+
+
 def test_full_snapshots_carry_the_state(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run.register(counter={"value": 5})

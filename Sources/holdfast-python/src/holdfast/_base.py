@@ -19,8 +19,8 @@ from ._metrics import Metrics
 from ._ring import Request, RingWriter
 from ._stager import Stager
 
-# The run's own part of a snapshot: optimizer steps, world size.
-LOOP = struct.Struct("<QQ")
+# The run's own part of a snapshot: optimizer steps, world size, whether the run is to stop.
+LOOP = struct.Struct("<QQ?")
 LOOP_PART = "holdfast"
 STOPPED = 75
 
@@ -75,6 +75,9 @@ class RunBase:
         self._last_batch = -1
         self._ends_pass = False
         self._deferred = 0
+        self._saves_gradients = False
+        # Between micro-batches a state without gradients is no place to resume at.
+        self._lacks_gradients = False
         # False where the loop itself goes on rightly after the last batch of a pass.
         self._defers_last_batch = True
         self._sources: list[_parts.Source] | None = None
@@ -129,7 +132,7 @@ class RunBase:
         return [*(_random.global_streams() if self._records_rng else ()), *self._streams]
 
     def _own_part(self) -> bytes:
-        return LOOP.pack(self.optimizer_steps, self.world_size)
+        return LOOP.pack(self.optimizer_steps, self.world_size, self._stopped)
 
     def _warn(self, what: str) -> None:
         if what not in self._warned:
@@ -167,6 +170,11 @@ class RunBase:
         self._ring = _Forked()
 
     def _full_image(self, state: bool | dict[str, Any], parts_bytes: int) -> bytes:
+        if self._lacks_gradients:
+            raise HoldfastError(
+                "a step between micro-batches cannot save the state: the gradients are not in it",
+                hint="register(model=model, save_gradients=True), or leave out state=",
+            )
         states = self._states()
         if isinstance(state, dict):
             states["state"] = state
@@ -190,6 +198,8 @@ class RunBase:
 
     def _answer(self, request: Request) -> None:
         assert self._stager is not None
+        if self._lacks_gradients and request.kind != at.REQUEST_CANCEL:
+            return
         # A pass that is resumed after its last batch gives none, and many a program uses after its loop
         # what the loop's body has set. So a request waits for the next step; once, as a pass may have but
         # one batch.

@@ -68,4 +68,4 @@ def _elements(source: Any) -> bytes:
     if source.element_size() == 1:
         source = source.view(torch.uint8)  # Not everything can be done with the floats of 8 bits.
     taken = torch.take(source, places.to(source.device)).cpu()
-    return taken.view(torch.uint8).numpy().tobytes()
+    return bytes(taken.view(torch.uint8).numpy())

@@ -133,7 +133,7 @@ class Restorer:
             elif part.kind == "sampler":
                 loaders[part.name] = part.data
             elif part.name == LOOP_PART and len(part.data) == LOOP.size:
-                run.optimizer_steps, world = LOOP.unpack(part.data)
+                run.optimizer_steps, world, run._stopped = LOOP.unpack(part.data)
                 if world != run.world_size and strict:
                     raise HoldfastError(
                         f"the run had {world} ranks, now {run.world_size}",

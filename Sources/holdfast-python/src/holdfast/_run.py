@@ -52,6 +52,7 @@ class Run(RunBase):
         Raises:
             HoldfastError: a name is taken, the run is restored already, or an object has no known state.
         """
+        self._saves_gradients = self._saves_gradients or save_gradients
         for name, target in components.items():
             if target is None:
                 continue
@@ -180,8 +181,9 @@ class Run(RunBase):
             samples: consumed in this step by all ranks; by default what the loaders gave.
             state: save the whole state in this step's record, for state of some kilobytes: no step is lost
                 then. True: what is registered; a dict: that too, found in `run.state` after a resume.
-            optimizer_stepped: False between the micro-batches of an accumulation; for such steps gradients
-                must be saved too (`register(save_gradients=True)`).
+            optimizer_stepped: False between the micro-batches of an accumulation. The state of such a step is
+                saved only where gradients are too (`register(save_gradients=True)`); else the supervisor's
+                requests wait for the optimizer's step.
             **metrics: numbers, or tensors of one element (which waits for the device).
 
         Raises:
@@ -190,6 +192,7 @@ class Run(RunBase):
         self.global_step += 1
         if optimizer_stepped:
             self.optimizer_steps += 1
+        self._lacks_gradients = not (optimizer_stepped or self._saves_gradients)
         self._captured = None
         batch = -1
         self._ends_pass = self._last_batch == self.batch
