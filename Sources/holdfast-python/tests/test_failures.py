@@ -67,6 +67,20 @@ def test_an_exception_is_in_the_history(tmp_path: Path) -> None:
     assert "Traceback" in first["stderr"]
 
 
+@pytest.mark.parametrize(
+    ("misfortune", "kind", "message"),
+    [
+        # A hook that is set later, as by rich.traceback.install(), replaces ours.
+        ("sys.excepthook = lambda *_: None; raise KeyError('late')", "KeyError", "'late'"),
+        ("raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})", "Mute", "<no message>"),
+    ],
+)
+def test_errors_that_are_hard_to_tell(tmp_path: Path, misfortune: str, kind: str, message: str) -> None:
+    attempt = history_of(tmp_path, misfortune)[0]
+    assert attempt["cause"] == "crashed"
+    assert (attempt["failure"]["type"], attempt["failure"]["message"]) == (kind, message)
+
+
 @pytest.mark.parametrize("exit_", ["sys.exit(0)", "os._exit(0)", "raise SystemExit"])
 def test_exit_0_before_the_end_is_a_failure(tmp_path: Path, exit_: str) -> None:
     first = history_of(tmp_path, exit_)[0]

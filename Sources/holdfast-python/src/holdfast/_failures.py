@@ -67,11 +67,18 @@ def encode(kind: type[BaseException], error: BaseException, trace: TracebackType
     name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else _full_name(kind)
     document = {
         "type": name,
-        "message": clean(str(error)[:_LONGEST_MESSAGE]),
+        "message": _message(error),
         # Its end names the place.
         "traceback": clean(text[-_LONGEST_TRACEBACK:]),
     }
     return json.dumps(document).encode()
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return clean(str(error)[:_LONGEST_MESSAGE])
+    except Exception:  # Its own code; the rest must be told all the same.
+        return "<no message>"
 
 
 def _full_name(kind: type[BaseException]) -> str:
@@ -81,6 +88,11 @@ def _full_name(kind: type[BaseException]) -> str:
 def _at_exit() -> None:
     run = _current()
     if run is None or not run.is_supervised or run.is_finished or run._leaving or _failed:
+        return
+    # Python itself remembers the error that ends the program, whoever took the place of our hook.
+    error = getattr(sys, "last_value", None)
+    if error is not None:
+        _report(type(error), error, error.__traceback__)
         return
     print(
         f"holdfast: this process ends at step {run.global_step} before run.finish(); "
