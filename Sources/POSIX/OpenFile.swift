@@ -33,6 +33,27 @@ public final class OpenFile: Sendable {
     return Int(status.st_size)
   }
 
+  /// Whether it is a regular file, and neither a directory nor a device nor a pipe.
+  public func isOrdinary() throws(POSIXError) -> Bool {
+    var status = stat()
+    try posix("fstat", path) { fstat(descriptor, &status) }
+    return status.st_mode & S_IFMT == S_IFREG
+  }
+
+  /// Reads from the current position, up to `limit` bytes or the end.
+  public func read(atMost limit: Int) throws(POSIXError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: limit)
+    var count = 0
+    while count < limit {
+      let more = try posix("read", path) {
+        bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress! + count, limit - count) }
+      }
+      if more == 0 { break }
+      count += more
+    }
+    return Array(bytes[..<count])
+  }
+
   public func truncate(to bytes: Int) throws(POSIXError) {
     try posix("ftruncate", path) { ftruncate(descriptor, off_t(bytes)) }
   }

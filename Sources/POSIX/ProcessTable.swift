@@ -43,14 +43,36 @@ public enum ProcessTable {
   /// Processes, other than this one, that were started with `entry` (`NAME=value`) in their
   /// environment and that we may look into.
   public static func processes(withEnvironment entry: String) -> [pid_t] {
-    let wanted = Array(entry.utf8)
     let all = ((try? FileSystem.list("/proc")) ?? []).compactMap { pid_t($0) }
-    return all.filter { pid in
-      guard pid != getpid(), let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/environ")) else {
-        return false
-      }
-      return bytes.split(separator: 0).contains { $0.elementsEqual(wanted) }
-    }
+    return all.filter { $0 != getpid() && hasEnvironment($0, entry) }
+  }
+
+  private static func hasEnvironment(_ pid: pid_t, _ entry: String) -> Bool {
+    guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/environ")) else { return false }
+    return bytes.split(separator: 0).contains { $0.elementsEqual(entry.utf8) }
+  }
+
+  /// Sends `signal` to a process that a trainer named, if that was started with `entry` in its environment
+  /// and has a handler for the signal, which then cannot end it.
+  /// - Returns: whether it was sent.
+  public static func signal(_ number: CInt, to pid: pid_t, withEnvironment entry: String) -> Bool {
+    let descriptor = hf_pidfd_open(pid)
+    guard descriptor >= 0 else { return false }
+    let process = OpenFile(adopting: descriptor, path: FilePath("pidfd"))
+    // What is looked at after the pidfd was opened, and is of this pid, is of the process that it holds
+    // or of none: then the pidfd refuses.
+    guard pid != getpid(), hasEnvironment(pid, entry), handles(pid, number) else { return false }
+    return hf_pidfd_send_signal(process.descriptor, number) == 0
+  }
+
+  private static func handles(_ pid: pid_t, _ signal: CInt) -> Bool {
+    guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/status")) else { return false }
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+    // A mask in hexadecimal; the lowest bit is signal 1: proc_pid_status(5).
+    guard let line = lines.first(where: { $0.hasPrefix("SigCgt:") }),
+      let mask = UInt64(line.dropFirst(7).filter { !$0.isWhitespace }, radix: 16), (1...64).contains(signal)
+    else { return false }
+    return mask >> UInt64(signal - 1) & 1 == 1
   }
 
   public static func isAlive(_ pid: pid_t) -> Bool { kill(pid, 0) == 0 || errno == EPERM }

@@ -31,7 +31,11 @@ public enum Cause: String, Hashable, Sendable, Codable {
 }
 
 public enum RequestKind: Hashable, Sendable { case save, saveAndLeave, cancel }
-public enum TrainerSignal: Hashable, Sendable { case terminate, kill }
+public enum TrainerSignal: Hashable, Sendable {
+  /// The one at which the trainer writes its stacks, as it offered.
+  case stacks
+  case terminate, kill
+}
 
 /// Something worth telling the user; the runtime has the words.
 public enum Note: Hashable, Sendable {

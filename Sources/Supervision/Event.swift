@@ -48,7 +48,7 @@ public enum TimerKind: String, Hashable, Sendable, CaseIterable {
   case hang
   /// The requested save took too long to be waited for any more.
   case saveDeadline
-  /// The trainer did not leave after SIGTERM.
+  /// The trainer did not leave after SIGTERM, or had its time to write its stacks.
   case kill
   /// The grace time is over.
   case graceEnd
@@ -65,7 +65,8 @@ public enum Event: Hashable, Sendable {
   case started
   case startFailed(StartFailure)
   /// The trainer speaks the protocol.
-  case attached
+  /// - Parameter tellsStacks: it offers a signal at which it writes where each of its threads is.
+  case attached(tellsStacks: Bool = false)
   /// Steps were recorded up to this one.
   case stepped(Progress)
   /// The trainer is alive between steps (`safepoint()`).

@@ -6,6 +6,9 @@ enum HangPolicy {
   static let shortestAutoTimeout = Duration.seconds(600)
   /// A first step compiles, loads and warms up.
   static let firstStepFactor = 10
+  /// From the question for the stacks to the kill: Python's handler takes milliseconds, on a machine
+  /// under load a little more.
+  static let stacksTime = Duration.seconds(2)
 
   /// - Parameter longestPause: between recorded steps of this job; nil before the second step.
   static func timeout(_ limit: Policy.Limit, stepped: Bool, longestPause: Duration?) -> Duration? {

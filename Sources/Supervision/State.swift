@@ -29,6 +29,8 @@ public struct State: Hashable, Sendable {
     /// Monotonic time of its start, or of its newest sign of life.
     public var aliveAt: Duration
     public var exit: ExitStatus?
+    /// It offers a signal at which it writes its stacks.
+    public var tellsStacks = false
     public var hung = false
     public var ranOutOfMemory = false
     public var finishedStep: UInt64?

@@ -1,8 +1,9 @@
 // What happens while a trainer runs: steps, requests, checkpoints, hangs.
 extension Transition {
-  mutating func attached() {
+  mutating func attached(_ tellsStacks: Bool) {
     guard state.attempt != nil else { return }
     state.attempt?.attached = true
+    state.attempt?.tellsStacks = tellsStacks
     state.attempt?.aliveAt = now.monotonic
     offer()
   }
@@ -211,6 +212,8 @@ extension Transition {
     state.phase = .terminating
     note(.hung(after: now.monotonic - attempt.aliveAt))
     emit(.disarm(.stage))
-    emit(.signal(.kill))
+    guard attempt.tellsStacks else { return emit(.signal(.kill)) }
+    emit(.signal(.stacks))
+    emit(.arm(.kill, at: now.monotonic + HangPolicy.stacksTime))
   }
 }

@@ -157,7 +157,9 @@ extension Transition {
 
   mutating func killDue() {
     guard state.phase == .terminating else { return }
-    if state.stop?.terminateSent == false, now.monotonic < graceEndsAt - reserve {
+    // A hung trainer had its time: it is not asked to leave as well when a stop came meanwhile.
+    let isHung = state.attempt?.hung ?? false
+    if !isHung, state.stop?.terminateSent == false, now.monotonic < graceEndsAt - reserve {
       terminate()
     } else {
       kill()

@@ -26,7 +26,7 @@ struct Transition {
     case .begin(let remains): begin(remains)
     case .started: started()
     case .startFailed(let failure): startFailed(failure)
-    case .attached: attached()
+    case .attached(let tellsStacks): attached(tellsStacks)
     case .stepped(let progress): stepped(progress)
     case .heartbeat: state.attempt?.aliveAt = now.monotonic
     case .answered(let sequence, let outcome): answered(sequence, outcome)

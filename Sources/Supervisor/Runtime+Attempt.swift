@@ -19,6 +19,7 @@ extension Runtime {
     toldSkipped = 0
     degraded["ring"] = nil
     heartbeat = 0
+    forgetStacks()
     // Durable before the launch: an attempt's number is never given twice. With a store that cannot
     // be written the job goes on all the same; the ring's header knows the number too.
     writer.submitAndWait(
@@ -183,6 +184,7 @@ extension Runtime {
   /// The ring is drained, and everything in it was told.
   func cleared() {
     ring = nil
+    keepStacks()
     choice = candidates.choose(store: store, records: records, known: verified)
     keepVerified(choice.verified)
     tellDamaged()

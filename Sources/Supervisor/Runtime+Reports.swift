@@ -112,6 +112,7 @@ extension Runtime {
     job.batchesPerEpoch = attached.batchesPerEpoch ?? job.batchesPerEpoch
     if !attached.hyperparameters.isEmpty { job.hyperparameters = attached.hyperparameters }
     writer.submit([.job(job)])
-    send(.attached)
+    stacksOffer = StacksOffer(attached)
+    send(.attached(tellsStacks: stacksOffer != nil))
   }
 }

@@ -22,6 +22,7 @@ extension Runtime {
 
   func tell(_ note: Note) {
     if case .attemptEnded(_, let cause, _) = note { endAttempt(cause) }
+    if case .hung(let after) = note { hang = Hang(after: after) }
     if case .stopping(let grace, let isByNotice) = note { keepLeaving(grace, isByNotice: isByNotice) }
     // The core may have gone on to the next attempt already: notes are about the one on record.
     var message = note.message(attempt: attempt.attempt, step: attempt.lastStep, policy: state.policy)

@@ -62,6 +62,8 @@ final class Runtime {
   var knownDamage: Set<String> = []
   var toldSkipped: UInt64 = 0
   var heartbeat: UInt64 = 0
+  var stacksOffer: StacksOffer?
+  var hang: Hang?
   var clearingPause = Duration.milliseconds(1)
   var staged: LiveRecord.Staged?
   var degraded: [String: String] = [:]
@@ -203,6 +205,7 @@ final class Runtime {
     case .offer(let slot): ring?.offer(slot: slot.map(UInt32.init))
     case .publish(let slot, let step): publish(slot: slot, step: step)
     case .cancelPublishing: publisher.cancel()
+    case .signal(.stacks): askForStacks()
     case .signal(.terminate): try? child?.signal(SIGTERM)
     case .signal(.kill):
       try? child?.signal(SIGKILL)

@@ -250,4 +250,44 @@ let cellsWhenRunning: [String: String] = [
     notice taken back                  | running [50 -] save 2 in 1 at 60 publishNext: -preemption; 'cancelled cloud'
     policy                             | running [50 -] save 2 in 1 at 60 publishNext goes: durable +58s; -hang; hang +-1s
     """,
+  "running, no sign of life": """
+    attached                           | running [50 -] at 60
+    stepped to 61                      | running [50 -] at 61
+    heartbeat                          | running [50 -] at 60
+    finished 61 in the offered slot    | running [50 61] at 60 finished 61: -stage -hang
+    finished 61 in no slot             | running [50 -] at 60 finished 61: -stage -hang
+    finished 61 in a slot that is none | running [50 -] at 60 finished 61: -stage -hang
+    exit 0                             | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    exit 75                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL, no memory                 | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    stage                              | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1
+    durable                            | running [50 -] publishes 50 of 0 at 60: publish 50 of 0
+    hang                               | terminating [50 -] at 60: 'hung 6s'; -stage; kill
+    stop                               | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms
+    checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext: withdraw; request save 2 in 1
+    notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; preemption +106999ms
+    warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1
+    policy                             | running [50 -] at 60: stage +0s; durable +54s; -hang; hang +-5s
+    """,
+  "running, no sign of life, tells its stacks": """
+    attached                           | running [50 -] at 60
+    stepped to 61                      | running [50 -] at 61
+    heartbeat                          | running [50 -] at 60
+    finished 61 in the offered slot    | running [50 61] at 60 finished 61: -stage -hang
+    finished 61 in no slot             | running [50 -] at 60 finished 61: -stage -hang
+    finished 61 in a slot that is none | running [50 -] at 60 finished 61: -stage -hang
+    exit 0                             | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    exit 75                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL, no memory                 | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    stage                              | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1
+    durable                            | running [50 -] publishes 50 of 0 at 60: publish 50 of 0
+    hang                               | terminating [50 -] at 60: 'hung 6s'; -stage; stacks; kill +2s
+    stop                               | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms
+    checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext: withdraw; request save 2 in 1
+    notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; preemption +106999ms
+    warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1
+    policy                             | running [50 -] at 60: stage +0s; durable +54s; -hang; hang +-5s
+    """,
 ]

@@ -207,4 +207,41 @@ let cellsWhenStopping: [String: String] = [
     warning                            | terminating [50 -] at 60: 'warned cloud'
     policy                             | terminating [50 -] at 60
     """,
+  "terminating, hung, asked for its stacks": """
+    attached                           | terminating [50 -] at 60
+    stepped to 61                      | terminating [50 -] at 61
+    heartbeat                          | terminating [50 -] at 60
+    finished 61 in the offered slot    | terminating [50 61] at 60 finished 61: -stage -hang
+    finished 61 in no slot             | terminating [50 -] at 60 finished 61: -stage -hang
+    finished 61 in a slot that is none | terminating [50 -] at 60 finished 61: -stage -hang
+    exit 0                             | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    exit 75                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL, no memory                 | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    kill                               | terminating [50 -] publishes 50 of 0 at 60: -saveDeadline -kill; kill; publish 50 of 0
+    stop                               | terminating [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                         | terminating [50 -] at 60: 'checkpointUnavailable'
+    notice                             | terminating [50 -] at 60 goes: 'noticed cloud in 120s'; preemption +106999ms
+    warning                            | terminating [50 -] at 60: 'warned cloud'
+    policy                             | terminating [50 -] at 60
+    """,
+  "terminating, hung, asked for its stacks and to stop": """
+    attached                           | terminating [50 -] at 60 stops
+    stepped to 61                      | terminating [50 -] at 61 stops
+    heartbeat                          | terminating [50 -] at 60 stops
+    finished 61 in the offered slot    | terminating [50 61] at 60 finished 61 stops: -stage -hang
+    finished 61 in no slot             | terminating [50 -] at 60 finished 61 stops: -stage -hang
+    finished 61 in a slot that is none | terminating [50 -] at 60 finished 61 stops: -stage -hang
+    exit 0                             | clearing [50 -] at 60 stops: -stage -hang -saveDeadline -kill; clear
+    exit 75                            | clearing [50 -] at 60 stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL                            | clearing [50 -] at 60 stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL, no memory                 | clearing [50 -] at 60 stops: -stage -hang -saveDeadline -kill; clear
+    kill                               | terminating [50 -] publishes 50 of 0 at 60 stops: -saveDeadline -kill; kill; publish 50 of 0
+    graceEnd                           | done [50 -] stops: kill; keep; leave stopped
+    stop                               | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill; publish 50 of 0
+    checkpoint                         | terminating [50 -] at 60 stops: 'checkpointUnavailable'
+    notice                             | terminating [50 -] at 60 stops goes: 'noticed cloud in 120s'
+    warning                            | terminating [50 -] at 60 stops: 'warned cloud'
+    policy                             | terminating [50 -] at 60 stops
+    """,
 ]

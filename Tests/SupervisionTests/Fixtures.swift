@@ -27,7 +27,7 @@ struct Driver {
   mutating func run(to step: UInt64, from resume: ResumePoint = .beginning) {
     if state.phase == .idle { send(.begin(remains(resume))) }
     send(.started)
-    send(.attached)
+    send(.attached())
     if step > 0 { send(.stepped(progress(step))) }
   }
 

@@ -108,7 +108,7 @@ import Testing
       }
       _ = send(.begin(Remains(resume: .beginning, progress: nil, slots: [.empty, .empty])))
       _ = send(.started)
-      _ = send(.attached)
+      _ = send(.attached())
       _ = send(.stepped(progress(UInt64(minute + 100))))
       _ = send(.timer(.stage))
       let step = UInt64(minute + 100)
@@ -214,6 +214,24 @@ import Testing
     #expect(!driver.send(.timer(.hang)).contains(.signal(.kill)), "a safe point is a sign of life")
     driver.wait(.seconds(2))
     #expect(driver.send(.timer(.hang)).contains(.signal(.kill)))
+    let ended = driver.end(.signaled(9), driver.remains(Self.atTen))
+    #expect(ended.contains(.note(.attemptEnded(.signaled(9), .hang, progressed: true))))
+  }
+
+  @Test func aHungTrainerIsAskedForItsStacksAndKilledSoonAfter() throws {
+    var policy = Policy()
+    policy.stepTimeout = .fixed(.seconds(10))
+    var driver = Driver(policy)
+    driver.run(to: 5)
+    driver.send(.attached(tellsStacks: true))
+    driver.wait(.seconds(11))
+    let asked = driver.send(.timer(.hang))
+    #expect(asked.contains(.signal(.stacks)) && !asked.contains(.signal(.kill)))
+    // A stop that comes meanwhile neither asks a hung trainer to leave nor takes the kill away.
+    driver.send(.stopRequested)
+    driver.wait(.seconds(2))
+    let due = driver.send(.timer(.kill))
+    #expect(due.contains(.signal(.kill)) && !due.contains(.signal(.terminate)))
     let ended = driver.end(.signaled(9), driver.remains(Self.atTen))
     #expect(ended.contains(.note(.attemptEnded(.signaled(9), .hang, progressed: true))))
   }

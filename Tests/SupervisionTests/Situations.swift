@@ -19,6 +19,8 @@ enum Situations {
     ("running, staging fails", { failing() }),
     ("running, finish was said", { sent(staged(), .finished(step: 60, slot: 1)) }),
     ("running, the machine goes", { noticed(staged()) }),
+    ("running, no sign of life", { overdue() }),
+    ("running, no sign of life, tells its stacks", { overdue(tellsStacks: true) }),
     ("saving, the machine goes", { due(noticed(staged())) }),
     ("saving", { asked(staged()) }),
     ("saving, no slot is free", { asked(crowded()) }),
@@ -29,6 +31,8 @@ enum Situations {
     ("terminating, finish was said", { asked(sent(staged(), .finished(step: 60, slot: 1))) }),
     ("terminating, does not attach", { asked(started()) }),
     ("terminating, hung", { hung() }),
+    ("terminating, hung, asked for its stacks", { hung(tellsStacks: true) }),
+    ("terminating, hung, asked for its stacks and to stop", { asked(hung(tellsStacks: true)) }),
     ("clearing, killed", { sent(staged(), .exited(.signaled(9))) }),
     ("clearing, finished", { sent(staged(), .finished(step: 60, slot: 1), .exited(.exited(0))) }),
     ("clearing, exit 0 of a program that did not attach", { sent(started(), .exited(.exited(0))) }),
@@ -54,7 +58,7 @@ enum Situations {
     ("startFailed notExecutable", { _ in .startFailed(.notExecutable) }),
     ("startFailed noRoom", { _ in .startFailed(.noRoom) }),
     ("startFailed EMFILE", { _ in .startFailed(.other(errno: 24)) }),
-    ("attached", { _ in .attached }),
+    ("attached", { _ in .attached() }),
     ("stepped to 61", { _ in .stepped(progress(61)) }),
     ("heartbeat", { _ in .heartbeat }),
     ("staged 61", { .answered(sequence: $0.lastSequence, .staged(step: 61, stall: .milliseconds(80))) }),
@@ -146,7 +150,7 @@ enum Situations {
   private static func started() -> Driver { sent(begun(), .started) }
 
   private static func ran(to step: UInt64) -> Driver {
-    let driver = sent(started(), .attached)
+    let driver = sent(started(), .attached())
     return step > 0 ? sent(driver, .stepped(progress(step))) : driver
   }
 
@@ -182,10 +186,15 @@ enum Situations {
       driver, .answered(sequence: driver.state.lastSequence, .staged(step: 60, stall: .milliseconds(5))))
   }
 
-  private static func hung() -> Driver {
-    var driver = staged()
+  /// Its last step is longer ago than the limit.
+  private static func overdue(tellsStacks: Bool = false) -> Driver {
+    var driver = sent(staged(), .attached(tellsStacks: tellsStacks))
     driver.wait(.seconds(4))
-    return sent(driver, .timer(.hang))
+    return driver
+  }
+
+  private static func hung(tellsStacks: Bool = false) -> Driver {
+    sent(overdue(tellsStacks: tellsStacks), .timer(.hang))
   }
 
   private static func backingOff() -> Driver {

@@ -7,7 +7,7 @@ import Testing
     ("begin", .begin(Remains(resume: .beginning, progress: nil, slots: [.empty, .empty]))),
     ("started", .started),
     ("startFailed", .startFailed(.notFound)),
-    ("attached", .attached),
+    ("attached", .attached()),
     ("stepped", .stepped(progress(60))),
     ("heartbeat", .heartbeat),
     ("answered", .answered(sequence: 2, .staged(step: 60, stall: .milliseconds(1)))),

@@ -116,7 +116,8 @@ struct Walk {
       world.step += UInt64(random.below(20) + 1)
       return .stepped(progress(world.step))
     case 6...8 where world.request != nil && world.isUncleared: return answer()
-    case 9 where world.isUncleared && !world.clearIsAsked && state.phase != .starting: return .attached
+    case 9 where world.isUncleared && !world.clearIsAsked && state.phase != .starting:
+      return .attached(tellsStacks: random.below(2) == 0)
     case 10 where state.phase != .starting && world.isUncleared: return .exited(status())
     case 11: return published()
     case 12: return .checkpointRequested
@@ -283,7 +284,9 @@ struct Walk {
     case .signal(.kill): world.killed = true
     case .arm(let kind, let at): world.armed[kind] = at
     case .disarm(let kind): world.armed[kind] = nil
-    case .cancelPublishing, .signal(.terminate), .note, .keepStanding, .acknowledge, .leave: break
+    case .cancelPublishing, .signal(.terminate), .signal(.stacks), .note, .keepStanding, .acknowledge,
+      .leave:
+      break
     }
   }
 

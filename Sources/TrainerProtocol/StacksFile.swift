@@ -1,0 +1,55 @@
+import Glibc
+import POSIX
+public import SystemPackage
+
+/// `stacks-0` of the run directory, which the trainer writes and nobody need believe.
+public enum StacksFile {
+  public static let name = "stacks-0"
+  /// What is kept of it, in bytes: its end, where Python tells of the main thread.
+  public static let largestBytes = 40_000
+
+  /// Removes what an earlier attempt wrote, whatever it made of that name.
+  public static func remove(in directory: FilePath) throws(POSIXError) {
+    do {
+      try FileSystem.removeTree(directory.appending(name))
+    } catch {
+      if error.errno != .noSuchFileOrDirectory { throw error }
+    }
+  }
+
+  /// - Returns: its text, at most the last `largestBytes` of it and printable; nil when there is none, or
+  ///   it is no ordinary file.
+  /// - Throws: `POSIXError` when it cannot be read.
+  public static func read(in directory: FilePath) throws(POSIXError) -> String? {
+    let path = directory.appending(name)
+    let file: OpenFile
+    do {
+      // Neither a link that leads out of the directory nor a pipe that keeps us waiting.
+      file = try OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    } catch {
+      if error.errno == .noSuchFileOrDirectory { return nil }
+      throw error
+    }
+    guard try file.isOrdinary() else { return nil }
+    let size = try file.size()
+    try file.seek(to: max(0, size - largestBytes))
+    let bytes = try file.read(atMost: largestBytes)
+    return text(bytes, isCut: size > largestBytes)
+  }
+
+  private static func text(_ bytes: [UInt8], isCut: Bool) -> String? {
+    let printable = String(decoding: bytes, as: UTF8.self).unicodeScalars.filter { scalar in
+      scalar == "\n" || scalar == "\t" || !scalar.properties.isControl
+    }
+    var lines = String(String.UnicodeScalarView(printable)).split(
+      separator: "\n", omittingEmptySubsequences: false)
+    if isCut { lines.removeFirst() }
+    while lines.last?.isEmpty == true { lines.removeLast() }
+    return lines.isEmpty ? nil : lines.joined(separator: "\n")
+  }
+}
+
+extension Unicode.Scalar.Properties {
+  /// A terminal might obey it.
+  fileprivate var isControl: Bool { generalCategory == .control || generalCategory == .format }
+}

@@ -1,0 +1,108 @@
+import Foundation
+import Testing
+
+/// A Python trainer that hangs is asked where, before it is killed.
+@Suite struct StacksTests {
+  static let python = ProcessInfo.processInfo.environment["HOLDFAST_TEST_PYTHON"] ?? "/usr/bin/python3"
+  static let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().appendingPathComponent("Sources/holdfast-python/src").path
+
+  /// Hangs once, in `stuck`, after 20 steps.
+  static let program = """
+    import os, sys, time
+    import holdfast
+    from holdfast import _failures
+    marker, stacks = sys.argv[1], os.environ["HOLDFAST_RUN_DIR"] + "/stacks-0"
+
+    def offer(signal):
+        _failures.stacks_signal = lambda directory, rank: signal
+
+    def stuck():
+        if not os.path.exists(marker):
+            open(marker, "w").close()
+            time.sleep(1000)
+
+    PREPARATION
+    run = holdfast.attach()
+    total = {"value": 0}
+    run.register(total=total)
+    for epoch in run.epochs(1):
+        for batch in run.batches(40):
+            if batch == 20:
+                stuck()
+            total["value"] += batch
+            run.step(state=True)
+    print("digest", total["value"], flush=True)
+    """
+
+  private func finish(
+    _ bench: Workbench, preparation: String = "", launcher: [String] = []
+  ) throws -> [String: Any] {
+    let text = Self.program.replacingOccurrences(of: "PREPARATION", with: preparation)
+    let script = try bench.write("train.py", text)
+    let supervisor = try bench.start(
+      ["--step-timeout", "1s"], launcher + [Self.python, script, bench.base + "/marker"],
+      environment: ["PYTHONPATH": Self.package])
+    try bench.wait(for: "the end") { !supervisor.isRunning }
+    #expect(supervisor.terminationStatus == 0, "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == "digest 780")
+    #expect(bench.leftovers().isEmpty)
+    let first = try #require(try bench.attempts().first)
+    #expect(first["cause"] as? String == "hang")
+    #expect(first["signal"] as? Int == 9)
+    return first
+  }
+
+  /// A shell between us has no handler for the signal, and would end by it.
+  @Test(arguments: [[], ["/bin/bash", "-c", "\"$@\"; exit $?", "bash"]])
+  func theHistoryTellsWhereItHung(launcher: [String]) throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let first = try finish(bench, launcher: launcher)
+    let failure = try #require(first["failure"] as? [String: Any])
+    #expect(failure["type"] as? String == "hang")
+    #expect((failure["message"] as? String)?.hasPrefix("no step for ") == true)
+    let history = try bench.holdfast(["history", "--attempt", "1", "--state-dir", bench.state])
+    #expect(history.out.contains("train.py") && history.out.contains("in stuck"), "\(history)")
+    // The attempt after it had none.
+    #expect(try bench.attempts().last?["failure"] is NSNull)
+  }
+
+  /// Signals that are ours or mean an end, and one that nobody handles.
+  @Test(arguments: [0, 2, 9, 10, 15, 33, 65, 1 << 40, -12, 12, 40])
+  func aSignalThatIsNotOfferedInEarnestIsNotSent(signal: Int) throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    #expect(try finish(bench, preparation: "offer(\(signal))")["failure"] is NSNull)
+  }
+
+  @Test func aLinkInsteadOfStacksLeadsNowhere() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let secret = try bench.write("secret", "the secret\n")
+    let preparation = "os.symlink('\(secret)', stacks)"
+    #expect(try finish(bench, preparation: preparation)["failure"] is NSNull)
+    #expect(bench.standardError.contains("cannot read the stacks"))
+  }
+
+  @Test func ofManyStacksTheEndIsKept() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    // It is appended to: the file was opened before.
+    let preparation = """
+      real = _failures.stacks_signal
+      def flooded(directory, rank):
+          signal = real(directory, rank)
+          with open(stacks, "w") as file:
+              file.write("\\x1b[31m" + "flood\\n" * 100_000)
+          import faulthandler
+          faulthandler.register(signal, file=open(stacks, "a"), all_threads=True)
+          return signal
+      _failures.stacks_signal = flooded
+      """.replacingOccurrences(of: "\n", with: "\n")
+    let failure = try #require(try finish(bench, preparation: preparation)["failure"] as? [String: Any])
+    let traceback = try #require(failure["traceback"] as? String)
+    #expect(traceback.contains("in stuck") && traceback.utf8.count <= 40_000)
+    #expect(!traceback.contains("\u{1b}"))
+  }
+}
