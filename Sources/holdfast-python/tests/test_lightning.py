@@ -118,6 +118,14 @@ def test_killed_again_and_again(
     assert killed == 6
 
 
+def test_a_request_in_validation_gets_the_last_step(
+    run_directory: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program(tmp_path, val_check_interval=1.0)
+    interrupted(program, run_directory, [("validation batch", 2)], monkeypatch)
+    assert program.callback.run.resumed_from == BATCHES
+
+
 def test_two_fits_are_two_jobs(run_directory: RunDirectory, tmp_path: Path) -> None:
     program = Program(tmp_path, max_epochs=1)
     run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
