@@ -16,12 +16,30 @@ public enum ProcessTable {
 
   /// Clock ticks since boot at which `pid` began: with the pid, a name that is never reused.
   public static func startTime(of pid: pid_t) -> UInt64? {
-    guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/stat")) else { return nil }
+    let fields = statusFields(of: pid)
+    return fields.count > 19 ? UInt64(fields[19]) : nil
+  }
+
+  /// What /proc/PID/stat says from the third field on, the state: proc_pid_stat(5).
+  private static func statusFields(of pid: pid_t) -> [Substring] {
+    guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/stat")) else { return [] }
     // The second field is the name in parentheses and may itself hold spaces and parentheses.
     let text = String(decoding: bytes, as: UTF8.self)
-    guard let end = text.lastIndex(of: ")") else { return nil }
-    let fields = text[end...].split(separator: " ")
-    return fields.count > 20 ? UInt64(fields[20]) : nil
+    guard let end = text.lastIndex(of: ")") else { return [] }
+    return Array(text[end...].dropFirst().split(separator: " "))
+  }
+
+  /// Whether this process started it, or something that this process started.
+  private static func isDescendant(_ pid: pid_t) -> Bool {
+    var ancestor = pid
+    // Numbers that are given anew meanwhile could lead in a circle.
+    for _ in 0..<1000 {
+      let fields = statusFields(of: ancestor)
+      guard fields.count > 1, let parent = pid_t(fields[1]), parent > 0 else { return false }
+      if parent == getpid() { return true }
+      ancestor = parent
+    }
+    return false
   }
 
   /// Memory of `pid` that is resident now; of one that may be looked at, which is any.
@@ -52,8 +70,8 @@ public enum ProcessTable {
     return bytes.split(separator: 0).contains { $0.elementsEqual(entry.utf8) }
   }
 
-  /// Sends `signal` to a process that a trainer named, if that was started with `entry` in its environment
-  /// and has a handler for the signal, which then cannot end it.
+  /// Sends `signal` to a process that a trainer named, if that was started by us, or elsewhere (`srun`) with
+  /// `entry` in its environment, and has a handler for the signal, which then cannot end it.
   /// - Returns: whether it was sent.
   public static func signal(_ number: CInt, to pid: pid_t, withEnvironment entry: String) -> Bool {
     let descriptor = hf_pidfd_open(pid)
@@ -61,7 +79,12 @@ public enum ProcessTable {
     let process = OpenFile(adopting: descriptor, path: FilePath("pidfd"))
     // What is looked at after the pidfd was opened, and is of this pid, is of the process that it holds
     // or of none: then the pidfd refuses.
-    guard pid != getpid(), hasEnvironment(pid, entry), handles(pid, number) else { return false }
+    //
+    // The environment is in its memory, and reading that waits for whoever hangs with the lock on it. So a
+    // descendant, as a trainer nearly always is, is not asked for it.
+    guard pid != getpid(), isDescendant(pid) || hasEnvironment(pid, entry), handles(pid, number) else {
+      return false
+    }
     return hf_pidfd_send_signal(process.descriptor, number) == 0
   }
 

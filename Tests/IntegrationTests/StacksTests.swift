@@ -35,14 +35,24 @@ import Testing
     print("digest", total["value"], flush=True)
     """
 
+  private func start(
+    _ bench: Workbench, stepTimeout: String = "1s", preparation: String = "", launcher: [String] = []
+  ) throws -> Process {
+    let text = Self.program.replacingOccurrences(of: "PREPARATION", with: preparation)
+    let script = try bench.write("train.py", text)
+    return try bench.start(
+      ["--step-timeout", stepTimeout], launcher + [Self.python, script, bench.base + "/marker"],
+      environment: ["PYTHONPATH": Self.package])
+  }
+
   private func finish(
     _ bench: Workbench, preparation: String = "", launcher: [String] = []
   ) throws -> [String: Any] {
-    let text = Self.program.replacingOccurrences(of: "PREPARATION", with: preparation)
-    let script = try bench.write("train.py", text)
-    let supervisor = try bench.start(
-      ["--step-timeout", "1s"], launcher + [Self.python, script, bench.base + "/marker"],
-      environment: ["PYTHONPATH": Self.package])
+    try end(bench, try start(bench, preparation: preparation, launcher: launcher))
+  }
+
+  /// - Returns: its first attempt.
+  private func end(_ bench: Workbench, _ supervisor: Process) throws -> [String: Any] {
     try bench.wait(for: "the end") { !supervisor.isRunning }
     #expect(supervisor.terminationStatus == 0, "\(bench.standardError)")
     #expect(digest(in: bench.standardOutput) == "digest 780")
@@ -53,8 +63,11 @@ import Testing
     return first
   }
 
-  /// A shell between us has no handler for the signal, and would end by it.
-  @Test(arguments: [[], ["/bin/bash", "-c", "\"$@\"; exit $?", "bash"]])
+  /// A shell between us has no handler for the signal, and would end by it. What is below us needs no mark of
+  /// the job in its environment.
+  @Test(arguments: [
+    [], ["/bin/bash", "-c", "\"$@\"; exit $?", "bash"], ["/usr/bin/env", "-u", "HOLDFAST_JOB_ID"],
+  ])
   func theHistoryTellsWhereItHung(launcher: [String]) throws {
     let bench = Workbench()
     defer { bench.close() }
@@ -94,15 +107,65 @@ import Testing
       def flooded(directory, rank):
           signal = real(directory, rank)
           with open(stacks, "w") as file:
-              file.write("\\x1b[31m" + "flood\\n" * 100_000)
+              file.write("flood\\n" * 100_000 + "\\x1b[31mred\\n")
           import faulthandler
           faulthandler.register(signal, file=open(stacks, "a"), all_threads=True)
           return signal
       _failures.stacks_signal = flooded
-      """.replacingOccurrences(of: "\n", with: "\n")
+      """
     let failure = try #require(try finish(bench, preparation: preparation)["failure"] as? [String: Any])
     let traceback = try #require(failure["traceback"] as? String)
     #expect(traceback.contains("in stuck") && traceback.utf8.count <= 40_000)
-    #expect(!traceback.contains("\u{1b}"))
+    #expect(traceback.contains("[31mred") && !traceback.contains("\u{1b}"))
+  }
+
+  /// A trainer names another process, which has a handler. It is asked where its environment has this job's
+  /// id, as one that a launcher started on our behalf has, and left alone if not.
+  @Test(arguments: [true, false]) func onlyAProcessOfTheJobIsAsked(isOfTheJob: Bool) throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    // Ten times that until the first step, for which the other process must have begun.
+    let supervisor = try start(
+      bench, stepTimeout: "4s",
+      preparation: """
+        base = os.path.dirname(marker)
+        with open(base + "/job.new", "w") as file:
+            file.write(os.environ["HOLDFAST_JOB_ID"])
+        os.rename(base + "/job.new", base + "/job")
+        while not os.path.exists(base + "/ready"):
+            time.sleep(0.01)
+        real = _failures.watch
+        def watch(run):
+            run._attached_record["pid"] = int(open(base + "/ready").read())
+            real(run)
+        _failures.watch = watch
+        """)
+    try bench.wait(for: "the job's id") { FileManager.default.fileExists(atPath: bench.base + "/job") }
+    let other = Process()
+    other.executableURL = URL(fileURLWithPath: Self.python)
+    let id = try String(contentsOfFile: bench.base + "/job", encoding: .utf8)
+    other.environment = ["HOLDFAST_JOB_ID": isOfTheJob ? id : String(id.reversed())]
+    other.arguments = [
+      "-c",
+      """
+      import os, signal, sys, time
+      # A thread of Swift's pool leaves its children a mask in which nearly all is blocked.
+      signal.pthread_sigmask(signal.SIG_SETMASK, [])
+      signal.signal(signal.SIGUSR2, lambda *_: open(sys.argv[1] + "/asked", "w").close())
+      with open(sys.argv[1] + "/ready.new", "w") as file:
+          file.write(str(os.getpid()))
+      os.rename(sys.argv[1] + "/ready.new", sys.argv[1] + "/ready")
+      while True:
+          time.sleep(1000)
+      """, bench.base,
+    ]
+    try other.run()
+    defer {
+      kill(other.processIdentifier, SIGKILL)
+      other.waitUntilExit()
+    }
+    #expect(try end(bench, supervisor)["failure"] is NSNull)
+    #expect(FileManager.default.fileExists(atPath: bench.base + "/asked") == isOfTheJob)
+    #expect(other.isRunning)
   }
 }
