@@ -1,5 +1,6 @@
 import FakeMetadata
 import Foundation
+import TestSupport
 import Testing
 
 /// Machines that are taken away, from the cloud's notice to the next start.
@@ -165,9 +166,9 @@ import Testing
     #expect(kinds[warned...].filter { $0 == "published" }.count >= 2, "then and at the end: \(kinds)")
     let text = try String(contentsOfFile: pid, encoding: .utf8)
     let sleeper = try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)))
-    // Killed, it takes a moment, and another one until its new parent has reaped it.
+    // Killed, it takes a moment.
     defer { kill(sleeper, SIGKILL) }
-    try bench.wait(for: "the end of what the program started") { kill(sleeper, 0) != 0 }
+    try bench.wait(for: "the end of what the program started") { !Processes.isRunning(sleeper) }
   }
 
   /// The trainer dies, its tree is cleared; the program that watches for notices is no part of it.

@@ -3,6 +3,7 @@ import Foundation
 import POSIX
 import Supervision
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Preemption
@@ -190,10 +191,11 @@ import Testing
       ])
     let session = try #require(listener.watch.session)
     defer { kill(-session, SIGKILL) }
+    #expect(!Processes.running(inGroup: session).isEmpty)
     listener.watch.stop()
     let end = Date().addingTimeInterval(60)
-    while kill(-session, 0) == 0, Date() < end { usleep(10_000) }
-    #expect(kill(-session, 0) != 0, "the program and its sleep are gone")
+    while !Processes.running(inGroup: session).isEmpty, Date() < end { usleep(10_000) }
+    #expect(Processes.running(inGroup: session).isEmpty, "the program and its sleep are gone")
   }
 
   @Test func aProgramThatCannotRunIsSaidOnce() throws {
