@@ -30,7 +30,7 @@ import Testing
     let drawn = try bench.terminal("timeout --foreground 2 \(command)")
     // 124: it was still drawing.
     #expect([0, 124].contains(drawn.status), "\(drawn.status) \(drawn.out.suffix(2000))")
-    #expect(drawn.out.contains("test"), "\(drawn.out.suffix(2000))")
+    #expect(drawn.out.contains("test  running  attempt 1"), "\(drawn.out.suffix(2000))")
   }
 
   @Test(arguments: ["steps", "order", "metrics", "answers", "failure"])
