@@ -13,9 +13,12 @@ public enum Ending: Hashable, Sendable {
 }
 
 /// Why an attempt ended.
-public enum Cause: String, Hashable, Sendable, Codable {
+public enum Cause: String, Hashable, Sendable, Codable, CaseIterable {
   case finished
   case stopped
+  /// Somebody interrupted the trainer alone (Ctrl-C in a notebook, `kill -INT`): a stop, as the one who did
+  /// it meant it. Not `interrupted`, which is a state of the job.
+  case keyboard = "keyboard_interrupt"
   /// Stopped because the machine goes.
   case preempted
   case crashed
@@ -28,6 +31,9 @@ public enum Cause: String, Hashable, Sendable, Codable {
   case incomplete
   /// The supervisor that watched it died.
   case orphaned
+
+  /// Somebody wanted it to stop: that is no failure, and costs no restart budget.
+  public var isStop: Bool { [.stopped, .preempted, .keyboard].contains(self) }
 }
 
 public enum RequestKind: Hashable, Sendable { case save, saveAndLeave, cancel }

@@ -2,6 +2,9 @@
 public enum ExitStatus: Hashable, Sendable {
   case exited(Int32)
   case signaled(Int32)
+
+  /// SIGINT ended it: by itself, as Python does it, or as a shell tells of its child's.
+  var isInterrupt: Bool { self == .signaled(2) || self == .exited(130) }
 }
 
 /// Why an attempt could not be started.

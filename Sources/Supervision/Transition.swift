@@ -161,6 +161,8 @@ struct Transition {
     state.resume = remains.resume
     state.attempt = nil
     let progressed = remains.resume.step > attempt.from.step
+    // A person's word: a notice that is taken back does not take it back.
+    if exit.isInterrupt { state.stop?.isByNotice = false }
     let cause = cause(of: attempt, exit)
     note(.attemptEnded(exit, cause, progressed: progressed))
     if cause == .finished { return settleFinished(attempt) }
@@ -170,6 +172,9 @@ struct Transition {
       forgetStop()
       return startAttempt()
     }
+    // Nobody set a time for it: what is staged is made durable however long that takes, until a signal
+    // to us says otherwise. It is no death of a batch either.
+    if cause == .keyboard { return settle(.stopped) }
     // With all of them made, no batch is to blame.
     if attempt.finishedStep == nil {
       let tallied = RestartPolicy.tally(
@@ -190,6 +195,7 @@ struct Transition {
     if attempt.hung { return .hang }
     if let stop = state.stop { return stop.isByNotice || state.preemption != nil ? .preempted : .stopped }
     if attempt.ranOutOfMemory { return .oomKilled }
+    if exit.isInterrupt { return .keyboard }
     switch exit {
     case .exited(0): return .incomplete
     case .exited: return .crashed

@@ -17,11 +17,11 @@ extension Note {
     switch self {
     case .attemptEnded(let exit, let cause, let progressed):
       let ending = Self.words(exit, cause)
-      let isFruitless = !progressed && cause != .finished && cause != .stopped && cause != .preempted
+      let isFruitless = !progressed && cause != .finished && !cause.isStop
       let place = step.map { " at step \(Words.number($0))" } ?? ""
-      return Message(
-        kind: .attemptEnded,
-        text: "attempt \(attempt) \(ending)\(place)\(isFruitless ? ", without progress" : "")")
+      // No other line says why the supervisor leaves: it was not asked to itself.
+      let further = isFruitless ? ", without progress" : cause == .keyboard ? "; the next start goes on" : ""
+      return Message(kind: .attemptEnded, text: "attempt \(attempt) \(ending)\(place)\(further)")
     case .hung(let after):
       return Message(
         kind: .hang, text: "attempt \(attempt) hangs: no step for \(Words.duration(after)); killing it",
@@ -111,6 +111,7 @@ extension Note {
     case (.finished, _): "finished"
     case (.stopped, _): "stopped"
     case (.preempted, _): "stopped for the preemption"
+    case (.keyboard, _): "was stopped by a keyboard interrupt"
     case (.hang, _): "hung and was killed"
     case (.oomKilled, _): "was killed by the kernel: out of memory"
     case (.incomplete, _): "exited with status 0 without finish()"

@@ -67,8 +67,7 @@ struct MetricsMemory {
 extension Counters {
   /// Causes that are counted from the beginning, at 0.
   private static let causes: [String] =
-    [.crashed, .killed, .oomKilled, .terminated, .hang, .incomplete, .orphaned, .preempted, .stopped]
-    .map { (cause: Cause) in cause.rawValue } + ["start_failed", "rebooted"]
+    Cause.allCases.filter { $0 != .finished }.map(\.rawValue) + ["start_failed", "rebooted"]
 
   /// - Parameter attempts: oldest first.
   init(_ attempts: [AttemptRecord], _ spent: TimeSpent) {

@@ -45,12 +45,7 @@ extension Runtime {
     attempt.running = false
     attempt.endedAtNs = Clock.wallNanoseconds
     attempt.cause = cause.rawValue
-    attempt.outcome =
-      switch cause {
-      case .finished: "finished"
-      case .stopped, .preempted: "stopped"
-      default: "failed"
-      }
+    attempt.outcome = cause == .finished ? "finished" : cause.isStop ? "stopped" : "failed"
     writer.submit([.attempt(attempt)])
   }
 

@@ -51,6 +51,75 @@ let cellsWhenEnding: [String: String] = [
     warning                            | clearing [- -]: 'warned cloud'
     policy                             | clearing [- -]
     """,
+  "clearing, interrupted": """
+    attached                           | clearing [50 -] at 60
+    stepped to 61                      | clearing [50 -] at 61
+    heartbeat                          | clearing [50 -] at 60
+    finished 61 in the offered slot    | clearing [50 61] at 60 finished 61: -stage -hang
+    finished 61 in no slot             | clearing [50 -] at 60 finished 61: -stage -hang
+    finished 61 in a slot that is none | clearing [50 -] at 60 finished 61: -stage -hang
+    cleared, nothing left              | done [- -]: 'ended signaled(2) keyboard_interrupt without progress'; -timers; keep; leave stopped
+    cleared, 50 staged                 | settling [50 -] publishes 50 of 0: 'ended signaled(2) keyboard_interrupt'; -timers; publish 50 of 0
+    cleared, 60 staged                 | settling [60 -] publishes 60 of 0: 'ended signaled(2) keyboard_interrupt'; -timers; publish 60 of 0
+    stop                               | clearing [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                         | clearing [50 -] at 60: 'checkpointUnavailable'
+    notice                             | clearing [50 -] at 60 goes: 'noticed cloud in 120s'; preemption +106999ms
+    warning                            | clearing [50 -] at 60: 'warned cloud'
+    policy                             | clearing [50 -] at 60
+    """,
+  "clearing, interrupted and asked to stop": """
+    attached                           | clearing [50 -] at 60 stops
+    stepped to 61                      | clearing [50 -] at 61 stops
+    heartbeat                          | clearing [50 -] at 60 stops
+    finished 61 in the offered slot    | clearing [50 61] at 60 finished 61 stops: -stage -hang
+    finished 61 in no slot             | clearing [50 -] at 60 finished 61 stops: -stage -hang
+    finished 61 in a slot that is none | clearing [50 -] at 60 finished 61 stops: -stage -hang
+    cleared, nothing left              | done [- -] stops: 'ended signaled(2) stopped without progress'; -timers; keep; leave stopped
+    cleared, 50 staged                 | settling [50 -] publishes 50 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 50 of 0
+    cleared, 60 staged                 | settling [60 -] publishes 60 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 60 of 0
+    graceEnd                           | done [50 -] stops: kill; keep; leave stopped
+    stop                               | clearing [50 -] at 60 stops
+    checkpoint                         | clearing [50 -] at 60 stops: 'checkpointUnavailable'
+    notice                             | clearing [50 -] at 60 stops goes: 'noticed cloud in 120s'
+    warning                            | clearing [50 -] at 60 stops: 'warned cloud'
+    policy                             | clearing [50 -] at 60 stops
+    """,
+  "clearing, a shell tells of an interrupt": """
+    attached                           | clearing [- -]: offer 0
+    stepped to 61                      | clearing [- -] at 61
+    heartbeat                          | clearing [- -]
+    finished 61 in the offered slot    | clearing [- -] finished 61: -stage -hang
+    finished 61 in no slot             | clearing [- -] finished 61: -stage -hang
+    finished 61 in a slot that is none | clearing [- -] finished 61: -stage -hang
+    cleared, nothing left              | done [- -]: 'ended exited(130) keyboard_interrupt without progress'; -timers; keep; leave stopped
+    cleared, 50 staged                 | settling [50 -] publishes 50 of 0: 'ended exited(130) keyboard_interrupt'; -timers; publish 50 of 0
+    cleared, 60 staged                 | settling [60 -] publishes 60 of 0: 'ended exited(130) keyboard_interrupt'; -timers; publish 60 of 0
+    stop                               | clearing [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                         | clearing [- -]: 'checkpointUnavailable'
+    notice                             | clearing [- -] goes: 'noticed cloud in 120s'; preemption +95s
+    warning                            | clearing [- -]: 'warned cloud'
+    policy                             | clearing [- -]
+    """,
+  "clearing, interrupted, the machine stays after all": """
+    attached                           | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice
+    stepped to 61                      | clearing [50 -] saveAndLeave 3 in 1 at 61 publishNext stopsByNotice
+    heartbeat                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice
+    staged 61                          | clearing [50 61] at 60 publishNext stopsByNotice: offer 0
+    missed                             | clearing [50 -] at 60 publishNext stopsByNotice: offer 1
+    staging failed                     | clearing [50 -] at 60 publishNext stopsByNotice failing: 'stageFailed(errno: 28)'; offer 1
+    finished 61 in the offered slot    | clearing [50 -] at 60 finished 61 publishNext stopsByNotice: -stage -hang
+    finished 61 in no slot             | clearing [50 -] at 60 finished 61 publishNext stopsByNotice: -stage -hang
+    finished 61 in a slot that is none | clearing [50 -] at 60 finished 61 publishNext stopsByNotice: -stage -hang
+    cleared, nothing left              | done [- -] publishNext stops: 'ended signaled(2) stopped without progress'; -timers; keep; leave stopped
+    cleared, 50 staged                 | settling [50 -] publishes 50 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 50 of 0
+    cleared, 60 staged                 | settling [60 -] publishes 60 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 60 of 0
+    graceEnd                           | done [50 -] saveAndLeave 3 in 1 publishNext stopsByNotice: kill; keep; leave stopped
+    stop                               | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stops: 'stopping in 8s'
+    checkpoint                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice: 'checkpointUnavailable'
+    notice                             | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: 'noticed cloud in 120s'
+    warning                            | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice: 'warned cloud'
+    policy                             | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice
+    """,
   "clearing, hung": """
     attached                           | clearing [50 -] at 60
     stepped to 61                      | clearing [50 -] at 61
@@ -137,6 +206,25 @@ let cellsWhenEnding: [String: String] = [
     policy            | settling [50 -] publishes 50 of 0 stopsByNotice goes
     """,
   "settling, stopped": """
+    published         | done [50 -] durable 50 stops: keep; keep; leave stopped
+    publishing failed | done [50 -] stops: keep; leave stopped
+    graceEnd          | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
+    stop              | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
+    checkpoint        | settling [50 -] publishes 50 of 0 stops: 'checkpointUnavailable'
+    notice            | settling [50 -] publishes 50 of 0 stops goes: 'noticed cloud in 120s'
+    warning           | settling [50 -] publishes 50 of 0 stops: 'warned cloud'
+    policy            | settling [50 -] publishes 50 of 0 stops
+    """,
+  "settling, interrupted": """
+    published         | done [50 -] durable 50: keep; keep; leave stopped
+    publishing failed | done [50 -]: keep; leave stopped
+    stop              | settling [50 -] publishes 50 of 0 stops: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint        | settling [50 -] publishes 50 of 0: 'checkpointUnavailable'
+    notice            | settling [50 -] publishes 50 of 0 goes: 'noticed cloud in 120s'
+    warning           | settling [50 -] publishes 50 of 0: 'warned cloud'
+    policy            | settling [50 -] publishes 50 of 0
+    """,
+  "settling, interrupted, asked to stop": """
     published         | done [50 -] durable 50 stops: keep; keep; leave stopped
     publishing failed | done [50 -] stops: keep; leave stopped
     graceEnd          | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped

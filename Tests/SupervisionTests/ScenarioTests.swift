@@ -48,6 +48,37 @@ import Testing
     #expect(cause(outOfMemory: true, stopping: true) == [.stopped])
   }
 
+  @Test(arguments: [Supervision.ExitStatus.signaled(2), .exited(130)])
+  func whoeverInterruptsTheTrainerStopsTheJob(status: Supervision.ExitStatus) {
+    var standing = Standing()
+    standing.stalls = 3
+    var driver = Driver(standing: standing)
+    driver.run(to: 20)
+    let ended = driver.end(status, driver.remains(.beginning, progress: progress(20)))
+    #expect(ended.contains(.note(.attemptEnded(status, .keyboard, progressed: false))))
+    #expect(driver.state.ending == .stopped)
+    // Neither the budget nor the batch has a part in it.
+    #expect(driver.state.standing.stalls == 3 && driver.state.standing.deathTally == nil)
+  }
+
+  @Test func anInterruptOfBothIsOneStop() {
+    func leave(_ first: Event, _ second: Event) -> [Action] {
+      var driver = Driver()
+      driver.run(to: 20)
+      driver.stage(20)
+      driver.send(first)
+      driver.send(second)
+      driver.send(.cleared(driver.remains(.checkpoint(level: .staged, step: 20))))
+      driver.send(.published(slot: 0, step: 20, took: .seconds(1)))
+      return driver.log
+    }
+    for log in [leave(.stopRequested, .exited(.signaled(2))), leave(.exited(.signaled(2)), .stopRequested)] {
+      #expect(log.contains(.note(.attemptEnded(.signaled(2), .stopped, progressed: true))))
+      #expect(log.contains(.publish(slot: 0, step: 20)) && !log.contains(.note(.hurrying)))
+      #expect(log.last == .leave(.stopped))
+    }
+  }
+
   @Test func aFinalStateInNoCheckpointIsNoSuccess() {
     var driver = Driver()
     driver.run(to: 20)

@@ -36,6 +36,10 @@ enum Situations {
     ("clearing, killed", { sent(staged(), .exited(.signaled(9))) }),
     ("clearing, finished", { sent(staged(), .finished(step: 60, slot: 1), .exited(.exited(0))) }),
     ("clearing, exit 0 of a program that did not attach", { sent(started(), .exited(.exited(0))) }),
+    ("clearing, interrupted", { sent(staged(), .exited(.signaled(2))) }),
+    ("clearing, interrupted and asked to stop", { asked(sent(staged(), .exited(.signaled(2)))) }),
+    ("clearing, interrupted, the machine stays after all", { interruptedWhileLeaving() }),
+    ("clearing, a shell tells of an interrupt", { sent(started(), .exited(.exited(130))) }),
     ("clearing, hung", { sent(hung(), .exited(.signaled(9))) }),
     ("clearing, saved and left", { sent(leaving(), .exited(.exited(75))) }),
     ("clearing, the machine goes", { sent(due(noticed(staged())), .exited(.exited(75))) }),
@@ -43,6 +47,8 @@ enum Situations {
     ("backing off, 50 is published", { sent(backingOff(), .timer(.durable)) }),
     ("settling, the machine goes", { settling(.exited(75), due(noticed(staged()))) }),
     ("settling, stopped", { settling(.exited(75), asked(staged())) }),
+    ("settling, interrupted", { interrupted() }),
+    ("settling, interrupted, asked to stop", { asked(interrupted()) }),
     ("settling, finished", { finished() }),
     ("settling, finished, asked to stop", { asked(finished()) }),
     ("settling, gave up", { gaveUp() }),
@@ -211,6 +217,12 @@ enum Situations {
     driver.end(status, driver.remains(at60))
     return driver
   }
+
+  private static func interruptedWhileLeaving() -> Driver {
+    sent(due(noticed(staged())), .exited(.signaled(2)), .preemptionCancelled())
+  }
+
+  private static func interrupted() -> Driver { settling(.signaled(2), staged()) }
 
   private static func finished() -> Driver {
     settling(.exited(0), sent(staged(), .finished(step: 60, slot: 1)))

@@ -41,6 +41,8 @@ struct Walk {
     var attached = false
     var finished = false
     var killed = false
+    /// Somebody stopped the trainer itself.
+    var interrupted = false
     var step: UInt64 = 0
     var attempt: UInt64?
     var request: Request?
@@ -137,7 +139,11 @@ struct Walk {
   }
 
   private mutating func status() -> ExitStatus {
-    [.exited(0), .exited(1), .exited(75), .signaled(9), .signaled(11), .signaled(15)][random.below(6)]
+    let statuses: [ExitStatus] = [
+      .exited(0), .exited(1), .exited(75), .exited(130), .signaled(2), .signaled(9), .signaled(11),
+      .signaled(15),
+    ]
+    return statuses[random.below(statuses.count)]
   }
 
   private mutating func notice() -> Event {
@@ -235,9 +241,15 @@ struct Walk {
       world.finished = true
     case .published(let slot, let step, _), .publishFailed(let slot, let step):
       if world.publishing == Image(slot: slot, step: step) { world.publishing = nil }
+    case .exited(let status, _):
+      // What comes of a hang is known, whatever ends it.
+      let isHung = driver.state.attempt?.hung ?? false
+      if world.isUncleared, !world.clearIsAsked, driver.state.phase != .starting, !isHung {
+        world.interrupted = [.signaled(2), .exited(130)].contains(status)
+      }
     case .cleared: if world.clearIsAsked { endOfAttempt() }
     case .startFailed: if driver.state.phase == .starting { endOfAttempt() }
-    case .begin, .started, .stepped, .heartbeat, .exited, .timer, .stopRequested, .checkpointRequested,
+    case .begin, .started, .stepped, .heartbeat, .timer, .stopRequested, .checkpointRequested,
       .preemptionNotice, .preemptionWarning, .preemptionCancelled, .policyChanged:
       break
     }
@@ -258,6 +270,7 @@ struct Walk {
       claim(!world.isUncleared, "attempt \(attempt) starts beside another")
       claim(attempt > world.attempt ?? 0, "attempt \(attempt) comes after \(world.attempt ?? 0)")
       claim(world.stopAt == nil, "an attempt starts after a stop was asked for")
+      claim(!world.interrupted, "an attempt starts after an interrupt")
       world.isUncleared = true
       world.attached = false
       world.killed = false

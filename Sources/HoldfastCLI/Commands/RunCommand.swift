@@ -22,7 +22,8 @@ struct RunCommand: ParsableCommand {
 
       Signals: SIGTERM or SIGINT save and stop within the grace time (exit 75), a second one hurries; SIGUSR1 \
       takes a checkpoint now; SIGHUP reads the configuration file again, and \
-      stops where there is none.
+      stops where there is none. A trainer that is itself ended by SIGINT (KeyboardInterrupt) is a stop as \
+      well, and not started again.
 
       Exit status: 0 finished, 75 stopped and resumable, 69 gave up, 73 supervised already, 78 the \
       configuration is wrong, 126 and 127 the command cannot be executed or found.

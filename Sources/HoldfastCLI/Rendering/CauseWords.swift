@@ -10,6 +10,7 @@ extension AttemptRecord {
     case "oom_killed": "OOM-killed"
     case "start_failed": "not started"
     case "incomplete": "exited without finishing"
+    case "keyboard_interrupt": "stopped by a keyboard interrupt"
     case let cause?: cause
     case nil: running ? "running" : "unknown"
     }
@@ -20,6 +21,8 @@ extension AttemptRecord {
     switch cause {
     case "orphaned": "X"
     case "start_failed": "N"
+    // As a terminal shows it: ^C. Its own first letter is that of `killed`.
+    case "keyboard_interrupt": "^"
     case let cause?: cause.first.map { Character($0.uppercased()) } ?? "?"
     case nil: "?"
     }

@@ -17,7 +17,7 @@ import pytest
 
 import holdfast
 from conftest import RunDirectory
-from supervised import Job
+from supervised import HOLDFAST, Job
 
 PROGRAM = """
 import os, sys, time
@@ -95,10 +95,40 @@ def test_a_segmentation_fault_writes_its_stack(tmp_path: Path) -> None:
     assert "train.py" in first["stderr"]
 
 
-def test_keyboard_interrupt_is_no_failure_of_the_program(tmp_path: Path) -> None:
-    first = history_of(tmp_path, "raise KeyboardInterrupt")[0]
-    assert first["signal"] == signal.SIGINT
-    assert first["failure"] is None
+@pytest.mark.parametrize(
+    ("interrupt", "ended"),
+    [
+        ("os.kill(os.getpid(), 2); time.sleep(1000)", "SIGINT"),
+        ("raise KeyboardInterrupt", "SIGINT"),
+        # As a shell tells of what it started.
+        ("os._exit(130)", "exit 130"),
+    ],
+)
+def test_an_interrupt_of_the_trainer_alone_stops_the_job(tmp_path: Path, interrupt: str, ended: str) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(PROGRAM.format(marker=str(tmp_path / "marker"), misfortune=interrupt))
+    with Job(tmp_path, program) as job:
+        job.start()
+        assert job.wait() == 75, job.errors.read_text()
+        (first,) = job.json("history")["attempts"]
+        assert first["outcome"] == "stopped"
+        assert first["cause"] == "keyboard_interrupt"
+        assert first["failure"] is None
+        words = [HOLDFAST, "history", "--state-dir", job.state]
+        history = subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode()
+        assert f"stopped by a keyboard interrupt: {ended}" in history
+        assert "at step 20; the next start goes on" in job.errors.read_text()
+        status = job.json("status")
+        assert status["state"] == "stopped"
+        assert status["restart_budget"] == 5
+
+        job.start()
+        assert job.wait() == 0, job.errors.read_text()
+        assert job.digest() == "digest 780"
+        second = job.json("history")["attempts"][1]
+        assert second["outcome"] == "finished"
+        assert second["resumed_from"]["step"] == 20
+        assert second["replayed_steps"] == 0
 
 
 def test_an_error_that_the_program_handles(tmp_path: Path) -> None:
