@@ -227,6 +227,65 @@ def test_a_pass_of_one_batch_is_saved_after_one_more(
     assert "has none left to give" in capfd.readouterr().err
 
 
+ORDERS: dict[str, Any] = {
+    "in order": lambda: {},
+    "shuffled": lambda: {"shuffle": True},
+    "sampler": lambda: {"sampler": Shuffled()},
+    "weighted": lambda: {"sampler": WeightedRandomSampler([1.0] * 23, 23)},
+    "otherwise weighted": lambda: {"sampler": WeightedRandomSampler(range(1, 24), 23)},
+    "one of two": lambda: {"sampler": DistributedSampler(Noisy(), num_replicas=2, rank=1)},
+    "one of three": lambda: {"sampler": DistributedSampler(Noisy(), num_replicas=3, rank=1)},
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("in order", "shuffled"),
+        ("shuffled", "in order"),
+        ("sampler", "shuffled"),
+        ("shuffled", "weighted"),
+        ("weighted", "otherwise weighted"),
+        ("one of two", "one of three"),
+    ],
+)
+def test_another_order_in_the_middle_of_an_epoch_is_refused(
+    run_directory: RunDirectory, before: str, after: str
+) -> None:
+    train(lambda: {"dataset": Noisy(), "batch_size": 4, **ORDERS[before]()}, stop_at=2)
+    run_directory.next_attempt()
+    with pytest.raises(holdfast.HoldfastError, match=r"the order was|does not repeat the order"):
+        train(lambda: {"dataset": Noisy(), "batch_size": 4, **ORDERS[after]()})
+
+
+@pytest.mark.parametrize("stop_at", [3, 8])
+def test_loaders_made_within_the_loop(run_directory: RunDirectory, stop_at: int) -> None:
+    def train(stop_at: int = 0) -> list[Any]:
+        torch.manual_seed(1)
+        run = holdfast.attach()
+        seen = []
+        for epoch in run.epochs(3, finish=False):
+            loader = run.loader(Noisy(20 + 4 * epoch), batch_size=4, shuffle=True, name="train")
+            for batch in loader:
+                seen.append(batch.tolist())
+                if run.global_step + 1 == stop_at:
+                    run_directory.request(1)
+                run.step()
+                if run.global_step == stop_at:
+                    run._ring.close()
+                    return seen
+        with pytest.raises(holdfast.HoldfastError, match="needs a name"):
+            run.loader(Noisy())
+        run._ring.close()
+        return seen
+
+    whole = train()
+    run_directory.next_attempt(None)
+    first = train(stop_at)
+    run_directory.next_attempt()
+    assert first + train() == whole
+
+
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
@@ -244,7 +303,7 @@ def test_other_data_in_the_middle_of_an_epoch_is_refused(
         train(lambda: {**make(), **changed})
 
 
-def test_another_batch_size_between_epochs_is_taken(run_directory: RunDirectory) -> None:
+def test_another_batch_size_and_order_between_epochs_are_taken(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     loader = run.loader(Noisy(), batch_size=4)
     for epoch in run.epochs(2, finish=False):
@@ -256,7 +315,7 @@ def test_another_batch_size_between_epochs_is_taken(run_directory: RunDirectory)
             run.step()
     run._ring.close()
     run_directory.next_attempt()
-    steps = train(lambda: {"dataset": Noisy(), "batch_size": 23}, epochs=2)
+    steps = train(lambda: {"dataset": Noisy(), "batch_size": 23, "shuffle": True}, epochs=2)
     assert [(epoch, step) for epoch, step, _, _ in steps] == [(1, 6)]
 
 

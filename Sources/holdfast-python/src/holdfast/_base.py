@@ -68,6 +68,7 @@ class RunBase:
         self._pending: dict[str, bytes] = {}
         self._saved_loaders: dict[str, bytes] = {}
         self._restored = False
+        self._began = False
         self._leaving = False
         self._stopped = False
         self._phase = 0

@@ -32,6 +32,8 @@ _STATE = struct.Struct("<QQQQQQQIIIB")
 _NO_LENGTH = (1 << 64) - 1
 _TRAINED = 1
 _ITERABLE = 2
+_SHUFFLED = 4
+_SAMPLER = 8
 _FEWEST_LOUD_SECONDS = 1.0
 
 
@@ -102,7 +104,9 @@ class Loader:
         self._inner = self._make_inner(dataset, options, seed_samples)
         self._initial = None if self._stateful is None else self._stateful.state_dict()
         self._saved: _Saved | None = None
-        self._flags = 0 if self._plan is not None else _ITERABLE
+        self._flags = _ITERABLE
+        if self._plan is not None:
+            self._flags = _SHUFFLED * self._plan.shuffle | _SAMPLER * (not self._plan.is_own)
         self._epoch = 0
         self._begin_step = 0
         # Epoch and first step of the pass that `_consumed` is of: passes without steps leave no trace, so
@@ -341,7 +345,7 @@ class Loader:
         self._check(saved)
         self._saved = saved
         self._seed = saved.seed
-        self._flags = saved.flags
+        self._flags |= saved.flags & _TRAINED
         self._resumed = bool(saved.flags & _TRAINED)
         self._consumed = Drawn(saved.batch, saved.samples, saved.crc)
         self._given = self._consumed
@@ -356,6 +360,8 @@ class Loader:
         changed = []
         if bool(saved.flags & _ITERABLE) != (self._plan is None):
             changed.append("an iterable dataset became a map-style one, or the reverse")
+        if (saved.flags ^ self._flags) & (_SHUFFLED | _SAMPLER):
+            changed.append(f"the order was {_order(saved.flags)}, now {_order(self._flags)}")
         if saved.length != self._length():
             changed.append(f"the dataset had {saved.length} samples, now {self._length()}")
         if saved.batch_size != (self.batch_size or 0):
@@ -377,6 +383,10 @@ class Loader:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue at a saved position."""
         self._restore(state["position"])
+
+
+def _order(flags: int) -> str:
+    return "a sampler's" if flags & _SAMPLER else "shuffled" if flags & _SHUFFLED else "that of the dataset"
 
 
 def _pack_state(state: Any) -> bytes:

@@ -142,7 +142,7 @@ class Restorer:
                     )
         run._saved_loaders = loaders
         for loader in run._loaders:
-            loader._restore(loaders.get(loader.name))
+            loader._restore(loaders.pop(loader.name, None))
         self._streams(saved, path, strict)
 
     def _streams(self, saved: dict[str, bytes], path: Path, strict: bool) -> None:

@@ -82,9 +82,21 @@ class Run(RunBase):
         self._load_hooks.append(hook)
 
     def loader(self, dataset: Any, **options: Any) -> Any:
-        """Return a loader whose position is saved and restored with the run; see `holdfast.Loader`."""
+        """Return a loader whose position is saved and restored with the run; see `holdfast.Loader`.
+
+        Raises:
+            HoldfastError: it is made within `epochs()` and has no name, or its name is taken. One made there
+                takes the place of an earlier one of its name.
+        """
         from ._loader import Loader
 
+        if self._began:
+            if options.get("name") is None:
+                raise HoldfastError(
+                    "a loader that is made within the loop needs a name, for a resume to find it",
+                    hint='run.loader(..., name="..."), or make it before the loop',
+                )
+            self._loaders = [other for other in self._loaders if other.name != options["name"]]
         loader = Loader(self, dataset, **options)
         self._add_loader(loader)
         return loader
@@ -129,6 +141,7 @@ class Run(RunBase):
         """
         self.restore()
         self._announce(total)
+        self._began = True
         while self.epoch < total:
             yield self.epoch
             if self._stopped:

@@ -170,8 +170,8 @@ class BatchPlan:
         self.skip: frozenset[tuple[int, int]] = frozenset()
         self.drawn: deque[Drawn] = deque()
         self.is_own = sampler is None
-        # Nobody can see whether another program's sampler repeats its order: it is checked.
-        self.is_checked = not self.is_own and not _is_known(sampler)
+        # Where its random numbers come from is not known.
+        self.draws_globally = not self.is_own and not _is_known(sampler)
 
     def begin(self, place: Place) -> None:
         """Begin a pass; the next `iter` gives its batches."""
@@ -194,7 +194,7 @@ class BatchPlan:
             first = samples
             batch += 1
             samples += count
-            if self.is_checked:
+            if not self.is_own:
                 crc = zlib.crc32(repr(indices).encode(), crc)
             if not self.is_own and batch <= place.batch:
                 if batch == place.batch and crc != place.crc:
@@ -223,7 +223,7 @@ class BatchPlan:
     def _batches(self, place: Place) -> Iterator[Any]:
         """Give the batches of another's order, from its beginning."""
         _prepare(self.sampler, place)
-        source = _Isolated(self.sampler, place.seed) if self.is_checked else _Plain(self.sampler)
+        source = _Isolated(self.sampler, place.seed) if self.draws_globally else _Plain(self.sampler)
         if self.gives_batches or self.batch_size is None:
             while taken := source.take(1):
                 yield taken[0]
