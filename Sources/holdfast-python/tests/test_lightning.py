@@ -77,6 +77,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "early stopping": {"max_epochs": 8},
     "manual": {"manual": True},
     "one cycle of the learning rate": {"one_cycle": True},
+    "stopped before it may": {"min_steps": 12},
     "loaders made again": {"reload_dataloaders_every_n_epochs": 1},
 }
 
