@@ -345,6 +345,20 @@ def test_the_wish_to_stop_outlives_a_kill(run_directory: RunDirectory) -> None:
     assert train(stops=False) == [2, 3]
 
 
+def test_another_number_of_ranks_is_refused(
+    run_directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = holdfast.attach()
+    run.restore()
+    run_directory.request(1)
+    run.step()
+    run._ring.close()
+    run_directory.next_attempt()
+    monkeypatch.setattr(holdfast.Run, "world_size", property(lambda _: 2))
+    with pytest.raises(holdfast.HoldfastError, match="had 1 ranks, now 2"):
+        holdfast.attach().restore()
+
+
 def test_full_snapshots_carry_the_state(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run.register(counter={"value": 5})
