@@ -258,6 +258,37 @@ def test_another_order_in_the_middle_of_an_epoch_is_refused(
         train(lambda: {"dataset": Noisy(), "batch_size": 4, **ORDERS[after]()})
 
 
+@pytest.mark.parametrize("stop_at", [2, 4, 7, 10, 11])
+def test_a_pass_that_goes_on_over_epochs(run_directory: RunDirectory, stop_at: int) -> None:
+    def forever(loader: Any) -> Iterator[Any]:
+        while True:
+            yield from loader
+
+    def train(stop_at: int = 0) -> list[Any]:
+        torch.manual_seed(1)
+        run = holdfast.attach()
+        loader = run.loader(Noisy(12), batch_size=4, shuffle=True, seed=1)
+        others = forever(run.loader(Noisy(20), batch_size=4, shuffle=True, seed=2))
+        seen = []
+        for _ in run.epochs(4, finish=False):
+            for batch in loader:
+                seen.append((batch.tolist(), next(others).tolist()))
+                if run.global_step + 1 == stop_at:
+                    run_directory.request(1)
+                run.step()
+                if run.global_step == stop_at:
+                    run._ring.close()
+                    return seen
+        run._ring.close()
+        return seen
+
+    whole = train()
+    run_directory.next_attempt(None)
+    first = train(stop_at)
+    run_directory.next_attempt()
+    assert first + train() == whole
+
+
 @pytest.mark.parametrize("stop_at", [3, 8])
 def test_loaders_made_within_the_loop(run_directory: RunDirectory, stop_at: int) -> None:
     def train(stop_at: int = 0) -> list[Any]:

@@ -113,6 +113,8 @@ class Loader:
         # that a replay's snapshots are the same.
         self._counted_pass = (0, 0)
         self._was_resumed = False
+        # The iterator that goes on; one that a program keeps goes on in the next epoch too.
+        self._open: object | None = None
         self.total = self._known_length()
         self._consumed = Drawn(0, 0, 0)
         self._given = self._consumed
@@ -190,6 +192,7 @@ class Loader:
 
     def _read(self) -> Iterator[Any]:
         skip = self._begin_pass()
+        this = self._open = object()
         with undisturbed():
             source = iter(self._inner)
             if skip:
@@ -208,6 +211,7 @@ class Loader:
                     self._run._before_batch()
                     self._resumed = False
                 yield batch
+            self._open = None
             self._end_pass()
         except OrderError:
             raise HoldfastError(
@@ -217,21 +221,24 @@ class Loader:
             ) from None
         except GeneratorExit:
             # Left in the middle: what was given and not counted by a step never was.
-            self.outstanding = False
+            if self._open is this:
+                self.outstanding = False
+                self._open = None
             raise
 
     def _begin_pass(self) -> int:
         """Choose where the pass begins; returns how many batches must be drawn and thrown away."""
         run = self._run
         saved, self._saved = self._saved, None
-        if saved is not None and saved.epoch == run.epoch and saved.batch:
+        if saved is not None and saved.epoch <= run.epoch and saved.batch:
+            self._epoch = saved.epoch
             self._begin_step = saved.begin_step
             consumed = Drawn(saved.batch, saved.samples, saved.crc)
         else:
             saved = None
+            self._epoch = run.epoch
             self._begin_step = run.global_step
             consumed = Drawn(0, 0, 0)
-        self._epoch = run.epoch
         self.outstanding = False
         self.total = self._known_length()
         self._given = consumed
@@ -310,7 +317,9 @@ class Loader:
         return self._consumed.samples - before
 
     def _forget_pass(self) -> None:
-        """Begin an epoch: nothing of it is consumed."""
+        """Begin an epoch: nothing of it is consumed, unless a pass goes on from the one before."""
+        if self._open is not None:
+            return
         self._consumed = Drawn(0, 0, 0)
         self._given = self._consumed
         self.position = 0
