@@ -317,6 +317,7 @@ def test_no_resume_point_between_micro_batches_without_the_gradients(run_directo
     with pytest.raises(holdfast.HoldfastError, match="save_gradients=True"):
         run.step(optimizer_stepped=False, state=True)
     run.step()
+    assert run.optimizer_steps == 1
     assert run_directory.word(at.RING_ACKNOWLEDGED) == 1
     run_directory.request(2, at.REQUEST_CANCEL)
     run.step(optimizer_stepped=False)
