@@ -19,7 +19,7 @@ from typing import Any
 PACKAGE = Path(__file__).parent.parent
 HOLDFAST = Path(os.environ.get("HOLDFAST_TEST_BIN", PACKAGE.parent.parent / ".build/release")) / "holdfast"
 # Nothing here is slow; a loaded machine may be.
-PATIENCE = 120.0
+PATIENCE = 400.0
 
 
 class Job:

@@ -44,6 +44,8 @@ class EpochLoop:
         loop = self._loop
         if not loop.restarting or self._run.resumed_from is None:
             return
+        # 2.5 and later call no `on_train_epoch_start` in a resumed epoch.
+        self._callback._resumes = False
         self._state.restore_extra()
         self._known_metrics = dict(self._trainer._logger_connector._callback_metrics)
         self._begins_with_validation = bool(loop._should_check_val_fx(*self._fetcher(arguments)))
@@ -66,6 +68,9 @@ class EpochLoop:
         """Make the step of the batch that has just been counted, if it was an optimizer's."""
         resumed, self._begins_with_validation = self._begins_with_validation, False
         loop, run = self._loop, self._run
+        if resumed:
+            # 2.5 and later take a state in which all counters agree for one from after validation.
+            loop._skip_next_val = False
         is_step = not loop._should_accumulate() and not resumed
         is_due = resumed or bool(loop._should_check_val_fx(*arguments))
         metrics = self._metrics() if is_step and run.is_supervised else {}
