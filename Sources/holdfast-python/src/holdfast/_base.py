@@ -124,7 +124,10 @@ class RunBase:
 
     def _make_sources(self) -> list[_parts.Source]:
         sources = [_parts.Source("other", LOOP_PART, self._own_part)]
-        sources += [_parts.Source("sampler", loader.name, loader._part) for loader in self._loaders]
+        sources += [
+            _parts.Source("sampler", loader.name, loader._part, loader._whole_part)
+            for loader in self._loaders
+        ]
         sources += [_parts.Source("rng", stream.name, stream.get) for stream in self._all_streams()]
         self._sources = sources
         return sources

@@ -14,6 +14,20 @@ def is_tensors(dataset: Any) -> bool:
     return type(dataset) is torch_data.TensorDataset
 
 
+def stateful_kind(loader: torch_data.DataLoader[Any]) -> type | None:
+    """Return the class of torchdata's loader, unless it keeps a position that a run does not have itself.
+
+    That is so of samplers and map-style datasets of another program with a state of their own.
+    """
+    kind = type(loader)
+    if not kind.__module__.startswith("torchdata."):
+        return None
+    own = isinstance(loader.dataset, torch_data.IterableDataset)
+    parts = [] if own else [loader.dataset, loader.sampler, loader.batch_sampler]
+    foreign = [part for part in parts if not type(part).__module__.startswith(("torchdata.", "torch."))]
+    return None if any(hasattr(part, "state_dict") for part in foreign) else kind
+
+
 def options_of(loader: Any, more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return the dataset and the options of a DataLoader."""
     names = ("num_workers", "collate_fn", "pin_memory", "timeout", "worker_init_fn", "persistent_workers")
@@ -25,21 +39,24 @@ def options_of(loader: Any, more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     defaults = (torch_data.default_collate, torch_data.default_convert)
     if options["collate_fn"] in defaults:
         options["collate_fn"] = None
-    own = type(loader.batch_sampler) is torch_data.BatchSampler
+    own = _is(loader.batch_sampler, "BatchSampler")
     if isinstance(loader.dataset, torch_data.IterableDataset):
         options.update(batch_size=loader.batch_size, drop_last=loader.drop_last)
+        if hasattr(loader, "snapshot_every_n_steps"):
+            options["snapshot_every_n_steps"] = loader.snapshot_every_n_steps
     elif loader.batch_sampler is not None and not own:
         options["batch_sampler"] = loader.batch_sampler
     else:
         options.update(batch_size=loader.batch_size, drop_last=loader.drop_last)
         sampler = loader.sampler
-        if (
-            type(sampler) is torch_data.RandomSampler
-            and not sampler.replacement
-            and (sampler._num_samples is None)
-        ):
+        if _is(sampler, "RandomSampler") and not sampler.replacement and (sampler._num_samples is None):
             options["shuffle"] = True
         elif type(sampler) is not torch_data.SequentialSampler:
             options["sampler"] = sampler
     options.update(more)
     return loader.dataset, options
+
+
+def _is(sampler: Any, name: str) -> bool:
+    """Whether a sampler is torch's of that name, or torchdata's, which takes its place."""
+    return type(sampler).__name__ == name and type(sampler).__module__.startswith(("torch.", "torchdata."))

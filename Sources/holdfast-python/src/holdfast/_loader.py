@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.utils import data as torch_data
 
-from ._dataloader import is_tensors, options_of
+from ._continued import ContinuedSamples, has_state, what_state_lacks
+from ._dataloader import is_tensors, options_of, stateful_kind
 from ._errors import HoldfastError
+from ._fingerprint import fingerprint
 from ._image import ImageReader, ImageWriter, LoopState, flatten
 from ._samples import mix, undisturbed
 from ._sampling import (
@@ -86,8 +88,13 @@ class Loader:
         self.name = name or f"loader-{len(run._loaders)}"
         self.outstanding = False
         self.position = 0
-        if isinstance(dataset, torch_data.DataLoader) and not hasattr(dataset, "load_state_dict"):
-            dataset, options = options_of(dataset, options)
+        # Of the class that an iterable dataset's loader is made of.
+        self._kind: Any = torch_data.DataLoader
+        if isinstance(dataset, torch_data.DataLoader):
+            kind = stateful_kind(dataset)
+            if kind is not None or not has_state(dataset):
+                self._kind = kind or torch_data.DataLoader
+                dataset, options = options_of(dataset, options)
         if options.pop("in_order", True) is not True:
             raise HoldfastError("in_order=False has no position to resume at", hint="leave it out")
         generator = options.pop("generator", None)
@@ -100,9 +107,12 @@ class Loader:
         self.num_workers: int = options.get("num_workers", 0)
         self._plan: BatchPlan | None = None
         self._stateful: Any = None
+        # What a loader of another program takes to begin a pass anew after a resumed one.
+        self._initial: Any = None
+        self._samples: IterableSamples | None = None
         self._isolates = False
+        self._lacks = "has no state"
         self._inner = self._make_inner(dataset, options, seed_samples)
-        self._initial = None if self._stateful is None else self._stateful.state_dict()
         self._saved: _Saved | None = None
         self._flags = _ITERABLE
         if self._plan is not None:
@@ -125,6 +135,9 @@ class Loader:
     def _make_inner(self, dataset: Any, options: dict[str, Any], seed_samples: bool) -> Any:
         if hasattr(dataset, "load_state_dict") and not isinstance(dataset, torch_data.Dataset):
             self._stateful = dataset
+            # torchdata's begins anew by itself, and would start its workers to tell a state.
+            is_torchdata = type(dataset).__module__.startswith("torchdata.")
+            self._initial = None if is_torchdata else dataset.state_dict()
             self.num_workers = getattr(dataset, "num_workers", 0)
             return dataset
         if isinstance(dataset, torch_data.IterableDataset):
@@ -166,10 +179,20 @@ class Loader:
         return torch_data.DataLoader(dataset, generator=self._generator, **options)
 
     def _make_iterable(self, dataset: Any, options: dict[str, Any], seed_samples: bool) -> Any:
-        has_state = hasattr(dataset, "state_dict") and hasattr(dataset, "load_state_dict")
-        if has_state and self.num_workers == 0:
-            self._stateful = dataset
         self._isolates = seed_samples and self.num_workers == 0
+        lacks = what_state_lacks(dataset)
+        if lacks is not None:
+            self._lacks = f"has a state without {lacks}"
+        elif self._kind is not torch_data.DataLoader:
+            self._samples = ContinuedSamples(dataset, seed_samples)
+            self._stateful = self._kind(self._samples, generator=self._generator, **options)
+            return self._stateful
+        elif has_state(dataset) and self.num_workers:
+            self._lacks = "has a state that workers do not give; torchdata's StatefulDataLoader takes it"
+        elif has_state(dataset):
+            self._stateful = self._samples = ContinuedSamples(dataset, seed_samples)
+            return torch_data.DataLoader(self._samples, generator=self._generator, **options)
+        options.pop("snapshot_every_n_steps", None)
         self._samples = IterableSamples(dataset, seed_samples)
         return torch_data.DataLoader(self._samples, generator=self._generator, **options)
 
@@ -196,7 +219,7 @@ class Loader:
         with undisturbed():
             source = iter(self._inner)
             if skip:
-                self._discard(source, skip)
+                self._discard(source, self._consumed)
         try:
             while True:
                 if self.num_workers == 0 and self._resumed:
@@ -206,7 +229,7 @@ class Loader:
                         batch = next(source)
                 except StopIteration:
                     break
-                self._give()
+                self._give(batch)
                 if self._resumed:
                     self._run._before_batch()
                     self._resumed = False
@@ -253,9 +276,7 @@ class Loader:
         return self._begin_iterable(seed, saved)
 
     def _begin_iterable(self, seed: int, saved: _Saved | None) -> int:
-        if isinstance(self._inner, torch_data.DataLoader) and self._inner.dataset is getattr(
-            self, "_samples", None
-        ):
+        if self._samples is not None:
             self._samples.begin_pass(seed)
         if hasattr(self.dataset, "set_epoch"):
             self.dataset.set_epoch(self._epoch)
@@ -266,27 +287,37 @@ class Loader:
             self._was_resumed = True
         elif self._was_resumed:
             # Or it would go on from where the resumed pass began, and be short.
-            self._stateful.load_state_dict(self._initial)
+            if self._initial is not None:
+                self._stateful.load_state_dict(self._initial)
             self._was_resumed = False
         return 0
 
-    def _discard(self, source: Iterator[Any], count: int) -> None:
+    def _discard(self, source: Iterator[Any], saved: Drawn) -> None:
         began = time.monotonic()
-        for _ in range(count):
-            if next(source, self) is self:
+        crc = 0
+        for _ in range(saved.batch):
+            batch = next(source, self)
+            if batch is self:
                 break
+            crc = fingerprint(batch, crc)
         seconds = time.monotonic() - began
         self._run._warn(
-            f"loader '{self.name}' has no state: {count} batches were drawn and thrown away, which took "
-            f"{seconds:.1f} s; a dataset with state_dict and load_state_dict costs nothing"
+            f"loader '{self.name}' {self._lacks}: {saved.batch} batches were drawn and thrown away, which "
+            f"took {seconds:.1f} s; a dataset with state_dict and load_state_dict costs nothing"
         )
+        if crc != saved.crc:
+            self._run._warn(
+                f"loader '{self.name}' does not give the same batches again: this is no longer the run that "
+                "was interrupted; seed what draws or shuffles them"
+            )
 
-    def _give(self) -> None:
+    def _give(self, batch: Any) -> None:
         if self._plan is not None:
             self._given = self._plan.drawn.popleft()
         else:
             size = self.batch_size or 1
-            self._given = Drawn(self._given.batch + 1, self._given.samples + size, 0)
+            crc = fingerprint(batch, self._given.crc)
+            self._given = Drawn(self._given.batch + 1, self._given.samples + size, crc)
         self.outstanding = True
 
     def _end_pass(self) -> None:
@@ -327,7 +358,7 @@ class Loader:
         self._saved = None
 
     def _part(self) -> bytes:
-        packed = _STATE.pack(
+        return _STATE.pack(
             *self._counted_pass,
             self._consumed.batch,
             self._consumed.samples,
@@ -339,9 +370,18 @@ class Loader:
             self.num_workers,
             self._flags,
         )
-        if self._stateful is not None and self._consumed.batch:
-            packed += _pack_state(self._stateful.state_dict())
-        return packed
+
+    def _whole_part(self) -> bytes:
+        """Return the part with the data's own state.
+
+        Two states of one position may differ: the parts of steps, which are compared when steps are made
+        again, are without it.
+        """
+        if self._stateful is None or not self._consumed.batch:
+            return self._part()
+        # Until its pass begins the data has not taken what was saved.
+        saved = self._saved
+        return self._part() + (_pack_state(self._stateful.state_dict()) if saved is None else saved.extra)
 
     def _length(self) -> int:
         return self._plan.length if self._plan is not None else _NO_LENGTH
@@ -387,7 +427,7 @@ class Loader:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position, for programs that save loaders themselves."""
-        return {"position": self._part()}
+        return {"position": self._whole_part()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue at a saved position."""

@@ -15,14 +15,18 @@ _KINDS = {"rng": at.PART_RNG, "sampler": at.PART_SAMPLER, "other": at.PART_OTHER
 class Source:
     """Where one part comes from."""
 
-    __slots__ = ("_header", "_length", "get", "kind", "name")
+    __slots__ = ("_header", "_length", "get", "get_whole", "kind", "name")
 
-    def __init__(self, kind: str, name: str, get: Callable[[], bytes]) -> None:
+    def __init__(
+        self, kind: str, name: str, get: Callable[[], bytes], get_whole: Callable[[], bytes] | None = None
+    ) -> None:
         if not 0 < len(name.encode()) <= 255:
             raise ValueError(f"a name of 1 to 255 bytes is needed, not {name!r}")
         self.kind = kind
         self.name = name
         self.get = get
+        # For an image, where more is needed than in each step's record.
+        self.get_whole = get_whole or get
         self._length = -1
         self._header = b""
 
@@ -47,4 +51,4 @@ def encode(sources: list[Source]) -> bytes:
 
 def take(sources: list[Source]) -> tuple[Part, ...]:
     """Take all states as they are now, for an image."""
-    return tuple(Part(source.kind, source.name, source.get()) for source in sources)
+    return tuple(Part(source.kind, source.name, source.get_whole()) for source in sources)

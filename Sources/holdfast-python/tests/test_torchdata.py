@@ -1,0 +1,157 @@
+"""torchdata's StatefulDataLoader: its position is the run's where the run can have it, else its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+# Debian's torch 1.13 is too old for it.
+pytest.importorskip("torchdata.stateful_dataloader", reason="torchdata needs torch 2")
+
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from conftest import RunDirectory
+from supervised import PACKAGE, Job, storm, undisturbed
+from test_loader import Noisy, Shuffled, check
+
+PROGRAM = PACKAGE / "tests/programs/digits_datasets.py"
+OPTIONS = ("--stage-every", "50ms", "--every", "1s", "--max-stalls", "100")
+
+
+class Stream(IterableDataset):
+    """Random samples, shared by workers; no state."""
+
+    def numbers(self) -> range:
+        worker = get_worker_info()
+        return range(20) if worker is None else range(worker.id, 20, worker.num_workers)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        for number in self.numbers():
+            yield sample(number)
+
+
+class StatefulStream(Stream):
+    """It goes on from where the last pass was left, and so must be put back to the beginning."""
+
+    def __init__(self) -> None:
+        self.next = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"next": self.next}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.next = state["next"]
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        for number in self.numbers()[self.next :]:
+            self.next += 1
+            yield sample(number)
+        self.next = 0
+
+
+class Place:
+    """An iterator with a state."""
+
+    def __init__(self, numbers: range) -> None:
+        self.numbers = numbers
+        self.next = 0
+
+    def __iter__(self) -> Place:
+        return self
+
+    def __next__(self) -> torch.Tensor:
+        if self.next == len(self.numbers):
+            raise StopIteration
+        self.next += 1
+        return sample(self.numbers[self.next - 1])
+
+    def state_dict(self) -> dict[str, int]:
+        return {"next": self.next}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.next = state["next"]
+
+
+class IteratorStream(Stream):
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return Place(self.numbers())
+
+
+def sample(number: int) -> torch.Tensor:
+    return torch.tensor([number, random.random(), float(torch.rand(1))], dtype=torch.float64)
+
+
+class StatefulRows(Dataset):
+    """Map-style, with a state of its own, which only torchdata keeps."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def __len__(self) -> int:
+        return 23
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        self.reads += 1
+        return torch.tensor([index, self.reads], dtype=torch.float64)
+
+    def state_dict(self) -> dict[str, int]:
+        return {"reads": self.reads}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.reads = state["reads"]
+
+
+SOURCES: dict[str, Any] = {
+    "in order": lambda **options: StatefulDataLoader(Noisy(), batch_size=4, **options),
+    "shuffled": lambda **options: StatefulDataLoader(Noisy(), batch_size=4, shuffle=True, **options),
+    "own sampler": lambda **options: StatefulDataLoader(Noisy(), batch_size=4, sampler=Shuffled(), **options),
+    "stateful rows": lambda **options: StatefulDataLoader(
+        StatefulRows(), batch_size=4, shuffle=True, **options
+    ),
+    "no state": lambda **options: StatefulDataLoader(Stream(), batch_size=3, **options),
+    "dataset's state": lambda **options: StatefulDataLoader(StatefulStream(), batch_size=3, **options),
+    "iterator's state": lambda **options: StatefulDataLoader(IteratorStream(), batch_size=3, **options),
+    "snapshots now and then": lambda **options: StatefulDataLoader(
+        StatefulStream(), batch_size=3, snapshot_every_n_steps=3, **options
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"num_workers": 2}, {"num_workers": 2, "persistent_workers": True}],
+    ids=["alone", "workers", "persistent workers"],
+)
+@pytest.mark.parametrize("source", SOURCES)
+def test_resumed_batches(
+    run_directory: RunDirectory, source: str, options: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    check(run_directory, lambda: SOURCES[source](**options))
+    assert ("drawn and thrown away" in capfd.readouterr().err) == (source == "no state")
+
+
+def test_shuffled_rows_do_not_depend_on_the_loader(run_directory: RunDirectory) -> None:
+    plain: Any = lambda: {"dataset": Noisy(), "batch_size": 4, "shuffle": True}  # noqa: E731
+    check(run_directory, plain, remake=lambda: SOURCES["shuffled"](num_workers=2))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("source", ["map-style", "shards", "buffer"])
+def test_killed_again_and_again(tmp_path: Path, source: str, workers: int) -> None:
+    pytest.importorskip("datasets")
+    arguments = (source, "--torchdata", "--workers", workers)
+    with Job(tmp_path, PROGRAM, *arguments, options=OPTIONS) as job:
+        done = storm(job, 3, 118, seed=workers)
+        assert job.wait() == 0, job.errors.read_text()
+        assert job.digest() == undisturbed(PROGRAM, *arguments)
+        attempts = job.json("history")["attempts"]
+        assert sum(attempt["cause"] == "killed" for attempt in attempts) == done > 0
+        assert {attempt["replay"] for attempt in attempts} <= {"identical", None}
+        assert sum(attempt["resumed_from"] is not None for attempt in attempts) > 0
+        assert ("thrown away" in job.errors.read_text()) == (source == "buffer")
