@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,10 @@ def run_alone(directory: Path, die_at: int) -> tuple[int, list[str]]:
     return done.returncode, done.stdout.splitlines()
 
 
+def _version() -> tuple[int, ...]:
+    return tuple(int(part) for part in version("pytorch-lightning").split(".")[:2])
+
+
 def test_lightning_alone_does_not_do_this(tmp_path: Path) -> None:
     """Why all this: a step is made twice, and the weights are others (Lightning's issue 19815)."""
     _, undisturbed_lines = run_alone(tmp_path / "undisturbed", -1)
@@ -110,5 +115,6 @@ def test_lightning_alone_does_not_do_this(tmp_path: Path) -> None:
     assert (status, lines) == (-signal.SIGKILL, [])
     _, resumed_lines = run_alone(tmp_path / "killed", -1)
     assert undisturbed_lines[0] == "steps 452"
-    assert resumed_lines[0] == "steps 453"
+    # 2.5 and later count rightly.
+    assert resumed_lines[0] == ("steps 453" if _version() < (2, 5) else "steps 452")
     assert resumed_lines[1] != undisturbed_lines[1]
