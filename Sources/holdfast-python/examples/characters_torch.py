@@ -128,7 +128,7 @@ def main() -> None:
             scheduler.step()
             run.step(loss=loss, scale=scaler.scale)
             time.sleep(args.step_delay)
-        print(f"epoch {epoch + 1}/{args.epochs} loss {float(loss):.4f}", flush=True)
+        print(f"epoch {epoch + 1}/{args.epochs} loss {loss.item():.4f}", flush=True)
     hashed = hashlib.sha256()
     for state in (model.state_dict(), *optimizer.state_dict()["state"].values()):
         for tensor in state.values():

@@ -108,7 +108,7 @@ def main() -> None:
             best.update(accuracy=right / 360, epoch=epoch)
         scheduler.step()
         print(
-            f"epoch {epoch + 1}/{args.epochs} loss {float(loss):.4f} accuracy {right / 360:.4f}", flush=True
+            f"epoch {epoch + 1}/{args.epochs} loss {loss.item():.4f} accuracy {right / 360:.4f}", flush=True
         )
     print(
         "digest", digest(model.state_dict(), optimizer.state_dict(), scheduler.state_dict(), best), flush=True

@@ -6,6 +6,7 @@ import json
 import random
 import struct
 import subprocess
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -472,3 +473,13 @@ def test_the_supervisor_verifies_what_python_saved(tmp_path: Path) -> None:
             "model/weight", "model/bias", "state/$tensor"
         }  # fmt: skip
     assert HOLDFAST.is_file()
+
+
+def test_a_loss_that_requires_a_gradient_is_a_metric_without_a_warning(run_directory: RunDirectory) -> None:
+    run = holdfast.attach()
+    with warnings.catch_warnings():
+        # Newer torch (2.13) warns of float() of such a tensor, once in a process.
+        warnings.simplefilter("error")
+        run.step(loss=torch.ones((), requires_grad=True) * 2, other=np.float32(1), third=3)
+    run._ring.close()
+    assert run._metrics.names == ("loss", "other", "third")

@@ -29,7 +29,7 @@ class Metrics:
             HoldfastError: there are too many metrics.
         """
         if tuple(metrics) == self.names:
-            return [float(value) for value in metrics.values()]
+            return [_number(value) for value in metrics.values()]
         new = tuple(name for name in metrics if name not in self.names)
         if new:
             if len(self.names) + len(new) > LARGEST_COUNT:
@@ -39,7 +39,13 @@ class Metrics:
             self.names += new
             self.layout = _layout(len(self.names))
             self._send(json.dumps([clean(name) for name in self.names]).encode())
-        return [float(metrics[name]) if name in metrics else float("nan") for name in self.names]
+        return [_number(metrics[name]) if name in metrics else float("nan") for name in self.names]
+
+
+def _number(value: Any) -> float:
+    # torch warns of float() of a tensor that requires a gradient, as each loss does, and not of item().
+    item = getattr(value, "item", None)
+    return float(value if item is None else item())
 
 
 def _layout(count: int) -> struct.Struct:
