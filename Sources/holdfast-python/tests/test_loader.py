@@ -184,6 +184,15 @@ def test_the_number_of_workers_changes_nothing() -> None:
     assert alone == train(lambda: {**SOURCES["shuffled"](), "num_workers": 3}, epochs=2)
 
 
+def test_two_loaders_of_one_dataset_are_not_the_same() -> None:
+    run = holdfast.attach()
+    one, other = (run.loader(Noisy(), batch_size=23, shuffle=True) for _ in range(2))
+    (first,), (second,) = list(one), list(other)
+    assert first[:, 0].tolist() != second[:, 0].tolist()
+    by_index = [batch[batch[:, 0].argsort(), 1:] for batch in (first, second)]
+    assert not torch.isclose(*by_index).any()
+
+
 def test_epochs_have_different_orders_and_samples() -> None:
     steps = train(lambda: {"dataset": Noisy(), "batch_size": 23, "shuffle": True}, epochs=3)
     orders = [[sample[0] for sample in batch] for _, _, batch, _ in steps]

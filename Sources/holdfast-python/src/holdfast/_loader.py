@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils import data as torch_data
@@ -15,7 +15,18 @@ from ._continued import ContinuedSamples, has_state, what_state_lacks
 from ._dataloader import is_tensors, options_of, stateful_kind
 from ._errors import HoldfastError
 from ._fingerprint import fingerprint
-from ._image import ImageReader, ImageWriter, LoopState, flatten
+from ._position import (
+    ITERABLE,
+    NO_LENGTH,
+    SAMPLER,
+    SHUFFLED,
+    TRAINED,
+    Position,
+    check,
+    pack_state,
+    unpack_state,
+    unpacked,
+)
 from ._samples import mix, undisturbed
 from ._sampling import (
     BatchDataset,
@@ -30,31 +41,6 @@ from ._sampling import (
 if TYPE_CHECKING:
     from ._run import Run
 
-_STATE = struct.Struct("<QQQQQQQIIIB")
-_NO_LENGTH = (1 << 64) - 1
-_TRAINED = 1
-_ITERABLE = 2
-_SHUFFLED = 4
-_SAMPLER = 8
-_FEWEST_LOUD_SECONDS = 1.0
-
-
-class _Saved(NamedTuple):
-    """A loader's part of a snapshot."""
-
-    epoch: int
-    begin_step: int
-    batch: int
-    samples: int
-    seed: int
-    length: int
-    total: int
-    crc: int
-    batch_size: int
-    workers: int
-    flags: int
-    extra: bytes = b""
-
 
 class Loader:
     """Made by `Run.loader`; takes what `torch.utils.data.DataLoader` takes, or a DataLoader itself.
@@ -67,7 +53,7 @@ class Loader:
         run: whose position this is.
         dataset: map-style or iterable, or a DataLoader, or a loader with `state_dict`/`load_state_dict`.
         name: in snapshots; by default that of its place among the run's loaders.
-        seed: of order and samples; by default that of `generator`, or torch's initial seed.
+        seed: of order and samples; by default made of the name and the seed of `generator`, or torch's.
         seed_samples: seed `random`, numpy and torch for each batch that is made, and for each sample of
             iterable datasets and of those that are not batched: some 7 µs. When False, `sample_generator()`
             still gives a generator of the sample.
@@ -100,6 +86,8 @@ class Loader:
         generator = options.pop("generator", None)
         if seed is None:
             seed = generator.initial_seed() if generator is not None else torch.initial_seed()
+            # Or two loaders of one dataset would give the same samples in the same order.
+            seed = mix(seed, zlib.crc32(self.name.encode()))
         self._seed = seed & (1 << 64) - 1
         self._generator = torch.Generator()
         self.dataset = dataset
@@ -113,10 +101,10 @@ class Loader:
         self._isolates = False
         self._lacks = "has no state"
         self._inner = self._make_inner(dataset, options, seed_samples)
-        self._saved: _Saved | None = None
-        self._flags = _ITERABLE
+        self._saved: Position | None = None
+        self._flags = ITERABLE
         if self._plan is not None:
-            self._flags = _SHUFFLED * self._plan.shuffle | _SAMPLER * (not self._plan.is_own)
+            self._flags = SHUFFLED * self._plan.shuffle | SAMPLER * (not self._plan.is_own)
         self._epoch = 0
         self._begin_step = 0
         # Epoch and first step of the pass that `_consumed` is of: passes without steps leave no trace, so
@@ -275,7 +263,7 @@ class Loader:
             return 0
         return self._begin_iterable(seed, saved)
 
-    def _begin_iterable(self, seed: int, saved: _Saved | None) -> int:
+    def _begin_iterable(self, seed: int, saved: Position | None) -> int:
         if self._samples is not None:
             self._samples.begin_pass(seed)
         if hasattr(self.dataset, "set_epoch"):
@@ -283,7 +271,7 @@ class Loader:
         if self._stateful is None:
             return 0 if saved is None else saved.batch
         if saved is not None:
-            self._stateful.load_state_dict(_unpack_state(saved.extra))
+            self._stateful.load_state_dict(unpack_state(saved.extra))
             self._was_resumed = True
         elif self._was_resumed:
             # Or it would go on from where the resumed pass began, and be short.
@@ -327,7 +315,7 @@ class Loader:
                 f"resumed after the last batch of epoch {self._epoch}: loader '{self.name}' has none left "
                 "to give, so what the loop's body sets is not set"
             )
-        if (self._consumed == self._given and self._flags & _TRAINED) or self._resumed:
+        if (self._consumed == self._given and self._flags & TRAINED) or self._resumed:
             self._resumed = False
             self.outstanding = False
             self._run._after_pass()
@@ -340,7 +328,7 @@ class Loader:
     def _commit(self) -> int:
         """Count what was given as consumed; returns the number of samples since the last step."""
         before = self._consumed.samples if self._consumed.batch < self._given.batch else 0
-        self._flags |= _TRAINED
+        self._flags |= TRAINED
         self._consumed = self._given
         self.position = self._consumed.batch
         self.outstanding = False
@@ -358,13 +346,16 @@ class Loader:
         self._saved = None
 
     def _part(self) -> bytes:
-        return _STATE.pack(
+        return self._now().packed()
+
+    def _now(self) -> Position:
+        return Position(
             *self._counted_pass,
             self._consumed.batch,
             self._consumed.samples,
             self._seed,
-            self._length(),
-            self.total or _NO_LENGTH,
+            self._plan.length if self._plan is not None else NO_LENGTH,
+            self.total or NO_LENGTH,
             self._consumed.crc,
             self.batch_size or 0,
             self.num_workers,
@@ -381,49 +372,23 @@ class Loader:
             return self._part()
         # Until its pass begins the data has not taken what was saved.
         saved = self._saved
-        return self._part() + (_pack_state(self._stateful.state_dict()) if saved is None else saved.extra)
-
-    def _length(self) -> int:
-        return self._plan.length if self._plan is not None else _NO_LENGTH
+        return self._part() + (pack_state(self._stateful.state_dict()) if saved is None else saved.extra)
 
     def _restore(self, data: bytes | None) -> None:
         if data is None:
             self._run._warn(f"loader '{self.name}' was not saved: it begins anew")
             return
-        saved = _Saved._make((*_STATE.unpack_from(data), data[_STATE.size :]))
-        self._check(saved)
+        saved = unpacked(data)
+        check(self.name, saved, self._now())
         self._saved = saved
         self._seed = saved.seed
-        self._flags |= saved.flags & _TRAINED
-        self._resumed = bool(saved.flags & _TRAINED)
+        self._flags |= saved.flags & TRAINED
+        self._resumed = bool(saved.flags & TRAINED)
         self._consumed = Drawn(saved.batch, saved.samples, saved.crc)
         self._given = self._consumed
         self.position = saved.batch
         self._epoch, self._begin_step = saved.epoch, saved.begin_step
         self._counted_pass = (saved.epoch, saved.begin_step)
-
-    def _check(self, saved: _Saved) -> None:
-        """Refuse to go on with other data in the middle of a pass; between passes it is the user's right."""
-        if not saved.batch or saved.batch == saved.total:
-            return
-        changed = []
-        if bool(saved.flags & _ITERABLE) != (self._plan is None):
-            changed.append("an iterable dataset became a map-style one, or the reverse")
-        if (saved.flags ^ self._flags) & (_SHUFFLED | _SAMPLER):
-            changed.append(f"the order was {_order(saved.flags)}, now {_order(self._flags)}")
-        if saved.length != self._length():
-            changed.append(f"the dataset had {saved.length} samples, now {self._length()}")
-        if saved.batch_size != (self.batch_size or 0):
-            changed.append(f"the batch size was {saved.batch_size}, now {self.batch_size or 0}")
-        # Map-style data is the same for any number of workers.
-        if self._plan is None and saved.workers != self.num_workers:
-            changed.append(f"{saved.workers} workers shared the data, now {self.num_workers}")
-        if changed:
-            raise HoldfastError(
-                f"loader '{self.name}' cannot continue in the middle of epoch {saved.epoch}: "
-                + "; ".join(changed),
-                hint="resume with the same data and batch size; change them between epochs",
-            )
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position, for programs that save loaders themselves."""
@@ -432,15 +397,3 @@ class Loader:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue at a saved position."""
         self._restore(state["position"])
-
-
-def _order(flags: int) -> str:
-    return "a sampler's" if flags & _SAMPLER else "shuffled" if flags & _SHUFFLED else "that of the dataset"
-
-
-def _pack_state(state: Any) -> bytes:
-    return bytes(ImageWriter(flatten({"state": state}), LoopState()).to_bytes())
-
-
-def _unpack_state(data: bytes) -> Any:
-    return ImageReader(memoryview(bytearray(data))).component("state")

@@ -91,9 +91,10 @@ def python_getter(source: Any) -> Getter | None:
     memory = _view(id(source), offset + _KEY_BYTES)
     position, key = memory[offset - 4 : offset], memory[offset:]
     pack = struct.Struct("<?7xd").pack
+    generator: Any = source
 
     def get() -> bytes:
-        gauss = source.gauss_next
+        gauss = generator.gauss_next
         return b"".join((key, position, _NO_GAUSS if gauss is None else pack(True, gauss)))
 
     return get
