@@ -304,6 +304,36 @@ def test_gradients_between_micro_batches(run_directory: RunDirectory) -> None:
     assert torch.equal(resumed.weight.grad, model.weight.grad)
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_which_parameters_have_a_gradient(run_directory: RunDirectory, sparse: bool) -> None:
+    """An optimizer with momentum moves a parameter whose gradient is zero, not one that has none."""
+
+    def train(steps: range) -> list[Any]:
+        torch.manual_seed(4)
+        model = nn.ModuleList([nn.Embedding(3, 2, sparse=sparse), nn.Embedding(3, 2, sparse=sparse)])
+        kind = torch.optim.SparseAdam if sparse else torch.optim.Adam
+        optimizer = kind(list(model.parameters()), lr=0.1)
+        run = holdfast.attach()
+        run.register(model=model, optimizer=optimizer)
+        run.restore()
+        seen = []
+        for step in steps:
+            optimizer.zero_grad(set_to_none=False)
+            # The second one is left out of every other step.
+            model[step % 2](torch.tensor([step % 3])).sum().backward()
+            optimizer.step()
+            if step == 3:
+                run_directory.request(1)
+            run.step()
+            seen.append([parameter.tolist() for parameter in model.parameters()])
+        run._ring.close()
+        return seen
+
+    whole = train(range(7))
+    run_directory.next_attempt()
+    assert train(range(4, 7)) == whole[4:]
+
+
 def test_no_resume_point_between_micro_batches_without_the_gradients(run_directory: RunDirectory) -> None:
     model = nn.Linear(3, 1)
     run = holdfast.attach()

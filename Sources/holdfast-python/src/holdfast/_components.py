@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from typing import Any, Protocol
 
-from . import _torchmetrics
+from . import _gradients, _torchmetrics
 from ._errors import HoldfastError
 
 
@@ -83,8 +83,8 @@ class _Module(_Stateful):
             parameter.grad = None if gradient is None else gradient.to(parameter.device).clone()
 
 
-class _Metrics:
-    """What the torchmetrics in a module have accumulated: a component beside that of the module."""
+class _Beside:
+    """What a module's `state_dict` leaves out of its state: a component beside that of the module."""
 
     wants_copies = True
 
@@ -93,10 +93,14 @@ class _Metrics:
         self.strict = strict
 
     def state(self) -> Any:
-        return _torchmetrics.metrics_state(self.module)
+        return {
+            "gradients": _gradients.kinds_of(self.module),
+            "metrics": _torchmetrics.metrics_state(self.module),
+        }
 
     def load(self, state: Any) -> None:
-        _torchmetrics.load_metrics_state(self.module, state)
+        _gradients.give_zeros(self.module, state["gradients"])
+        _torchmetrics.load_metrics_state(self.module, state["metrics"])
 
 
 class _Scheduler(_Stateful):
@@ -187,12 +191,9 @@ class Attributes:
                 delattr(self._target, name)
 
 
-def metrics_component_of(target: Any, strict: bool) -> Component | None:
-    """Return the component of the torchmetrics in a module; None where there are none."""
-    torch = sys.modules.get("torch")
-    if torch is None or not isinstance(target, torch.nn.Module) or not _torchmetrics.metrics_of(target):
-        return None
-    return _Metrics(target, strict)
+def beside(component: Component) -> Component | None:
+    """Return the component that goes with that of a module; None for anything else."""
+    return _Beside(component.target, component.strict) if isinstance(component, _Module) else None
 
 
 def _scheduler_class(torch: Any) -> type:

@@ -12,7 +12,7 @@ from typing import Any, Callable
 from . import _checkpoints, _failures, _parts, _random
 from . import _layout as at
 from ._base import RunBase
-from ._components import component_of, metrics_component_of
+from ._components import beside, component_of
 from ._errors import HoldfastError, PathLike
 from ._image import ImageWriter, flatten
 from ._restore import Restorer
@@ -68,10 +68,11 @@ class Run(RunBase):
             if stream is not None:
                 self._streams.append(stream)
             else:
-                self._components[name] = component_of(name, target, strict, save_gradients)
-                metrics = metrics_component_of(target, strict)
-                if metrics is not None:
-                    self._components[f"{name}.metrics"] = metrics
+                component = component_of(name, target, strict, save_gradients)
+                self._components[name] = component
+                more = beside(component)
+                if more is not None:
+                    self._components[f"{name}.beside"] = more
 
     def on_save_checkpoint(self, hook: Callable[[dict[str, Any]], None]) -> None:
         """Call `hook(states)` with the states by component before each save; it may add more of them."""

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable
 
-from .. import _torchmetrics
+from .. import _gradients, _torchmetrics
 from .._components import without_functions
 from .._registry import register_type
 from .._run import Run
@@ -84,7 +84,9 @@ class TrainerState:
             "reload_epoch": _reloads(trainer)._last_train_dl_reload_epoch,
             "saving": self.saving.state(),
         }
-        if not module.automatic_optimization:
+        if module.automatic_optimization:
+            extra["gradient_kinds"] = _gradients.kinds_of(module)
+        else:
             extra["gradients"] = {
                 name: parameter.grad
                 for name, parameter in module.named_parameters()
@@ -130,6 +132,7 @@ class TrainerState:
         trainer.should_stop = extra["should_stop"]
         _reloads(trainer)._last_train_dl_reload_epoch = extra["reload_epoch"]
         self.saving.load(extra["saving"])
+        _gradients.give_zeros(module, extra.get("gradient_kinds", b""))
         gradients = extra.get("gradients", {})
         for name, parameter in module.named_parameters():
             if name in gradients:
