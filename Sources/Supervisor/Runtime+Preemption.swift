@@ -66,7 +66,7 @@ extension Runtime {
   /// How the attempt left, for its record: who asked, and how long it took until all was durable.
   func keepLeaving(_ grace: Duration, isByNotice: Bool) {
     attempt.leaving = .init(
-      by: isByNotice ? "\(state.preemption?.notice.source ?? "a") notice" : "SIGTERM",
+      by: isByNotice ? "\(state.preemption?.notice.source ?? "a") notice" : Words.signal(stopSignal),
       graceSeconds: grace / .seconds(1))
     writer.submit([.attempt(attempt)])
   }

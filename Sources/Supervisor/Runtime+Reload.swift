@@ -1,3 +1,4 @@
+import Glibc
 import Supervision
 
 // SIGHUP: the configuration is read again while the job runs.
@@ -5,7 +6,7 @@ extension Runtime {
   /// SIGHUP: from the signal until the new values are in force, or were refused. Without a file to read
   /// again it means what it means to any program: the terminal has gone.
   func reload() {
-    guard let reload = configuration.reload else { return send(.stopRequested) }
+    guard let reload = configuration.reload else { return stop(by: SIGHUP) }
     service.reloading()
     defer { service.reloaded() }
     switch reload() {

@@ -67,6 +67,8 @@ final class Runtime {
   var clearingPause = Duration.milliseconds(1)
   var staged: LiveRecord.Staged?
   var degraded: [String: String] = [:]
+  /// Which signal asked for the stop.
+  var stopSignal = SIGTERM
   var ending: Ending?
   /// Why it ends badly, where the kernel said it.
   var fatalErrno: Int32?
@@ -141,11 +143,16 @@ final class Runtime {
   private func takeSignals() {
     while let signal = signals.next() {
       switch signal {
-      case SIGTERM, SIGINT: send(.stopRequested)
+      case SIGTERM, SIGINT: stop(by: signal)
       case SIGUSR1: send(.checkpointRequested)
       default: reload()
       }
     }
+  }
+
+  func stop(by signal: Int32) {
+    if state.stop == nil { stopSignal = signal }
+    send(.stopRequested)
   }
 
   private func takeTimers() {

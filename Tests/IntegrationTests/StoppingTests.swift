@@ -6,15 +6,18 @@ import Testing
   static let length = ["--epochs", "3"]
   static let slow = [Programs.trainer] + length + ["--step-delay", "10ms"]
 
-  @Test func stopSavesAndTheNextStartEndsWithTheSameBits() async throws {
+  @Test(arguments: [SIGTERM, SIGINT])
+  func stopSavesAndTheNextStartEndsWithTheSameBits(signal: Int32) async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
     let supervisor = try bench.start([], Self.slow)
     try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
-    kill(supervisor.processIdentifier, SIGTERM)
+    kill(supervisor.processIdentifier, signal)
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 75)
+    let name = signal == SIGINT ? "SIGINT" : "SIGTERM"
+    #expect(try bench.attempts().first?["stopped_by"] as? String == name)
     let status = try bench.json(["status"])
     #expect(status["state"] as? String == "stopped")
     let points = try #require(status["resume_points"] as? [String: [String: Any]])
