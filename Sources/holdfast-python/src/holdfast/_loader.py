@@ -93,6 +93,9 @@ class Loader:
         self.dataset = dataset
         self.batch_size: int | None = options.get("batch_size", 1)
         self.num_workers: int = options.get("num_workers", 0)
+        # The program's own, for its `loader.sampler.set_epoch(epoch)`; each pass does that too.
+        self.sampler: Any = options.get("sampler")
+        self.drop_last = bool(options.get("drop_last", False))
         self._plan: BatchPlan | None = None
         self._stateful: Any = None
         # What a loader of another program takes to begin a pass anew after a resumed one.
@@ -127,6 +130,7 @@ class Loader:
             is_torchdata = type(dataset).__module__.startswith("torchdata.")
             self._initial = None if is_torchdata else dataset.state_dict()
             self.num_workers = getattr(dataset, "num_workers", 0)
+            self.sampler = getattr(dataset, "sampler", None)
             return dataset
         if isinstance(dataset, torch_data.IterableDataset):
             return self._make_iterable(dataset, options, seed_samples)
@@ -138,8 +142,7 @@ class Loader:
         if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
             raise ValueError("batch_sampler excludes batch_size, shuffle, sampler and drop_last")
         if batch_sampler is not None:
-            batch_size = None
-            self.batch_size = None
+            batch_size = self.batch_size = None
         needs_no_seeds = options.get("collate_fn") is None and is_tensors(dataset)
         self._plan = BatchPlan(
             len(dataset),
@@ -158,8 +161,7 @@ class Loader:
             options.update(batch_sampler=self._plan)
             return torch_data.DataLoader(dataset, generator=self._generator, **options)
         if not needs_no_seeds:
-            kind = SampleDataset if gives_samples else BatchDataset
-            dataset = kind(dataset, seed_samples)
+            dataset = (SampleDataset if gives_samples else BatchDataset)(dataset, seed_samples)
         if not gives_samples and options.get("collate_fn") is None:
             options["collate_fn"] = torch_data.default_collate
         # To torch's own loader a batch of a BatchDataset is one sample.
@@ -242,13 +244,11 @@ class Loader:
         run = self._run
         saved, self._saved = self._saved, None
         if saved is not None and saved.epoch <= run.epoch and saved.batch:
-            self._epoch = saved.epoch
-            self._begin_step = saved.begin_step
+            self._epoch, self._begin_step = saved.epoch, saved.begin_step
             consumed = Drawn(saved.batch, saved.samples, saved.crc)
         else:
             saved = None
-            self._epoch = run.epoch
-            self._begin_step = run.global_step
+            self._epoch, self._begin_step = run.epoch, run.global_step
             consumed = Drawn(0, 0, 0)
         self.outstanding = False
         self.total = self._known_length()

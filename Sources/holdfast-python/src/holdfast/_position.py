@@ -58,6 +58,32 @@ def unpacked(data: bytes) -> Position:
     return Position._make((*_LAYOUT.unpack_from(data), data[_LAYOUT.size :]))
 
 
+def is_unfinished(saved: Position) -> bool:
+    """Whether it is in the middle of a pass; batches are consumed by steps alone."""
+    return bool(saved.batch) and saved.batch != saved.total
+
+
+def check_claimed(positions: dict[str, bytes]) -> None:
+    """Refuse a step while a loader that was training in the middle of a pass is not there.
+
+    Not as soon as a batch is read: one of validation may be before the training loader is made.
+
+    Args:
+        positions: by the names of the loaders that have not been made again.
+
+    Raises:
+        HoldfastError: samples would be trained again that the interrupted pass has consumed.
+    """
+    for name, data in positions.items():
+        saved = unpacked(data)
+        if is_unfinished(saved):
+            raise HoldfastError(
+                f"loader '{name}' was in the middle of epoch {saved.epoch}, after {saved.batch} batches, "
+                "and this program has no loader of that name",
+                hint=f'make it under its name again: run.loader(..., name="{name}"); rename between epochs',
+            )
+
+
 def check(name: str, saved: Position, now: Position) -> None:
     """Refuse to go on with other data in the middle of a pass; between passes it is the user's right.
 
@@ -69,7 +95,7 @@ def check(name: str, saved: Position, now: Position) -> None:
     Raises:
         HoldfastError: it would give other batches.
     """
-    if not saved.batch or saved.batch == saved.total:
+    if not is_unfinished(saved):
         return
     changed = []
     if (saved.flags ^ now.flags) & ITERABLE:

@@ -15,6 +15,7 @@ from ._base import RunBase
 from ._components import beside, component_of
 from ._errors import HoldfastError, PathLike
 from ._image import ImageWriter, flatten
+from ._position import check_claimed
 from ._restore import Restorer
 
 _PHASES = {"training": 0, "validation": 1}
@@ -201,8 +202,11 @@ class Run(RunBase):
             **metrics: numbers, or tensors of one element (which waits for the device).
 
         Raises:
-            HoldfastError: this process was forked from the one that attached; or `state` is too large.
+            HoldfastError: this process was forked from the one that attached; `state` is too large; or a
+                loader that was in the middle of its pass was not made again.
         """
+        if self._saved_loaders and self.resumed_from is not None:
+            check_claimed(self._saved_loaders)
         self.global_step += 1
         if optimizer_stepped:
             self.optimizer_steps += 1
