@@ -92,6 +92,13 @@ def test_older_versions_lose_samples_and_are_not_believed(
     assert "a state without whole shards (datasets 4.8.5; 5.1 and later are right)" in capfd.readouterr().err
 
 
+def test_shards_of_workers_are_drawn_again(
+    run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    check(run_directory, lambda: {"dataset": stream(), "num_workers": 2, "collate_fn": collate})
+    assert "a state without the shards of each worker" in capfd.readouterr().err
+
+
 def test_a_shuffle_without_a_seed_is_told(
     run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
 ) -> None:

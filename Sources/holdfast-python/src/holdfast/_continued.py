@@ -24,12 +24,13 @@ def has_state(thing: Any) -> bool:
     return callable(getattr(thing, "state_dict", None)) and callable(getattr(thing, "load_state_dict", None))
 
 
-def what_state_lacks(dataset: Any) -> str | None:
+def what_state_lacks(dataset: Any, workers: int) -> str | None:
     """Return what the state of a dataset leaves out, so that going on from it would lose samples.
 
     Hugging Face's states are without the samples in the buffer of `shuffle(buffer_size=...)`: they would
     never come. Nothing public tells whether there is such a buffer, so it is searched for. Before 5.1 most
-    of its pipelines skip up to a whole shard after `load_state_dict`: `map`, `filter`, shuffled shards.
+    of its pipelines skip up to a whole shard after `load_state_dict`: `map`, `filter`, shuffled shards. In
+    workers, which each have some of the shards, 5.2 cannot load its own state of them.
     """
     if not has_state(dataset):
         return None
@@ -37,6 +38,8 @@ def what_state_lacks(dataset: Any) -> str | None:
         version = str(getattr(sys.modules.get("datasets"), "__version__", "0"))
         if tuple(int(part) if part.isdigit() else 0 for part in version.split(".")[:2]) < _EXACT:
             return f"whole shards (datasets {version}; 5.1 and later are right)"
+        if workers:
+            return "the shards of each worker (without workers it is used)"
     seen: set[int] = set()
     remaining = [dataset]
     while remaining:

@@ -55,8 +55,8 @@ class Loader:
         name: in snapshots; by default that of its place among the run's loaders.
         seed: of order and samples; by default made of the name and the seed of `generator`, or torch's.
         seed_samples: seed `random`, numpy and torch for each batch that is made, and for each sample of
-            iterable datasets and of those that are not batched: some 7 µs. When False, `sample_generator()`
-            still gives a generator of the sample.
+            iterable datasets and of those that are not batched: up to 0.1 ms. When False,
+            `sample_generator()` still gives a generator of the sample.
         **options: of `DataLoader`.
     """
 
@@ -170,7 +170,7 @@ class Loader:
 
     def _make_iterable(self, dataset: Any, options: dict[str, Any], seed_samples: bool) -> Any:
         self._isolates = seed_samples and self.num_workers == 0
-        lacks = what_state_lacks(dataset)
+        lacks = what_state_lacks(dataset, self.num_workers)
         if lacks is not None:
             self._lacks = f"has a state without {lacks}"
         elif self._kind is not torch_data.DataLoader:
