@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -296,6 +297,79 @@ def test_a_pass_that_goes_on_over_epochs(run_directory: RunDirectory, stop_at: i
     first = train(stop_at)
     run_directory.next_attempt()
     assert first + train() == whole
+
+
+@pytest.mark.parametrize("stop_at", [2, 3, 6, 9])
+def test_a_pass_that_goes_on_from_the_end_of_an_epoch(tmp_path: Path, stop_at: int) -> None:
+    def forever(loader: Any) -> Iterator[Any]:
+        while True:
+            yield from loader
+
+    def train(stop_at: int = 0, path: Path | None = None) -> list[Any]:
+        torch.manual_seed(1)
+        run = holdfast.attach()
+        loader = run.loader(Noisy(12), batch_size=4, shuffle=True, seed=1)
+        others = forever(run.loader(Noisy(20), batch_size=4, shuffle=True, seed=2))
+        if path is not None:
+            run.load(path)
+        seen = []
+        for _ in run.epochs(4):
+            for batch in loader:
+                seen.append((batch.tolist(), next(others).tolist()))
+                run.step()
+                if run.global_step == stop_at:
+                    run.save(tmp_path)
+                    return seen
+        return seen
+
+    whole = train()
+    assert train(stop_at) + train(path=tmp_path / f"step-{stop_at}") == whole
+
+
+@pytest.mark.parametrize("by_sampler", [False, True])
+@pytest.mark.parametrize(("length", "batch_size"), [(20, 2), (20, 8), (40, 4)])
+def test_a_pass_that_is_over_stays_over_with_other_data(
+    tmp_path: Path, by_sampler: bool, length: int, batch_size: int
+) -> None:
+    def train(length: int, batch_size: int, path: Path | None = None) -> list[int]:
+        run = holdfast.attach()
+        order = {"sampler": RandomSampler(range(length))} if by_sampler else {"shuffle": True}
+        loader = run.loader(Noisy(length), batch_size=batch_size, **order)
+        if path is not None:
+            run.load(path)
+        counts = []
+        for _ in run.epochs(2):
+            counts.append(0)
+            for _ in loader:
+                counts[-1] += 1
+                run.step()
+            if path is None:
+                run.save(tmp_path)
+                break
+        return counts
+
+    assert train(20, 4) == [5]
+    assert train(length, batch_size, tmp_path / "step-5") == [0, length // batch_size + (batch_size == 8)]
+
+
+def test_a_loader_made_within_the_loop_of_a_run_that_was_loaded(tmp_path: Path) -> None:
+    def train(save_at: int = 0, path: Path | None = None) -> list[Any]:
+        torch.manual_seed(1)
+        run = holdfast.attach()
+        if path is not None:
+            run.load(path)
+        seen = []
+        for _ in run.epochs(2):
+            for batch in run.loader(Noisy(20), batch_size=4, shuffle=True, name="train"):
+                seen.append(batch.tolist())
+                run.step()
+                if run.global_step == save_at:
+                    run.save(tmp_path)
+                    return seen
+        return seen
+
+    whole = train()
+    assert train(3) + train(path=tmp_path / "step-3") == whole
 
 
 @pytest.mark.parametrize("stop_at", [3, 8])

@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -116,6 +117,8 @@ class Loader:
         self._was_resumed = False
         # The iterator that goes on; one that a program keeps goes on in the next epoch too.
         self._open: object | None = None
+        # The loop has asked for a pass, though it may have taken nothing from it.
+        self._is_asked = False
         self.total = self._known_length()
         self._consumed = Drawn(0, 0, 0)
         self._given = self._consumed
@@ -201,13 +204,16 @@ class Loader:
     def __iter__(self) -> Iterator[Any]:
         """Give the batches of a pass: of an interrupted one, those that were not consumed."""
         self._run.restore()
+        self._is_asked = self._run._began
         return self._read()
 
     def _read(self) -> Iterator[Any]:
+        saved = self._saved
+        is_over = self._plan is not None and saved is not None and saved.batch == saved.total
         skip = self._begin_pass()
         this = self._open = object()
         with undisturbed():
-            source = iter(self._inner)
+            source = iter(() if is_over else self._inner)
             if skip:
                 self._discard(source, self._consumed)
         try:
@@ -283,10 +289,7 @@ class Loader:
     def _discard(self, source: Iterator[Any], saved: Drawn) -> None:
         began = time.monotonic()
         crc = 0
-        for _ in range(saved.batch):
-            batch = next(source, self)
-            if batch is self:
-                break
+        for batch in islice(source, saved.batch):
             crc = fingerprint(batch, crc)
         seconds = time.monotonic() - began
         self._run._warn(
@@ -337,7 +340,10 @@ class Loader:
 
     def _forget_pass(self) -> None:
         """Begin an epoch: nothing of it is consumed, unless a pass goes on from the one before."""
-        if self._open is not None:
+        saved = self._saved
+        is_unfinished = saved is not None and 0 < saved.batch != saved.total
+        # An iterator that the loop keeps has yet to take what is left, if the loop has not begun another.
+        if self._open is not None or (is_unfinished and self._run._began and not self._is_asked):
             return
         self._consumed = Drawn(0, 0, 0)
         self._given = self._consumed
@@ -380,6 +386,9 @@ class Loader:
             return
         saved = unpacked(data)
         check(self.name, saved, self._now())
+        if self._plan is not None and saved.batch == saved.total and self.total:
+            # What was over is over, whatever the data are now.
+            saved = saved._replace(batch=self.total, total=self.total)
         self._saved = saved
         self._seed = saved.seed
         self._flags |= saved.flags & TRAINED

@@ -110,7 +110,7 @@ class Run(RunBase):
             )
         self._loaders.append(loader)
         self._sources = None
-        if self.resumed_from is not None and loader.name in self._saved_loaders:
+        if loader.name in self._saved_loaders:
             # Made late, by a framework that makes its loaders when it needs them.
             loader._restore(self._saved_loaders.pop(loader.name))
 
