@@ -513,3 +513,23 @@ def test_a_loss_that_requires_a_gradient_is_a_metric_without_a_warning(run_direc
         run.step(loss=torch.ones((), requires_grad=True) * 2, other=np.float32(1), third=3)
     run._ring.close()
     assert run._metrics.names == ("loss", "other", "third")
+
+
+def test_saved_gradients_are_beside_the_weights(tmp_path: Path) -> None:
+    model = nn.Linear(2, 2)
+    run = holdfast.attach()
+    run.register(model=model, save_gradients=True)
+    model(torch.ones(2)).sum().backward()
+    run.step(optimizer_stepped=False)
+    path = run.save(tmp_path)
+    for weights_only in (False, True):
+        state = holdfast.load(path, weights_only=weights_only)["model"]
+        nn.Linear(2, 2).load_state_dict(state)
+    # A program that asks for them no more goes on from them too, and the next one from what that one saves.
+    for gradient in (model.weight.grad, torch.zeros(2, 2)):
+        run = holdfast.attach()
+        run.register(model=model)
+        model.weight.grad = None
+        run.load(path)
+        assert torch.equal(model.weight.grad, gradient)
+        path = run.save(tmp_path / "without")

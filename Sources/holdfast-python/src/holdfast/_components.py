@@ -45,10 +45,6 @@ class _Stateful:
 class _Module(_Stateful):
     """A torch module. Its `load_state_dict` copies into what it has."""
 
-    def __init__(self, target: Any, strict: bool, saves_gradients: bool) -> None:
-        super().__init__(target, strict)
-        self.saves_gradients = saves_gradients
-
     @property
     def wants_copies(self) -> bool:  # type: ignore[override]
         torch = sys.modules["torch"]
@@ -62,25 +58,8 @@ class _Module(_Stateful):
             or own.load_state_dict is not torch.nn.Module.load_state_dict
         )
 
-    def state(self) -> Any:
-        state = self.target.state_dict()
-        if not self.saves_gradients:
-            return state
-        gradients = {
-            name: parameter.grad
-            for name, parameter in self.target.named_parameters()
-            if parameter.grad is not None
-        }
-        return {"state": state, "gradients": gradients}
-
     def load(self, state: Any) -> None:
-        if not self.saves_gradients:
-            self.target.load_state_dict(state, strict=self.strict)
-            return
-        self.target.load_state_dict(state["state"], strict=self.strict)
-        for name, parameter in self.target.named_parameters():
-            gradient = state["gradients"].get(name)
-            parameter.grad = None if gradient is None else gradient.to(parameter.device).clone()
+        self.target.load_state_dict(state, strict=self.strict)
 
 
 class _Beside:
@@ -88,18 +67,19 @@ class _Beside:
 
     wants_copies = True
 
-    def __init__(self, module: Any, strict: bool) -> None:
+    def __init__(self, module: Any, strict: bool, saves_gradients: bool) -> None:
         self.module = module
         self.strict = strict
+        self.saves_gradients = saves_gradients
 
     def state(self) -> Any:
         return {
-            "gradients": _gradients.kinds_of(self.module),
+            "gradients": _gradients.state_of(self.module, with_values=self.saves_gradients),
             "metrics": _torchmetrics.metrics_state(self.module),
         }
 
     def load(self, state: Any) -> None:
-        _gradients.give_zeros(self.module, state["gradients"])
+        _gradients.load(self.module, state["gradients"])
         _torchmetrics.load_metrics_state(self.module, state["metrics"])
 
 
@@ -191,9 +171,11 @@ class Attributes:
                 delattr(self._target, name)
 
 
-def beside(component: Component) -> Component | None:
+def beside(component: Component, saves_gradients: bool) -> Component | None:
     """Return the component that goes with that of a module; None for anything else."""
-    return _Beside(component.target, component.strict) if isinstance(component, _Module) else None
+    if not isinstance(component, _Module):
+        return None
+    return _Beside(component.target, component.strict, saves_gradients)
 
 
 def _scheduler_class(torch: Any) -> type:
@@ -203,7 +185,7 @@ def _scheduler_class(torch: Any) -> type:
     return found
 
 
-def component_of(name: str, target: Any, strict: bool, saves_gradients: bool) -> Component:
+def component_of(name: str, target: Any, strict: bool) -> Component:
     """Return how an object's state is given and taken.
 
     Raises:
@@ -211,7 +193,7 @@ def component_of(name: str, target: Any, strict: bool, saves_gradients: bool) ->
     """
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(target, torch.nn.Module):
-        return _Module(target, strict, saves_gradients)
+        return _Module(target, strict)
     if callable(getattr(target, "state_dict", None)) and callable(getattr(target, "load_state_dict", None)):
         if torch is not None and isinstance(target, _scheduler_class(torch)):
             return _Scheduler(target, strict)

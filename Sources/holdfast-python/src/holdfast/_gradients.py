@@ -1,8 +1,9 @@
-"""Which parameters have a gradient, between optimizer steps.
+"""The gradients of a module between optimizer steps: their values, or only which parameters have one.
 
-Their values are of no use then, and are not saved; whether they are there is. A parameter that the next step
-does not touch has a gradient of zeros if it had one before (`zero_grad(set_to_none=False)`, torch's default
-until 2.0), and an optimizer with momentum moves it; one without a gradient it leaves alone.
+The values are of no use after an optimizer's step, and are saved on request; whether they are there always
+is. A parameter that the next step does not touch has a gradient of zeros if it had one before
+(`zero_grad(set_to_none=False)`, torch's default until 2.0), and an optimizer with momentum moves it; one
+without a gradient it leaves alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,25 @@ import sys
 from typing import Any
 
 _NONE, _DENSE, _SPARSE = range(3)
+
+
+def state_of(module: Any, *, with_values: bool) -> Any:
+    """Return the gradients by name of their parameters; without values what `kinds_of` returns."""
+    if not with_values:
+        return kinds_of(module)
+    return {name: one.grad for name, one in module.named_parameters() if one.grad is not None}
+
+
+def load(module: Any, state: Any) -> None:
+    """Let a module go on from what `state_of` returned."""
+    if isinstance(state, bytes):
+        give_zeros(module, state)
+        return
+    for name, parameter in module.named_parameters():
+        gradient = state.get(name)
+        # Loaded without being strict it may have another shape.
+        fits = gradient is not None and gradient.shape == parameter.shape
+        parameter.grad = gradient.to(parameter.device) if fits else None
 
 
 def kinds_of(module: Any) -> bytes:

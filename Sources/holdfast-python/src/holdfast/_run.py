@@ -69,9 +69,9 @@ class Run(RunBase):
             if stream is not None:
                 self._streams.append(stream)
             else:
-                component = component_of(name, target, strict, save_gradients)
+                component = component_of(name, target, strict)
                 self._components[name] = component
-                more = beside(component)
+                more = beside(component, save_gradients)
                 if more is not None:
                     self._components[f"{name}.beside"] = more
 
