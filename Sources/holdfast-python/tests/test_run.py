@@ -533,3 +533,19 @@ def test_saved_gradients_are_beside_the_weights(tmp_path: Path) -> None:
         run.load(path)
         assert torch.equal(model.weight.grad, gradient)
         path = run.save(tmp_path / "without")
+
+
+def test_a_state_that_cannot_be_saved_after_a_pass(run_directory: RunDirectory) -> None:
+    run = holdfast.attach()
+    best: dict[str, Any] = {}
+    run.register(best=best)
+    for _ in run.epochs(2, finish=False):
+        for _ in run.batches(1):
+            run.step()
+        best["image"] = object()
+        with run.phase("validation"):
+            pass
+    run_directory.request(1)
+    run.step()
+    assert run_directory.word(at.RING_ACKNOWLEDGED) == 1
+    assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_FAILED

@@ -72,7 +72,7 @@ class RunBase:
         self._leaving = False
         self._stopped = False
         self._phase = 0
-        self._captured: Captured | None = None
+        self._captured: Captured | HoldfastError | None = None
         self._last_batch = -1
         self._ends_pass = False
         self._deferred = 0
@@ -168,7 +168,11 @@ class RunBase:
         """Hold on to the state after the last step of a pass, before what follows changes it."""
         self._before_batch()
         if self._ring is not None and self._restored:
-            self._captured = capture(flatten(self._states()), self._loop_state())
+            try:
+                self._captured = capture(flatten(self._states()), self._loop_state())
+            except HoldfastError as error:
+                # Told when the state is asked for; it does not end a healthy training.
+                self._captured = error
 
     def _become_forked(self) -> None:
         self._ring = _Forked()
@@ -194,6 +198,8 @@ class RunBase:
         captured = self._captured
         if captured is None:
             return ImageWriter(flatten(self._states()), self._loop_state())
+        if isinstance(captured, HoldfastError):
+            raise captured
         changed = captured.changed()
         if changed is not None:
             self._warn(f"'{changed}' changed after the last step: the next step's state is saved instead")
