@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -565,3 +567,9 @@ def test_two_passes_in_one_epoch(run_directory: RunDirectory) -> None:
         seen = loop(stop)
         run_directory.next_attempt()
         assert seen + loop(None) == whole
+
+
+def test_a_kept_iterator_says_nothing_at_the_end_of_the_program() -> None:
+    program = "import holdfast; batches = iter(holdfast.attach().loader(range(4))); print(next(batches))"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""

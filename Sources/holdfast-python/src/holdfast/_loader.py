@@ -232,18 +232,18 @@ class Loader:
                 yield batch
             self._open = None
             self._end_pass()
+        except GeneratorExit:  # First: at the end of the interpreter other names may be gone.
+            # Left in the middle: what was given and not counted by a step never was.
+            if self._open is this:
+                self.outstanding = False
+                self._open = None
+            raise
         except OrderError:
             raise HoldfastError(
                 f"the sampler of loader '{self.name}' does not repeat the order that it had",
                 hint="let it draw from the global random streams, from its `generator`, or by set_epoch(); "
                 "or let it have state_dict and load_state_dict",
             ) from None
-        except GeneratorExit:
-            # Left in the middle: what was given and not counted by a step never was.
-            if self._open is this:
-                self.outstanding = False
-                self._open = None
-            raise
 
     def _begin_pass(self) -> int:
         """Choose where the pass begins; returns how many batches must be drawn and thrown away."""
