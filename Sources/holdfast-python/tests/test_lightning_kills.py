@@ -118,3 +118,20 @@ def test_lightning_alone_does_not_do_this(tmp_path: Path) -> None:
     # 2.5 and later count rightly.
     assert resumed_lines[0] == ("steps 453" if _version() < (2, 5) else "steps 452")
     assert resumed_lines[1] != undisturbed_lines[1]
+
+
+@pytest.mark.parametrize("kind", ["pytorch_lightning", "1.9"])
+def test_an_interrupt_is_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    if kind == "1.9":
+        if not OLD.is_dir():
+            pytest.skip(f"Lightning 1.9 is not in {OLD}")
+        monkeypatch.setenv("PYTHONPATH", str(OLD))
+    monkeypatch.setenv("LIGHTNING_NAMESPACE", kind)
+    program = (DIGITS, "--epochs", 4, "--step-delay", 0.003, "--directory", tmp_path / "files")
+    with Job(tmp_path, *program, options=OPTIONS) as job:
+        job.start()
+        job.wait_for(lambda: job.step >= 20 and job.trainer)
+        os.kill(job.trainer, signal.SIGINT)
+        assert job.wait() == 75, job.errors.read_text()
+        assert [attempt["cause"] for attempt in job.json("history")["attempts"]] == ["keyboard_interrupt"]
+        assert "before run.finish()" not in job.errors.read_text()

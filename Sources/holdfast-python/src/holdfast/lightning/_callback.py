@@ -195,6 +195,12 @@ class Holdfast:
         if self._run is not None:
             self._run._phase = 0
 
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Let an interrupt end the program: Lightning would go on after `fit` as if it were complete."""
+        if isinstance(exception, KeyboardInterrupt) and self._run is not None and self._run.is_supervised:
+            self._run._leaving = True
+            raise SystemExit(130) from exception
+
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Say that the run is complete, if that is so."""
         if self._finishes:
