@@ -569,6 +569,58 @@ def test_two_passes_in_one_epoch(run_directory: RunDirectory) -> None:
         assert seen + loop(None) == whole
 
 
+class Range(IterableDataset):
+    """Numbers that workers share as torch's documentation shows it: by what `worker_init_fn` sets."""
+
+    def __init__(self) -> None:
+        self.first, self.last = 0, 12
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, self.last))
+
+
+def take_a_share(worker: int) -> None:
+    info = torch.utils.data.get_worker_info()
+    dataset = info.dataset
+    size = (dataset.last - dataset.first) // info.num_workers
+    dataset.first += worker * size
+    dataset.last = dataset.first + size
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_find_the_dataset_of_the_program(start: str) -> None:
+    run = holdfast.attach()
+    options = {"num_workers": 2, "worker_init_fn": take_a_share, "multiprocessing_context": start}
+    loader = run.loader(Range(), batch_size=3, **options)
+    assert sorted(torch.cat(list(loader)).tolist()) == list(range(12))
+
+
+@pytest.mark.parametrize("save_at", [1, 2, 3, 5, 8])
+def test_a_dataset_that_grows(tmp_path: Path, save_at: int) -> None:
+    def train(save_at: int = 0, path: Path | None = None) -> list[Any]:
+        torch.manual_seed(1)
+        run = holdfast.attach()
+        seen, found = [0] * 4, []
+        run.register(seen=seen)
+        loader = run.loader(seen, batch_size=3, shuffle=True)
+        if path is not None:
+            run.load(path)
+        for epoch in run.epochs(4):
+            for batch in loader:
+                found.append(batch.tolist())
+                if loader.position + 1 == len(loader):
+                    seen += [epoch + 1] * 3
+                run.step()
+                if run.global_step == save_at:
+                    run.save(tmp_path)
+                    return found
+        return found
+
+    whole = train()
+    assert [len(batches) for batches in whole[-5:]] == [3, 3, 3, 3, 1]
+    assert train(save_at) + train(path=tmp_path / f"step-{save_at}") == whole
+
+
 def test_a_kept_iterator_says_nothing_at_the_end_of_the_program() -> None:
     program = "import holdfast; batches = iter(holdfast.attach().loader(range(4))); print(next(batches))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

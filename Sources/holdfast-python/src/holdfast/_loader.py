@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import nullcontext
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils import data as torch_data
 
-from ._continued import ContinuedSamples, has_state, what_state_lacks
+from ._continued import ContinuedSamples, discard, has_state, what_state_lacks
 from ._dataloader import is_tensors, options_of, stateful_kind
 from ._errors import HoldfastError
 from ._fingerprint import fingerprint
@@ -37,6 +35,7 @@ from ._sampling import (
     OrderError,
     Place,
     SampleDataset,
+    WorkerStart,
 )
 
 if TYPE_CHECKING:
@@ -97,6 +96,8 @@ class Loader:
         # The program's own, for its `loader.sampler.set_epoch(epoch)`; each pass does that too.
         self.sampler: Any = options.get("sampler")
         self.drop_last = bool(options.get("drop_last", False))
+        if self.num_workers:
+            options["worker_init_fn"] = WorkerStart(options.get("worker_init_fn"))
         self._plan: BatchPlan | None = None
         self._stateful: Any = None
         # What a loader of another program takes to begin a pass anew after a resumed one.
@@ -199,6 +200,12 @@ class Loader:
         except (TypeError, NotImplementedError):
             return None
 
+    def _measure(self) -> None:
+        """Find how long a pass is now: data may grow from one to the next."""
+        if self._plan is not None:
+            self._plan.length = len(self.dataset)
+        self.total = self._known_length()
+
     # Reading
 
     def __iter__(self) -> Iterator[Any]:
@@ -215,7 +222,8 @@ class Loader:
         with undisturbed():
             source = iter(() if is_over else self._inner)
             if skip:
-                self._discard(source, self._consumed)
+                for warning in discard(source, self._consumed, f"loader '{self.name}'", self._lacks):
+                    self._run._warn(warning)
         try:
             while True:
                 if self.num_workers == 0 and self._resumed:
@@ -257,7 +265,7 @@ class Loader:
             self._epoch, self._begin_step = run.epoch, run.global_step
             consumed = Drawn(0, 0, 0)
         self.outstanding = False
-        self.total = self._known_length()
+        self._measure()
         self._given = consumed
         if saved is not None:
             self._consumed = consumed
@@ -285,22 +293,6 @@ class Loader:
                 self._stateful.load_state_dict(self._initial)
             self._was_resumed = False
         return 0
-
-    def _discard(self, source: Iterator[Any], saved: Drawn) -> None:
-        began = time.monotonic()
-        crc = 0
-        for batch in islice(source, saved.batch):
-            crc = fingerprint(batch, crc)
-        seconds = time.monotonic() - began
-        self._run._warn(
-            f"loader '{self.name}' {self._lacks}: {saved.batch} batches were drawn and thrown away, which "
-            f"took {seconds:.1f} s; a dataset with state_dict and load_state_dict costs nothing"
-        )
-        if crc != saved.crc:
-            self._run._warn(
-                f"loader '{self.name}' does not give the same batches again: this is no longer the run that "
-                "was interrupted; seed what draws or shuffles them"
-            )
 
     def _give(self, batch: Any) -> None:
         if self._plan is not None:
@@ -385,6 +377,7 @@ class Loader:
             self._run._warn(f"loader '{self.name}' was not saved: it begins anew")
             return
         saved = unpacked(data)
+        self._measure()
         check(self.name, saved, self._now())
         if self._plan is not None and saved.batch == saved.total and self.total:
             # What was over is over, whatever the data are now.

@@ -105,6 +105,21 @@ class IterableSamples(torch_data.IterableDataset):  # type: ignore[misc,unused-i
             yield sample
 
 
+class WorkerStart:
+    """A `worker_init_fn`: what a program's code in a worker asks about is the program's own dataset."""
+
+    def __init__(self, start: Any) -> None:
+        self._start = start
+
+    def __call__(self, worker: int) -> None:
+        """Begin a worker."""
+        info = torch_data.get_worker_info()
+        if isinstance(info.dataset, (SampleDataset, IterableSamples)):
+            vars(info)["dataset"] = info.dataset.dataset  # It takes no assignment.
+        if self._start is not None:
+            self._start(worker)
+
+
 class _Isolated:
     """An iterator with global random streams of its own, as if nobody else drew from them."""
 
