@@ -625,3 +625,27 @@ def test_a_kept_iterator_says_nothing_at_the_end_of_the_program() -> None:
     program = "import holdfast; batches = iter(holdfast.attach().loader(range(4))); print(next(batches))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("save_at", [2, 3, 4, 6])
+def test_a_pass_that_is_left_and_kept_by_name(tmp_path: Path, save_at: int) -> None:
+    def train(save_at: int = 0, path: Path | None = None) -> list[Any]:
+        torch.manual_seed(1)
+        run = holdfast.attach()
+        loader = run.loader(Noisy(20), batch_size=4, shuffle=True)
+        if path is not None:
+            run.load(path)
+        seen = []
+        for _ in run.epochs(3):
+            batches = iter(loader)
+            for _ in range(3 - loader.position):
+                seen.append(next(batches).tolist())
+                run.step()
+                if run.global_step == save_at:
+                    run.save(tmp_path)
+                    return seen
+        return seen
+
+    whole = train()
+    assert len(whole) == 9
+    assert train(save_at) + train(path=tmp_path / f"step-{save_at}") == whole

@@ -212,6 +212,10 @@ class Loader:
         """Give the batches of a pass: of an interrupted one, those that were not consumed."""
         self._run.restore()
         self._is_asked = self._run._began
+        if self._is_asked and self._epoch < self._run.epoch and self._saved is None:
+            # An earlier epoch's pass does not go on, though somebody may still hold its iterator.
+            self._open = None
+            self._forget_pass()
         return self._read()
 
     def _read(self) -> Iterator[Any]:
