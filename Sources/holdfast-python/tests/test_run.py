@@ -523,8 +523,9 @@ def test_saved_gradients_are_beside_the_weights(tmp_path: Path) -> None:
     run.step(optimizer_stepped=False)
     path = run.save(tmp_path)
     for weights_only in (False, True):
-        state = holdfast.load(path, weights_only=weights_only)["model"]
-        nn.Linear(2, 2).load_state_dict(state)
+        loaded = holdfast.load(path, weights_only=weights_only)
+        assert "model" in loaded
+        nn.Linear(2, 2).load_state_dict(loaded["model"])
     # A program that asks for them no more goes on from them too, and the next one from what that one saves.
     for gradient in (model.weight.grad, torch.zeros(2, 2)):
         run = holdfast.attach()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -40,6 +41,10 @@ class Checkpoint:
     def __getitem__(self, name: str) -> Any:
         """Return one component's state."""
         return self.components[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the components' names; `in` finds them too."""
+        return iter(self.components)
 
 
 def load(path: PathLike, *, weights_only: bool = False, device: Any = None) -> Checkpoint:
