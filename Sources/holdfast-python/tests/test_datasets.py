@@ -12,8 +12,8 @@ import torch
 datasets = pytest.importorskip("datasets")
 
 from conftest import RunDirectory
+from loading import check, train
 from supervised import PACKAGE, Job, storm, undisturbed
-from test_loader import check, train
 
 PROGRAM = PACKAGE / "tests/programs/digits_datasets.py"
 OPTIONS = ("--stage-every", "50ms", "--every", "1s", "--max-stalls", "100")

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +11,9 @@ import torch
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
-    Dataset,
     DistributedSampler,
     IterableDataset,
     RandomSampler,
-    Sampler,
     Subset,
     TensorDataset,
     WeightedRandomSampler,
@@ -27,109 +21,7 @@ from torch.utils.data import (
 
 import holdfast
 from conftest import RunDirectory
-from holdfast import _layout as at
-
-
-class Noisy(Dataset):
-    """Samples with random numbers from every source."""
-
-    def __init__(self, length: int = 23) -> None:
-        self.length = length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        own = torch.rand(1, generator=holdfast.sample_generator(), dtype=torch.float64)
-        values = [float(index), random.random(), np.random.random(), float(torch.rand(1)), float(own)]
-        values.append(float(holdfast.sample_generator("numpy").random()))
-        values.append(holdfast.sample_generator("python").random())
-        return torch.tensor(values, dtype=torch.float64)
-
-
-class Shuffled(Sampler):
-    """Another program's sampler: draws its order from a global stream."""
-
-    def __init__(self, source: str = "random") -> None:
-        self.source = source
-
-    def __len__(self) -> int:
-        return 23
-
-    def __iter__(self) -> Iterator[int]:
-        if self.source == "random":
-            return iter(random.sample(range(23), 23))
-        if self.source == "numpy":
-            return iter(np.random.permutation(23).tolist())
-        return (int(torch.randint(23, ())) for _ in range(23))
-
-
-class Pairs(Sampler):
-    """Another program's batch sampler."""
-
-    def __init__(self) -> None:
-        pass
-
-    def __len__(self) -> int:
-        return 11
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for _ in range(11):
-            first = random.randrange(22)
-            yield [first, first + 1]
-
-
-Step = tuple[int, int, list[Any], float]
-
-
-def train(make: Any, epochs: int = 3, *, stop_at: int | None = None, uses_rng: bool = True) -> list[Step]:
-    """Train until a step, saving there; returns what each step saw."""
-    random.seed(1)
-    np.random.seed(1)
-    torch.manual_seed(1)
-    run = holdfast.attach()
-    loader = run.loader(**make()) if isinstance(make(), dict) else run.loader(make())
-    seen: list[Step] = []
-    for epoch in run.epochs(epochs, finish=False):
-        for batch in loader:
-            drawn = float(torch.rand(1)) + random.random() + float(np.random.random()) if uses_rng else 0
-            values = batch[0] if isinstance(batch, list) else batch
-            seen.append((epoch, run.global_step, values.tolist(), drawn))
-            if run.is_supervised and run.global_step + 1 == stop_at:
-                directory = run._directory
-                assert directory is not None
-                _request(directory)
-            run.step()
-            if run.global_step == stop_at:
-                if run._ring is not None:
-                    run._ring.close()
-                return seen
-    if run._ring is not None:
-        run._ring.close()
-    return seen
-
-
-def _request(path: Any) -> None:
-    directory = RunDirectory.__new__(RunDirectory)
-    directory.path = path
-    directory.attempt = directory.word(at.RING_ATTEMPT)
-    directory.request(1)
-
-
-def check(directory: RunDirectory, make: Any, *, remake: Any = None) -> None:
-    """Interrupt in each epoch, one attempt after the other, and compare with the undisturbed run."""
-    whole = train(make)
-    length = len(whole) // 3
-    stops = (1, length + 1, 2 * length + length - 1)
-    directory.__init__(directory.path)  # type: ignore[misc]
-    seen: list[Step] = []
-    for number, stop in enumerate(stops):
-        seen += train((remake or make) if number % 2 else make, stop_at=stop)
-        assert seen == whole[:stop]
-        directory.next_attempt()
-    seen += train(make)
-    assert seen == whole
-
+from loading import Noisy, Numbers, Pairs, Shuffled, check, train
 
 SOURCES = {
     "in order": lambda: {"dataset": Noisy(), "batch_size": 4},
@@ -205,40 +97,6 @@ def test_epochs_have_different_orders_and_samples() -> None:
     assert by_index[0][7.0] != by_index[1][7.0]
 
 
-def test_resume_at_the_end_of_an_epoch_is_not_the_start_of_the_next(run_directory: RunDirectory) -> None:
-    # Asked at the last step of an epoch, the trainer answers after the next one's first.
-    whole = train(SOURCES["shuffled"])
-    run_directory.__init__(run_directory.path)  # type: ignore[misc]
-    seen = train(SOURCES["shuffled"], stop_at=6)
-    assert not (run_directory.path / "arena-0-0").exists()
-    run_directory.next_attempt(None)
-    seen = train(SOURCES["shuffled"], stop_at=7)
-    assert seen == whole[:7]
-
-
-def test_a_pass_of_one_batch_is_saved_after_one_more(
-    run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
-) -> None:
-    make: Any = lambda: {"dataset": Noisy(4), "batch_size": 4}  # noqa: E731
-    whole = train(make, epochs=5)
-    run_directory.__init__(run_directory.path)  # type: ignore[misc]
-    run = holdfast.attach()
-    torch.manual_seed(1)
-    loader = run.loader(**make())
-    for epoch in run.epochs(5, finish=False):
-        for _ in loader:
-            if epoch == 1:
-                run_directory.request(1)
-            run.step()
-        if epoch == 2:
-            break
-    run._ring.close()
-    run_directory.next_attempt()
-    rest = train(make, epochs=5, uses_rng=False)
-    assert [step[:2] for step in rest] == [step[:2] for step in whole[3:]]
-    assert "has none left to give" in capfd.readouterr().err
-
-
 ORDERS: dict[str, Any] = {
     "in order": lambda: {},
     "shuffled": lambda: {"shuffle": True},
@@ -268,138 +126,6 @@ def test_another_order_in_the_middle_of_an_epoch_is_refused(
     run_directory.next_attempt()
     with pytest.raises(holdfast.HoldfastError, match=r"the order was|does not repeat the order"):
         train(lambda: {"dataset": Noisy(), "batch_size": 4, **ORDERS[after]()})
-
-
-@pytest.mark.parametrize("stop_at", [2, 4, 7, 10, 11])
-def test_a_pass_that_goes_on_over_epochs(run_directory: RunDirectory, stop_at: int) -> None:
-    def forever(loader: Any) -> Iterator[Any]:
-        while True:
-            yield from loader
-
-    def train(stop_at: int = 0) -> list[Any]:
-        torch.manual_seed(1)
-        run = holdfast.attach()
-        loader = run.loader(Noisy(12), batch_size=4, shuffle=True, seed=1)
-        others = forever(run.loader(Noisy(20), batch_size=4, shuffle=True, seed=2))
-        seen = []
-        for _ in run.epochs(4, finish=False):
-            for batch in loader:
-                seen.append((batch.tolist(), next(others).tolist()))
-                if run.global_step + 1 == stop_at:
-                    run_directory.request(1)
-                run.step()
-                if run.global_step == stop_at:
-                    run._ring.close()
-                    return seen
-        run._ring.close()
-        return seen
-
-    whole = train()
-    run_directory.next_attempt(None)
-    first = train(stop_at)
-    run_directory.next_attempt()
-    assert first + train() == whole
-
-
-@pytest.mark.parametrize("stop_at", [2, 3, 6, 9])
-def test_a_pass_that_goes_on_from_the_end_of_an_epoch(tmp_path: Path, stop_at: int) -> None:
-    def forever(loader: Any) -> Iterator[Any]:
-        while True:
-            yield from loader
-
-    def train(stop_at: int = 0, path: Path | None = None) -> list[Any]:
-        torch.manual_seed(1)
-        run = holdfast.attach()
-        loader = run.loader(Noisy(12), batch_size=4, shuffle=True, seed=1)
-        others = forever(run.loader(Noisy(20), batch_size=4, shuffle=True, seed=2))
-        if path is not None:
-            run.load(path)
-        seen = []
-        for _ in run.epochs(4):
-            for batch in loader:
-                seen.append((batch.tolist(), next(others).tolist()))
-                run.step()
-                if run.global_step == stop_at:
-                    run.save(tmp_path)
-                    return seen
-        return seen
-
-    whole = train()
-    assert train(stop_at) + train(path=tmp_path / f"step-{stop_at}") == whole
-
-
-@pytest.mark.parametrize("by_sampler", [False, True])
-@pytest.mark.parametrize(("length", "batch_size"), [(20, 2), (20, 8), (40, 4)])
-def test_a_pass_that_is_over_stays_over_with_other_data(
-    tmp_path: Path, by_sampler: bool, length: int, batch_size: int
-) -> None:
-    def train(length: int, batch_size: int, path: Path | None = None) -> list[int]:
-        run = holdfast.attach()
-        order = {"sampler": RandomSampler(range(length))} if by_sampler else {"shuffle": True}
-        loader = run.loader(Noisy(length), batch_size=batch_size, **order)
-        if path is not None:
-            run.load(path)
-        counts = []
-        for _ in run.epochs(2):
-            counts.append(0)
-            for _ in loader:
-                counts[-1] += 1
-                run.step()
-            if path is None:
-                run.save(tmp_path)
-                break
-        return counts
-
-    assert train(20, 4) == [5]
-    assert train(length, batch_size, tmp_path / "step-5") == [0, length // batch_size + (batch_size == 8)]
-
-
-def test_a_loader_made_within_the_loop_of_a_run_that_was_loaded(tmp_path: Path) -> None:
-    def train(save_at: int = 0, path: Path | None = None) -> list[Any]:
-        torch.manual_seed(1)
-        run = holdfast.attach()
-        if path is not None:
-            run.load(path)
-        seen = []
-        for _ in run.epochs(2):
-            for batch in run.loader(Noisy(20), batch_size=4, shuffle=True, name="train"):
-                seen.append(batch.tolist())
-                run.step()
-                if run.global_step == save_at:
-                    run.save(tmp_path)
-                    return seen
-        return seen
-
-    whole = train()
-    assert train(3) + train(path=tmp_path / "step-3") == whole
-
-
-@pytest.mark.parametrize("stop_at", [3, 8])
-def test_loaders_made_within_the_loop(run_directory: RunDirectory, stop_at: int) -> None:
-    def train(stop_at: int = 0) -> list[Any]:
-        torch.manual_seed(1)
-        run = holdfast.attach()
-        seen = []
-        for epoch in run.epochs(3, finish=False):
-            loader = run.loader(Noisy(20 + 4 * epoch), batch_size=4, shuffle=True, name="train")
-            for batch in loader:
-                seen.append(batch.tolist())
-                if run.global_step + 1 == stop_at:
-                    run_directory.request(1)
-                run.step()
-                if run.global_step == stop_at:
-                    run._ring.close()
-                    return seen
-        with pytest.raises(holdfast.HoldfastError, match="needs a name"):
-            run.loader(Noisy())
-        run._ring.close()
-        return seen
-
-    whole = train()
-    run_directory.next_attempt(None)
-    first = train(stop_at)
-    run_directory.next_attempt()
-    assert first + train() == whole
 
 
 @pytest.mark.parametrize(
@@ -459,26 +185,6 @@ def test_batches_of_the_skip_list_are_left_out(run_directory: RunDirectory) -> N
     assert first == [(0, 0), (0, 8), (1, 4), (1, 8)]
 
 
-class Numbers(IterableDataset):
-    """An iterable dataset, with or without a state."""
-
-    def __init__(self, stateful: bool) -> None:
-        self.at = 0
-        if stateful:
-            self.state_dict = lambda: {"at": self.at}
-            self.load_state_dict = self._load
-
-    def _load(self, state: dict[str, int]) -> None:
-        self.at = state["at"]
-
-    def __iter__(self) -> Iterator[torch.Tensor]:
-        first, self.at = (self.at, self.at) if hasattr(self, "state_dict") else (0, 0)
-        for number in range(first, 20):
-            self.at = number + 1
-            yield torch.tensor([float(number), random.random()], dtype=torch.float64)
-        self.at = 0
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_iterable_datasets_skip_and_say_so(
     run_directory: RunDirectory, workers: int, capfd: pytest.CaptureFixture[str]
@@ -510,65 +216,6 @@ def test_other_workers_of_an_iterable_dataset_are_refused(run_directory: RunDire
         train(lambda: {"dataset": Numbers(False), "batch_size": 3})
 
 
-def test_validation_passes_leave_no_trace(run_directory: RunDirectory) -> None:
-    def loop(stop_at: int | None) -> list[Any]:
-        torch.manual_seed(1)
-        run = holdfast.attach()
-        training = run.loader(Noisy(), batch_size=4, shuffle=True)
-        validation = run.loader(Noisy(9), batch_size=2, shuffle=True)
-        seen: list[Any] = []
-        for _ in run.epochs(2, finish=False):
-            for batch in training:
-                # Before the step, and of the step before: made again after a resume.
-                checked = [sample.tolist() for sample in validation] if run.global_step % 3 == 2 else []
-                seen.append((run.global_step, batch.tolist(), checked))
-                if run.global_step + 1 == stop_at:
-                    run_directory.request(1)
-                run.step()
-                if run.global_step == stop_at:
-                    run._ring.close()
-                    return seen
-        return seen
-
-    whole = loop(None)
-    run_directory.next_attempt(None)
-    seen = loop(5)
-    run_directory.next_attempt()
-    assert seen + loop(None) == whole
-
-
-def test_two_passes_in_one_epoch(run_directory: RunDirectory) -> None:
-    def loop(stop_at: int | None) -> list[Any]:
-        run = holdfast.attach()
-        torch.manual_seed(1)
-        loader = run.loader(Noisy(6), batch_size=2, shuffle=True)
-        run.restore()
-        seen: list[Any] = []
-        source = iter(loader)
-        while run.global_step < 10:
-            try:
-                batch = next(source)
-            except StopIteration:
-                source = iter(loader)
-                batch = next(source)
-            seen.append(batch.tolist())
-            if run.global_step + 1 == stop_at:
-                run_directory.request(1)
-            run.step()
-            if run.global_step == stop_at:
-                run._ring.close()
-                return seen
-        return seen
-
-    whole = loop(None)
-    assert whole[0] != whole[3]
-    for stop in (4, 5):
-        run_directory.next_attempt(None)
-        seen = loop(stop)
-        run_directory.next_attempt()
-        assert seen + loop(None) == whole
-
-
 class Range(IterableDataset):
     """Numbers that workers share as torch's documentation shows it: by what `worker_init_fn` sets."""
 
@@ -593,59 +240,3 @@ def test_workers_find_the_dataset_of_the_program(start: str) -> None:
     options = {"num_workers": 2, "worker_init_fn": take_a_share, "multiprocessing_context": start}
     loader = run.loader(Range(), batch_size=3, **options)
     assert sorted(torch.cat(list(loader)).tolist()) == list(range(12))
-
-
-@pytest.mark.parametrize("save_at", [1, 2, 3, 5, 8])
-def test_a_dataset_that_grows(tmp_path: Path, save_at: int) -> None:
-    def train(save_at: int = 0, path: Path | None = None) -> list[Any]:
-        torch.manual_seed(1)
-        run = holdfast.attach()
-        seen, found = [0] * 4, []
-        run.register(seen=seen)
-        loader = run.loader(seen, batch_size=3, shuffle=True)
-        if path is not None:
-            run.load(path)
-        for epoch in run.epochs(4):
-            for batch in loader:
-                found.append(batch.tolist())
-                if loader.position + 1 == len(loader):
-                    seen += [epoch + 1] * 3
-                run.step()
-                if run.global_step == save_at:
-                    run.save(tmp_path)
-                    return found
-        return found
-
-    whole = train()
-    assert [len(batches) for batches in whole[-5:]] == [3, 3, 3, 3, 1]
-    assert train(save_at) + train(path=tmp_path / f"step-{save_at}") == whole
-
-
-def test_a_kept_iterator_says_nothing_at_the_end_of_the_program() -> None:
-    program = "import holdfast; batches = iter(holdfast.attach().loader(range(4))); print(next(batches))"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ended.stderr == ""
-
-
-@pytest.mark.parametrize("save_at", [2, 3, 4, 6])
-def test_a_pass_that_is_left_and_kept_by_name(tmp_path: Path, save_at: int) -> None:
-    def train(save_at: int = 0, path: Path | None = None) -> list[Any]:
-        torch.manual_seed(1)
-        run = holdfast.attach()
-        loader = run.loader(Noisy(20), batch_size=4, shuffle=True)
-        if path is not None:
-            run.load(path)
-        seen = []
-        for _ in run.epochs(3):
-            batches = iter(loader)
-            for _ in range(3 - loader.position):
-                seen.append(next(batches).tolist())
-                run.step()
-                if run.global_step == save_at:
-                    run.save(tmp_path)
-                    return seen
-        return seen
-
-    whole = train()
-    assert len(whole) == 9
-    assert train(save_at) + train(path=tmp_path / f"step-{save_at}") == whole

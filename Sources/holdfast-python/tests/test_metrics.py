@@ -74,6 +74,21 @@ def test_what_was_accumulated_goes_on(run_directory: RunDirectory) -> None:
     assert train(None, run_directory) == whole
 
 
+def test_another_metric_of_that_name_begins_anew_or_is_refused(tmp_path: Path) -> None:
+    run = holdfast.attach()
+    run.register(metric=torchmetrics.MeanMetric())
+    path = run.save(tmp_path)
+    run = holdfast.attach()
+    run.register(metric=torchmetrics.MaxMetric())
+    with pytest.raises(holdfast.HoldfastError, match="mean_value"):
+        run.load(path)
+    run = holdfast.attach()
+    other = torchmetrics.MaxMetric()
+    run.register(strict=False, metric=other)
+    run.load(path)
+    assert other._update_count == 0
+
+
 def test_weights_alone_have_no_metrics(tmp_path: Path) -> None:
     run = holdfast.attach()
     run.register(model=Judged())

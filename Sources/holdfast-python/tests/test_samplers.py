@@ -12,7 +12,7 @@ from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampl
 
 import holdfast
 from conftest import RunDirectory
-from test_loader import Noisy, Numbers, check, train
+from loading import Noisy, Numbers, check, train
 
 
 class ByEpoch(Sampler):

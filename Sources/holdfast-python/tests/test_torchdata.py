@@ -17,8 +17,8 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from conftest import RunDirectory
+from loading import Noisy, Shuffled, check
 from supervised import PACKAGE, Job, storm, undisturbed
-from test_loader import Noisy, Shuffled, check
 
 PROGRAM = PACKAGE / "tests/programs/digits_datasets.py"
 OPTIONS = ("--stage-every", "50ms", "--every", "1s", "--max-stalls", "100")

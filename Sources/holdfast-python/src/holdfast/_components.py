@@ -80,7 +80,7 @@ class _Beside:
 
     def load(self, state: Any) -> None:
         _gradients.load(self.module, state["gradients"])
-        _torchmetrics.load_metrics_state(self.module, state["metrics"])
+        _torchmetrics.load_metrics_state(self.module, state["metrics"], strict=self.strict)
 
 
 class _Scheduler(_Stateful):

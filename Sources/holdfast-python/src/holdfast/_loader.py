@@ -10,22 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils import data as torch_data
 
+from . import _position as at
 from ._continued import ContinuedSamples, discard, has_state, what_state_lacks
 from ._dataloader import is_tensors, options_of, stateful_kind
 from ._errors import HoldfastError
 from ._fingerprint import fingerprint
-from ._position import (
-    ITERABLE,
-    NO_LENGTH,
-    SAMPLER,
-    SHUFFLED,
-    TRAINED,
-    Position,
-    check,
-    pack_state,
-    unpack_state,
-    unpacked,
-)
+from ._position import Position
 from ._samples import mix, undisturbed
 from ._sampling import (
     BatchDataset,
@@ -107,9 +97,9 @@ class Loader:
         self._lacks = "has no state"
         self._inner = self._make_inner(dataset, options, seed_samples)
         self._saved: Position | None = None
-        self._flags = ITERABLE
+        self._flags = at.ITERABLE
         if self._plan is not None:
-            self._flags = SHUFFLED * self._plan.shuffle | SAMPLER * (not self._plan.is_own)
+            self._flags = at.SHUFFLED * self._plan.shuffle | at.SAMPLER * (not self._plan.is_own)
         self._epoch = 0
         self._begin_step = 0
         # Epoch and first step of the pass that `_consumed` is of: passes without steps leave no trace, so
@@ -289,7 +279,7 @@ class Loader:
         if self._stateful is None:
             return 0 if saved is None else saved.batch
         if saved is not None:
-            self._stateful.load_state_dict(unpack_state(saved.extra))
+            self._stateful.load_state_dict(at.unpack_state(saved.extra))
             self._was_resumed = True
         elif self._was_resumed:
             # Or it would go on from where the resumed pass began, and be short.
@@ -314,7 +304,7 @@ class Loader:
                 f"resumed after the last batch of epoch {self._epoch}: loader '{self.name}' has none left "
                 "to give, so what the loop's body sets is not set"
             )
-        if (self._consumed == self._given and self._flags & TRAINED) or self._resumed:
+        if (self._consumed == self._given and self._flags & at.TRAINED) or self._resumed:
             self._resumed = False
             self.outstanding = False
             self._run._after_pass()
@@ -327,7 +317,7 @@ class Loader:
     def _commit(self) -> int:
         """Count what was given as consumed; returns the number of samples since the last step."""
         before = self._consumed.samples if self._consumed.batch < self._given.batch else 0
-        self._flags |= TRAINED
+        self._flags |= at.TRAINED
         self._consumed = self._given
         self.position = self._consumed.batch
         self.outstanding = False
@@ -356,8 +346,8 @@ class Loader:
             self._consumed.batch,
             self._consumed.samples,
             self._seed,
-            self._plan.length if self._plan is not None else NO_LENGTH,
-            self.total or NO_LENGTH,
+            self._plan.length if self._plan is not None else at.NO_LENGTH,
+            self.total or at.NO_LENGTH,
             self._consumed.crc,
             self.batch_size or 0,
             self.num_workers,
@@ -374,22 +364,22 @@ class Loader:
             return self._part()
         # Until its pass begins the data has not taken what was saved.
         saved = self._saved
-        return self._part() + (pack_state(self._stateful.state_dict()) if saved is None else saved.extra)
+        return self._part() + (at.pack_state(self._stateful.state_dict()) if saved is None else saved.extra)
 
     def _restore(self, data: bytes | None) -> None:
         if data is None:
             self._run._warn(f"loader '{self.name}' was not saved: it begins anew")
             return
-        saved = unpacked(data)
+        saved = at.unpacked(data)
         self._measure()
-        check(self.name, saved, self._now())
+        at.check(self.name, saved, self._now())
         if self._plan is not None and saved.batch == saved.total and self.total:
             # What was over is over, whatever the data are now.
             saved = saved._replace(batch=self.total, total=self.total)
         self._saved = saved
         self._seed = saved.seed
-        self._flags |= saved.flags & TRAINED
-        self._resumed = bool(saved.flags & TRAINED)
+        self._flags |= saved.flags & at.TRAINED
+        self._resumed = bool(saved.flags & at.TRAINED)
         self._consumed = Drawn(saved.batch, saved.samples, saved.crc)
         self._given = self._consumed
         self.position = saved.batch

@@ -105,7 +105,7 @@ class Restorer:
                     f"the checkpoint has no state of '{name}'",
                     path=path,
                     hint=f"register the components that it has ({', '.join(states) or 'none'}), "
-                    "or this one with strict=False",
+                    f"or '{name.partition('.')[0]}' with strict=False",
                 )
 
     def _load(self, name: str, component: Any, state: Any, path: Path) -> None:

@@ -20,10 +20,16 @@ def metrics_state(module: Any) -> dict[str, Any]:
     return {name: metric_state(leaders.get(id(one), one)) for name, one in metrics_of(module).items()}
 
 
-def load_metrics_state(module: Any, saved: dict[str, Any]) -> None:
-    """Let a module's metrics go on from what they had accumulated, on the devices where they are now."""
+def load_metrics_state(module: Any, saved: dict[str, Any], *, strict: bool = True) -> None:
+    """Let a module's metrics go on from what they had accumulated, on the devices where they are now.
+
+    Args:
+        module: whose metrics.
+        saved: what `metrics_state` returned.
+        strict: whether a metric that is another one now is an error; else it begins anew.
+    """
     for name, metric in metrics_of(module).items():
-        if name in saved:
+        if name in saved and (strict or saved[name]["states"].keys() == metric._defaults.keys()):
             load_metric_state(metric, moved(saved[name], metric.device))
 
 
