@@ -96,7 +96,7 @@ def _at_exit() -> None:
         return
     print(
         f"holdfast: this process ends at step {run.global_step} before run.finish(); "
-        "the supervisor starts it again, whatever its exit status",
+        "the supervisor starts it again, unless its exit status is 130, an interrupt's",
         file=sys.stderr,
         flush=True,
     )
