@@ -2,11 +2,13 @@
 
 A resume repeats what follows the last batch of an epoch: validation, schedulers that step per epoch, early
 stopping. So a request that comes meanwhile must get the state from before all that. Small tensors are
-copied; large ones are referred to, and their version counters tell whether anything changed them since.
+copied; large ones are referred to, and their version counters tell whether anything changed them since, or a
+few of their elements: what is written through `data` counts nothing.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ._encode import Leaf
@@ -63,9 +65,16 @@ def _elements(source: Any) -> bytes:
     """Return the bytes of a few elements of a tensor, from everywhere in it."""
     import torch
 
-    places = torch.linspace(0, source.numel() - 1, _COMPARED_ELEMENTS, dtype=torch.float64).long()
     source = source.detach()
     if source.element_size() == 1:
         source = source.view(torch.uint8)  # Not everything can be done with the floats of 8 bits.
-    taken = torch.take(source, places.to(source.device)).cpu()
+    taken = torch.take(source, _places(source.numel()).to(source.device)).cpu()
     return bytes(taken.view(torch.uint8).numpy())
+
+
+@lru_cache(maxsize=1024)
+def _places(count: int) -> Any:
+    """Return which of so many elements are compared."""
+    import torch
+
+    return torch.linspace(0, count - 1, _COMPARED_ELEMENTS, dtype=torch.float64).long()
