@@ -21,6 +21,7 @@ from torch.utils.data import (
 
 import holdfast
 from conftest import RunDirectory
+from holdfast._sampling import SampleDataset, WorkerStart
 from loading import Noisy, Numbers, Pairs, Shuffled, check, train
 
 SOURCES = {
@@ -232,6 +233,24 @@ def take_a_share(worker: int) -> None:
     size = (dataset.last - dataset.first) // info.num_workers
     dataset.first += worker * size
     dataset.last = dataset.first + size
+
+
+class Sealed:
+    """As newer torch tells a worker of itself: without a dict, and taking no assignment."""
+
+    __slots__ = ("dataset",)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise TypeError(name)
+
+
+def test_what_a_worker_is_told_may_be_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = [1, 2]
+    info = Sealed()
+    object.__setattr__(info, "dataset", SampleDataset(own, True))
+    monkeypatch.setattr(torch.utils.data, "get_worker_info", lambda: info)
+    WorkerStart(None)(0)
+    assert info.dataset is own
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

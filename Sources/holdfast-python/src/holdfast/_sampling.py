@@ -115,7 +115,8 @@ class WorkerStart:
         """Begin a worker."""
         info = torch_data.get_worker_info()
         if isinstance(info.dataset, (SampleDataset, IterableSamples)):
-            vars(info)["dataset"] = info.dataset.dataset  # It takes no assignment.
+            # It takes no assignment, and in newer torch it has slots in place of a dict.
+            object.__setattr__(info, "dataset", info.dataset.dataset)
         if self._start is not None:
             self._start(worker)
 
