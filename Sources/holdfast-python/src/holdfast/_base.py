@@ -67,6 +67,8 @@ class RunBase:
         self._load_hooks: list[Callable[[dict[str, Any]], None]] = []
         self._pending: dict[str, bytes] = {}
         self._saved_loaders: dict[str, bytes] = {}
+        # Until the first step after a resume: whether all that were in mid-pass are there again.
+        self._must_claim = False
         self._restored = False
         self._began = False
         self._leaving = False

@@ -132,6 +132,7 @@ class Run(RunBase):
             return False
         Restorer(self).resume(self._resume.point)
         self.resumed_from = self.global_step
+        self._must_claim = True
         return True
 
     def epochs(self, total: int, *, finish: bool = True) -> Iterator[int]:
@@ -205,8 +206,9 @@ class Run(RunBase):
             HoldfastError: this process was forked from the one that attached; `state` is too large; or a
                 loader that was in the middle of its pass was not made again.
         """
-        if self._saved_loaders and self.resumed_from is not None:
+        if self._must_claim:
             check_claimed(self._saved_loaders)
+            self._must_claim = False
         self.global_step += 1
         if optimizer_stepped:
             self.optimizer_steps += 1
