@@ -26,6 +26,11 @@ class Component(Protocol):
         """Whether tensors of a state to load must be memory of their own."""
 
 
+def has_state(thing: Any) -> bool:
+    """Whether something gives its state, and takes it."""
+    return callable(getattr(thing, "state_dict", None)) and callable(getattr(thing, "load_state_dict", None))
+
+
 class _Stateful:
     """Anything with `state_dict` and `load_state_dict`."""
 
@@ -194,7 +199,7 @@ def component_of(name: str, target: Any, strict: bool) -> Component:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(target, torch.nn.Module):
         return _Module(target, strict)
-    if callable(getattr(target, "state_dict", None)) and callable(getattr(target, "load_state_dict", None)):
+    if has_state(target):
         if torch is not None and isinstance(target, _scheduler_class(torch)):
             return _Scheduler(target, strict)
         return _Stateful(target, strict)

@@ -11,19 +11,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from torch.utils import data as torch_data
-
+from ._components import has_state
 from ._fingerprint import fingerprint
-from ._samples import begin_sample, mix, seed_of
 from ._sampling import Drawn, IterableSamples
 
 # Hugging Face's first version whose states are exact.
 _EXACT = (5, 1)
-
-
-def has_state(thing: Any) -> bool:
-    """Whether something gives its position, and takes it."""
-    return callable(getattr(thing, "state_dict", None)) and callable(getattr(thing, "load_state_dict", None))
 
 
 def what_state_lacks(dataset: Any, workers: int) -> str | None:
@@ -117,9 +110,7 @@ class ContinuedSamples(IterableSamples):
     def __iter__(self) -> Iterator[Any]:
         """Give the samples of this worker, from the position on."""
         loaded, self._loaded = self._loaded, None
-        worker = torch_data.get_worker_info()
-        seed = mix(int(self._seed[0]), 0 if worker is None else worker.id)
-        begin_sample(seed, seeds_globals=self.seeds_globals)
+        seed = self._begin_worker()
         if loaded is not None and "dataset" in loaded:
             self.dataset.load_state_dict(loaded["dataset"])
         elif self._initial is not None and self._was_loaded:
@@ -140,25 +131,17 @@ class ContinuedSamples(IterableSamples):
         source = self._source
         if loaded is not None and not {"dataset", "iterator"} & set(loaded):
             began = time.monotonic()
-            for number in range(1, loaded["number"] + 1):
-                begin_sample(seed_of(seed, number), seeds_globals=self.seeds_globals)
-                next(source, None)
+            for _ in islice(self._drawn(source, seed, 0), loaded["number"]):
+                pass
             print(
                 f"holdfast: the dataset has no state: {loaded['number']} samples were drawn and thrown away, "
                 f"which took {time.monotonic() - began:.1f} s; state_dict and load_state_dict cost nothing",
                 file=sys.stderr,
                 flush=True,
             )
-        number = 0 if loaded is None else loaded["number"]
-        while True:
-            number += 1
-            begin_sample(seed_of(seed, number), seeds_globals=self.seeds_globals)
-            try:
-                sample = next(source)
-            except StopIteration:
-                self._ended = True
-                self._begun_from = None
-                return
+        for number, sample in self._drawn(source, seed, self._number):
             self._number = number
             self._begun_from = None
             yield sample
+        self._ended = True
+        self._begun_from = None

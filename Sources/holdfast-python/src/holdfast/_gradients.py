@@ -15,16 +15,16 @@ _NONE, _DENSE, _SPARSE = range(3)
 
 
 def state_of(module: Any, *, with_values: bool) -> Any:
-    """Return the gradients by name of their parameters; without values what `kinds_of` returns."""
+    """Return the gradients by name of their parameters; without values only who has one."""
     if not with_values:
-        return kinds_of(module)
+        return _kinds_of(module)
     return {name: one.grad for name, one in module.named_parameters() if one.grad is not None}
 
 
 def load(module: Any, state: Any) -> None:
     """Let a module go on from what `state_of` returned."""
     if isinstance(state, bytes):
-        give_zeros(module, state)
+        _give_zeros(module, state)
         return
     for name, parameter in module.named_parameters():
         gradient = state.get(name)
@@ -33,12 +33,12 @@ def load(module: Any, state: Any) -> None:
         parameter.grad = gradient.to(parameter.device) if fits else None
 
 
-def kinds_of(module: Any) -> bytes:
+def _kinds_of(module: Any) -> bytes:
     """Return of each parameter of a module, in order, whether it has a gradient, and a sparse one."""
     return bytes(_NONE if one.grad is None else _DENSE + one.grad.is_sparse for one in module.parameters())
 
 
-def give_zeros(module: Any, kinds: bytes) -> None:
+def _give_zeros(module: Any, kinds: bytes) -> None:
     """Give gradients of zeros to the parameters that had one and have none yet."""
     torch = sys.modules["torch"]
     parameters = list(module.parameters())

@@ -11,7 +11,8 @@ import torch
 from torch.utils import data as torch_data
 
 from . import _position as at
-from ._continued import ContinuedSamples, discard, has_state, what_state_lacks
+from ._components import has_state
+from ._continued import ContinuedSamples, discard, what_state_lacks
 from ._dataloader import is_tensors, options_of, stateful_kind
 from ._errors import HoldfastError
 from ._fingerprint import fingerprint
@@ -326,8 +327,7 @@ class Loader:
 
     def _forget_pass(self) -> None:
         """Begin an epoch: nothing of it is consumed, unless a pass goes on from the one before."""
-        saved = self._saved
-        is_unfinished = saved is not None and 0 < saved.batch != saved.total
+        is_unfinished = self._saved is not None and at.is_unfinished(self._saved)
         # An iterator that the loop keeps has yet to take what is left, if the loop has not begun another.
         if self._open is not None or (is_unfinished and self._run._began and not self._is_asked):
             return

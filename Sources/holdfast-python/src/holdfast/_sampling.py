@@ -90,11 +90,19 @@ class IterableSamples(torch_data.IterableDataset):  # type: ignore[misc,unused-i
 
     def __iter__(self) -> Iterator[Any]:
         """Give the samples of this worker."""
+        seed = self._begin_worker()
+        for _, sample in self._drawn(iter(self.dataset), seed, 0):
+            yield sample
+
+    def _begin_worker(self) -> int:
+        """Return the seed of this worker's samples; its iterator is made with it."""
         worker = torch_data.get_worker_info()
         seed = mix(int(self._seed[0]), 0 if worker is None else worker.id)
         begin_sample(seed, seeds_globals=self.seeds_globals)
-        source = iter(self.dataset)
-        number = 0
+        return seed
+
+    def _drawn(self, source: Iterator[Any], seed: int, number: int) -> Iterator[tuple[int, Any]]:
+        """Draw the samples after that of a number, each with its seed; gives their numbers too."""
         while True:
             number += 1
             begin_sample(seed_of(seed, number), seeds_globals=self.seeds_globals)
@@ -102,7 +110,7 @@ class IterableSamples(torch_data.IterableDataset):  # type: ignore[misc,unused-i
                 sample = next(source)
             except StopIteration:
                 return
-            yield sample
+            yield number, sample
 
 
 class WorkerStart:

@@ -18,6 +18,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from .._attach import attach, attached
+from .._components import has_state
 from .._errors import HoldfastError
 from .._loader import Loader
 from .._run import Run
@@ -120,10 +121,9 @@ class Holdfast:
         connector._prepare_dataloader = prepare
 
     def _wrapped(self, loader: Any, stage: str) -> Any:
-        is_stateful = hasattr(loader, "load_state_dict") and hasattr(loader, "state_dict")
         if isinstance(loader, Loader) or type(loader).__name__ == "CombinedLoader":
             return loader
-        if not isinstance(loader, DataLoader) and not is_stateful:
+        if not isinstance(loader, DataLoader) and not has_state(loader):
             if stage == "train":
                 raise _no_position(type(loader).__qualname__)
             return loader

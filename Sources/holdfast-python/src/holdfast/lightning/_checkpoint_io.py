@@ -52,7 +52,7 @@ class HoldfastCheckpointIO:
         if storage_options is not None:
             raise TypeError("HoldfastCheckpointIO writes local files, and takes no storage_options")
         target = _local(path)
-        aside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+        aside = _aside(target)
         # Not straight into the file: where writing fails, torch's own writer ends the whole process.
         data = io.BytesIO()
         torch.save(checkpoint, data)
@@ -112,7 +112,7 @@ class HoldfastCheckpointIO:
         try:
             if target.is_dir() and not target.is_symlink():
                 # Out of the way first: what is left of a directory by a crash must not look like one.
-                aside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+                aside = _aside(target)
                 shutil.rmtree(target.rename(aside))
             else:
                 target.unlink()
@@ -138,6 +138,11 @@ def _local(path: PathLike) -> Path:
             hint="save locally, and copy the files from there",
         )
     return Path(path)
+
+
+def _aside(target: Path) -> Path:
+    """Return a name that no one takes for a checkpoint's; `_remove_unfinished` knows it again."""
+    return target.with_name(f".{target.name}.{os.urandom(8).hex()}")
 
 
 def _remove_unfinished(target: Path) -> None:

@@ -73,7 +73,7 @@ class TrainerState:
     def _dump_extra(self) -> dict[str, Any]:
         trainer, module = self.trainer, self.trainer.lightning_module
         loop, connector = trainer.fit_loop.epoch_loop, trainer._logger_connector
-        extra = {
+        return {
             "seed": self.seed,
             "recorded": list(self.run._metrics.names),
             "results": _logged.results_state(loop._results),
@@ -83,16 +83,8 @@ class TrainerState:
             "should_stop": trainer.should_stop,
             "reload_epoch": _reloads(trainer)._last_train_dl_reload_epoch,
             "saving": self.saving.state(),
+            "gradients": _gradients.state_of(module, with_values=not module.automatic_optimization),
         }
-        if module.automatic_optimization:
-            extra["gradient_kinds"] = _gradients.kinds_of(module)
-        else:
-            extra["gradients"] = {
-                name: parameter.grad
-                for name, parameter in module.named_parameters()
-                if parameter.grad is not None
-            }
-        return extra
 
     def _take_model(self, state: Any) -> None:
         self._loaded["state_dict"] = state
@@ -132,11 +124,7 @@ class TrainerState:
         trainer.should_stop = extra["should_stop"]
         _reloads(trainer)._last_train_dl_reload_epoch = extra["reload_epoch"]
         self.saving.load(extra["saving"])
-        _gradients.give_zeros(module, extra.get("gradient_kinds", b""))
-        gradients = extra.get("gradients", {})
-        for name, parameter in module.named_parameters():
-            if name in gradients:
-                parameter.grad = gradients[name].to(parameter.device)
+        _gradients.load(module, extra.get("gradients", b""))
 
 
 class _Component:
