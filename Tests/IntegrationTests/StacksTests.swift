@@ -98,6 +98,32 @@ import Testing
     #expect(bench.standardError.contains("cannot read the stacks"))
   }
 
+  /// Whoever opens a pipe that nobody writes to waits for ever.
+  @Test func aPipeInsteadOfStacksKeepsNobodyWaiting() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let preparation = """
+      real = _failures.stacks_signal
+      def piped(directory, rank):
+          signal = real(directory, rank)
+          os.remove(stacks)
+          os.mkfifo(stacks)
+          return signal
+      _failures.stacks_signal = piped
+      """
+    #expect(try finish(bench, preparation: preparation)["failure"] is NSNull)
+  }
+
+  /// The next attempt removes what has the name, and not where it leads.
+  @Test func whatALinkInsteadOfStacksLeadsToStays() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let secret = try bench.write("secret", "the secret\n")
+    let preparation = "os.symlink(os.path.dirname('\(secret)'), stacks); offer(None)"
+    #expect(try finish(bench, preparation: preparation)["failure"] is NSNull)
+    #expect(try String(contentsOfFile: secret, encoding: .utf8) == "the secret\n")
+  }
+
   @Test func ofManyStacksTheEndIsKept() throws {
     let bench = Workbench()
     defer { bench.close() }
