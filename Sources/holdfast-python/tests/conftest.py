@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+# They have assertions too, which shall say what was found.
+pytest.register_assert_rewrite("loading", "supervised")
 
 from holdfast import _layout as at
 
@@ -106,6 +108,18 @@ class RunDirectory:
             }  # fmt: skip
         self.__init__(self.path, self.capacity, self.attempt + 1)  # type: ignore[misc]
         self.resume(point)
+
+
+def step(run: Any, directory: RunDirectory | None, stop_at: int | None, **metrics: Any) -> bool:
+    """Make a step, whose state is saved if the program is to end after it; returns whether it is."""
+    stops = bool(run.global_step + 1 == stop_at)
+    if stops:
+        assert directory is not None
+        directory.request(1)
+    run.step(**metrics)
+    if stops:
+        run._ring.close()
+    return stops
 
 
 @pytest.fixture

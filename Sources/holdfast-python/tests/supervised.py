@@ -20,6 +20,8 @@ PACKAGE = Path(__file__).parent.parent
 HOLDFAST = Path(os.environ.get("HOLDFAST_TEST_BIN", PACKAGE.parent.parent / ".build/release")) / "holdfast"
 # Nothing here is slow; a loaded machine may be.
 PATIENCE = 400.0
+# For a job that is killed often: little is lost each time, and it is not given up.
+OPTIONS = ("--stage-every", "50ms", "--every", "1s", "--max-stalls", "100")
 
 
 class Job:
@@ -127,6 +129,23 @@ def storm(job: Job, kills: int, last_step: int, seed: int) -> int:
             continue
         done += 1
     return done
+
+
+def survived(job: Job, kills: int, expected: str, *, fewest: int) -> list[dict[str, Any]]:
+    """Wait for the end of a job that was killed, which must be as if nothing had been; returns its attempts.
+
+    Args:
+        job: that runs.
+        kills: that were made, each of which has ended an attempt.
+        expected: digest of the undisturbed program.
+        fewest: more kills than that must have been made: one may come when its process is just ending.
+    """
+    assert job.wait() == 0, job.errors.read_text()
+    assert job.digest() == expected
+    attempts: list[dict[str, Any]] = job.json("history")["attempts"]
+    assert sum(attempt["cause"] == "killed" for attempt in attempts) == kills > fewest
+    assert {attempt["replay"] for attempt in attempts} <= {"identical", None}
+    return attempts
 
 
 def undisturbed(*program: object) -> str:

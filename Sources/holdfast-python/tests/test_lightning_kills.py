@@ -15,11 +15,10 @@ import torch
 
 pytest.importorskip("lightning_program")
 
-from supervised import PACKAGE, Job, undisturbed
+from supervised import OPTIONS, PACKAGE, Job, survived, undisturbed
 
 DIGITS = PACKAGE / "examples/digits_lightning.py"
 ALONE = PACKAGE / "tests/programs/lightning_alone.py"
-OPTIONS = ("--stage-every", "50ms", "--every", "1s", "--max-stalls", "100")
 # 90 steps in an epoch, with validation after 45 of them.
 STEPS = 360
 # Of the environment: where 1.9 is, installed beside 2.x.
@@ -62,13 +61,8 @@ def test_digits(
         # The last two while validation runs: within an epoch, and at its end.
         steps = sorted([*chance.sample(range(2, STEPS - 10), kills - 2), 135, 180])
         done = sum(job.kill_at(step) for step in steps)
-        assert job.wait() == 0, job.errors.read_text()
-        assert job.digest() == expected
+        survived(job, done, expected, fewest=kills // 2)
         assert f"steps {STEPS} " in job.output.read_text()
-        attempts = job.json("history")["attempts"]
-        assert sum(attempt["cause"] == "killed" for attempt in attempts) == done > kills // 2
-        replays = {attempt["replay"] for attempt in attempts}
-        assert replays <= {"identical", None}
     files = list((tmp_path / "files").iterdir())
     assert len(files) >= 2
     if "--publish" in arguments:

@@ -12,7 +12,7 @@ from torch import nn
 from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC, MulticlassPrecision
 
 import holdfast
-from conftest import RunDirectory
+from conftest import RunDirectory, step
 
 STEPS = 9
 
@@ -49,12 +49,7 @@ def train(stop_at: int | None, directory: RunDirectory | None) -> dict[str, Any]
             model.metrics.update(output, labels)
             mean.update(output.max())
             related.update(output[:, 0], output[:, 1])
-            if run.global_step + 1 == stop_at:
-                assert directory is not None
-                directory.request(1)
-            run.step()
-            if run.global_step == stop_at:
-                run._ring.close()
+            if step(run, directory, stop_at):
                 return None
     if run._ring is not None:
         run._ring.close()

@@ -15,7 +15,7 @@ from torch.utils.data import (
 )
 
 import holdfast
-from conftest import RunDirectory
+from conftest import RunDirectory, step
 from loading import Noisy, train
 
 SHUFFLED: Any = lambda: {"dataset": Noisy(), "batch_size": 4, "shuffle": True}  # noqa: E731
@@ -70,11 +70,7 @@ def test_a_pass_that_goes_on_over_epochs(run_directory: RunDirectory, stop_at: i
         for _ in run.epochs(4, finish=False):
             for batch in loader:
                 seen.append((batch.tolist(), next(others).tolist()))
-                if run.global_step + 1 == stop_at:
-                    run_directory.request(1)
-                run.step()
-                if run.global_step == stop_at:
-                    run._ring.close()
+                if step(run, run_directory, stop_at):
                     return seen
         run._ring.close()
         return seen
@@ -169,11 +165,7 @@ def test_loaders_made_within_the_loop(run_directory: RunDirectory, stop_at: int)
             loader = run.loader(Noisy(20 + 4 * epoch), batch_size=4, shuffle=True, name="train")
             for batch in loader:
                 seen.append(batch.tolist())
-                if run.global_step + 1 == stop_at:
-                    run_directory.request(1)
-                run.step()
-                if run.global_step == stop_at:
-                    run._ring.close()
+                if step(run, run_directory, stop_at):
                     return seen
         with pytest.raises(holdfast.HoldfastError, match="needs a name"):
             run.loader(Noisy())
@@ -199,11 +191,7 @@ def test_validation_passes_leave_no_trace(run_directory: RunDirectory) -> None:
                 # Before the step, and of the step before: made again after a resume.
                 checked = [sample.tolist() for sample in validation] if run.global_step % 3 == 2 else []
                 seen.append((run.global_step, batch.tolist(), checked))
-                if run.global_step + 1 == stop_at:
-                    run_directory.request(1)
-                run.step()
-                if run.global_step == stop_at:
-                    run._ring.close()
+                if step(run, run_directory, stop_at):
                     return seen
         return seen
 
@@ -229,11 +217,7 @@ def test_two_passes_in_one_epoch(run_directory: RunDirectory) -> None:
                 source = iter(loader)
                 batch = next(source)
             seen.append(batch.tolist())
-            if run.global_step + 1 == stop_at:
-                run_directory.request(1)
-            run.step()
-            if run.global_step == stop_at:
-                run._ring.close()
+            if step(run, run_directory, stop_at):
                 return seen
         return seen
 

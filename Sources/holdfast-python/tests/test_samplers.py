@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler
 
 import holdfast
-from conftest import RunDirectory
+from conftest import RunDirectory, step
 from loading import Noisy, Numbers, check, train
 
 
@@ -165,11 +165,7 @@ def test_the_pass_after_a_resumed_one_is_whole(run_directory: RunDirectory) -> N
         for _ in run.epochs(3, finish=False):
             for batch in loader:
                 seen.append(float(batch))
-                if run.global_step + 1 == stop_at:
-                    run_directory.request(1)
-                run.step()
-                if run.global_step == stop_at:
-                    run._ring.close()
+                if step(run, run_directory, stop_at):
                     return seen
         run._ring.close()
         return seen

@@ -7,22 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from supervised import PACKAGE, Job, storm, undisturbed
+from supervised import OPTIONS, PACKAGE, Job, storm, survived, undisturbed
 
 PROGRAM = PACKAGE / "tests/programs/digits_scaled.py"
-OPTIONS = ("--stage-every", "50ms", "--every", "1s", "--max-stalls", "100")
 
 
 # Before torch 2.3 a scaler does nothing without CUDA.
 @pytest.mark.skipif(not hasattr(torch.amp, "GradScaler"), reason="torch's GradScaler is for CUDA alone")
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
 def test_killed_again_and_again(tmp_path: Path, kind: str) -> None:
+    expected = undisturbed(PROGRAM, kind)
     with Job(tmp_path, PROGRAM, kind, options=OPTIONS) as job:
         done = storm(job, 3, 118, seed=3)
-        assert job.wait() == 0, job.errors.read_text()
-        assert job.digest() == undisturbed(PROGRAM, kind)
+        attempts = survived(job, done, expected, fewest=0)
         assert "skipped 0\n" not in job.output.read_text()
-        attempts = job.json("history")["attempts"]
-        assert sum(attempt["cause"] == "killed" for attempt in attempts) == done > 0
-        assert {attempt["replay"] for attempt in attempts} <= {"identical", None}
         assert sum(attempt["resumed_from"] is not None for attempt in attempts) > 0

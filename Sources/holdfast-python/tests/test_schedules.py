@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 import holdfast
-from conftest import RunDirectory
+from conftest import RunDirectory, step
 
 EPOCHS = 4
 BATCHES = 5
@@ -50,13 +50,8 @@ def train(kind: str, stop_at: int | None, directory: RunDirectory | None) -> lis
             optimizer.step()
             if kind not in ("of each epoch", "by validation"):
                 scheduler.step()
-            if run.global_step + 1 == stop_at:
-                assert directory is not None
-                directory.request(1)
-            run.step(loss=loss)
             seen.append((rate, model.weight.tolist()))
-            if run.global_step == stop_at:
-                run._ring.close()
+            if step(run, directory, stop_at, loss=loss):
                 return seen
         with run.phase("validation"):
             # Worse with every epoch.
