@@ -37,13 +37,14 @@ let package = Package(
     .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
     .target(name: "CSpawn"),
     .target(name: "CTrainerProtocol"),
+    .target(name: "CFaultGuard"),
 
     // From the ground up: arrows go only downwards.
     module("Supervision"),
-    module("POSIX", ["CSpawn", system]),
+    module("POSIX", ["CSpawn", "CFaultGuard", system]),
     module("Preemption", ["Supervision", "POSIX", system]),
     module("Metrics", ["POSIX", system]),
-    module("LMDB", ["CLMDB"]),
+    module("LMDB", ["CLMDB", "CFaultGuard"]),
     module("Systemd", ["CSystemd"]),
     module("TrainerProtocol", ["CTrainerProtocol", "POSIX", system]),
     module("Checkpoints", ["CGcrypt", "TrainerProtocol", "POSIX", system]),
@@ -75,6 +76,7 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     tests("SupervisionTests", ["Supervision"]),
     tests("POSIXTests", ["POSIX", system]),
+    tests("FaultGuardTests", ["CFaultGuard", "FaultyMemory"]),
     tests("LMDBTests", ["LMDB"]),
     tests("SystemdTests", ["Systemd", "NotifyListener"]),
     tests("TrainerProtocolTests", ["TrainerProtocol", "POSIX", system]),
@@ -97,6 +99,8 @@ let package = Package(
     .executableTarget(
       name: "KilledWriter", dependencies: ["JobStore", "POSIX", system], path: "Tests/KilledWriter",
       swiftSettings: strict),
+
+    .executableTarget(name: "FaultyMemory", dependencies: ["CFaultGuard"], path: "Tests/FaultyMemory"),
 
     // Speed: scripts/bench.
     .executableTarget(name: "FirstInstruction", path: "Tests/FirstInstruction"),
