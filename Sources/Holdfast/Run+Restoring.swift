@@ -106,10 +106,17 @@ extension Run {
 
   // MARK: Without a supervisor
 
+  private static func isURL(_ path: FilePath, _ code: HoldfastError.Code) -> HoldfastError {
+    HoldfastError(
+      code, "this is a URL, and checkpoints are saved and loaded on this machine only", path: path,
+      hint: "name a directory; copy a checkpoint's whole directory to or from remote storage")
+  }
+
   /// Saves a checkpoint into `directory`, published as the supervisor publishes them.
   /// - Returns: its path, for `load(from:)`.
   @discardableResult
   public func save(to directory: FilePath, job: String = "standalone") throws(HoldfastError) -> FilePath {
+    if directory.isURL { throw Self.isURL(directory, .cannotSave) }
     let image = makeImage()
     let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: image.imageBytes, alignment: 4096)
     defer { bytes.deallocate() }
@@ -132,6 +139,7 @@ extension Run {
 
   /// Loads a checkpoint's directory, after verifying all of it.
   public func load(from checkpoint: FilePath) throws(HoldfastError) {
+    if checkpoint.isURL { throw Self.isURL(checkpoint, .cannotRestore) }
     let checkpoints = LocalCheckpoints(directory: checkpoint.removingLastComponent())
     let name = checkpoint.lastComponent?.string ?? ""
     if let fault = checkpoints.verify(name, thorough: true).fault {

@@ -1,10 +1,11 @@
 import JobFile
+import POSIX
 
 // A configuration file that cannot be used, as the user sees it.
 extension Failure {
   init(_ error: JobFileError) {
     let status: ExitStatus = error.code == .missing ? .missing : .configuration
-    let hints =
+    let hints: [Hint] =
       switch error.code {
       case .missing: ["ls -l \(error.path)", "holdfast install-unit NAME -- COMMAND  writes one"]
       case .unreadable: ["ls -ld \(error.path)  whose is it?"]

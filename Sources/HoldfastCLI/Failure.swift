@@ -15,11 +15,11 @@ struct Failure: Error, CustomStringConvertible {
   /// What is wrong in a file, each with its place; these are told instead of `what` and `path`.
   var problems: [Problem] = []
   /// Each a command or an action, with what it is for after two spaces.
-  var hints: [String]
+  var hints: [Hint]
 
   init(
     _ status: ExitStatus, _ what: String, path: String? = nil, why: String? = nil, kept: String? = nil,
-    hints: [String]
+    hints: [Hint]
   ) {
     self.status = status
     self.what = what
@@ -31,21 +31,27 @@ struct Failure: Error, CustomStringConvertible {
 
   var description: String { what }
 
-  func text() -> String {
-    var lines = problems.isEmpty ? ["error: \(what)"] : problemLines
-    if let path, problems.isEmpty { lines.append(" where: \(path)") }
-    if let why { lines.append("   why: \(why)") }
-    if let kept { lines.append("  kept: \(kept)") }
-    for (index, hint) in hints.enumerated() { lines.append((index == 0 ? "  hint: " : "        ") + hint) }
-    lines.append("(exit \(status.rawValue))")
-    return lines.map { $0 + "\n" }.joined()
+  /// Line by line: what is said of several lines is indented below its word.
+  var lines: [String] {
+    var lines = problems.isEmpty ? Text.indented(what, by: "error: ", further: "       ") : problemLines
+    func field(_ name: String, _ text: String) {
+      let word = String(repeating: " ", count: max(0, 6 - name.count)) + name + ": "
+      lines += Text.indented(text, by: word, further: "        ")
+    }
+    if let path, problems.isEmpty { field("where", path) }
+    if let why { field("why", why) }
+    if let kept { field("kept", kept) }
+    for (index, hint) in hints.enumerated() {
+      lines += Text.indented(hint.text, by: index == 0 ? "  hint: " : "        ", further: "        ")
+    }
+    return lines + ["(exit \(status.rawValue))"]
   }
 
   func json() -> JSONValue {
     .object([
       "format_version": .integer(1), "error": .string(problems.first?.what ?? what),
       "where": path.map(JSONValue.string) ?? .null, "why": why.map(JSONValue.string) ?? .null,
-      "kept": kept.map(JSONValue.string) ?? .null, "hints": .array(hints.map(JSONValue.string)),
+      "kept": kept.map(JSONValue.string) ?? .null, "hints": .array(hints.map { .string($0.text) }),
       "exit_code": .integer(Int64(status.rawValue)), "problems": .array(problems.map(\.json)),
     ])
   }
@@ -79,7 +85,7 @@ struct Failure: Error, CustomStringConvertible {
       }
     self.init(
       status, error.what, path: error.path?.string, why: error.why,
-      hints: error.hint.split(separator: "\n").map(String.init))
+      hints: error.hint.lines)
   }
 
   private init(_ error: StoreError) {
@@ -98,6 +104,6 @@ struct Failure: Error, CustomStringConvertible {
       case .noRoom: "no room for the job's store"
       case .io: "the job's store cannot be read"
       }
-    self.init(status, what, path: error.path.string, why: error.reason, hints: [error.hint])
+    self.init(status, what, path: error.path.string, why: error.reason, hints: error.hint.lines)
   }
 }

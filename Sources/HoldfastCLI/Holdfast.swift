@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import JobFile
+import POSIX
 
 @main
 struct Entry {
@@ -28,8 +29,7 @@ struct Entry {
     }
     let isUsage = code == .validationFailure
     let failure = isUsage ? usage(error, CommandLine.arguments.dropFirst().first ?? "") : Failure(error)
-    let text = wantsJSON ? failure.json().text + "\n" : failure.text()
-    Output.standardError(text)
+    if wantsJSON { Output.standardError(failure.json()) } else { Output.standardError(failure.lines) }
     exit(failure.status.rawValue)
   }
 
@@ -37,7 +37,7 @@ struct Entry {
   private static func usage(_ error: any Error, _ word: String) -> Failure {
     let message = HoldfastCommand.message(for: error)
     let known = HoldfastCommand.configuration.subcommands.contains { $0.configuration.commandName == word }
-    let hints =
+    let hints: [Hint] =
       known
       ? ["holdfast \(word) --help"]
       : ["holdfast --help  what there is", "holdfast help COMMAND  for one of them"]
@@ -84,7 +84,7 @@ struct HoldfastCommand: ParsableCommand {
     let question = guess.map { "; did you mean '\($0)'?" } ?? ""
     return Failure(
       .usage, "'\(word)' is no command of \(prefix)\(question)",
-      hints: guess.map { ["\(prefix) \($0) --help"] } ?? ["holdfast --help  what there is"])
+      hints: guess.map { ["\(words: prefix) \($0) --help"] } ?? ["holdfast --help  what there is"])
   }
 }
 

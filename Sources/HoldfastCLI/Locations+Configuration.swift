@@ -18,6 +18,11 @@ extension Locations {
 
   /// The configuration file that `argument` means: a path, or the name of a job that has one.
   func configuration(_ argument: String) throws(Failure) -> FilePath {
+    if FilePath(argument).isURL {
+      throw Failure(
+        .usage, "'\(argument)' is a URL; a configuration file is on this machine",
+        hints: ["holdfast run --config FILE"])
+    }
     let path = resolve(argument)
     if argument.contains("/") || argument.hasSuffix(".toml") || FileSystem.exists(path) { return path }
     let candidates = configurationDirectories.map { $0.appending("\(argument).toml") }

@@ -1,4 +1,5 @@
 import JobFile
+import POSIX
 import Supervisor
 import Synchronization
 import SystemPackage
@@ -23,7 +24,8 @@ final class Reloader: Sendable {
     do {
       new = Resolution(file: try JobFile.read(file, needsCommand: needsCommand), arguments: arguments)
     } catch {
-      return .refused("\(error); holdfast config check \(file)")
+      let check: Hint = "holdfast config check \(file)"
+      return .refused("\(error); \(check)")
     }
     let changes = known.withLock { known in
       defer { known = new }

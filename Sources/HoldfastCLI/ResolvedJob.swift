@@ -1,5 +1,6 @@
 import Glibc
 import JobFile
+import POSIX
 import SystemPackage
 
 /// A job as the command line and its file describe it.

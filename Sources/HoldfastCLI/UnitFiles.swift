@@ -84,7 +84,7 @@ struct UnitFiles {
 
   private func failure(_ error: POSIXError, _ what: String) -> Failure {
     let isDenied = error.errno == .permissionDenied || error.errno == .readOnlyFileSystem
-    let hint =
+    let hint: Hint =
       isDenied && !forUser
       ? "sudo holdfast install-unit \(name) …  or for yourself alone: --user"
       : "ls -ld \(file.removingLastComponent())"
@@ -99,13 +99,13 @@ struct UnitFiles {
       let command = systemctl + arguments
       let status = HelperProgram.run(command)
       guard status != 0 else { continue }
-      let text = command.joined(separator: " ")
+      let text = Hint(command: command)
       throw Failure(
         .gaveUp, "the configuration is written, but '\(text)' failed", path: file.string,
         why: status == 127 ? "systemctl cannot be run here" : "exit \(status)",
         hints: [
           "\(text)  try again",
-          "\(systemctl.joined(separator: " ")) cat holdfast@.service  is the unit installed?",
+          "\(Hint(command: systemctl)) cat holdfast@.service  is the unit installed?",
         ])
     }
   }
@@ -115,7 +115,7 @@ struct UnitFiles {
     let verb = dryRun ? "would write" : "wrote"
     var lines = written ? ["\(verb) \(file)"] : ["\(file) is right"]
     if file != expected { lines.append("\(dryRun ? "would link" : "linked") \(expected) to it") }
-    let start = (systemctl + ["enable", "--now", unit]).joined(separator: " ")
+    let start = Hint(command: systemctl + ["enable", "--now", unit])
     if enabled, !dryRun {
       lines.append(
         "\(unit) is enabled and started; look at it: \(systemctl.joined(separator: " ")) status \(unit)")

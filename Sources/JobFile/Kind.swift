@@ -1,6 +1,8 @@
 import Metrics
+import POSIX
 import Preemption
 import Supervision
+import SystemPackage
 
 /// A kind of value: how it is read from a file and from the command line, and written again.
 struct Kind<Value: Hashable & Sendable>: Sendable {
@@ -134,6 +136,7 @@ extension Kind where Value == String {
           throw Mistakes("it must be a path in quotes, not \(node.kind)")
         }
         guard !path.isEmpty else { throw Mistakes("it is empty") }
+        if FilePath(path).isURL { throw Mistakes("'\(path)' is a URL; it must be a path of this machine") }
         if path == "~" || path.hasPrefix("~/") {
           throw Mistakes("'~' has no meaning in a file; write the whole path")
         }

@@ -80,6 +80,8 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   public var resumedFrom: Resume?
   public var firstStep: UInt64?
   public var lastStep: UInt64?
+  /// At which the trainer said that its loop is complete.
+  public var finishedStep: UInt64?
   public var steps: UInt64 = 0
   public var replayedSteps: UInt64 = 0
   /// The first replayed step that was not what it had been, and in what.

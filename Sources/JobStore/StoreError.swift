@@ -1,4 +1,5 @@
 import LMDB
+public import POSIX
 public import SystemPackage
 
 /// Why the store could not be opened, read or written.
@@ -18,9 +19,9 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
   public var path: FilePath
   /// LMDB's words.
   public var reason: String?
-  public var hint: String
+  public var hint: Hint
 
-  public init(_ code: Code, operation: String, path: FilePath, reason: String? = nil, hint: String) {
+  public init(_ code: Code, operation: String, path: FilePath, reason: String? = nil, hint: Hint) {
     self.code = code
     self.operation = operation
     self.path = path
@@ -33,7 +34,7 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
       if error.isDamage { .damaged } else if error.code == 2 { .missing } else if error.code == 28 {
         .noRoom
       } else { .io }
-    let hint =
+    let hint: Hint =
       code == .damaged
       ? "move it aside (checkpoints are kept apart and stay): mv \(path) \(path).damaged"
       : "look at the disk: df \(path); ls -l \(path)"

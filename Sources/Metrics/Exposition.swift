@@ -1,3 +1,5 @@
+import POSIX
+
 /// Text in Prometheus' exposition format, version 0.0.4. Samples of one metric stand together, and no two
 /// have the same labels: one that is there twice would cost the whole scrape.
 struct Exposition {
@@ -58,8 +60,7 @@ struct Exposition {
     "{" + labels.map { "\($0.name)=\"\(escape($0.value))\"" }.joined(separator: ",") + "}"
   }
 
-  /// Backslash, quote and line feed have escapes. Other control characters have none, and a NUL ends the
-  /// text for some who read it.
+  /// Backslash, quote and line feed have escapes. What else a terminal obeys has none: it is made visible.
   private static func escape(_ value: String) -> String {
     var escaped = String.UnicodeScalarView()
     for scalar in value.unicodeScalars {
@@ -67,7 +68,9 @@ struct Exposition {
       case "\\": escaped.append(contentsOf: "\\\\".unicodeScalars)
       case "\"": escaped.append(contentsOf: "\\\"".unicodeScalars)
       case "\n": escaped.append(contentsOf: "\\n".unicodeScalars)
-      case _ where scalar.value < 0x20 || scalar.value == 0x7f: escaped.append("\u{fffd}")
+      case _ where VisibleText.isHidden(scalar):
+        escaped.append("\\")
+        escaped.append(contentsOf: VisibleText.line(String(scalar)).unicodeScalars)
       default: escaped.append(scalar)
       }
     }

@@ -37,11 +37,11 @@ public enum Executable {
   }
 
   /// What to type when `name` cannot be run.
-  public static func hint(_ failure: Failure, _ name: String) -> String {
+  public static func hint(_ failure: Failure, _ name: String) -> Hint {
     switch failure {
     case .notExecutable(let path): "chmod +x \(path)"
     case .notFound where name.contains("/"): "ls -l \(name)"
-    case .notFound: "command -v \(name)  where it would be; one in this directory is ./\(name)"
+    case .notFound: "command -v \(name)  where it would be; one in this directory is \("./" + name)"
     }
   }
 

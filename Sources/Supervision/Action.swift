@@ -50,7 +50,9 @@ public enum Note: Hashable, Sendable {
   case backingOff(Duration, stalls: Int)
   case diesInBatch(BatchPosition, step: UInt64, times: Int)
   case skipping(BatchPosition, deaths: Int)
-  case gaveUp(step: UInt64, stalls: Int, tally: Standing.DeathTally?)
+  /// Many attempts in a row failed with the same exception at the same line, and none made a new step.
+  case repeatsFailure(Standing.FailureTally)
+  case gaveUp(step: UInt64, Standing)
   /// - isByNotice: no signal asked for it, but a preemption notice.
   case stopping(grace: Duration, isByNotice: Bool)
   case hurrying

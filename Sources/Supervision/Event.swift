@@ -34,11 +34,20 @@ public struct Remains: Hashable, Sendable {
   /// Newest recorded step, nil when the attempt recorded none.
   public var progress: Progress?
   public var slots: [SlotContent]
+  /// What the trainer said of its end, where it said something.
+  public var failure: FailurePlace?
+  /// The greatest step that the job ever recorded.
+  public var furthest: UInt64
 
-  public init(resume: ResumePoint, progress: Progress?, slots: [SlotContent]) {
+  public init(
+    resume: ResumePoint, progress: Progress?, slots: [SlotContent], failure: FailurePlace? = nil,
+    furthest: UInt64 = 0
+  ) {
     self.resume = resume
     self.progress = progress
     self.slots = slots
+    self.failure = failure
+    self.furthest = furthest
   }
 }
 

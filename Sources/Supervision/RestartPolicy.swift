@@ -11,23 +11,28 @@ enum RestartPolicy {
   static let longestPause = Duration.seconds(60)
 
   /// Takes an attempt's end into `standing`.
-  /// - Parameter progressed: the resume point is further than the one it started from.
-  static func judge(_ standing: inout Standing, progressed: Bool, maxStalls: Int) -> Verdict {
-    if progressed {
+  /// - Parameters:
+  ///   - progressed: the resume point is further than the one it started from.
+  ///   - repeats: it failed as many in a row did, and none of them made a new step: what they call progress
+  ///     is no reason to go on at once.
+  static func judge(
+    _ standing: inout Standing, progressed: Bool, repeats: Bool = false, maxStalls: Int
+  ) -> Verdict {
+    if progressed, !repeats {
       standing.stalls = 0
       return .restart
     }
     standing.stalls += 1
     if standing.stalls >= maxStalls { return .giveUp }
     // Once is chance: a first fruitless attempt costs no pause.
-    if standing.stalls == 1 { return .restart }
+    if standing.stalls == 1, !repeats { return .restart }
     return .backOff(pause(&standing))
   }
 
   /// 1 s, 2 s, 4 s … 60 s, each with up to a quarter of jitter, so that many jobs that fell
   /// together do not rise together.
   private static func pause(_ standing: inout Standing) -> Duration {
-    let doublings = min(standing.stalls - 2, 10)
+    let doublings = min(max(0, standing.stalls - 2), 10)
     let pause = min(longestPause, firstPause * (1 << doublings))
     standing.jitter = nextJitter(standing.jitter)
     let share = Double(standing.jitter >> 11) / Double(1 << 53)
@@ -40,6 +45,28 @@ enum RestartPolicy {
     value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
     value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
     return value ^ (value >> 31)
+  }
+
+  /// Counts failures of one kind at one place in a row, as long as no step is made that is further than any
+  /// before: a program that fails after its last new step may well save a little more each time.
+  /// - Parameters:
+  ///   - failure: nil: it ended without one, by a signal say.
+  ///   - furthest: the greatest step that the job ever recorded.
+  /// - Returns: the tally, where it is as long as that it is no chance any more.
+  static func tally(
+    _ standing: inout Standing, failure: FailurePlace?, furthest: UInt64
+  ) -> Standing.FailureTally? {
+    guard let failure else {
+      standing.failureTally = nil
+      return nil
+    }
+    if var tally = standing.failureTally, tally.place == failure, furthest <= tally.furthest {
+      tally.count += 1
+      standing.failureTally = tally
+      return tally.count >= Standing.FailureTally.longest ? tally : nil
+    }
+    standing.failureTally = .init(place: failure, count: 1, furthest: furthest)
+    return nil
   }
 
   /// Counts deaths in the same batch, and condemns it after `skipAfter` of them.

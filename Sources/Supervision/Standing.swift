@@ -14,11 +14,31 @@ public struct Standing: Hashable, Sendable, Codable {
     }
   }
 
+  /// Failures in a row that are the same, without a step that is new to the job.
+  public struct FailureTally: Hashable, Sendable, Codable {
+    /// From so many on it is no chance, and what the attempts save is no progress.
+    public static let longest = 10
+
+    public var place: FailurePlace
+    public var count: Int
+    /// The greatest step that was ever recorded.
+    public var furthest: UInt64
+
+    public init(place: FailurePlace, count: Int, furthest: UInt64) {
+      self.place = place
+      self.count = count
+      self.furthest = furthest
+    }
+  }
+
   /// Number of the newest attempt; attempts are never numbered twice.
   public var attempt: UInt64 = 0
   /// Attempts in a row that did not advance the resume point.
   public var stalls = 0
   public var deathTally: DeathTally?
+  public var failureTally: FailureTally?
+  /// The step at which the training loop is complete, where what comes after it is not done yet.
+  public var completedStep: UInt64?
   /// Batches that are left out, in the order they were condemned.
   public var skips: [BatchPosition] = []
   /// Wall time of the newest durable checkpoint, in seconds since 1970.

@@ -68,6 +68,7 @@ struct Transition {
       state.standing.gaveUp = false
       state.standing.stalls = 0
       state.standing.deathTally = nil
+      state.standing.failureTally = nil
     }
     state.resume = remains.resume
     startAttempt()
@@ -113,9 +114,10 @@ struct Transition {
   }
 
   /// Chooses what follows an attempt that did not finish.
-  mutating func follow(progressed: Bool) {
+  /// - Parameter repeats: it ended as many before it did, none of which made a new step.
+  mutating func follow(progressed: Bool, repeats: Bool = false) {
     let verdict = RestartPolicy.judge(
-      &state.standing, progressed: progressed, maxStalls: state.policy.maxStalls)
+      &state.standing, progressed: progressed, repeats: repeats, maxStalls: state.policy.maxStalls)
     switch verdict {
     case .restart:
       startAttempt()
@@ -126,8 +128,7 @@ struct Transition {
       emit(.arm(.backoff, at: now.monotonic + pause))
     case .giveUp:
       state.standing.gaveUp = true
-      note(
-        .gaveUp(step: state.resume.step, stalls: state.standing.stalls, tally: state.standing.deathTally))
+      note(.gaveUp(step: state.resume.step, state.standing))
       settle(.gaveUp)
     }
   }
@@ -161,6 +162,11 @@ struct Transition {
     state.resume = remains.resume
     state.attempt = nil
     let progressed = remains.resume.step > attempt.from.step
+    if let finished = attempt.finishedStep, remains.resume.step >= finished {
+      state.standing.completedStep = finished
+    } else if let completed = state.standing.completedStep, remains.resume.step != completed {
+      state.standing.completedStep = nil
+    }
     // A person's word: a notice that is taken back does not take it back.
     if exit.isInterrupt { state.stop?.isByNotice = false }
     let cause = cause(of: attempt, exit)
@@ -175,21 +181,22 @@ struct Transition {
     // Nobody set a time for it: what is staged is made durable however long that takes, until a signal
     // to us says otherwise. It is no death of a batch either.
     if cause == .keyboard { return settle(.stopped) }
-    // With all of them made, no batch is to blame.
-    if attempt.finishedStep == nil {
+    // With all of them made, no batch is to blame; and the final state is not lost with the power.
+    if attempt.finishedStep != nil {
+      publishNewest()
+    } else {
       let tallied = RestartPolicy.tally(
         &state.standing, progress: remains.progress, skipAfter: state.policy.skipBatchAfter)
       for one in tallied { note(one) }
     }
-    follow(progressed: progressed)
+    let repeats = RestartPolicy.tally(&state.standing, failure: remains.failure, furthest: remains.furthest)
+    if let repeats { note(.repeatsFailure(repeats)) }
+    follow(progressed: progressed, repeats: repeats != nil)
   }
 
   func cause(of attempt: State.Attempt, _ exit: ExitStatus) -> Cause {
-    if let finished = attempt.finishedStep {
-      if exit == .exited(0) { return .finished }
-      // It crashed on its way out, once more after all was done: another attempt would do the same.
-      if state.stop == nil, attempt.from.step == finished { return .finished }
-    }
+    // What comes after the loop belongs to the job: an export that fails is no success.
+    if attempt.finishedStep != nil, exit == .exited(0) { return .finished }
     // Any other program is finished when it says so the POSIX way, unless we made it go.
     if exit == .exited(0), !attempt.attached, state.stop == nil { return .finished }
     if attempt.hung { return .hang }

@@ -1,4 +1,5 @@
 import Glibc
+import POSIX
 import Synchronization
 import Systemd
 
@@ -54,13 +55,15 @@ enum Console {
         // A plain line may still come through: journald holds its other end.
       }
     }
-    write("holdfast: \(entry.isWarning ? "warning: " : "")\(entry.text)\n")
+    write("holdfast: \(entry.isWarning ? "warning: " : "")\(VisibleText.line(entry.text))\n")
   }
 
   static func fields(_ entry: Entry) -> [(name: String, value: String)] {
     var priority = entry.kind?.priority ?? .info
     if entry.isWarning, priority != .error { priority = .warning }
-    let message = entry.furtherLines.map { "\(entry.text)\n\($0)" } ?? entry.text
+    // Other fields have the exact text: journalctl shows a message with an escape code in it as a blob.
+    let further = entry.furtherLines.map { VisibleText.lines($0).map { "\n" + $0 }.joined() } ?? ""
+    let message = VisibleText.line(entry.text) + further
     var fields = [
       ("MESSAGE", message), ("PRIORITY", "\(priority.rawValue)"), ("SYSLOG_IDENTIFIER", "holdfast"),
     ]

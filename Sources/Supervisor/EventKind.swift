@@ -29,9 +29,11 @@ public enum EventKind: String, CaseIterable, Sendable {
   case preemptionUnacknowledged = "preemption_unacknowledged"
   case preemptionWarning = "preemption_warning"
   case published
+  case recordUnusable = "record_unusable"
   case recovered
   case reloadRefused = "reload_refused"
   case reloaded
+  case repeatsFailure = "repeats_failure"
   case replayDiffers = "replay_differs"
   case replayIdentical = "replay_identical"
   case saveTimedOut = "save_timed_out"
@@ -76,6 +78,8 @@ public enum EventKind: String, CaseIterable, Sendable {
     case .recovered: "20b6e8a661c14d1da35a8782e159c958"
     case .reloadRefused: "dfbfddaab23e4bab802e36a72870d5ce"
     case .reloaded: "d1e304c7df7c442a8059fab9f4b2a771"
+    case .recordUnusable: "ceb7164aa00b436981d2943b93ff99b6"
+    case .repeatsFailure: "78413d318fce42898af7935caa6b84e5"
     case .replayDiffers: "ab0f72e39ac04cb2b777437141c732db"
     case .replayIdentical: "ce967dc484a44b059fa237a7eafff9cb"
     case .saveTimedOut: "f58ef3b2f7104dabaa89d756e9df5049"

@@ -1,5 +1,5 @@
 import Glibc
-import Supervision
+public import Supervision
 
 /// The words for what the core has to say: one line each, and the kind under which it is kept among
 /// the job's events.
@@ -41,13 +41,13 @@ extension Note {
         kind: .skipBatch,
         text: "leaving out \(Self.words(batch)) from now on, after \(deaths) deaths in it",
         isWarning: true)
-    case .gaveUp(let step, let stalls, let tally):
-      let place = tally.map { $0.count > 1 ? ", the last \($0.count) in \(Self.words($0.batch))" : "" } ?? ""
+    case .repeatsFailure(let tally):
       return Message(
-        kind: .gaveUp,
-        text: "giving up: \(stalls) attempts in a row made no progress past step "
-          + "\(Words.number(step))\(place)",
+        kind: .repeatsFailure,
+        text: "\(Self.words(tally)), and none made a step past \(Words.number(tally.furthest))",
         isWarning: true)
+    case .gaveUp(let step, let standing):
+      return Message(kind: .gaveUp, text: "giving up: \(Self.gaveUp(step, standing))", isWarning: true)
     case .stopping(let grace, let isByNotice):
       return Message(
         kind: isByNotice ? .preemptionLeaving : .stopRequested,
@@ -104,6 +104,25 @@ extension Note {
         : "\(Words.duration(spare)) before the deadline"
       return Message(kind: .preempted, text: "preempted with step \(Words.number(step)) durable, \(time)")
     }
+  }
+
+  /// Why the supervisor gives up.
+  public static func gaveUp(_ step: UInt64, _ standing: Standing) -> String {
+    if let completed = standing.completedStep {
+      return "the training is complete at step \(Words.number(completed)), but what comes after it failed in "
+        + "\(standing.stalls) attempts in a row"
+    }
+    if let tally = standing.failureTally, tally.count >= Standing.FailureTally.longest {
+      return "\(words(tally)), and none made a step past \(Words.number(tally.furthest))"
+    }
+    let place =
+      standing.deathTally.map { $0.count > 1 ? ", the last \($0.count) in \(words($0.batch))" : "" } ?? ""
+    return "\(standing.stalls) attempts in a row made no progress past step \(Words.number(step))\(place)"
+  }
+
+  /// `10 attempts in a row failed with the same ValueError at train.py:42`
+  public static func words(_ tally: Standing.FailureTally) -> String {
+    "\(tally.count) attempts in a row failed with the same \(tally.place.type) at \(tally.place.place)"
   }
 
   static func words(_ exit: ExitStatus, _ cause: Cause) -> String {

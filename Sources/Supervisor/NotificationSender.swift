@@ -46,7 +46,7 @@ final class NotificationSender: Sendable {
       isWanted.wait()
       guard let next = queue.withLock(\.first) else { continue }
       do throws(SystemdError) {
-        try NotificationSocket.send(next)
+        try NotificationSocket.send(next.map(\.visible))
       } catch {
         if !hasFailed { failed(error) }
         hasFailed = true
@@ -59,6 +59,11 @@ final class NotificationSender: Sendable {
 }
 
 extension Notification {
+  /// `systemctl status` shows it on somebody's terminal.
+  fileprivate var visible: Notification {
+    if case .status(let text) = self { .status(VisibleText.line(text)) } else { self }
+  }
+
   fileprivate var changesState: Bool {
     switch self {
     case .ready, .stopping, .errno, .reloading: true

@@ -198,6 +198,13 @@ extension Runtime {
         step: row.step, position: BatchPosition(epoch: row.epoch, batch: row.batch),
         batchesPerEpoch: job.batchesPerEpoch)
     }
-    send(.cleared(Remains(resume: choice.point, progress: progress, slots: candidates.slots())))
+    let failure = attempt.failure.map {
+      FailurePlace(type: $0.type, message: $0.message, traceback: $0.traceback)
+    }
+    send(
+      .cleared(
+        Remains(
+          resume: choice.point, progress: progress, slots: candidates.slots(), failure: failure,
+          furthest: lastRecordedStep ?? 0)))
   }
 }

@@ -82,9 +82,10 @@ extension Runtime {
       writer.submit([.checkpoint(records[index])])
     }
     verified.remove(name)
+    let verify: Hint = "holdfast checkpoints verify \(job.job) \(name)"
     tell(
       .checkpointDamaged,
-      "checkpoint \(name) is damaged (\(what)) and is skipped; it is kept as it is: holdfast checkpoints "
-        + "verify \(job.job) \(name)", isWarning: true)
+      "checkpoint \(name) is damaged (\(what)) and is skipped; it is kept as it is: \(verify)",
+      isWarning: true)
   }
 }

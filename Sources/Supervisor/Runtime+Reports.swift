@@ -98,6 +98,7 @@ extension Runtime {
       keepLive()
     case .finished(let answer):
       if answer.slot != nil { keepStaged(answer) }
+      attempt.finishedStep = answer.step
       send(.finished(step: answer.step, slot: answer.slot.map(Int.init)))
     }
   }

@@ -155,7 +155,7 @@ extension ServiceStatus {
     switch result.ending {
     case .finished: return "finished at step \(step)"
     case .stopped: return "stopped, resumes at step \(step)"
-    case .gaveUp: return "gave up: no progress past step \(step)\(why)"
+    case .gaveUp: return "gave up: \(result.gaveUp ?? "no progress past step \(step)")\(why)"
     case .commandNotFound, .commandNotExecutable, .cannotStart: return "the trainer cannot be started\(why)"
     case .finalStateNotDurable: return "finished, but the final state is not durable\(why)"
     case .internalError: return "the supervisor failed\(why)"

@@ -29,6 +29,9 @@ extension Runtime {
     if case .attemptEnded(_, .oomKilled, _) = note, let bytes = attempt.peakResidentBytes {
       message.text += ", peak \(Words.bytes(bytes))"
     }
+    if case .attemptEnded(_, let cause, _) = note, attempt.isAfterwards(cause) {
+      message.text += ", after its training was complete"
+    }
     if case .attemptEnded = note, let failure = attempt.failure {
       message.text += ": \(failure.type): \(failure.message)"
     }
@@ -139,6 +142,11 @@ extension Console.Entry {
       furtherLines = traceback
     }
   }
+}
+
+extension AttemptRecord {
+  /// Whether it failed after its last step.
+  fileprivate func isAfterwards(_ cause: Cause) -> Bool { finishedStep != nil && cause != .finished }
 }
 
 extension Runtime {

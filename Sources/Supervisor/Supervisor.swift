@@ -15,6 +15,12 @@ public enum Supervisor {
     public var step: UInt64
     /// Cause of the last attempt's end, in words.
     public var why: String?
+    /// Where the trainer says that it failed, line by line.
+    public var traceback: String?
+    /// What it gave up for.
+    public var gaveUp: String?
+    /// The durable checkpoint of `step`.
+    public var checkpoint: String?
     public var attempt: UInt64
     /// The job had finished before; nothing was started.
     public var wasFinished = false
@@ -86,9 +92,14 @@ public enum Supervisor {
     runtime.keepDegraded()
     runtime.tellDamaged()
     let ending = try runtime.run()
-    return Result(
-      ending: ending, step: runtime.state.resume.step, why: runtime.lastWords,
-      attempt: runtime.state.standing.attempt, errno: runtime.errno(ending))
+    let state = runtime.state
+    var result = Result(
+      ending: ending, step: state.resume.step, why: runtime.lastWords, attempt: state.standing.attempt,
+      errno: runtime.errno(ending))
+    result.traceback = runtime.attempt.failure?.traceback
+    if ending == .gaveUp { result.gaveUp = Note.gaveUp(result.step, state.standing) }
+    result.checkpoint = runtime.records.last { $0.step == result.step && $0.damage == nil }?.name
+    return result
   }
 
   private static func checkCommand(_ configuration: Configuration) throws(SupervisorError) {

@@ -1,3 +1,4 @@
+public import POSIX
 public import SystemPackage
 
 /// Why the supervisor could not do its work. The command line gives each code its exit status.
@@ -20,10 +21,10 @@ public struct SupervisorError: Error, Sendable, CustomStringConvertible {
   public var what: String
   public var path: FilePath?
   public var why: String?
-  /// Something the user can type or do; one a line.
-  public var hint: String
+  /// What the user can type or do; one a line.
+  public var hint: Hint
 
-  public init(_ code: Code, _ what: String, path: FilePath? = nil, why: String? = nil, hint: String) {
+  public init(_ code: Code, _ what: String, path: FilePath? = nil, why: String? = nil, hint: Hint) {
     self.code = code
     self.what = what
     self.path = path

@@ -39,7 +39,7 @@ import Testing
       "b": .real(.nan), "a": .array([.real(-.infinity), .null, .bool(true), .integer(-3)]),
       "c": .string("a\"\n\u{1b}ü"),
     ])
-    #expect(value.text == "{\"a\":[\"-Infinity\",null,true,-3],\"b\":\"NaN\",\"c\":\"a\\\"\\n\\u001bü\"}")
+    #expect(value.text() == "{\"a\":[\"-Infinity\",null,true,-3],\"b\":\"NaN\",\"c\":\"a\\\"\\n\\u001bü\"}")
   }
 
   @Test func tablesAreNeverCut() {

@@ -13,6 +13,7 @@ enum AbsurdTrainer {
     let directory = FilePath(platformString: path)
     let ring = try RingWriter(directory: directory)
     ring.setAttached(pid: getpid())
+    if kind == "absurd-text" { return hostile(ring) }
     attach(ring, kind)
     if kind == "absurd-order" { snapshot(ring, step: 0, time: 0) }
     // Two at least, with time between them: a rate needs both.
@@ -36,6 +37,23 @@ enum AbsurdTrainer {
       ring.beat()
       usleep(10_000)
     }
+  }
+
+  /// What a terminal, a log or a reader would take for something else.
+  static let hostileText = "x\u{1b}[2J\u{9b}31m\u{7}\u{202e}\u{2066}\u{2028}\u{0}\r\n  Degraded: forged\n\tz"
+
+  private static func hostile(_ ring: RingWriter) {
+    let text = hostileText
+    let attached = Attached(
+      pid: getpid(), library: text, totalSteps: 2, totalEpochs: 1, batchesPerEpoch: 2,
+      hyperparameters: [text: .string(text)])
+    say(ring, .attached, JSON.encode(attached))
+    say(ring, .metricNames, JSON.encode([text, "loss\(text)"]))
+    for step in [1, 2] as [UInt64] {
+      snapshot(ring, step: step, time: Clock.wallNanoseconds, metrics: [1, 2])
+    }
+    say(ring, .failure, JSON.encode(Failure(type: "E\(text)", message: text, traceback: "T\(text)")))
+    exit(3)
   }
 
   private static func attach(_ ring: RingWriter, _ kind: String) {

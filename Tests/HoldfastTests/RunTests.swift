@@ -158,4 +158,18 @@ import Testing
       try run.finish()
     }
   }
+
+  @Test(arguments: ["s3://bucket/x", "gs://bucket/", "file:///tmp/x"]) func aURLIsNoDirectory(url: String)
+    throws
+  {
+    let run = try Run.attach()
+    for call in [{ try run.save(to: FilePath(url)) }, { try run.load(from: FilePath(url)) }]
+      as [() throws -> Any]
+    {
+      let error = #expect(throws: HoldfastError.self) { _ = try call() }
+      #expect(error?.what.contains("this is a URL") == true)
+    }
+    #expect(!FilePath("a:/x").isURL && !FilePath("/s3:/x").isURL && !FilePath("step:1").isURL)
+    #expect(!FileSystem.exists("s3:") && !FileSystem.exists("gs:"))
+  }
 }

@@ -5,14 +5,28 @@ import Testing
 @Suite struct EndingTests {
   private static let quick = [Programs.trainer, "--epochs", "1"]
 
-  /// A library that crashes while the interpreter shuts down does so every time.
-  @Test func aCrashAfterTheEndIsNoEndlessLoop() async throws {
+  /// An export that fails, or a library that crashes while the interpreter shuts down, every time.
+  @Test(arguments: [("exit 3", "exit 3"), ("kill -SEGV $$", "ended by SIGSEGV")])
+  func whatFailsAfterTheLoopIsReportedAndItsCheckpointKept(end: String, words: String) async throws {
     let bench = Workbench()
     defer { bench.close() }
-    let script = "\(Programs.trainer) --epochs 1; kill -SEGV $$"
-    #expect(try bench.supervise([], ["/bin/bash", "-c", script]) == 0)
+    let script = "\(Programs.trainer) --epochs 1; \(end)"
+    #expect(try bench.supervise(["--max-stalls", "2"], ["/bin/bash", "-c", script]) == 69)
     #expect(digest(in: bench.standardOutput) == (try await Undisturbed.shared.digest(["--epochs", "1"])))
-    #expect(try bench.attempts().compactMap { $0["cause"] as? String } == ["crashed", "finished"])
+    let attempts = try bench.attempts()
+    #expect(attempts.compactMap { $0["cause"] as? String } == Array(repeating: "crashed", count: 3))
+    let step = try #require(attempts.last?["finished_step"] as? Int)
+    let said = bench.standardError
+    #expect(said.contains("gave up: the training is complete at step \(step)"), "\(said)")
+    #expect(said.contains("why: \(words)") && said.contains("kept: checkpoint step-\(step)"), "\(said)")
+    let status = try bench.json(["status"])
+    #expect(status["state"] as? String == "gave_up" && status["durable_step"] as? Int == step)
+    #expect((status["failing"] as? String)?.contains("what comes after it fails") == true)
+    let shown = try bench.holdfast(["history", "--state-dir", bench.state])
+    #expect(shown.out.contains("after its training was complete"), "\(shown.out)")
+    // The next start tries it again, and what works at last is finished.
+    #expect(try bench.supervise([], [Programs.trainer, "--epochs", "1"]) == 0)
+    #expect(try bench.json(["status"])["state"] as? String == "finished")
   }
 
   @Test func aJobOfAnotherNameIsRefused() throws {

@@ -89,6 +89,10 @@ import Testing
       "2:8: 'name' in [job]: 'a b' is no job's name; letters, digits, '.', '_' and '-' make one"
     ),
     (
+      "[job]\nstate-dir = 's3://bucket/x'",
+      "2:13: 'state-dir' in [job]: 's3://bucket/x' is a URL; it must be a path of this machine"
+    ),
+    (
       "[job]\nstate-dir = '~/x'",
       "2:13: 'state-dir' in [job]: '~' has no meaning in a file; write the whole path"
     ),

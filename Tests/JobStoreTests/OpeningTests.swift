@@ -15,7 +15,7 @@ import TrainerProtocol
       _ = try JobStore(stateDirectory: fixture.state, access)
       return nil
     } catch {
-      #expect(!error.hint.isEmpty && error.description.contains("store"))
+      #expect(!error.hint.text.isEmpty && error.description.contains("store"))
       return error.code
     }
   }

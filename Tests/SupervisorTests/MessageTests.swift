@@ -19,8 +19,10 @@ import Testing
   }
 
   @Test func givingUpNamesTheBatch() {
-    let tally = Standing.DeathTally(batch: .init(epoch: 2, batch: 60), step: 261, count: 4)
-    let text = Note.gaveUp(step: 250, stalls: 5, tally: tally).message(
+    var standing = Standing()
+    standing.stalls = 5
+    standing.deathTally = .init(batch: .init(epoch: 2, batch: 60), step: 261, count: 4)
+    let text = Note.gaveUp(step: 250, standing).message(
       attempt: 9, step: 260, policy: Policy()
     ).text
     #expect(

@@ -26,12 +26,12 @@ struct CheckpointsCommand: ParsableCommand {
       let status = try JobStatus(reader)
       let output = Output.standard
       if format.json {
-        return output.line(
-          JSONValue.object([
+        return output.json(
+          .object([
             "format_version": .integer(1), "job": .string(reader.name),
             "staged": status.staged?.json ?? .null,
             "checkpoints": .array(status.checkpoints.reversed().map(\.json)),
-          ]).text)
+          ]))
       }
       for line in CheckpointsText.lines(status, output) { output.line(line) }
     }
@@ -70,10 +70,10 @@ struct CheckpointsCommand: ParsableCommand {
         }
       }
       if format.json {
-        output.line(
-          JSONValue.object([
+        output.json(
+          .object([
             "format_version": .integer(1), "job": .string(reader.name), "checkpoints": .array(documents),
-          ]).text)
+          ]))
       }
       guard let worst = damaged.first else { return }
       throw Failure(
@@ -115,7 +115,7 @@ struct CheckpointsCommand: ParsableCommand {
           hints: ["holdfast checkpoints verify \(reader.argument) \(name)  what is wrong"])
       }
       let output = Output.standard
-      if format.json { return output.line(Self.json(name, manifest).text) }
+      if format.json { return output.json(Self.json(name, manifest)) }
       for line in Self.lines(name, manifest, reader) { output.line(line) }
     }
 

@@ -32,7 +32,8 @@ struct ConfigCheckCommand: ParsableCommand {
       "format_version": .integer(1), "file": .string(path.string), "job": .string(job.name),
       "problems": .array([]),
     ])
-    Output.standard.line(format.json ? document.text : "\(path) is right: it sets up job '\(job.name)'")
+    if format.json { return Output.standard.json(document) }
+    Output.standard.line("\(path) is right: it sets up job '\(job.name)'")
   }
 }
 
@@ -65,7 +66,7 @@ struct ConfigShowCommand: ParsableCommand {
     let job = try ResolvedJob(options, command: [], needsCommand: false)
     let shown = ShownSettings(job, .current)
     let output = Output.standard
-    if format.json { return output.line(shown.json.text) }
+    if format.json { return output.json(shown.json) }
     for line in shown.table(withOrigins: origin) { output.line(line) }
   }
 }
@@ -82,8 +83,8 @@ struct ConfigKeysCommand: ParsableCommand {
     let output = Output.standard
     if format.json {
       let keys = Setting.all.map(\.json)
-      return output.line(
-        JSONValue.object(["format_version": .integer(1), "keys": .array(keys)]).text)
+      return output.json(
+        .object(["format_version": .integer(1), "keys": .array(keys)]))
     }
     let rows = Setting.all.map { setting in
       [setting.name, setting.initial?.toml ?? "-", setting.change.rawValue, setting.summary]

@@ -21,7 +21,7 @@ struct EventsCommand: ParsableCommand {
     var last: UInt64 = 0
     while true {
       for event in try reader.store.events(after: last) {
-        output.line(json ? event.json.text : Self.line(event, output))
+        if json { output.json(event.json) } else { output.line(Self.line(event, output)) }
         last = event.sequence
       }
       guard follow else { return }
@@ -29,8 +29,8 @@ struct EventsCommand: ParsableCommand {
     }
   }
 
-  private static func line(_ event: EventRecord, _ output: Output) -> String {
-    let mark = event.isWarning ? output.paint("\(output.warningSign) ", .yellow) : ""
+  private static func line(_ event: EventRecord, _ output: Output) -> Line {
+    let mark: Line = event.isWarning ? output.paint("\(output.warningSign) ", .yellow) : ""
     return "\(Text.date(event.timeNs).prefix(6)) \(Text.clock(event.timeNs))  \(mark)\(event.message)"
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import JobStore
+import POSIX
 import SystemPackage
 
 struct HistoryCommand: ParsableCommand {
@@ -27,11 +28,11 @@ struct HistoryCommand: ParsableCommand {
     }
     let output = Output.standard
     if format.json {
-      output.line(
-        JSONValue.object([
+      output.json(
+        .object([
           "format_version": .integer(1), "job": .string(reader.name),
           "attempts": .array(attempts.map(\.json)),
-        ]).text)
+        ]))
     } else if attempt != nil, let only = attempts.first {
       for line in HistoryText.details(only, status) { output.line(line) }
     } else {

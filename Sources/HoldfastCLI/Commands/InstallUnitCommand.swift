@@ -49,7 +49,7 @@ struct InstallUnitCommand: ParsableCommand {
     let text = command.isEmpty ? nil : try compose(unit, locations)
     if let text {
       try unit.checkFree(force: force)
-      if dryRun { Output.standard.line(String(text.dropLast())) }
+      if dryRun { for line in VisibleText.lines(String(text.dropLast())) { Output.standard.line(line) } }
     } else {
       _ = try JobFile.read(unit.file, needsCommand: true)
     }
@@ -58,9 +58,7 @@ struct InstallUnitCommand: ParsableCommand {
       try unit.link(force: force)
       if enable { try unit.start() }
     }
-    for line in unit.told(written: text != nil, dryRun: dryRun, enabled: enable) {
-      Output.standardError(line + "\n")
-    }
+    Output.standardError(unit.told(written: text != nil, dryRun: dryRun, enabled: enable))
   }
 
   private func compose(_ unit: UnitFiles, _ locations: Locations) throws -> String {

@@ -62,17 +62,18 @@ struct RunCommand: ParsableCommand {
 
   private func end(_ result: Supervisor.Result, _ job: ResolvedJob) throws {
     let (name, state, command) = (job.name, job.state, job.settings.command)
-    let option = job.settings.stateDirectory == nil ? name : "--state-dir \(state)"
+    let option: Hint = job.settings.stateDirectory == nil ? "\(name)" : "--state-dir \(state)"
     // As it was typed, so that it can be typed again.
-    let again = (["holdfast"] + CommandLine.arguments.dropFirst()).map(Text.quoted).joined(separator: " ")
+    let again = Hint(command: ["holdfast"] + CommandLine.arguments.dropFirst())
     switch result.ending {
     case .finished: return
     case .stopped: throw ExitCode(ExitStatus.stopped.rawValue)
     case .gaveUp:
       throw Failure(
-        .gaveUp, "job '\(name)' gave up: no progress past step \(Words.number(result.step))",
-        path: state.string, why: result.why,
-        kept: result.step > 0 ? "resume point step \(Words.number(result.step))" : nil,
+        .gaveUp, "job '\(name)' gave up: \(result.gaveUp ?? "")", path: state.string,
+        why: result.why.map { why in result.traceback.map { "\(why)\n\($0)" } ?? why },
+        kept: result.checkpoint.map { "checkpoint \($0)" }
+          ?? (result.step > 0 ? "resume point step \(Words.number(result.step))" : nil),
         hints: [
           "holdfast history \(option)  how each attempt ended",
           "\(again)  try again with a full budget",
@@ -84,7 +85,7 @@ struct RunCommand: ParsableCommand {
     case .commandNotExecutable:
       throw Failure(
         .notExecutable, "the command '\(command[0])' cannot be executed", path: state.string,
-        why: result.why, hints: ["ls -l $(command -v \(command[0]))"])
+        why: result.why, hints: ["ls -l \"$(command -v \(command[0]))\""])
     case .cannotStart:
       throw Failure(
         .cannotCreate, "the trainer cannot be started", path: state.string, why: result.why,

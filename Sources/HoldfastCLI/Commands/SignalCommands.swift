@@ -49,7 +49,7 @@ struct StopCommand: ParsableCommand {
   }
 
   private func answer(_ text: String, _ status: JobStatus, _ output: Output) {
-    output.line(format.json ? status.json.text : text)
+    if format.json { output.json(status.json) } else { output.line(text) }
   }
 }
 
@@ -78,10 +78,11 @@ struct CheckpointCommand: ParsableCommand {
     while waited < timeout, try reader.isSupervised() {
       if let new = try reader.store.checkpoints().last(where: { !before.contains($0.name) }) {
         let output = Output.standard
+        if format.json {
+          return output.json(.object(["format_version": .integer(1), "checkpoint": new.json]))
+        }
         return output.line(
-          format.json
-            ? JSONValue.object(["format_version": .integer(1), "checkpoint": new.json]).text
-            : "\(new.name) is durable: step \(Words.number(new.step)), \(Words.bytes(new.bytes))")
+          "\(new.name) is durable: step \(Words.number(new.step)), \(Words.bytes(new.bytes))")
       }
       if let refusal = try refusal(reader, after: lastEvent, live) {
         throw Failure(

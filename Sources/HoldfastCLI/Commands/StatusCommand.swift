@@ -37,7 +37,7 @@ struct StatusCommand: ParsableCommand {
     let status = try JobStatus(job.open())
     let output = Output.standard
     if format.json {
-      output.line(status.json.text)
+      output.json(status.json)
     } else {
       for line in status.text(output) { output.line(line) }
     }

@@ -20,9 +20,9 @@ struct Watch {
     var last = ""
     while true {
       let status = try JobStatus(reader)
-      let line = wantsJSON ? status.json.text : Self.line(status)
+      let line = Self.line(status)
       // JSON lines come at every turn: their rates change even where nothing else does.
-      if wantsJSON || line != last { output.line(line) }
+      if wantsJSON { output.json(status.json) } else if line != last { output.line(line) }
       last = line
       // Nothing more comes of itself.
       if status.state == .finished || status.state == .gaveUp { return }
@@ -48,16 +48,9 @@ struct Watch {
         status: status, run: try reader.store.sampledSnapshots(200),
         recent: try reader.store.newestSnapshots(2000), output: output, size: size
       ).lines
-      // Each line clears its own rest: a screen cleared first would flicker.
-      let screen = "\u{1b}[H" + lines.map { $0 + "\u{1b}[K" }.joined(separator: "\r\n") + "\r\n\u{1b}[J"
-      fputs(screen, nil)
+      output.redraw(lines, columns: size.columns)
       if terminal.waitsForQuit(seconds: 2) { return }
     }
-  }
-
-  private func fputs(_ text: String, _: Void?) {
-    var bytes = Array(text.utf8)
-    _ = write(STDOUT_FILENO, &bytes, bytes.count)
   }
 }
 

@@ -15,7 +15,7 @@ struct JobReader {
   var checkpoints: LocalCheckpoints { LocalCheckpoints(directory: directory.appending("checkpoints")) }
 
   /// What the user has to type to mean this job again.
-  let argument: String
+  let argument: Hint
 
   /// - Parameters:
   ///   - job: the name; nil: the only job there is.
@@ -42,22 +42,29 @@ struct JobReader {
         .missing, "the job in \(directory) is '\(record.job)', not '\(job)'", path: directory.string,
         hints: ["holdfast status --state-dir \(directory)"])
     }
-    let argument = stateDirectory == nil ? record.job : "--state-dir \(directory)"
+    let argument: Hint = stateDirectory == nil ? "\(record.job)" : "--state-dir \(directory)"
     return JobReader(name: record.job, directory: directory, store: store, job: record, argument: argument)
   }
 
   private static func find(
     _ job: String?, _ stateDirectory: String?, _ locations: Locations
   ) throws(Failure) -> FilePath {
-    if let stateDirectory { return locations.resolve(stateDirectory) }
+    if let stateDirectory {
+      guard !FilePath(stateDirectory).isURL else {
+        throw Failure(
+          .usage, "'\(stateDirectory)' is a URL; a job's state is on this machine",
+          hints: ["holdfast status --state-dir DIR"])
+      }
+      return locations.resolve(stateDirectory)
+    }
     if let unit = locations.unitDirectory("STATE_DIRECTORY") { return unit }
     if let job { return locations.knownState(of: JobName.sanitize(job)) }
     let known = jobs(in: locations.stateRoot)
     if known.count == 1 { return locations.stateRoot.appending(known[0]) }
-    let hint =
+    let hint: Hint =
       known.isEmpty
       ? "holdfast run -- COMMAND  start one; or say where it is: --state-dir DIR"
-      : "holdfast status \(known[0])  one of: \(known.joined(separator: ", "))"
+      : "holdfast status \(known[0])  one of: \(words: known.joined(separator: ", "))"
     throw Failure(
       known.isEmpty ? .missing : .usage,
       known.isEmpty ? "there is no job yet" : "which job? there are \(known.count)",

@@ -2,6 +2,7 @@ import Checkpoints
 import JobStore
 import POSIX
 import Supervision
+import Supervisor
 import SystemPackage
 import TrainerProtocol
 
@@ -43,7 +44,7 @@ struct JobStatus {
   }
 
   var name: String
-  var argument: String
+  var argument: Hint
   var directory: FilePath
   var job: JobRecord
   var state: State
@@ -62,7 +63,8 @@ struct JobStatus {
   var storeBytes: UInt64
   var freeBytes: UInt64
   var nowNs: UInt64
-  var stalls: Int
+  var stalls: Int { standing.stalls }
+  var standing: Standing
 
   init(_ reader: JobReader) throws {
     name = reader.name
@@ -89,9 +91,8 @@ struct JobStatus {
     snapshotCount = try reader.store.snapshotCount()
     storeBytes = UInt64(reader.store.usedBytes)
     freeBytes = UInt64((try? FileSystem.availableBytes(reader.directory)) ?? 0)
-    let standing: Standing? = try reader.store.document("standing")
-    stalls = standing?.stalls ?? 0
-    state = Self.state(job, live, isSupervised: isSupervised, gaveUp: standing?.gaveUp ?? false)
+    standing = try reader.store.document("standing") ?? Standing()
+    state = Self.state(job, live, isSupervised: isSupervised, gaveUp: standing.gaveUp)
     var staged = Self.newestStaged(live, job)
     if let step = staged?.step, let row = try reader.store.snapshot(at: step) {
       if staged?.atNs == nil { staged?.atNs = row.timeNs }
@@ -176,6 +177,16 @@ struct JobStatus {
     guard isSupervised, let live else { return [] }
     // Who may not look into the run directory has what the store says.
     return LiveRecord.degraded(in: FilePath(live.runDirectory)) ?? live.degraded
+  }
+
+  /// Why attempts fail again and again, as far as that is known.
+  var failing: String? {
+    guard state != .finished else { return nil }
+    if let completed = standing.completedStep, standing.stalls > 0 || standing.gaveUp {
+      return "the training is complete at step \(Words.number(completed)); what comes after it fails"
+    }
+    guard let tally = standing.failureTally, tally.count >= Standing.FailureTally.longest else { return nil }
+    return "\(Note.words(tally)), and none made a step past \(Words.number(tally.furthest))"
   }
 
   /// For `--check`.

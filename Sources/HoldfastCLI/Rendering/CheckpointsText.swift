@@ -1,10 +1,11 @@
 import Checkpoints
 import JobStore
+import POSIX
 import Supervisor
 
 /// `checkpoints list` for people.
 enum CheckpointsText {
-  static func lines(_ status: JobStatus, _ output: Output) -> [String] {
+  static func lines(_ status: JobStatus, _ output: Output) -> [Line] {
     let metric = status.metrics.first?.name
     var rows: [[String]] = []
     if let staged = status.staged, staged.step > status.durable?.step ?? 0 {
@@ -28,13 +29,13 @@ enum CheckpointsText {
       ["NAME", "STEP", "AGE", "SIZE", "LEVEL"] + (metric.map { [$0.uppercased()] } ?? []) + [
         "STATE", "KEPT AS",
       ]
-    var lines = Text.table([header] + rows)
+    var lines = Text.table([header] + rows).map { Line($0) }
     let damaged = status.checkpoints.filter { $0.damage != nil }
     if let newest = damaged.last {
+      let verify: Hint = "holdfast checkpoints verify \(status.argument) \(newest.name)"
       lines += [
         "",
-        "\(output.paint(output.warningSign, .yellow)) \(damaged.count) damaged, skipped when resuming: "
-          + "holdfast checkpoints verify \(status.argument) \(newest.name)",
+        "\(output.paint(output.warningSign, .yellow)) \(damaged.count) damaged, skipped when resuming: \(verify)",
       ]
     }
     return lines

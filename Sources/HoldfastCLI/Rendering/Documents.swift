@@ -33,6 +33,7 @@ extension JobStatus {
       ]),
       "skipped_records": .count(skippedRecords), "disk_bytes": .count(diskBytes),
       "restart_budget": .integer(Int64(max(0, (live?.maxStalls ?? 5) - stalls))),
+      "failing": .optional(failing),
       "degraded": .array(degraded.map(JSONValue.string)),
       "notice": isSupervised ? attempts.last?.notice?.json ?? .null : .null,
       "updated_at": .optional(live.map { Timestamp.text($0.updatedAtNs) }),
@@ -57,6 +58,7 @@ extension AttemptRecord {
       "resumed_from": resumedFrom.map {
         .object(["level": .string($0.level), "step": .count($0.step)])
       } ?? .null,
+      "finished_step": .optional(finishedStep),
       "first_step": .optional(firstStep), "last_step": .optional(lastStep), "steps": .count(steps),
       "first_step_at": .optional(firstStepAtNs.map(Timestamp.text)),
       "save_stall_seconds": .optional(stallNs.map { Double($0) / 1e9 }),

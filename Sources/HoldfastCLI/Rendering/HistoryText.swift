@@ -1,5 +1,6 @@
 import Glibc
 import JobStore
+import POSIX
 import Supervisor
 import TrainerProtocol
 
@@ -64,6 +65,9 @@ enum HistoryText {
     } else if let kills = attempt.oomKills {
       text += ", out of memory: the kernel killed \(kills) of its processes"
     }
+    if attempt.finishedStep != nil, attempt.outcome == "failed" {
+      text += ", after its training was complete"
+    }
     if let failure = attempt.failure { text += ", \(failure.type): \(failure.message)" }
     return text
   }
@@ -72,8 +76,8 @@ enum HistoryText {
     var lines = lines([attempt], status).prefix(2).map { $0 }
     if let bytes = attempt.peakResidentBytes { lines.append("peak memory \(Words.bytes(bytes))") }
     if let failure = attempt.failure {
-      lines.append("\(failure.type): \(failure.message)")
-      if let traceback = failure.traceback { lines.append(traceback) }
+      lines += Text.indented("\(failure.type): \(failure.message)", by: "", further: "  ")
+      if let traceback = failure.traceback { lines += Text.indented(traceback, by: "  ", further: "  ") }
     }
     return lines
   }

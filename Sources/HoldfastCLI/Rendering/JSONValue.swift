@@ -1,4 +1,5 @@
 import Glibc
+import POSIX
 
 /// A JSON document that is about to be printed: keys in the order of the alphabet, no NaN.
 indirect enum JSONValue {
@@ -17,33 +18,34 @@ indirect enum JSONValue {
   static func optional(_ value: Double?) -> JSONValue { value.map(JSONValue.real) ?? .null }
 
   /// On one line.
-  var text: String {
+  /// - Parameter isASCII: whether all else is to be written in escapes.
+  func text(isASCII: Bool = false) -> String {
     var text = ""
-    write(to: &text)
+    write(to: &text, isASCII)
     return text
   }
 
-  private func write(to text: inout String) {
+  private func write(to text: inout String, _ isASCII: Bool) {
     switch self {
     case .null: text += "null"
     case .bool(let value): text += value ? "true" : "false"
     case .integer(let value): text += "\(value)"
     case .real(let value): text += Self.number(value)
-    case .string(let value): Self.quote(value, to: &text)
+    case .string(let value): Self.quote(value, to: &text, isASCII)
     case .array(let values):
       text += "["
       for (index, value) in values.enumerated() {
         if index > 0 { text += "," }
-        value.write(to: &text)
+        value.write(to: &text, isASCII)
       }
       text += "]"
     case .object(let members):
       text += "{"
       for (index, key) in members.keys.sorted().enumerated() {
         if index > 0 { text += "," }
-        Self.quote(key, to: &text)
+        Self.quote(key, to: &text, isASCII)
         text += ":"
-        members[key]?.write(to: &text)
+        members[key]?.write(to: &text, isASCII)
       }
       text += "}"
     }
@@ -56,7 +58,7 @@ indirect enum JSONValue {
     return "\(value)"
   }
 
-  private static func quote(_ value: String, to text: inout String) {
+  private static func quote(_ value: String, to text: inout String, _ isASCII: Bool) {
     text += "\""
     for scalar in value.unicodeScalars {
       switch scalar {
@@ -65,9 +67,12 @@ indirect enum JSONValue {
       case "\n": text += "\\n"
       case "\t": text += "\\t"
       case "\r": text += "\\r"
-      case _ where scalar.value < 0x20 || scalar.value == 0x7f:
-        let digits = String(scalar.value, radix: 16)
-        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      // A terminal may be where it goes.
+      case _ where VisibleText.isHidden(scalar) || isASCII && !scalar.isASCII:
+        for unit in String(scalar).utf16 {
+          let digits = String(unit, radix: 16)
+          text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        }
       default: text.unicodeScalars.append(scalar)
       }
     }

@@ -1,4 +1,5 @@
 import Glibc
+import POSIX
 
 /// Where text goes, and what it may contain there.
 struct Output {
@@ -36,21 +37,45 @@ struct Output {
     case faint = 2
   }
 
-  func paint(_ text: String, _ color: Color) -> String {
-    hasColor ? "\u{1b}[\(color.rawValue)m\(text)\u{1b}[0m" : text
-  }
+  func paint(_ text: String, _ color: Color) -> Line { Line(text, color) }
 
   var bullet: String { hasUnicode ? "●" : "*" }
   var warningSign: String { hasUnicode ? "▲" : "!" }
 
-  /// The text for this output: without what its locale cannot show.
-  func encode(_ text: String) -> String {
-    hasUnicode ? text : String(text.unicodeScalars.map { $0.isASCII ? Character($0) : "?" })
+  // Everything that is printed goes through one of these.
+
+  func line(_ line: Line) { Self.write(render(line) + "\n", to: STDOUT_FILENO) }
+  func line(_ text: String) { line(Line(text)) }
+
+  /// With the exact text of every string, in escapes where it is not to be seen or the locale cannot show it.
+  func json(_ value: JSONValue) { Self.write(value.text(isASCII: !hasUnicode) + "\n", to: STDOUT_FILENO) }
+
+  /// Takes the place of what is on the screen.
+  func redraw(_ lines: [String], columns: Int) {
+    // Each line clears its own rest: a screen cleared first would flicker.
+    let text = lines.map { String(visible($0).prefix(columns)) + "\u{1b}[K" }.joined(separator: "\r\n")
+    Self.write("\u{1b}[H" + text + "\r\n\u{1b}[J", to: STDOUT_FILENO)
   }
 
-  func line(_ text: String) { Self.write(encode(text) + "\n", to: STDOUT_FILENO) }
+  static func standardError(_ lines: [String]) {
+    write(lines.map { VisibleText.line($0) + "\n" }.joined(), to: STDERR_FILENO)
+  }
 
-  static func standardError(_ text: String) { write(text, to: STDERR_FILENO) }
+  static func standardError(_ value: JSONValue) { write(value.text(isASCII: true) + "\n", to: STDERR_FILENO) }
+
+  /// What comes of `line` here.
+  func render(_ line: Line) -> String {
+    line.spans.map { span in
+      guard hasColor, let color = span.color else { return visible(span.text) }
+      return "\u{1b}[\(color.rawValue)m\(visible(span.text))\u{1b}[0m"
+    }.joined()
+  }
+
+  /// Without what a terminal would obey, and what the locale cannot show.
+  private func visible(_ text: String) -> String {
+    let text = VisibleText.line(text)
+    return hasUnicode ? text : String(text.unicodeScalars.map { $0.isASCII ? Character($0) : "?" })
+  }
 
   private static func write(_ text: String, to descriptor: CInt) {
     var rest = Array(text.utf8)[...]

@@ -1,37 +1,38 @@
 import JobStore
+import POSIX
 import Supervisor
 
 /// `status` for people.
 extension JobStatus {
-  func text(_ output: Output) -> [String] {
+  func text(_ output: Output) -> [Line] {
     var lines = [headline(output)]
     func field(_ name: String, _ text: String) {
-      lines.append(String(repeating: " ", count: max(0, 11 - name.count)) + "\(name): \(text)")
+      lines.append("\(String(repeating: " ", count: max(0, 11 - name.count)))\(name): \(text)")
     }
     if isSupervised, let pid = live?.trainerPid, let attempt = attempts.last {
       field(
         "Trainer",
-        "pid \(pid), up \(age(attempt.startedAtNs)): \(job.command.map(Text.quoted).joined(separator: " "))")
+        "pid \(pid), up \(age(attempt.startedAtNs)): \(Hint(command: job.command))")
     } else {
-      field("Command", job.command.map(Text.quoted).joined(separator: " "))
+      field("Command", Hint(command: job.command).text)
     }
     if let loop { field("Loop", loop) }
     if let eta { field("ETA", eta) }
     lines.append("")
-    lines += checkpointLines()
-    lines += lossLines(output)
+    lines += (checkpointLines() + lossLines(output)).map { Line($0) }
     if let goodput { field("Goodput", goodput) }
     field("Attempts", attemptSummary)
+    if let failing { field("Failing", failing) }
     field("Disk", "\(Words.bytes(diskBytes)) used, \(Words.bytes(freeBytes)) free; \(skippedWords)")
     if isSupervised, let notice = attempts.last?.notice {
       let left = Double(notice.deadlineNs - min(notice.deadlineNs, nowNs)) / 1e9
+      let what = "\(notice.source) takes this machine away (\(notice.action))"
       lines.append(
-        " " + output.paint("\(output.warningSign) Preempted", .yellow)
-          + ": \(notice.source) takes this machine away (\(notice.action)) in \(Words.duration(seconds: left))"
+        " \(output.paint("\(output.warningSign) Preempted", .yellow)): \(what) in \(Words.duration(seconds: left))"
       )
     }
     for reason in degraded {
-      lines.append(" " + output.paint("\(output.warningSign) Degraded", .yellow) + ": \(reason)")
+      lines.append(" \(output.paint("\(output.warningSign) Degraded", .yellow)): \(reason)")
     }
     if !events.isEmpty { lines.append("") }
     for event in events.reversed().prefix(3) { lines.append("\(Text.clock(event.timeNs)) \(event.message)") }
@@ -39,14 +40,14 @@ extension JobStatus {
     return lines
   }
 
-  private func headline(_ output: Output) -> String {
+  private func headline(_ output: Output) -> Line {
     let color: Output.Color =
       switch state {
       case .running, .finished: .green
       case .gaveUp: .red
       default: .yellow
       }
-    var text = "\(output.paint(output.bullet, color)) \(name): \(state.words)"
+    var text: Line = "\(output.paint(output.bullet, color)) \(name): \(state.words)"
     let step = job.finishedStep ?? newest?.step
     if let step { text += ", step \(Words.number(step))" }
     if let total = job.totalSteps, let step, state != .finished, total > 0 {

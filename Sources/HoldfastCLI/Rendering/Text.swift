@@ -1,4 +1,5 @@
 import Glibc
+import POSIX
 
 /// Times of day and tables for people.
 enum Text {
@@ -31,23 +32,21 @@ enum Text {
     return "\(months[Int(parts.tm_mon)]) \(two(parts.tm_mday)) \(two(parts.tm_hour)):\(two(parts.tm_min))"
   }
 
-  /// As a shell reads it back as one word.
-  static func quoted(_ word: String) -> String {
-    let isPlain =
-      !word.isEmpty
-      && word.utf8.allSatisfy { byte in
-        UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
-          || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "-_./=:,+@%".utf8.contains(byte)
-      }
-    if isPlain { return word }
-    var text = "'"
-    for character in word { text += character == "'" ? "'\\''" : String(character) }
-    return text + "'"
+  /// A text of several lines, none of which can be taken for a line of ours.
+  /// - Parameters:
+  ///   - indent: before its first line,
+  ///   - further: before each other one.
+  static func indented(_ text: String, by indent: String, further: String) -> [String] {
+    var lines = VisibleText.lines(text)
+    if lines.count > 1, lines.last == "" { lines.removeLast() }
+    return lines.enumerated().map { ($0 == 0 ? indent : further) + $1 }
   }
 
   /// Columns as wide as their widest cell; never cut, whatever the width of the window.
   /// - Parameter right: indices of columns that are aligned to the right.
   static func table(_ rows: [[String]], right: Set<Int> = []) -> [String] {
+    // As they will be seen: what is hidden in a cell would move the columns after it.
+    let rows = rows.map { $0.map(VisibleText.line) }
     let columns = rows.map(\.count).max() ?? 0
     let widths = (0..<columns).map { column in
       rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0

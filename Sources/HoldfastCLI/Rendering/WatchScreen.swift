@@ -3,7 +3,7 @@ import JobStore
 import POSIX
 import Supervisor
 
-/// One screen of `status --watch`: lines no wider and no more than the window has room for.
+/// One screen of `status --watch`: no more lines than the window has room for.
 struct WatchScreen {
   let status: JobStatus
   /// The whole run, a few steps of it.
@@ -26,7 +26,7 @@ struct WatchScreen {
       lines.append("\(Text.clock(event.timeNs)) \(event.message)")
     }
     // The last row of a terminal scrolls when it is filled.
-    return lines.prefix(max(1, size.rows - 1)).map(clip)
+    return Array(lines.prefix(max(1, size.rows - 1)))
   }
 
   private func label(_ name: String) -> String {
@@ -34,8 +34,6 @@ struct WatchScreen {
   }
 
   private var indent: String { String(repeating: " ", count: Self.labelWidth) }
-
-  private func clip(_ line: String) -> String { String(output.encode(line).prefix(size.columns)) }
 
   private var headline: String {
     let left =
@@ -76,7 +74,7 @@ struct WatchScreen {
     let low = points.min { $0.value < $1.value }
     let tail = low.map { "   min \(Words.metric($0.value)) at \(Words.number($0.step))" } ?? ""
     text += "  \(spark(points.map(\.value), beside: text.count + tail.count))\(tail)"
-    return [label(String(name.prefix(Self.labelWidth - 1))) + text]
+    return [label(String(VisibleText.line(name).prefix(Self.labelWidth - 1))) + text]
   }
 
   private var stepTime: [String] {

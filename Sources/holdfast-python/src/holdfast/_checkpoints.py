@@ -15,6 +15,7 @@ from typing import Any
 from ._documents import Scalar
 from ._errors import HoldfastError, PathLike
 from ._image import ImageReader, ImageWriter, LoopState
+from ._local import local_path
 
 STATE_NAME = "state.safetensors"
 _CHUNK = 1 << 20
@@ -60,7 +61,7 @@ def load(path: PathLike, *, weights_only: bool = False, device: Any = None) -> C
     """
     from ._restore import map_private
 
-    image = image_of(Path(path))
+    image = image_of(local_path(path))
     reader = ImageReader(map_private(image))
     manifest = _manifest(image.parent) if image.name == STATE_NAME else {}
     loop = reader.loop or LoopState()

@@ -15,6 +15,7 @@ from ._base import RunBase
 from ._components import beside, component_of
 from ._errors import HoldfastError, PathLike
 from ._image import ImageWriter, flatten
+from ._local import local_path
 from ._position import check_claimed
 from ._restore import Restorer
 
@@ -323,7 +324,11 @@ class Run(RunBase):
 
         Returns:
             The checkpoint's own directory, for `load`.
+
+        Raises:
+            HoldfastError: `directory` is a URL, or the checkpoint cannot be written.
         """
+        directory = local_path(directory)
         states = self._states()
         if weights_only:
             torch = sys.modules.get("torch")
@@ -334,7 +339,7 @@ class Run(RunBase):
                 and isinstance(getattr(self._components.get(name), "target", None), torch.nn.Module)
             }
         image = ImageWriter(flatten(states), self._loop_state())
-        return _checkpoints.publish(Path(directory), image, self._loop_state(), self.hyperparameters)
+        return _checkpoints.publish(directory, image, self._loop_state(), self.hyperparameters)
 
     def load(self, path: PathLike, *, weights_only: bool = False, strict: bool = True) -> None:
         """Load a checkpoint, after verifying it; a run that the supervisor resumes ignores this.
@@ -344,7 +349,8 @@ class Run(RunBase):
             weights_only: only the modules; the run begins at step 0, with today's random numbers.
             strict: whether the checkpoint must have exactly the components that are registered.
         """
+        path = local_path(path)
         if self._resume is not None and self._resume.point is not None:
             return
         self._restored = True
-        Restorer(self).load(Path(path), weights_only=weights_only, strict=strict)
+        Restorer(self).load(path, weights_only=weights_only, strict=strict)

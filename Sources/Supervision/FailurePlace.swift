@@ -1,0 +1,42 @@
+/// Where a program failed, and with what: two failures with the same are the same mistake, whatever
+/// numbers and addresses their messages have.
+public struct FailurePlace: Hashable, Sendable, Codable {
+  /// The exception's type.
+  public var type: String
+  /// The innermost line of its traceback, `train.py:42`; without one, its message without the numbers.
+  public var place: String
+
+  public init(type: String, message: String, traceback: String?) {
+    self.type = type
+    place = traceback.flatMap(Self.innermost) ?? Self.withoutNumbers(message)
+  }
+
+  /// As Python writes it: `  File "/srv/train.py", line 42, in main`. The last one is the innermost, of the
+  /// exception that ended the program.
+  private static func innermost(_ traceback: String) -> String? {
+    for line in traceback.split(separator: "\n").reversed() {
+      // Those in a group of exceptions have a margin.
+      guard let start = line.firstRange(of: "File \""),
+        line[..<start.lowerBound].allSatisfy({ $0 == " " || $0 == "|" }),
+        let end = line[start.upperBound...].firstRange(of: "\", line ")
+      else { continue }
+      let number = line[end.upperBound...].prefix { $0.isNumber }
+      guard !number.isEmpty else { continue }
+      return "\(line[start.upperBound..<end.lowerBound]):\(number)"
+    }
+    return nil
+  }
+
+  /// Addresses, pids, sizes and losses change from one attempt to the next.
+  private static func withoutNumbers(_ message: String) -> String {
+    var text = ""
+    var isInNumber = false
+    for character in message.prefix(200) {
+      let isDigit =
+        character.isHexDigit && (isInNumber || character.isNumber) || isInNumber && character == "x"
+      if !isDigit { text.append(character) } else if !isInNumber { text.append("#") }
+      isInNumber = isDigit
+    }
+    return text
+  }
+}

@@ -1,0 +1,73 @@
+"""What fails after the loop, and what fails again and again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from supervised import Job
+
+AFTERWARDS = """
+import holdfast
+run = holdfast.attach()
+total = {"value": 0}
+run.register(total=total)
+for epoch in run.epochs(1):
+    for batch in run.batches(5):
+        total["value"] += batch
+        run.step()
+raise RuntimeError("export failed:\\n\\x1b[31mno such opset")
+"""
+
+
+def test_an_export_that_fails_is_no_success(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(AFTERWARDS)
+    with Job(tmp_path, program, options=("--max-stalls", "2")) as job:
+        job.start()
+        assert job.wait() == 69, job.errors.read_text()
+        said = job.errors.read_text()
+        assert "gave up: the training is complete at step 5" in said
+        assert "kept: checkpoint step-5" in said
+        attempts = job.json("history")["attempts"]
+        assert [attempt["outcome"] for attempt in attempts] == ["failed"] * 3
+        assert attempts[-1]["failure"]["message"] == "export failed:\n\x1b[31mno such opset"
+        assert 'raise RuntimeError("export failed' in attempts[-1]["failure"]["traceback"]
+        assert job.json("status")["durable_step"] == 5
+
+
+# Each attempt's first step is saved, and no later one: so the resume point moves on, while the job does not.
+AGAIN = """
+import time
+import holdfast
+run = holdfast.attach()
+total = {"value": 0}
+run.register(total=total)
+run.restore()
+while run.global_step < 60:
+    total["value"] += 1
+    run.step(optimizer_stepped=False)
+    if run.global_step == (run.resumed_from or 0) + 1:
+        run._lacks_gradients = False
+        while run._ring._answered == 0:
+            run.safepoint()
+            time.sleep(0.001)
+raise ValueError(f"tensor at {id(total):#x}")
+"""
+
+
+def test_the_same_exception_ten_times_is_no_progress(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(AGAIN)
+    options = ("--max-stalls", "2", "--stage-every", "1ms", "--every", "1h")
+    with Job(tmp_path, program, options=options) as job:
+        job.start()
+        assert job.wait() == 69, job.errors.read_text()
+        said = job.errors.read_text()
+        assert (
+            f"gave up: 11 attempts in a row failed with the same ValueError at {program}:16, and none made a step past 60"
+            in said
+        ), said
+        attempts = job.json("history")["attempts"]
+        assert len(attempts) == 11
+        assert attempts[-1]["resumed_from"]["step"] == 10
+        assert "ValueError" in job.json("status")["failing"]
