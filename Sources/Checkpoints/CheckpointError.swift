@@ -41,7 +41,10 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
       case .noSuchFileOrDirectory: .missing
       default: .io
       }
-    self.init(code, errno: error.errno, operation: error.operation, path: error.path, what: what, hint: hint)
+    let what = error.isMisplaced ? "\(what): \(error.reason)" : what
+    self.init(
+      code, errno: error.isMisplaced ? nil : error.errno, operation: error.operation, path: error.path,
+      what: what, hint: hint)
   }
 
   public var description: String {

@@ -35,7 +35,7 @@ extension LocalCheckpoints {
   }
 
   private func makeRoom(_ aside: FilePath, bytes: Int) throws(POSIXError) {
-    if !FileSystem.isDirectory(directory) {
+    if !(try isMade()) {
       try FileSystem.makeDirectories(directory, mode: 0o750)
       try FileSystem.synchronizeDirectory(directory.removingLastComponent())
     }
@@ -113,7 +113,7 @@ extension LocalCheckpoints {
   }
 
   private func write(_ bytes: [UInt8], to path: FilePath) throws(POSIXError) {
-    let file = try OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o640)
+    let file = try OpenFile(path, .writeOnly, create: .always(mode: 0o640))
     try file.write(all: bytes)
     try file.synchronize()
   }
@@ -131,12 +131,12 @@ extension LocalCheckpoints {
     // The thread reads the image until it says so.
     defer { hashing.cancelAndWait() }
     do throws(POSIXError) {
-      let file = try OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o640)
+      let file = try OpenFile(path, .writeOnly, create: .always(mode: 0o640))
       if image.count > 0 { try file.allocate(bytes: image.count) }
       let isAligned = UInt(bitPattern: image.baseAddress) % UInt(Self.alignment) == 0
       var offset = 0
       if isAligned, image.count >= Self.alignment,
-        let direct = try? OpenFile(path, O_WRONLY | OpenFile.direct)
+        let direct = try? OpenFile(path, .writeDirectly)
       {
         let whole = image.count / Self.alignment * Self.alignment
         offset = try write(image, upTo: whole, to: direct, isCancelled: isCancelled)

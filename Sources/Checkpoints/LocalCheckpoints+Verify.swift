@@ -21,7 +21,10 @@ extension LocalCheckpoints {
   private func examine(_ name: String, thorough: Bool) throws(Fault) -> Manifest {
     guard Self.isValid(name) else { throw Fault(file: name, what: "not a checkpoint's name") }
     let path = path(of: name)
-    guard FileSystem.isDirectory(path) else { throw Fault(file: name, what: "missing") }
+    let kind = FileKind.of(path)
+    guard kind == .directory else {
+      throw Fault(file: name, what: kind.map { "not a directory: it is \($0.rawValue)" } ?? "missing")
+    }
     let text = try text(Self.manifestName, path)
     let sums = try Self.sums(try self.text(Self.digestsName, path))
     guard let expected = sums[Self.manifestName] else {
@@ -89,18 +92,14 @@ extension LocalCheckpoints {
 
   // MARK: Files
 
-  /// Opened so that neither a symbolic link nor a pipe put in its place does harm.
   private func open(_ name: String, _ path: FilePath) throws(Fault) -> (file: OpenFile, bytes: Int) {
     do throws(POSIXError) {
-      let file = try OpenFile(path.appending(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-      var status = stat()
-      try posix("fstat", file.path) { fstat(file.descriptor, &status) }
-      guard status.st_mode & S_IFMT == S_IFREG else { throw POSIXError("open", errno: .invalidArgument) }
-      return (file, Int(status.st_size))
+      let file = try OpenFile(path.appending(name), .readOnly)
+      return (file, try file.size())
     } catch {
+      if error.isMisplaced { throw Fault(file: name, what: "not a plain file: \(error.reason)") }
       switch error.errno {
       case .noSuchFileOrDirectory: throw Fault(file: name, what: "missing")
-      case .invalidArgument, .tooManySymbolicLinkLevels: throw Fault(file: name, what: "not a plain file")
       default: throw Fault(file: name, what: "cannot be read: \(error.errno)")
       }
     }

@@ -54,13 +54,19 @@ public struct LocalCheckpoints: CheckpointStorage {
   static let removingPrefix = ".removing-"
 
   public let directory: FilePath
+  private let followsLink: Bool
 
   /// Told of every piece of a file that is read or written, with its bytes, on the thread that does it.
   let progress: (@Sendable (Int) -> Void)?
 
-  /// - Parameter directory: made with the first checkpoint.
-  public init(directory: FilePath, progress: (@Sendable (Int) -> Void)? = nil) {
+  /// - Parameters:
+  ///   - directory: made with the first checkpoint.
+  ///   - followsLink: whether it may be a symbolic link to one; of a directory that the user names.
+  public init(
+    directory: FilePath, followsLink: Bool = false, progress: (@Sendable (Int) -> Void)? = nil
+  ) {
     self.directory = directory
+    self.followsLink = followsLink
     self.progress = progress
   }
 
@@ -76,12 +82,20 @@ public struct LocalCheckpoints: CheckpointStorage {
       }
   }
 
+  /// Whether the directory is there.
+  /// - Throws: `isMisplaced` when it is something else: nothing of that is changed.
+  func isMade() throws(POSIXError) -> Bool {
+    guard let kind = FileKind.of(directory, followsLink: followsLink) else { return false }
+    if kind != .directory { throw POSIXError(misplaced: kind, directory) }
+    return true
+  }
+
   /// Names of all checkpoints, damaged ones included.
   public func names() throws(CheckpointError) -> [String] {
     guard FileSystem.exists(directory) else { return [] }
     do {
       return try FileSystem.list(directory).filter {
-        Self.isValid($0) && FileSystem.isDirectory(path(of: $0))
+        Self.isValid($0) && FileKind.of(path(of: $0)) == .directory
       }
     } catch {
       throw CheckpointError(error, what: "the checkpoints cannot be listed")
@@ -102,7 +116,7 @@ public struct LocalCheckpoints: CheckpointStorage {
     case .verified(let manifest):
       let state = path(of: name).appending(Self.stateName)
       do {
-        let file = try OpenFile(state, O_RDONLY | O_NOFOLLOW)
+        let file = try OpenFile(state, .readOnly)
         return LoadedCheckpoint(
           manifest: manifest, mapping: try MappedFile(file, count: file.size(), access: .readOnly))
       } catch {
@@ -121,6 +135,7 @@ public struct LocalCheckpoints: CheckpointStorage {
     }
     let going = directory.appending(Self.removingPrefix + name)
     do {
+      _ = try isMade()
       // An earlier removal may have got no further.
       if Self.isThere(going) { try FileSystem.removeTree(going) }
       try FileSystem.rename(path(of: name), to: going)
@@ -134,9 +149,9 @@ public struct LocalCheckpoints: CheckpointStorage {
   /// Removes what an earlier supervisor left unfinished.
   /// - Throws: the first failure, after having tried them all.
   public func removeLeftovers() throws(CheckpointError) {
-    guard FileSystem.exists(directory) else { return }
     var failure: POSIXError?
     do throws(POSIXError) {
+      guard try isMade() else { return }
       for name in try FileSystem.list(directory)
       where name.hasPrefix(Self.publishingPrefix) || name.hasPrefix(Self.removingPrefix) {
         do throws(POSIXError) { try FileSystem.removeTree(directory.appending(name)) } catch {
@@ -151,8 +166,7 @@ public struct LocalCheckpoints: CheckpointStorage {
 
   /// Whether anything has this name, a dangling symbolic link included.
   static func isThere(_ path: FilePath) -> Bool {
-    var status = stat()
-    return path.withPlatformString { lstat($0, &status) } == 0
+    FileKind.of(path) != nil
   }
 }
 

@@ -18,7 +18,7 @@ extension Run {
   ) throws(HoldfastError) {
     var failure: HoldfastError?
     do throws(POSIXError) {
-      let file = try OpenFile(path, O_RDONLY)
+      let file = try OpenFile(path, .readOnly)
       let size = try file.size()
       guard offsetBytes <= UInt64(size), lengthBytes <= UInt64(size) - offsetBytes,
         lengthBytes > 0
@@ -123,7 +123,7 @@ extension Run {
     image.write(into: bytes)
     let cut = CutID()
     let identity = resumeFile?.jobID ?? JobID()
-    let checkpoints = LocalCheckpoints(directory: directory)
+    let checkpoints = LocalCheckpoints(directory: directory, followsLink: true)
     do {
       var manifest = Manifest(
         job: job, jobID: identity.hexadecimal, attempt: 0, generation: 0, cutID: cut.hexadecimal, step: step,
@@ -147,7 +147,7 @@ extension Run {
         .cannotRestore, fault, path: checkpoint, hint: "use an older checkpoint")
     }
     let path = checkpoint.appending(LocalCheckpoints.stateName)
-    let size = (try? OpenFile(path, O_RDONLY).size()) ?? 0
+    let size = (try? OpenFile(path, .readOnly).size()) ?? 0
     try restore(path, offsetBytes: 0, lengthBytes: UInt64(size), expected: nil)
   }
 }

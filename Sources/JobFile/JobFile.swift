@@ -27,35 +27,27 @@ public struct JobFile: Sendable {
   }
 
   private static func load(_ path: FilePath) throws(JobFileError) -> [UInt8] {
-    var status = stat()
-    guard path.withPlatformString({ stat($0, &status) }) == 0 else {
-      throw failure(path, Errno(rawValue: errno))
+    let bytes: [UInt8]
+    do {
+      // It may grow while it is read, so what was read is counted.
+      bytes = try OpenFile(path, .readOnly, followsLink: true).read(atMost: longest + 1)
+    } catch {
+      throw failure(path, error)
     }
-    // A directory cannot be read, and a pipe would be waited for.
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      let kind = status.st_mode & S_IFMT == S_IFDIR ? "a directory" : "no regular file"
-      throw JobFileError(
-        .unreadable, path: path.string, "the configuration file cannot be read", why: "it is \(kind)")
-    }
-    guard status.st_size <= longest else {
+    guard bytes.count <= longest else {
       throw JobFileError(
         .unreadable, path: path.string, "the configuration file cannot be read",
         why: "it is larger than 1 MiB")
     }
-    do {
-      return try FileSystem.read(path)
-    } catch {
-      throw failure(path, error.errno)
-    }
+    return bytes
   }
 
-  private static func failure(_ path: FilePath, _ errno: Errno) -> JobFileError {
-    if errno == .noSuchFileOrDirectory || errno == .notDirectory {
+  private static func failure(_ path: FilePath, _ error: POSIXError) -> JobFileError {
+    if error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
       return JobFileError(.missing, path: path.string, "there is no such configuration file")
     }
     return JobFileError(
-      .unreadable, path: path.string, "the configuration file cannot be read",
-      why: String(cString: strerror(errno.rawValue)))
+      .unreadable, path: path.string, "the configuration file cannot be read", why: error.reason)
   }
 
   init(bytes: [UInt8], path: FilePath, needsCommand: Bool) throws(JobFileError) {

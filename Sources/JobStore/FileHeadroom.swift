@@ -17,7 +17,7 @@ struct FileHeadroom {
   mutating func keep(usedBytes: Int) {
     guard end < usedBytes + Self.bytes / 2 else { return }
     do {
-      let file = try OpenFile(path, O_WRONLY)
+      let file = try OpenFile(path, .writeOnly)
       var position = max(try file.size(), end)
       let wanted = usedBytes + Self.bytes
       let free = try FileSystem.availableBytes(path)

@@ -35,6 +35,8 @@ public final class JobStore: Sendable {
       environment = try Self.openEnvironment(directory, access)
     } catch let error as LMDBError {
       throw StoreError(error, path: directory)
+    } catch let error as StoreError {
+      throw error
     } catch {
       let noRoom = (error as? POSIXError)?.errno == .noSpace
       throw StoreError(
@@ -64,6 +66,7 @@ public final class JobStore: Sendable {
   }
 
   private static func openEnvironment(_ directory: FilePath, _ access: Access) throws -> Environment {
+    try checkFiles(directory)
     switch access {
     case .create:
       try FileSystem.makeDirectories(directory, mode: 0o750)
@@ -78,6 +81,17 @@ public final class JobStore: Sendable {
       let environment = try openForReading(directory.string)
       try environment.checkStructure()
       return environment
+    }
+  }
+
+  /// LMDB opens its files by their names: it would wait for a pipe, and write where a link leads.
+  static func checkFiles(_ directory: FilePath) throws(StoreError) {
+    for name in ["data.mdb", "lock.mdb"] {
+      let path = directory.appending(name)
+      guard let kind = FileKind.of(path), kind != .ordinary else { continue }
+      throw StoreError(
+        .damaged, operation: "open", path: path, reason: "it is \(kind.rawValue)",
+        hint: "move it aside: mv \(path) \(path).aside")
     }
   }
 

@@ -7,7 +7,8 @@ extension LiveRecord {
   private static let degradedName = "degraded.json"
 
   public static func keepDegraded(_ texts: [String], in directory: FilePath) throws(POSIXError) {
-    try FileSystem.replace(directory.appending(degradedName), with: JSON.encode(texts), durable: false)
+    try FileSystem.replace(
+      directory.appending(degradedName), with: JSON.encode(texts), durable: false, clearing: true)
   }
 
   /// - Returns: nil where there is none that may be read.

@@ -60,6 +60,7 @@ extension WriterLoop {
   private func write(_ degradation: inout Degradation) {
     do {
       if degradation.mustReopen {
+        try JobStore.checkFiles(store.directory)
         try store.environment.reopen()
         degradation.mustReopen = false
       }

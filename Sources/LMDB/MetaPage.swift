@@ -53,7 +53,7 @@ struct MetaPage {
   static func check(_ directory: String) throws(LMDBError) {
     let path = directory + "/data.mdb"
     // Not `lock.mdb`: closing a descriptor of that one would drop the locks of this process.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else { return }
     defer { close(descriptor) }
     let status = withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 8) { page -> Verdict in

@@ -49,7 +49,7 @@ private struct StructureCheck: ~Copyable {
 
   init(_ directory: String, transaction: UInt64) throws(LMDBError) {
     path = directory + "/data.mdb"
-    let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = Glibc.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else { throw LMDBError(code: errno, operation: "open", path: path) }
     var status = stat()
     var found: MetaPage?

@@ -61,12 +61,12 @@ public struct Cgroup: Sendable {
   }
 
   private static func write(_ text: String, to path: FilePath) throws(POSIXError) {
-    try OpenFile(path, O_WRONLY).write(all: Array(text.utf8))
+    try OpenFile(path, .writeOnly).write(all: Array(text.utf8))
   }
 
   /// For a child to write itself into before exec.
   public func openProcs() throws(POSIXError) -> OpenFile {
-    try OpenFile(path.appending("cgroup.procs"), O_WRONLY)
+    try OpenFile(path.appending("cgroup.procs"), .writeOnly)
   }
 
   /// Sends SIGKILL to every process in it.

@@ -40,41 +40,70 @@ public enum FileSystem {
   }
 
   public static func synchronizeDirectory(_ path: FilePath) throws(POSIXError) {
-    try OpenFile(path, O_RDONLY | O_DIRECTORY).synchronize()
+    try OpenFile(directory: path).synchronize()
   }
 
   /// Names in a directory without `.` and `..`, sorted.
   public static func list(_ path: FilePath) throws(POSIXError) -> [String] {
-    guard let directory = path.withPlatformString({ opendir($0) }) else {
-      throw POSIXError("opendir", path: path, errno: Errno(rawValue: errno))
+    try names(OpenFile(directory: path)).map { name in
+      String(decoding: name.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }.sorted()
+  }
+
+  /// As they are, and ended by zero: a name need not be UTF-8.
+  private static func names(_ opened: OpenFile) throws(POSIXError) -> [[CChar]] {
+    // The stream closes its descriptor, and `opened` its own.
+    let copy = try posix("fcntl", opened.path) { fcntl(opened.descriptor, F_DUPFD_CLOEXEC, 0) }
+    guard let directory = fdopendir(copy) else {
+      let code = errno
+      close(copy)
+      throw POSIXError("opendir", path: opened.path, errno: Errno(rawValue: code))
     }
     defer { closedir(directory) }
-    var names: [String] = []
+    var names: [[CChar]] = []
     while let entry = readdir(directory) {
       let name = withUnsafeBytes(of: entry.pointee.d_name) {
-        String(decoding: $0.prefix(while: { $0 != 0 }), as: UTF8.self)
+        $0.prefix(while: { $0 != 0 }).map { CChar(bitPattern: $0) }
       }
-      if name != "." && name != ".." { names.append(name) }
+      if name != [0x2e], name != [0x2e, 0x2e] { names.append(name + [0]) }
     }
-    return names.sorted()
+    return names
   }
 
   public static func remove(_ path: FilePath) throws(POSIXError) {
     try posix("unlink", path) { path.withPlatformString { unlink($0) } }
   }
 
-  /// Removes a directory and all below it, never following a symbolic link.
+  /// Removes a file or a directory and all below it, never following a symbolic link: not even one that
+  /// takes a directory's place meanwhile.
   public static func removeTree(_ path: FilePath) throws(POSIXError) {
-    var status = stat()
-    try posix("lstat", path) { path.withPlatformString { lstat($0, &status) } }
-    guard status.st_mode & S_IFMT == S_IFDIR else { return try remove(path) }
-    for name in try list(path) { try removeTree(path.appending(name)) }
+    guard FileKind.of(path) == .directory else { return try remove(path) }
+    if path.withPlatformString({ rmdir($0) }) == 0 { return }
+    try empty(try OpenFile(directory: path, followsLink: false))
     try posix("rmdir", path) { path.withPlatformString { rmdir($0) } }
   }
 
+  private static func empty(_ directory: OpenFile) throws(POSIXError) {
+    for name in try names(directory) {
+      let path = directory.path.pushing(FilePath(platformString: name))
+      if unlinkat(directory.descriptor, name, 0) == 0 { continue }
+      // Linux says EISDIR of a directory, POSIX allows EPERM.
+      let code = Errno(rawValue: errno)
+      guard code == .isDirectory || code == .notPermitted else {
+        throw POSIXError("unlink", path: path, errno: code)
+      }
+      let below = try posix("open", path) {
+        openat(directory.descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+      }
+      try empty(OpenFile(adopting: below, path: path))
+      try posix("rmdir", path) { unlinkat(directory.descriptor, name, AT_REMOVEDIR) }
+    }
+  }
+
   /// The whole file.
-  public static func read(_ path: FilePath) throws(POSIXError) -> [UInt8] {
-    let file = try OpenFile(path, O_RDONLY)
+  /// - Parameter followsLink: as for `OpenFile`.
+  public static func read(_ path: FilePath, followsLink: Bool = false) throws(POSIXError) -> [UInt8] {
+    let file = try OpenFile(path, .readOnly, followsLink: followsLink)
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 65536)
     while true {
@@ -85,18 +114,35 @@ public enum FileSystem {
   }
 
   /// Replaces `path` by `bytes` atomically: written aside, renamed over it.
-  /// - Parameter durable: fsync the file before and the directory after the rename.
+  /// - Parameters:
+  ///   - durable: fsync the file before and the directory after the rename.
+  ///   - mode: less what the umask takes away.
+  ///   - clearing: in a directory that is ours alone: a directory that has taken a name of ours is removed.
   public static func replace(
-    _ path: FilePath, with bytes: [UInt8], durable: Bool, mode: mode_t = 0o600
+    _ path: FilePath, with bytes: [UInt8], durable: Bool, mode: mode_t = 0o600, clearing: Bool = false
   ) throws(POSIXError) {
     let aside = FilePath(path.string + ".new")
     do {
-      let file = try OpenFile(aside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: mode)
+      let file = try makeAnew(aside, mode: mode, clearing: clearing)
       try file.write(all: bytes)
       if durable { try file.synchronize() }
     }
+    if clearing, FileKind.of(path) == .directory { try removeTree(path) }
     try rename(aside, to: path)
     if durable { try synchronizeDirectory(path.removingLastComponent()) }
+  }
+
+  /// Makes a file of which nobody else has a name or a descriptor, in place of whatever an earlier process
+  /// left there.
+  public static func makeAnew(
+    _ path: FilePath, mode: mode_t, clearing: Bool = false
+  ) throws(POSIXError) -> OpenFile {
+    do {
+      if clearing { try removeTree(path) } else { try remove(path) }
+    } catch {
+      if error.errno != .noSuchFileOrDirectory { throw error }
+    }
+    return try OpenFile(path, .writeOnly, create: .always(mode: mode))
   }
 
   /// Whether `path` is on tmpfs or ramfs; elsewhere every write ends at a disk.

@@ -4,12 +4,29 @@ public import SystemPackage
 
 /// A file descriptor that closes itself. Always opened close-on-exec: no descriptor of ours may
 /// reach the trainer unless it is passed on purpose.
+///
+/// This is the one place where files are opened. Whatever was put in a file's place, a pipe, a device, a
+/// link to somewhere else, opening it neither waits nor changes anything: it is refused.
 public final class OpenFile: Sendable {
   public let descriptor: CInt
   public let path: FilePath
 
-  /// Flag of open(2): past the page cache.
-  public static let direct: CInt = hf_open_direct
+  public enum Access: Sendable {
+    case readOnly
+    case writeOnly
+    case readWrite
+    /// To be locked, and never written.
+    case lock
+    /// `writeOnly`, past the page cache.
+    case writeDirectly
+  }
+
+  public enum Creation: Sendable {
+    case never
+    case ifAbsent(mode: mode_t)
+    /// Fails where anything has that name.
+    case always(mode: mode_t)
+  }
 
   /// Takes over `descriptor`.
   public init(adopting descriptor: CInt, path: FilePath) {
@@ -17,28 +34,76 @@ public final class OpenFile: Sendable {
     self.path = path
   }
 
-  /// open(2) with `O_CLOEXEC`.
-  /// - Throws: `POSIXError` with the operation `open`.
-  public convenience init(_ path: FilePath, _ flags: CInt, mode: mode_t = 0o600) throws(POSIXError) {
-    let descriptor = try posix("open", path) { path.withPlatformString { open($0, flags | O_CLOEXEC, mode) } }
+  /// Opens an ordinary file.
+  /// - Parameter followsLink: of a file that the user names, who may have put a link there. Of one that is
+  ///   ours nobody has.
+  /// - Throws: `POSIXError` with the operation `open`; `isMisplaced` when no ordinary file stands there, or
+  ///   one that has a second name and would be written.
+  public convenience init(
+    _ path: FilePath, _ access: Access, create: Creation = .never, followsLink: Bool = false
+  ) throws(POSIXError) {
+    // First, because opening a device can have effects. What is true is said by fstat(2) afterwards.
+    if let found = FileKind.of(path, followsLink: followsLink), found != .ordinary {
+      throw POSIXError(misplaced: found, path)
+    }
+    let flags = access.flags | create.flags | (followsLink ? 0 : O_NOFOLLOW)
+    let guarded = flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
+    let descriptor = try posix("open", path) { path.withPlatformString { open($0, guarded, create.mode) } }
     self.init(adopting: descriptor, path: path)
+    let status = try status()
+    guard let kind = FileKind(status), kind == .ordinary else {
+      throw POSIXError(misplaced: FileKind(status) ?? .unknown, path)
+    }
+    if access.isWriting, status.st_nlink > 1 { throw POSIXError(misplaced: .secondName, path) }
+    try posix("fcntl", path) { fcntl(descriptor, F_SETFL, flags) }
+  }
+
+  /// Opens a directory, or `path` only if it is no link to one.
+  public convenience init(directory path: FilePath, followsLink: Bool = true) throws(POSIXError) {
+    let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (followsLink ? 0 : O_NOFOLLOW)
+    self.init(
+      adopting: try posix("open", path) { path.withPlatformString { open($0, flags) } }, path: path)
+  }
+
+  /// Opens a device for reading without waiting for it.
+  public convenience init(device path: FilePath) throws(POSIXError) {
+    let flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
+    self.init(
+      adopting: try posix("open", path) { path.withPlatformString { open($0, flags) } }, path: path)
+  }
+
+  /// Opens a file in a directory that is ours alone. What else may stand there is of no worth, and is
+  /// removed: a trainer put it there.
+  public static func replacing(
+    _ path: FilePath, _ access: Access, mode: mode_t = 0o600
+  ) throws(POSIXError) -> OpenFile {
+    do {
+      return try OpenFile(path, access, create: .ifAbsent(mode: mode))
+    } catch {
+      guard error.isMisplaced else { throw error }
+      try FileSystem.removeTree(path)
+      return try OpenFile(path, access, create: .always(mode: mode))
+    }
   }
 
   deinit { close(descriptor) }
 
-  /// Size in bytes.
-  public func size() throws(POSIXError) -> Int {
+  public func status() throws(POSIXError) -> stat {
     var status = stat()
     try posix("fstat", path) { fstat(descriptor, &status) }
-    return Int(status.st_size)
+    return status
   }
 
-  /// Whether it is a regular file, and neither a directory nor a device nor a pipe.
-  public func isOrdinary() throws(POSIXError) -> Bool {
-    var status = stat()
-    try posix("fstat", path) { fstat(descriptor, &status) }
-    return status.st_mode & S_IFMT == S_IFREG
+  /// Whether it is still this that its path leads to, and nothing else was put there since.
+  public func isStillNamed() throws(POSIXError) -> Bool {
+    var named = stat()
+    guard path.withPlatformString({ stat($0, &named) }) == 0 else { return false }
+    let opened = try status()
+    return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
   }
+
+  /// Size in bytes.
+  public func size() throws(POSIXError) -> Int { Int(try status().st_size) }
 
   /// Reads from the current position, up to `limit` bytes or the end.
   public func read(atMost limit: Int) throws(POSIXError) -> [UInt8] {
@@ -112,5 +177,41 @@ extension OpenFile {
 
   public func seek(to offset: Int) throws(POSIXError) {
     try posix("lseek", path) { lseek(descriptor, off_t(offset), SEEK_SET) }
+  }
+}
+
+extension OpenFile.Access {
+  fileprivate var flags: CInt {
+    switch self {
+    case .readOnly: O_RDONLY
+    case .writeOnly: O_WRONLY
+    // NFS locks only what is open for writing.
+    case .readWrite, .lock: O_RDWR
+    case .writeDirectly: O_WRONLY | hf_open_direct
+    }
+  }
+
+  fileprivate var isWriting: Bool {
+    switch self {
+    case .readOnly, .lock: false
+    case .writeOnly, .readWrite, .writeDirectly: true
+    }
+  }
+}
+
+extension OpenFile.Creation {
+  fileprivate var flags: CInt {
+    switch self {
+    case .never: 0
+    case .ifAbsent: O_CREAT
+    case .always: O_CREAT | O_EXCL
+    }
+  }
+
+  fileprivate var mode: mode_t {
+    switch self {
+    case .never: 0
+    case .ifAbsent(let mode), .always(let mode): mode
+    }
   }
 }

@@ -15,7 +15,7 @@ public final class OutOfMemoryWatch {
     counter = candidates.first { Self.kills($0) != nil }
     before = counter.flatMap(Self.kills) ?? 0
     // From here on: what was said before was about others.
-    log = try? OpenFile("/dev/kmsg", O_RDONLY | O_NONBLOCK)
+    log = try? OpenFile(device: "/dev/kmsg")
     if let log { lseek(log.descriptor, 0, SEEK_END) }
   }
 

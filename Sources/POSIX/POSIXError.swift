@@ -8,6 +8,8 @@ public struct POSIXError: Error, Equatable, CustomStringConvertible {
   /// What it was applied to, where that has a name.
   public var path: FilePath?
   public var errno: Errno
+  /// What stands where an ordinary file of ours should.
+  public private(set) var found: FileKind?
 
   public init(_ operation: String, path: FilePath? = nil, errno: Errno) {
     self.operation = operation
@@ -15,8 +17,20 @@ public struct POSIXError: Error, Equatable, CustomStringConvertible {
     self.errno = errno
   }
 
+  /// Something else than the file stands there: nothing was opened.
+  public init(misplaced found: FileKind, _ path: FilePath) {
+    self.init("open", path: path, errno: found.errno)
+    self.found = found
+  }
+
+  public var isMisplaced: Bool { found != nil }
+
+  /// Why, in words.
+  public var reason: String {
+    found.map { "it is \($0.rawValue)" } ?? String(cString: strerror(errno.rawValue))
+  }
+
   public var description: String {
-    let reason = String(cString: strerror(errno.rawValue))
     guard let path else { return "\(operation): \(reason)" }
     return "\(operation) \(path): \(reason)"
   }

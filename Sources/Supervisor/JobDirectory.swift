@@ -26,6 +26,19 @@ struct JobDirectory {
         .cannotCreate, "cannot write to the state directory", path: state, why: "\(Errno(rawValue: errno))",
         hint: "ls -ld \(state); or name another: holdfast run --state-dir DIR …")
     }
+    for path in [store, checkpoints, runs] { try checkDirectory(path) }
+  }
+
+  /// What is below the state directory is written, renamed and removed: not where a link leads.
+  private func checkDirectory(_ path: FilePath) throws(SupervisorError) {
+    guard let kind = FileKind.of(path), kind != .directory else { return }
+    let hint: Hint =
+      kind == .symbolicLink
+      ? "put the whole state directory there, and name it: --state-dir DIR; or: mount --bind TARGET \(path)"
+      : "move it away: mv \(path) \(path).aside"
+    throw SupervisorError(
+      .cannotCreate, "there is no directory where one of the job's should be", path: path,
+      why: "it is \(kind.rawValue)", hint: hint)
   }
 
   /// Makes the run directory, private to this user.

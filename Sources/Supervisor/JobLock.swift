@@ -15,7 +15,7 @@ final class JobLock {
   /// - Returns: nil when another supervisor holds it.
   static func take(in directory: FilePath) throws(POSIXError) -> JobLock? {
     // Readable by the group: `status` asks the lock whether a supervisor lives.
-    let file = try OpenFile(directory.appending(name), O_RDWR | O_CREAT, mode: 0o640)
+    let file = try OpenFile(directory.appending(name), .lock, create: .ifAbsent(mode: 0o640))
     for _ in 0..<readersPatience {
       if try file.tryLock() { return JobLock(file) }
       usleep(10_000)

@@ -60,7 +60,7 @@ struct ResumeCandidates {
       choice.point = .checkpoint(level: .durable, step: record.step)
       choice.file = .init(
         level: Level.durable.rawValue, step: record.step, path: path.string, offsetBytes: 0,
-        lengthBytes: (try? OpenFile(path, O_RDONLY).size()).map(UInt64.init) ?? 0,
+        lengthBytes: (try? OpenFile(path, .readOnly).size()).map(UInt64.init) ?? 0,
         cutID: record.cut.description)
       break
     }
@@ -84,7 +84,7 @@ struct ResumeCandidates {
       (try? image.withUnsafeBytes({ try ImageReader($0) }))?.loop.step == step
     else { return }
     let path = directories.run.appending("snapshot-0.safetensors")
-    guard (try? FileSystem.replace(path, with: image, durable: false)) != nil else { return }
+    guard (try? FileSystem.replace(path, with: image, durable: false, clearing: true)) != nil else { return }
     choice.point = .checkpoint(level: .snapshot, step: step)
     choice.file = .init(
       level: Level.snapshot.rawValue, step: step, path: path.string, offsetBytes: 0,

@@ -283,7 +283,7 @@ final class Runtime {
     ring = nil
     for name in (try? FileSystem.list(directories.run)) ?? [] where name != JobLock.name {
       do {
-        try FileSystem.remove(directories.run.appending(name))
+        try FileSystem.removeTree(directories.run.appending(name))
       } catch {
         Console.warning("cannot clear the run directory: \(error)")
       }

@@ -150,9 +150,11 @@ public enum Supervisor {
       return [job, run]
     } catch let error as POSIXError {
       let code: SupervisorError.Code = error.errno == .noSpace ? .io : .cannotCreate
+      let path = error.path ?? directories.state
       throw SupervisorError(
-        code, "cannot make the job's lock", path: error.path, why: "\(error.errno)",
-        hint: "ls -ld \(directories.state); df \(directories.state)")
+        code, "cannot make the job's lock", path: path, why: error.reason,
+        hint: error.isMisplaced
+          ? "move it away: mv \(path) \(path).aside" : "ls -ld \(directories.state); df \(directories.state)")
     } catch let error as SupervisorError {
       throw error
     } catch {

@@ -77,9 +77,14 @@ public final class ArenaSlot {
   /// The mapping, grown where the image needs more.
   private func room(for imageBytes: Int) throws(ProtocolError) -> MappedFile {
     let bytes = Int(HF_HEADER_BYTES) + imageBytes
-    if let mapping, mapping.count >= bytes { return mapping }
     do throws(POSIXError) {
-      if file == nil { file = try OpenFile(path, O_RDWR | O_CREAT | O_NOFOLLOW) }
+      // Somebody may have cleared the run directory away: what has no name is found by nobody.
+      if let file, try !file.isStillNamed() {
+        self.file = nil
+        mapping = nil
+      }
+      if let mapping, mapping.count >= bytes { return mapping }
+      if file == nil { file = try OpenFile.replacing(path, .readWrite) }
       guard let file else { throw POSIXError("open", path: path, errno: .badFileDescriptor) }
       // A little more than asked: states grow by a few bytes as counters gain digits.
       let size = (bytes + bytes / 64 + 0xffff) & ~0xffff
@@ -111,7 +116,7 @@ public struct StagedImage: @unchecked Sendable {
 
   /// - Returns: nil when the slot holds no complete image: absent, half-written, or not a slot.
   public static func read(_ path: FilePath) -> StagedImage? {
-    guard let file = try? OpenFile(path, O_RDONLY), let size = try? file.size(),
+    guard let file = try? OpenFile(path, .readOnly), let size = try? file.size(),
       size >= Int(HF_HEADER_BYTES), let mapping = try? MappedFile(file, count: size, access: .readOnly)
     else { return nil }
     let complete = (mapping.base + Int(HF_SLOT_COMPLETE)).assumingMemoryBound(to: Atomic<UInt32>.self)

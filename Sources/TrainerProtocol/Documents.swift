@@ -139,7 +139,8 @@ public struct ResumeFile: Hashable, Sendable, Codable {
   /// Replaces the file in `directory`, atomically.
   public func write(in directory: FilePath) throws(ProtocolError) {
     do {
-      try FileSystem.replace(directory.appending(Self.name), with: JSON.encode(self), durable: false)
+      try FileSystem.replace(
+        directory.appending(Self.name), with: JSON.encode(self), durable: false, clearing: true)
     } catch {
       throw ProtocolError(error, hint: "the run directory must be writable and have room")
     }
@@ -152,7 +153,7 @@ public struct ResumeFile: Hashable, Sendable, Codable {
     let isTooLarge: Bool
     do {
       // It is a few kilobytes; whatever is larger was not written by us, and is not read into memory.
-      isTooLarge = try OpenFile(path, O_RDONLY).size() > largestBytes
+      isTooLarge = try OpenFile(path, .readOnly).size() > largestBytes
       bytes = isTooLarge ? [] : try FileSystem.read(path)
     } catch {
       throw ProtocolError(error, hint: hint)

@@ -36,7 +36,11 @@ public struct ProtocolError: Error, Sendable, CustomStringConvertible {
       case .noSuchFileOrDirectory: .missing
       default: .system
       }
-    self.init(code, errno: error.errno, operation: error.operation, path: error.path, hint: hint)
+    if error.isMisplaced {
+      self.init(code, operation: "\(error.operation) (\(error.reason))", path: error.path, hint: hint)
+    } else {
+      self.init(code, errno: error.errno, operation: error.operation, path: error.path, hint: hint)
+    }
   }
 
   public var description: String {

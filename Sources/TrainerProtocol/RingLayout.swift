@@ -59,7 +59,7 @@ struct RingMapping {
   init(_ path: FilePath, lock: Bool, populate: Bool) throws(ProtocolError) {
     let hint = "start the trainer through holdfast run"
     do {
-      file = try OpenFile(path, O_RDWR | O_NOFOLLOW)
+      file = try OpenFile(path, .readWrite)
     } catch {
       throw ProtocolError(error, hint: hint)
     }
@@ -77,8 +77,8 @@ struct RingMapping {
       size = try file.size()
       guard size > Int(HF_HEADER_BYTES) else { throw damaged("too short") }
       // A copy: what is checked is then what is used.
-      let page = try MappedFile(file, count: Int(HF_HEADER_BYTES), access: .readOnly)
-      header = Array(page.bytes)
+      header = try file.read(atMost: Int(HF_HEADER_BYTES))
+      guard header.count == Int(HF_HEADER_BYTES) else { throw damaged("too short") }
     } catch let error as POSIXError {
       throw ProtocolError(error, hint: hint)
     } catch {
@@ -166,20 +166,23 @@ struct RingMapping {
   /// written first when it is used again.
   private static func prepare(_ aside: FilePath, capacity: UInt64) throws(POSIXError) -> OpenFile {
     let bytes = Int(HF_HEADER_BYTES) + Int(capacity)
-    var file = try OpenFile(aside, O_RDWR | O_CREAT | O_NOFOLLOW)
+    var file = try OpenFile.replacing(aside, .readWrite)
     if try file.tryLock() {
       try file.unlock()
     } else {
       // What an earlier trainer left behind would go on writing into the next attempt's ring.
       try FileSystem.remove(aside)
-      file = try OpenFile(aside, O_RDWR | O_CREAT | O_EXCL)
+      file = try OpenFile(aside, .readWrite, create: .always(mode: 0o600))
     }
-    if try file.size() != bytes {
+    let status = try file.status()
+    if Int(status.st_size) != bytes {
       try file.truncate(to: 0)
       // Without room now, the trainer's first write to a page would be its death.
       try file.allocate(bytes: bytes)
       return file
     }
+    // As large as it should be, and perhaps with holes.
+    if Int(status.st_blocks) * 512 < bytes { try file.allocate(bytes: bytes) }
     let mapping = try MappedFile(file, count: bytes, access: .readWrite)
     withExtendedLifetime(mapping) {
       let magic = word(mapping.base)

@@ -17,20 +17,17 @@ public enum StacksFile {
     }
   }
 
-  /// - Returns: its text, at most the last `largestBytes` of it and printable; nil when there is none, or
-  ///   it is no ordinary file.
-  /// - Throws: `POSIXError` when it cannot be read.
+  /// - Returns: its text, at most the last `largestBytes` of it and printable; nil when there is none.
+  /// - Throws: `POSIXError` when it cannot be read, or is no ordinary file.
   public static func read(in directory: FilePath) throws(POSIXError) -> String? {
     let path = directory.appending(name)
     let file: OpenFile
     do {
-      // Neither a link that leads out of the directory nor a pipe that keeps us waiting.
-      file = try OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+      file = try OpenFile(path, .readOnly)
     } catch {
       if error.errno == .noSuchFileOrDirectory { return nil }
       throw error
     }
-    guard try file.isOrdinary() else { return nil }
     let size = try file.size()
     try file.seek(to: max(0, size - largestBytes))
     let bytes = try file.read(atMost: largestBytes)

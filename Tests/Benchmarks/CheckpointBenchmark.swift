@@ -85,7 +85,7 @@ struct CheckpointBenchmark {
 
   private func writeDirectly(_ bytes: UnsafeRawBufferPointer) throws {
     let path = place.appending("direct")
-    let file = try OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC | OpenFile.direct)
+    let file = try OpenFile(path, .writeDirectly, create: .always(mode: 0o600))
     let whole = bytes.count / 4096 * 4096
     try file.allocate(bytes: whole)
     for offset in stride(from: 0, to: whole, by: 8 << 20) {

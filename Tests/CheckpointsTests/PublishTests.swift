@@ -123,7 +123,7 @@ struct PublishTests {
 
   private func fileSizes(_ place: Place, _ name: String) throws -> UInt64 {
     try FileSystem.list(place.checkpoints.path(of: name)).reduce(0) {
-      $0 + UInt64(try OpenFile(place.file(name, $1), O_RDONLY).size())
+      $0 + UInt64(try OpenFile(place.file(name, $1), .readOnly).size())
     }
   }
 
@@ -177,19 +177,19 @@ struct PublishTests {
           try FileSystem.rename(path, to: place.root.appending("elsewhere"))
           symlink(place.root.appending("elsewhere").string, path.string)
         }, thorough: thorough)
-      #expect(link == .damaged(file: name, what: "not a plain file"))
+      #expect(link == .damaged(file: name, what: "not a plain file: it is a symbolic link"))
       let pipe = try verdict(
         { place in
           try FileSystem.remove(place.file("step-1", name))
           mkfifo(place.file("step-1", name).string, 0o600)
         }, thorough: thorough)
-      #expect(pipe == .damaged(file: name, what: "not a plain file"))
+      #expect(pipe == .damaged(file: name, what: "not a plain file: it is a named pipe"))
       let directory = try verdict(
         { place in
           try FileSystem.remove(place.file("step-1", name))
           mkdir(place.file("step-1", name).string, 0o700)
         }, thorough: thorough)
-      #expect(directory == .damaged(file: name, what: "not a plain file"))
+      #expect(directory == .damaged(file: name, what: "not a plain file: it is a directory"))
     }
   }
 

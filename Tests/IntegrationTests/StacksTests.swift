@@ -93,24 +93,39 @@ import Testing
     let bench = Workbench()
     defer { bench.close() }
     let secret = try bench.write("secret", "the secret\n")
-    let preparation = "os.symlink('\(secret)', stacks)"
+    let preparation = Self.replacing("os.symlink('\(secret)', stacks)")
     #expect(try finish(bench, preparation: preparation)["failure"] is NSNull)
     #expect(bench.standardError.contains("cannot read the stacks"))
+  }
+
+  /// One that is there before is not written through either.
+  @Test func aLinkBeforeTheStacksIsReplaced() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let secret = try bench.write("secret", "the secret\n")
+    let first = try finish(bench, preparation: "os.symlink('\(secret)', stacks)")
+    #expect((first["failure"] as? [String: Any])?["type"] as? String == "hang")
+    #expect(try String(contentsOfFile: secret, encoding: .utf8) == "the secret\n")
+  }
+
+  /// Puts something else in the file's place when it was opened.
+  private static func replacing(_ command: String) -> String {
+    """
+    real = _failures.stacks_signal
+    def replaced(directory, rank):
+        signal = real(directory, rank)
+        os.remove(stacks)
+        \(command)
+        return signal
+    _failures.stacks_signal = replaced
+    """
   }
 
   /// Whoever opens a pipe that nobody writes to waits for ever.
   @Test func aPipeInsteadOfStacksKeepsNobodyWaiting() throws {
     let bench = Workbench()
     defer { bench.close() }
-    let preparation = """
-      real = _failures.stacks_signal
-      def piped(directory, rank):
-          signal = real(directory, rank)
-          os.remove(stacks)
-          os.mkfifo(stacks)
-          return signal
-      _failures.stacks_signal = piped
-      """
+    let preparation = Self.replacing("os.mkfifo(stacks)")
     #expect(try finish(bench, preparation: preparation)["failure"] is NSNull)
   }
 

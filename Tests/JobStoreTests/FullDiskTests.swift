@@ -32,7 +32,7 @@ final class SmallDisk {
   var ballast: FilePath { path.appending("ballast") }
 
   func fill() throws {
-    let file = try OpenFile(ballast, O_WRONLY | O_CREAT)
+    let file = try OpenFile(ballast, .writeOnly, create: .ifAbsent(mode: 0o600))
     let zeros = [UInt8](repeating: 0, count: 4096)
     while write(file.descriptor, zeros, zeros.count) > 0 {}
   }

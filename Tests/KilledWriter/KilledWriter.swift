@@ -11,7 +11,8 @@ struct KilledWriter {
   static func main() throws {
     let arguments = CommandLine.arguments
     let store = try JobStore(stateDirectory: FilePath(arguments[1]), .create)
-    let notes = try OpenFile(FilePath(arguments[2]), O_WRONLY | O_CREAT | O_APPEND)
+    let notes = try OpenFile(FilePath(arguments[2]), .writeOnly, create: .ifAbsent(mode: 0o600))
+    try notes.seek(to: notes.size())
     let milliseconds = UInt32(arguments[3])!
     let writer = try StoreWriter(store, commitInterval: .milliseconds(1)) { _ in }
     // The time begins with the first commit: nothing is known of a writer that made none.

@@ -19,7 +19,7 @@ import Testing
   }
 
   private func map(_ directory: FilePath) throws -> MappedFile {
-    let file = try OpenFile(directory.appending("ring-0"), O_RDWR)
+    let file = try OpenFile(directory.appending("ring-0"), .readWrite)
     return try MappedFile(file, count: try file.size(), access: .readWrite)
   }
 

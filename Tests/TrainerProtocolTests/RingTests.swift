@@ -102,7 +102,7 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
       _ = writer.append(.failure, [1, 2, 3])
       _ = writer.append(.failure, [4, 5, 6])
       let path = directory.appending("ring-0")
-      let file = try OpenFile(path, O_RDWR)
+      let file = try OpenFile(path, .readWrite)
       let mapping = try MappedFile(file, count: try file.size(), access: .readWrite)
       let second = mapping.base + 4096 + 32
       let byte = second.load(fromByteOffset: 25, as: UInt8.self)
@@ -118,7 +118,7 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
     try withDirectory { directory in
       let (_, writer) = try pair(directory)
       for _ in 0..<20 { _ = writer.append(.failure, [7]) }
-      let file = try OpenFile(directory.appending("ring-0"), O_RDWR)
+      let file = try OpenFile(directory.appending("ring-0"), .readWrite)
       let mapping = try MappedFile(file, count: try file.size(), access: .readWrite)
       // The identity stays, so that it opens; all else may be anything.
       for offset in 128..<mapping.count where Int.random(in: 0..<3, using: &random) == 0 {

@@ -91,12 +91,12 @@ struct JobReader {
   func isSupervised() throws(Failure) -> Bool {
     let path = directory.appending("lock")
     do {
-      return try !OpenFile(path, O_RDONLY).tryLock(shared: true)
+      return try !OpenFile(path, .readOnly).tryLock(shared: true)
     } catch  where error.errno == .noSuchFileOrDirectory {
       return false
     } catch {
       throw Failure(
-        .io, "cannot tell whether job '\(name)' is supervised", path: path.string, why: "\(error.errno)",
+        .io, "cannot tell whether job '\(name)' is supervised", path: path.string, why: error.reason,
         hints: ["ls -l \(path)  become a member of its group, or its user"])
     }
   }

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Callable
 
 from . import _layout as at
+from ._opening import replace_file
 from ._ring import Identity, map_shared
 
 _HEADER = struct.Struct("<QII16s16sQQIIQQ")
@@ -60,12 +61,24 @@ class ArenaSlot:
         halves[at.SLOT_HEADER_CRC // 4] = zlib.crc32(whole[: at.SLOT_HEADER_CRC])
         halves[at.SLOT_COMPLETE // 4] = 1
 
+    def _is_still_named(self, descriptor: int) -> bool:
+        try:
+            named = self.path.lstat()
+        except OSError:
+            return False
+        opened = os.fstat(descriptor)
+        return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+
     def _room(self, size: int) -> mmap.mmap:
         """Return the mapping, grown where the image needs more."""
+        if self._descriptor is not None and not self._is_still_named(self._descriptor):
+            # Somebody cleared the run directory away: what has no name is found by nobody.
+            os.close(self._descriptor)
+            self._descriptor, self._map, self._size = None, None, 0
         if self._map is not None and self._size >= size:
             return self._map
         if self._descriptor is None:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = replace_file(self.path, os.O_RDWR)
         # A little more than asked: states grow by a few bytes as counters gain digits.
         grown = (size + size // 64 + 0xFFFF) & ~0xFFFF
         # Not ftruncate: a full tmpfs is then an error and not a SIGBUS.

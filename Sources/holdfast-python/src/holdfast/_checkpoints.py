@@ -16,9 +16,11 @@ from ._documents import Scalar
 from ._errors import HoldfastError, PathLike
 from ._image import ImageReader, ImageWriter, LoopState
 from ._local import local_path
+from ._opening import open_file, read_file
 
 STATE_NAME = "state.safetensors"
 _CHUNK = 1 << 20
+_LARGEST_TEXT = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,10 @@ def load(path: PathLike, *, weights_only: bool = False, device: Any = None) -> C
     """
     from ._restore import map_private
 
-    image = image_of(local_path(path))
-    reader = ImageReader(map_private(image))
+    named = local_path(path)
+    image = image_of(named)
+    # Of a checkpoint's directory no file is a link; a single file that somebody names may be one.
+    reader = ImageReader(map_private(image, follow_link=image == named))
     manifest = _manifest(image.parent) if image.name == STATE_NAME else {}
     loop = reader.loop or LoopState()
     names = [name for name, node in (reader.nodes or {}).items() if not weights_only or _is_weights(node)]
@@ -106,8 +110,8 @@ def _manifest(directory: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        document = json.loads(path.read_bytes())
-    except ValueError as error:
+        document = json.loads(read_file(path, _LARGEST_TEXT))
+    except (OSError, ValueError) as error:
         raise HoldfastError("the manifest is damaged", path=path, hint="use an older checkpoint") from error
     if document.get("format_version", 1) > 1:
         raise HoldfastError("the manifest is of a newer format", path=path, hint="update holdfast")
@@ -125,7 +129,7 @@ def verify(directory: Path) -> None:
     if not sums.is_file():
         raise HoldfastError("there is no complete checkpoint", path=directory, hint=hint)
     listed: dict[str, str] = {}
-    for line in sums.read_text().splitlines():
+    for line in _text(sums).splitlines():
         digest, _, name = line.partition("  ")
         listed[name] = digest
     named = {"manifest.json": None, **{one["name"]: one for one in _manifest(directory).get("files", [])}}
@@ -139,9 +143,20 @@ def verify(directory: Path) -> None:
             raise HoldfastError("a file of the checkpoint is damaged", path=path, hint=hint)
 
 
+def _text(path: Path) -> str:
+    try:
+        return read_file(path, _LARGEST_TEXT).decode("utf-8", "replace")
+    except OSError as error:
+        raise HoldfastError(
+            f"a file of the checkpoint cannot be read: {error.strerror}",
+            path=path,
+            hint="use an older checkpoint",
+        ) from error
+
+
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Union
 
 from ._errors import HoldfastError
+from ._opening import read_file
 
 Scalar = Union[bool, int, float, str]
 
@@ -48,9 +49,7 @@ def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
     """
     path = directory / "resume.json"
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise HoldfastError("resume.json is too large to be one", path=path, hint=_HINT)
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_file(path, _LARGEST_BYTES))
     except OSError as error:
         raise HoldfastError(f"cannot read resume.json: {error.strerror}", path=path, hint=_HINT) from error
     except ValueError as error:

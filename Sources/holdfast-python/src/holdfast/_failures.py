@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from . import _layout as at
 from ._documents import clean
+from ._opening import replace_file
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -125,7 +126,8 @@ def stacks_signal(directory: Path, local_rank: int) -> int | None:
     for candidate in (signal.SIGUSR2, signal.SIGRTMIN + 9, signal.SIGRTMIN + 10):
         if signal.getsignal(candidate) is signal.SIG_DFL:
             path = directory / f"stacks-{local_rank}"
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            descriptor = replace_file(path, os.O_WRONLY)
+            os.ftruncate(descriptor, 0)
             faulthandler.register(candidate, file=descriptor, all_threads=True)
             return int(candidate)
     return None

@@ -13,6 +13,7 @@ from ._base import LOOP, LOOP_PART
 from ._documents import ResumePoint
 from ._errors import HoldfastError
 from ._image import ImageReader, LoopState
+from ._opening import open_file
 
 if TYPE_CHECKING:
     from ._base import RunBase
@@ -20,14 +21,22 @@ if TYPE_CHECKING:
 _LIST = "holdfast checkpoints list shows what there is"
 
 
-def map_private(path: Path, offset: int = 0, length: int | None = None) -> memoryview:
+def map_private(
+    path: Path, offset: int = 0, length: int | None = None, *, follow_link: bool = False
+) -> memoryview:
     """Map a part of a file: writable for the frameworks' sake, and never written back.
+
+    Args:
+        path: of the file.
+        offset: of the part.
+        length: of the part; None: to the end.
+        follow_link: for a file that the user names.
 
     Raises:
         HoldfastError: it is not there, or is shorter.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_file(path, os.O_RDONLY, follow_link=follow_link)
         try:
             size = os.fstat(descriptor).st_size
             end = size if length is None else offset + length
@@ -60,7 +69,8 @@ class Restorer:
     def load(self, path: Path, *, weights_only: bool, strict: bool) -> None:
         """Load a checkpoint that a person names."""
         image = _checkpoints.image_of(path)
-        reader = ImageReader(map_private(image))
+        # Of a checkpoint's directory no file is a link; a single file that somebody names may be one.
+        reader = ImageReader(map_private(image, follow_link=image == path))
         self._components(reader, path, strict=strict, weights_only=weights_only)
         if weights_only:
             return

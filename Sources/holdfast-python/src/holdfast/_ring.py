@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from . import _layout as at
 from ._errors import HoldfastError
+from ._opening import open_file
 
 _MAP_POPULATE = 0x8000  # linux/mman.h; in the `mmap` module from Python 3.10 on
 _LARGEST_CAPACITY = 1 << 32
@@ -73,7 +74,7 @@ class RingWriter:
             raise HoldfastError("this machine is big-endian", hint="the layouts are little-endian")
         self.path = directory / f"ring-{local_rank}"
         try:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            self._descriptor = open_file(self.path, os.O_RDWR)
         except OSError as error:
             raise HoldfastError(
                 f"cannot open the ring: {error.strerror}", path=self.path, hint=_HINT
