@@ -152,6 +152,14 @@ int hf_timer_set(int timer, int64_t seconds, int64_t nanoseconds) {
   return timerfd_settime(timer, TFD_TIMER_ABSTIME, &value, NULL);
 }
 
+int hf_semaphore_wait(sem_t *semaphore, uint64_t deadline) {
+  struct timespec end = {.tv_sec = deadline / 1000000000u, .tv_nsec = deadline % 1000000000u};
+  while (sem_clockwait(semaphore, CLOCK_MONOTONIC, &end) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
 int hf_terminal_size(int descriptor, uint16_t *columns, uint16_t *rows) {
   struct winsize size;
   if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return -1;

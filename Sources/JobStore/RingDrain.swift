@@ -51,6 +51,24 @@ struct RingDrain {
     }
   }
 
+  /// Reads up to `limit` records and compares them with the rows that are there, but writes nothing.
+  /// - Returns: how many there were.
+  mutating func compare(
+    _ ring: RingReader, limit: Int, with transaction: borrowing Transaction, _ snapshots: Database
+  ) throws -> Int {
+    try ring.drain(limit: limit) { kind, payload in
+      guard kind == .snapshot else { return take(kind, payload) }
+      guard let snapshot = SnapshotView(payload) else { return }
+      try Key.snapshot(rank: rank, step: snapshot.step).withUnsafeBytes { key in
+        guard let recorded = try transaction.get(snapshots, key) else { return }
+        drained.audit.compare(
+          step: snapshot.step, recorded: recorded, with: snapshot, attempt: attempt,
+          digests: snapshot.digests())
+      }
+      count(snapshot, snapshot.step)
+    }
+  }
+
   /// The step beyond which rows can be appended. By the keys: where the newest rows are damaged, they
   /// are in the way all the same.
   private func lastKey(_ transaction: borrowing Transaction, _ snapshots: Database) throws -> UInt64? {

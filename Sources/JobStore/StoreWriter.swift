@@ -19,12 +19,18 @@ public final class StoreWriter: Sendable {
     var submissions: [Submission] = []
     var attach: (ring: RingReader, attempt: UInt64)?
     /// Drain the ring to its end, let it go, and say so.
-    var detach: (@Sendable () -> Void)?
+    var detach: Detachment?
     var oldestKept: UInt64?
     var isExpectingAnswer = false
     var isStopping = false
     /// Nobody reads this any more.
     var hasEnded = false
+  }
+
+  struct Detachment: Sendable {
+    /// Whether what the ring still held is durable first.
+    var isDurable: Bool
+    var completion: @Sendable () -> Void
   }
 
   let inbox = Mutex(Inbox())
@@ -106,11 +112,17 @@ public final class StoreWriter: Sendable {
   }
 
   /// Drains the attached ring to its end and lets it go. Reports what it still held first.
-  /// - Parameter completion: called on the writer's thread.
-  public func detach(_ completion: @escaping @Sendable () -> Void) {
-    inbox.withLock { $0.detach = completion }
+  /// - Parameters:
+  ///   - durable: commit it before that. Otherwise it stays in the ring until the next commit, so that one commit
+  ///     can hold the end of an attempt and the beginning of the next: see `commit`.
+  ///   - completion: called on the writer's thread.
+  public func detach(durable: Bool = true, _ completion: @escaping @Sendable () -> Void) {
+    inbox.withLock { $0.detach = Detachment(isDurable: durable, completion: completion) }
     wakeUp.signal()
   }
+
+  /// Commits what waits now, not at the next group commit.
+  public func commit() { wakeUp.signal() }
 
   /// A request was posted: looks for the answer sooner than at the next group commit.
   public func expectAnswer() {

@@ -22,6 +22,8 @@ final class WriterLoop {
   private var headroom: FileHeadroom
   var heartbeat: UInt64 = 0
   private var isDetaching = false
+  /// What the ring still holds was told already, and is to be written and let go.
+  private var isAnnounced = false
   /// Pause after which an answer of the trainer is looked for, up to `interval`; nil: none is due.
   private var answerPause: Duration?
 
@@ -63,6 +65,8 @@ final class WriterLoop {
         return (inbox.attach, inbox.detach, inbox.isStopping)
       }
       if let attach {
+        // The next attempt's ring: what the last one's held is written by now, or was never waited for.
+        if isAnnounced { _ = turn() }
         ring = attach.ring
         attempt = attach.attempt
         heartbeat = 0
@@ -71,16 +75,47 @@ final class WriterLoop {
       isDetaching = detach != nil
       // The last chance to write.
       if isStopping { degradation?.nextTryAt = 0 }
-      var more = turn()
+      var more = false
       if let detach {
-        while more { more = turn() }
-        ring = nil
+        if detach.isDurable || !announceRest() {
+          while turn() {}
+          ring = nil
+        }
         isDetaching = false
-        detach()
+        detach.completion()
+      } else {
+        more = turn()
       }
       if isStopping, endIfNothingCame() { return }
       if !more { writer.wakeUp.wait(timeout: pause) }
     }
+  }
+
+  /// Tells what is left in the ring of a trainer that has ended, before it is written: by that the supervisor decides
+  /// what comes next. Until the commit the records stay in the ring, where another supervisor would find them.
+  /// - Returns: false: it has to be written first.
+  private func announceRest() -> Bool {
+    guard let ring, degradation == nil else { return false }
+    var drain = newDrain()
+    let count: Int
+    do {
+      count = try store.environment.read { transaction in
+        try drain.compare(ring, limit: limits.batch, with: transaction, store.databases.snapshots)
+      }
+    } catch {
+      ring.rewind()
+      return false
+    }
+    // A full snapshot is a place to resume from, which is looked for in the store.
+    guard count < limits.batch, drain.newestFull.isEmpty else {
+      ring.rewind()
+      return false
+    }
+    tell(&drain, ring)
+    ring.rewind()
+    if count == 0 { self.ring = nil }
+    isAnnounced = count > 0
+    return true
   }
 
   func newDrain() -> RingDrain {
@@ -174,7 +209,7 @@ final class WriterLoop {
   }
 
   /// A transaction costs more than a look: skip it while the trainer made no sign.
-  private func drainIsWorthwhile(_ ring: RingReader) -> Bool { isDetaching || ring.hasUnread }
+  private func drainIsWorthwhile(_ ring: RingReader) -> Bool { isDetaching || isAnnounced || ring.hasUnread }
 
   func apply(_ transaction: borrowing Transaction) throws {
     var event = nextEvent
@@ -238,6 +273,12 @@ final class WriterLoop {
     if durable { completeWaiting() }
     guard let ring else { return }
     lastStep = drain.lastStep
+    guard isAnnounced else { return tell(&drain, ring) }
+    isAnnounced = false
+    self.ring = nil
+  }
+
+  private func tell(_ drain: inout RingDrain, _ ring: RingReader) {
     let drained = drain.finish(ring)
     stepDurations = drained.stepDurations
     let isNews = drained.snapshots > 0 || !drained.controls.isEmpty || drained.heartbeat != heartbeat

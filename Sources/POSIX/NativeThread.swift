@@ -1,3 +1,4 @@
+import CSpawn
 import Glibc
 import SystemPackage
 
@@ -59,12 +60,7 @@ public final class Gate: @unchecked Sendable {
       wait()
       return true
     }
-    // Looked for again and again: sem_timedwait(3) knows only the clock that may jump.
-    let end = Clock.monotonicNanoseconds + UInt64(max(.zero, patience) / .nanoseconds(1))
-    while sem_trywait(&semaphore) != 0 {
-      if Clock.monotonicNanoseconds >= end { return false }
-      usleep(500)
-    }
-    return true
+    let nanoseconds = UInt64(min(max(.zero, patience) / .nanoseconds(1), 1e18))
+    return hf_semaphore_wait(&semaphore, Clock.monotonicNanoseconds + nanoseconds) == 0
   }
 }

@@ -50,7 +50,8 @@ struct ResumeCandidates {
         offsetBytes: UInt64(StagedImage.offsetBytes), lengthBytes: UInt64(staged.bytes.count),
         cutID: staged.description.cutID.description)
     }
-    for record in records.sorted(by: { $0.step > $1.step }) where record.step > choice.point.step {
+    let staging = choice.point.step
+    for record in records.filter({ $0.step > staging }).sorted(by: { $0.step > $1.step }) {
       if let what = fault(record, known: known) {
         choice.damaged.append((record.name, what))
         continue
@@ -80,7 +81,9 @@ struct ResumeCandidates {
 
   /// A full snapshot lies in the store; the trainer finds it as a file in the run directory.
   private func takeFullSnapshot(_ store: JobStore, into choice: inout Choice) {
-    guard let (step, image) = try? store.fullSnapshot(), step > choice.point.step,
+    // The step alone first: the image is read only where it is wanted.
+    guard let newest = try? store.fullSnapshotStep(), newest > choice.point.step,
+      let (step, image) = try? store.fullSnapshot(), step > choice.point.step,
       (try? image.withUnsafeBytes({ try ImageReader($0) }))?.loop.step == step
     else { return }
     let path = directories.run.appending("snapshot-0.safetensors")

@@ -21,8 +21,9 @@ extension Runtime {
     heartbeat = 0
     forgetStacks()
     // Durable before the launch: an attempt's number is never given twice. With a store that cannot
-    // be written the job goes on all the same; the ring's header knows the number too.
-    writer.submitAndWait(
+    // be written the job goes on all the same; the ring's header knows the number too. The same commit takes
+    // what the last attempt left in its ring.
+    let isCommitted = writer.submitAndWait(
       [.attempt(attempt), .live(live(stateName: "starting"))], patience: .seconds(5))
     outOfMemory = OutOfMemoryWatch(tree.cgroup, shared: sharedCgroup)
     do {
@@ -34,7 +35,8 @@ extension Runtime {
       tellStart(from)
       send(.started)
       serviceIsReady()
-      prepareNextRing()
+      // It is the last one's, cleaned: not while the writer may have to read it once more.
+      if isCommitted { prepareNextRing() }
     } catch let failure as LaunchFailure {
       startFailed(failure.kind, failure.why)
     } catch {
@@ -174,7 +176,7 @@ extension Runtime {
   func clear() {
     if tree.clear(group: child?.pid, sparing: preemption?.session) {
       child = nil
-      writer.detach { [mailbox] in mailbox.post(.detached) }
+      writer.detach(durable: false) { [mailbox] in mailbox.post(.detached) }
     } else {
       clearingPause = min(clearingPause * 2, .milliseconds(50))
       arm(.clearing, at: Self.now.monotonic + clearingPause)
@@ -206,5 +208,7 @@ extension Runtime {
         Remains(
           resume: choice.point, progress: progress, slots: candidates.slots(), failure: failure,
           furthest: lastRecordedStep ?? 0)))
+    // The start of the next attempt has committed what this one left. Without one nobody waits for it.
+    writer.commit()
   }
 }

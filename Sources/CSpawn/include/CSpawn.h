@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_SPAWN_H
 #define HOLDFAST_SPAWN_H
 
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -59,6 +60,10 @@ static inline uint64_t hf_clock_nanoseconds(clockid_t clock) {
   clock_gettime(clock, &time);
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
+
+// Waits until the semaphore is posted or CLOCK_MONOTONIC reaches `deadline` nanoseconds: sem_clockwait(3), which
+// only _GNU_SOURCE shows. Returns 0 or an error number.
+int hf_semaphore_wait(sem_t *semaphore, uint64_t deadline);
 
 // Columns and rows of the terminal behind a descriptor; -1 where there is none. (ioctl is variadic, which
 // Swift cannot call.)
