@@ -81,14 +81,18 @@ let package = Package(
     tests("SystemdTests", ["Systemd", "NotifyListener"]),
     tests("TrainerProtocolTests", ["TrainerProtocol", "POSIX", system]),
     tests("CheckpointsTests", ["Checkpoints", "TrainerProtocol", "POSIX", system]),
-    tests("JobStoreTests", ["KilledWriter", "JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
+    tests(
+      "JobStoreTests",
+      ["KilledWriter", "StoreFixtures", "JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
     tests("PreemptionTests", ["Preemption", "FakeMetadata", "Supervision", "POSIX", system]),
     tests("MetricsTests", ["Metrics", "POSIX", system]),
     tests("SupervisorTests", ["Supervisor", "Supervision", "Systemd", "POSIX", system]),
     tests("JobFileTests", ["JobFile", "Preemption", "Metrics", "Supervision", system]),
-    tests("CommandLineTests", ["HoldfastCLI", arguments, "JobFile", "Supervisor", system]),
-    tests("IntegrationTests", ["FaultyTrainer", "FakeMetadata", "NotifyListener"]),
+    tests(
+      "CommandLineTests",
+      ["HoldfastCLI", arguments, "JobFile", "Supervisor", "StoreFixtures", "JobStore", "POSIX", system]),
+    tests("IntegrationTests", ["FaultyTrainer", "FakeMetadata", "NotifyListener", "StoreBuilder"]),
     .target(name: "NotifyListener", path: "Tests/NotifyListener", swiftSettings: strict),
     .target(
       name: "FakeMetadata", dependencies: ["POSIX"], path: "Tests/FakeMetadata", swiftSettings: strict),
@@ -96,6 +100,14 @@ let package = Package(
       name: "FaultyTrainer", dependencies: ["Holdfast", "POSIX", system], path: "Tests/FaultyTrainer",
       swiftSettings: strict),
 
+    .target(
+      name: "StoreFixtures",
+      dependencies: ["JobStore", "LMDB", "Supervision", "TrainerProtocol", "POSIX", system],
+      path: "Tests/StoreFixtures", swiftSettings: strict),
+    .executableTarget(
+      name: "StoreBuilder",
+      dependencies: ["StoreFixtures", "JobStore", "TrainerProtocol", "POSIX", system],
+      path: "Tests/StoreBuilder", swiftSettings: strict),
     .executableTarget(
       name: "KilledWriter", dependencies: ["JobStore", "POSIX", system], path: "Tests/KilledWriter",
       swiftSettings: strict),

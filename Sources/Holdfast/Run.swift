@@ -87,10 +87,13 @@ public final class Run {
           hint: "start the trainer through holdfast run, once for each attempt")
       }
       let run = Run(path, ring, resume, hyperparameters)
-      let total = totalEpochs.flatMap { epochs in batchesPerEpoch.map { UInt64(epochs * $0) } }
+      let total = totalEpochs.flatMap { epochs in
+        batchesPerEpoch.map { UInt64(clamping: epochs.multipliedReportingOverflow(by: $0).partialValue) }
+      }
       let attached = Attached(
-        pid: getpid(), library: "swift", totalSteps: total, totalEpochs: totalEpochs.map(UInt64.init),
-        batchesPerEpoch: batchesPerEpoch.map(UInt64.init), hyperparameters: hyperparameters)
+        pid: getpid(), library: "swift", totalSteps: total,
+        totalEpochs: totalEpochs.map { UInt64(clamping: $0) },
+        batchesPerEpoch: batchesPerEpoch.map { UInt64(clamping: $0) }, hyperparameters: hyperparameters)
       ring.setAttached(pid: getpid())
       run.append(.attached, JSON.encode(attached))
       ForkGuard.arm()
@@ -188,9 +191,9 @@ public final class Run {
       if isFirst {
         isFirst = false
       } else {
-        beginEpoch(epoch + 1)
+        beginEpoch(epoch == .max ? epoch : epoch + 1)
       }
-      return epoch < UInt64(total) ? Int(epoch) : nil
+      return epoch < UInt64(clamping: total) ? Int(epoch) : nil
     }
   }
 

@@ -32,8 +32,9 @@ public enum DurationText {
         throw Mistake(description: "'\(unit)' is no unit of time; there are ms, s, min, h and d")
       }
       total += factor * value
+      // At once: a file may have more of them than there are numbers for the sum.
+      guard total <= longest else { throw Mistake(description: "'\(text)' is longer than ten years") }
     }
-    guard total <= longest else { throw Mistake(description: "'\(text)' is longer than ten years") }
     return total
   }
 

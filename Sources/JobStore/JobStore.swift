@@ -1,6 +1,7 @@
 import Glibc
 import LMDB
 import POSIX
+import Synchronization
 public import SystemPackage
 import TrainerProtocol
 
@@ -12,6 +13,8 @@ public final class JobStore: Sendable {
   public let directory: FilePath
   let environment: Environment
   let databases: Databases
+  /// Rows of attempts and events that were read, for whoever wants to know what a look costs.
+  let rowsRead = Atomic<UInt64>(0)
 
   struct Databases: Sendable {
     let snapshots: Database
@@ -174,46 +177,37 @@ public final class JobStore: Sendable {
 
   public func metricNames() throws(StoreError) -> [String] { try document("metric_names") ?? [] }
 
-  /// All values of a JSON database in the order of keys; damaged ones are left out.
-  private func all<Value: Decodable>(_ database: Database) throws(StoreError) -> [Value] {
+  public var attempts: NumberedRecords<AttemptRecord> { NumberedRecords(self, databases.attempts) }
+  public var events: NumberedRecords<EventRecord> { NumberedRecords(self, databases.events) }
+
+  /// By step, oldest first; damaged ones are left out.
+  public func checkpoints() throws(StoreError) -> [CheckpointRecord] {
     try read { transaction in
-      var values: [Value] = []
-      let cursor = try transaction.cursor(database)
+      var values: [CheckpointRecord] = []
+      let cursor = try transaction.cursor(databases.checkpoints)
       var entry = try cursor.first()
       while let (_, value) = entry {
-        if let decoded: Value = JSON.decode(value) { values.append(decoded) }
+        if let decoded: CheckpointRecord = JSON.decode(value) { values.append(decoded) }
         entry = try cursor.next()
       }
       return values
     }
   }
 
-  /// Oldest first.
-  public func attempts() throws(StoreError) -> [AttemptRecord] { try all(databases.attempts) }
-
-  /// By step, oldest first.
-  public func checkpoints() throws(StoreError) -> [CheckpointRecord] { try all(databases.checkpoints) }
-
-  public func attempt(_ number: UInt64) throws(StoreError) -> AttemptRecord? {
-    try read { transaction in
-      try Key.number(number).withUnsafeBytes { key in
-        try transaction.get(databases.attempts, key).flatMap { JSON.decode($0) }
-      }
+  /// All attempts in little: what the store keeps of their sums, and those since.
+  public func attemptSummary() throws(StoreError) -> AttemptSummary {
+    let newest = try attempts.lastNumber
+    var totals: AttemptTotals = try document(AttemptTotals.document) ?? AttemptTotals()
+    // Of attempts that are not there: it is another store's, or damaged, and is made anew.
+    if totals.through >= newest { totals = AttemptTotals() }
+    var summary = AttemptSummary(after: totals)
+    do {
+      try attempts.forEach(after: totals.through) { summary.add($0) }
+    } catch {
+      throw error as? StoreError
+        ?? StoreError(.io, operation: "read", path: directory, reason: "\(error)", hint: "try again")
     }
-  }
-
-  /// Events after `sequence`, oldest first, at most `limit` of the newest.
-  public func events(after sequence: UInt64 = 0, limit: Int = .max) throws(StoreError) -> [EventRecord] {
-    try read { transaction in
-      var newest: [EventRecord] = []
-      let cursor = try transaction.cursor(databases.events)
-      var entry = try cursor.last()
-      while let (key, value) = entry, newest.count < limit, Key.lastNumber(key) ?? 0 > sequence {
-        if let event: EventRecord = JSON.decode(value) { newest.append(event) }
-        entry = try cursor.previous()
-      }
-      return newest.reversed()
-    }
+    return summary
   }
 
   // MARK: Snapshots

@@ -96,6 +96,7 @@ extension UnsafeRawBufferPointer {
 enum Key {
   static func number(_ value: UInt64) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) { Array($0) } }
 
+  static let numberBytes = 8
   static let snapshotBytes = 12
 
   static func snapshot(rank: UInt32, step: UInt64) -> [UInt8] {

@@ -72,7 +72,8 @@ public enum StoreReport: Sendable {
   case drained(Drained)
   /// The store cannot be written; what it should hold is kept in memory, as far as it fits.
   case degraded(String)
-  case recovered(droppedSnapshots: UInt64)
+  /// - droppedRecords: events and attempts.
+  case recovered(droppedSnapshots: UInt64, droppedRecords: UInt64)
 }
 
 public struct StoreLimits: Sendable {

@@ -2,7 +2,7 @@
 ///
 /// What is lost with an attempt is counted where it is made again, as replay. The share of `productive`
 /// is the goodput.
-public struct TimeSpent: Hashable, Sendable {
+public struct TimeSpent: Hashable, Sendable, Codable {
   /// Steps that counted.
   public var productive = 0.0
   /// From the start of an attempt to its first step; all of an attempt that made none.
@@ -19,21 +19,34 @@ public struct TimeSpent: Hashable, Sendable {
   /// nil before there is any time to speak of.
   public var goodput: Double? { total > 0 ? productive / total : nil }
 
+  /// When the newest of the attempts that were added ended, or was seen last.
+  private var lastEndNs: UInt64?
+
+  public init() {}
+
   /// - Parameters:
   ///   - attempts: oldest first.
   ///   - newestStep: of the job, for the steps of an attempt that still runs.
   ///   - nowNs: up to when to count; nil: up to the end of the newest attempt, for a job that is not
   ///     supervised.
   public init(_ attempts: [AttemptRecord], newestStep: UInt64?, nowNs: UInt64?) {
-    var previousEnd: UInt64?
-    for attempt in attempts {
-      let start = attempt.startedAtNs
-      let end = max(start, attempt.endedAtNs ?? nowNs ?? start)
-      if let previousEnd { down += Self.seconds(previousEnd, start) }
-      add(attempt, from: start, to: end, newestStep: newestStep)
-      previousEnd = end
-    }
-    if let nowNs, let previousEnd { down += Self.seconds(previousEnd, nowNs) }
+    for attempt in attempts { add(attempt, newestStep: newestStep, nowNs: nowNs) }
+    if let nowNs { wait(until: nowNs) }
+  }
+
+  /// The next attempt; see `init`.
+  mutating func add(_ attempt: AttemptRecord, newestStep: UInt64?, nowNs: UInt64?) {
+    let start = attempt.startedAtNs
+    let end = max(start, attempt.endedAtNs ?? nowNs ?? start)
+    if let lastEndNs { down += Self.seconds(lastEndNs, start) }
+    add(attempt, from: start, to: end, newestStep: newestStep)
+    lastEndNs = end
+  }
+
+  /// No other attempt began until then.
+  public mutating func wait(until nowNs: UInt64) {
+    if let lastEndNs { down += Self.seconds(lastEndNs, nowNs) }
+    lastEndNs = lastEndNs.map { max($0, nowNs) }
   }
 
   private mutating func add(

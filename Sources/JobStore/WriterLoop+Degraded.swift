@@ -10,6 +10,8 @@ extension WriterLoop {
   struct Degradation {
     var backlog = Backlog()
     var newest = Newest()
+    /// Events and attempts that were given up.
+    var droppedRecords: UInt64 = 0
     var mustReopen: Bool
     var pause: Duration = .milliseconds(500)
     var nextTryAt: UInt64 = 0
@@ -53,7 +55,12 @@ extension WriterLoop {
     // Whoever waits gets a true answer; without one, a full disk is left alone for a while.
     let isAwaited = waiting.contains { $0.completion != nil }
     if isAwaited || Clock.monotonicNanoseconds >= degradation.nextTryAt { write(&degradation) }
-    if self.degradation != nil { self.degradation = degradation }
+    if self.degradation != nil {
+      if waiting.count >= [StoreWriter.Submission].compactedFrom {
+        degradation.droppedRecords += waiting.compact()
+      }
+      self.degradation = degradation
+    }
     return count >= limits.batch
   }
 
@@ -73,7 +80,9 @@ extension WriterLoop {
         drained.heartbeat = heartbeat
         report(.drained(drained))
       }
-      report(.recovered(droppedSnapshots: degradation.backlog.dropped))
+      report(
+        .recovered(
+          droppedSnapshots: degradation.backlog.dropped, droppedRecords: degradation.droppedRecords))
     } catch {
       degradation.failed(error)
       // Whoever waits is told; the changes themselves are kept for the next try.

@@ -46,10 +46,11 @@ final class WriterLoop {
     headroom = FileHeadroom(store: store.directory)
     headroom.keep(usedBytes: store.usedBytes)
     lastStep = (try? store.newestSnapshots(1))?.last?.step
-    nextEvent = ((try? store.events(limit: 1))?.last?.sequence ?? 0) + 1
+    nextEvent = ((try? store.events.lastNumber) ?? 0) + 1
   }
 
   func run() {
+    sumUpOldStore()
     while true {
       writer.lastTurn.store(Clock.monotonicNanoseconds, ordering: .relaxed)
       let (attach, detach, isStopping) = writer.inbox.withLock { inbox in
@@ -77,10 +78,12 @@ final class WriterLoop {
       if isStopping { degradation?.nextTryAt = 0 }
       var more = false
       if let detach {
-        if detach.isDurable || !announceRest() {
+        if detach.isDurable || isStopping || !announceRest() {
           while turn() {}
           ring = nil
         }
+        // Whoever waits already does not wait for the next attempt as well.
+        more = waiting.contains { $0.completion != nil }
         isDetaching = false
         detach.completion()
       } else {
@@ -232,6 +235,7 @@ final class WriterLoop {
       _ = try operation.key.withUnsafeBytes { try transaction.delete(database, $0) }
       return
     }
+    if operation.target == .attempts { try sumUp(before: operation.key, transaction) }
     guard operation.target == .events else {
       return try JobStore.put(transaction, database, operation.key, value)
     }
@@ -242,6 +246,47 @@ final class WriterLoop {
       _ = try Key.number(event - limits.events).withUnsafeBytes { try transaction.delete(database, $0) }
     }
     event += 1
+  }
+
+  /// A new attempt begins: what is known of those before it changes no more.
+  private func sumUp(before key: [UInt8], _ transaction: borrowing Transaction) throws {
+    let attempts = store.databases.attempts
+    guard let number = key.withUnsafeBytes({ Key.lastNumber($0) }),
+      try key.withUnsafeBytes({ try transaction.get(attempts, $0) }) == nil
+    else { return }
+    var totals: AttemptTotals? = try Array(AttemptTotals.document.utf8).withUnsafeBytes { key in
+      try transaction.get(store.databases.meta, key).flatMap { JSON.decode($0) }
+    }
+    // Of attempts that are yet to come: it is damaged.
+    if totals?.through ?? 0 >= number { totals = nil }
+    var sums = totals ?? AttemptTotals()
+    let cursor = try transaction.cursor(attempts)
+    var entry = try Key.number(sums.through + 1).withUnsafeBytes { try cursor.seek($0) }
+    while let (key, value) = entry, let earlier = Key.lastNumber(key), earlier < number {
+      if var attempt: AttemptRecord = JSON.decode(value) {
+        attempt.attempt = earlier
+        sums.add(attempt)
+      }
+      sums.pass(earlier)
+      entry = try cursor.next()
+    }
+    try JobStore.put(
+      transaction, store.databases.meta, Array(AttemptTotals.document.utf8), JSON.encode(sums))
+  }
+
+  /// A store of a version that kept no sums. All its attempts are read once, a page at a time, and before
+  /// anything else: the commit that begins an attempt must not be the one that takes so long.
+  private func sumUpOldStore() {
+    do {
+      guard try store.meta(AttemptTotals.document) == nil, try store.attempts.count > 1 else { return }
+      let sums = try store.attemptSummary().earlier
+      try store.environment.write { transaction in
+        try JobStore.put(
+          transaction, store.databases.meta, Array(AttemptTotals.document.utf8), JSON.encode(sums))
+      }
+    } catch {
+      // The next attempt's commit does it, or says why it cannot.
+    }
   }
 
   /// What is kept of the newest step only: its whole loop state, the newest full snapshot, and the

@@ -158,6 +158,8 @@ public enum FileSystem {
   public static func availableBytes(_ path: FilePath) throws(POSIXError) -> Int {
     var status = statvfs()
     try posix("statvfs", path) { path.withPlatformString { statvfs($0, &status) } }
-    return Int(status.f_bavail) * Int(status.f_frsize)
+    // A filesystem in user space may say anything.
+    let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+    return overflow ? .max : Int(clamping: bytes)
   }
 }

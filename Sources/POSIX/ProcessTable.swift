@@ -46,7 +46,11 @@ public enum ProcessTable {
   public static func residentBytes(of pid: pid_t) -> UInt64? {
     guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/statm")) else { return nil }
     let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-    return fields.count > 1 ? UInt64(fields[1]).map { $0 * UInt64(sysconf(CInt(_SC_PAGESIZE))) } : nil
+    return fields.count > 1
+      ? UInt64(fields[1]).map { pages in
+        let (bytes, overflow) = pages.multipliedReportingOverflow(by: UInt64(sysconf(CInt(_SC_PAGESIZE))))
+        return overflow ? .max : bytes
+      } : nil
   }
 
   /// Living children of this process, of all its threads.

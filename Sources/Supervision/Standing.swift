@@ -52,4 +52,28 @@ public struct Standing: Hashable, Sendable, Codable {
   public var jitter: UInt64 = 0
 
   public init() {}
+
+  /// Attempts are numbered one after the other: no job gets so far, so a larger number is damage.
+  public static let largestAttempt: UInt64 = 1 << 62
+
+  /// As read back, without numbers that nobody can have written: arithmetic on them would trap at every
+  /// start anew. What is left out is as if it had never been known.
+  public var plausible: Standing {
+    var standing = self
+    if attempt > Self.largestAttempt { standing.attempt = 0 }
+    standing.stalls = min(max(0, stalls), Self.largestCount)
+    standing.deathTally?.count = min(max(0, deathTally?.count ?? 0), Self.largestCount)
+    standing.failureTally?.count = min(max(0, failureTally?.count ?? 0), Self.largestCount)
+    standing.lastDurableWallSeconds = lastDurableWallSeconds.flatMap(Self.plausible)
+    standing.undurableSeconds = Self.plausible(undurableSeconds) ?? 0
+    standing.publishingSeconds = publishingSeconds.flatMap(Self.plausible)
+    return standing
+  }
+
+  private static let largestCount = 1 << 30
+
+  /// In seconds; up to a time that every clock and every sum of such times can hold.
+  private static func plausible(_ seconds: Double) -> Double? {
+    seconds >= 0 && seconds <= 1e12 ? seconds : nil
+  }
 }

@@ -92,8 +92,11 @@ struct JobDirectory {
   }
 
   private func nameArchive() throws(POSIXError) -> FilePath {
-    let taken = try FileSystem.list(runs).compactMap { Int($0) }.max() ?? 0
-    let kept = runs.appending("\(taken + 1)")
+    // What a person put there has a name too, whatever number it is: it is neither replaced nor counted on.
+    let taken = try FileSystem.list(runs).compactMap { Int($0) }.filter { $0 < 1 << 53 }.max() ?? 0
+    var number = max(0, taken) + 1
+    while FileSystem.exists(runs.appending("\(number)")) { number += 1 }
+    let kept = runs.appending("\(number)")
     try FileSystem.rename(archiving, to: kept)
     try FileSystem.synchronizeDirectory(runs)
     return kept

@@ -20,14 +20,14 @@ struct MetricsMemory {
 
   let export: MetricsExport
   private var kept: Kept
-  /// Ended attempts before the one on record, oldest first.
-  private var past: [AttemptRecord]
+  /// Of the attempts before the one on record.
+  private var past: AttemptSummary
   /// Facts whose counters are not known to be in the store yet.
   private(set) var waiting: JobFacts?
 
   init(_ export: MetricsExport, store: JobStore) throws(StoreError) {
     self.export = export
-    past = try store.attempts()
+    past = try store.attemptSummary()
     kept = try store.document(Self.document) ?? Kept()
     // Of a version that counted in other buckets.
     if kept.stepDurations.bounds != Kept.noDurations.bounds { kept.stepDurations = Kept.noDurations }
@@ -35,7 +35,7 @@ struct MetricsMemory {
 
   /// The attempt on record is over, and another will take its place.
   mutating func keep(_ attempt: AttemptRecord) {
-    if attempt.attempt > 0 { past.append(attempt) }
+    if attempt.attempt > 0 { past.add(attempt) }
   }
 
   mutating func take(_ durations: StepDurations) {
@@ -46,9 +46,10 @@ struct MetricsMemory {
   /// - Parameter current: the attempt on record; number 0: there is none yet.
   /// - Returns: what must be in the store before somebody reads the facts.
   mutating func complete(_ facts: inout JobFacts, current: AttemptRecord) -> StoreOperation {
-    let attempts = current.attempt > 0 ? past + [current] : past
-    let spent = TimeSpent(attempts, newestStep: current.lastStep, nowNs: facts.gatheredAtNs)
-    kept.counters.raise(to: Counters(attempts, spent))
+    var all = past
+    if current.attempt > 0 { all.add(current) }
+    let spent = all.timeSpent(newestStep: current.lastStep, nowNs: facts.gatheredAtNs)
+    kept.counters.raise(to: Counters(all, spent))
     facts.goodput = spent.goodput
     facts.counters = kept.counters
     facts.stepDurations = kept.stepDurations
@@ -69,19 +70,16 @@ extension Counters {
   private static let causes: [String] =
     Cause.allCases.filter { $0 != .finished }.map(\.rawValue) + ["start_failed", "rebooted"]
 
-  /// - Parameter attempts: oldest first.
-  init(_ attempts: [AttemptRecord], _ spent: TimeSpent) {
+  init(_ attempts: AttemptSummary, _ spent: TimeSpent) {
     self.init()
     for cause in Self.causes { (self.attempts[cause], restarts[cause]) = (0, 0) }
     self.attempts[Cause.finished.rawValue] = 0
-    for (index, attempt) in attempts.enumerated() {
-      steps &+= attempt.steps
-      replayedSteps &+= attempt.replayedSteps
-      skippedRecords &+= attempt.skippedRecords
-      guard !attempt.running, let cause = attempt.cause else { continue }
-      self.attempts[cause, default: 0] += 1
-      if index + 1 < attempts.count { restarts[cause, default: 0] += 1 }
-    }
+    let all = attempts.totals()
+    steps = all.steps
+    replayedSteps = all.replayedSteps
+    skippedRecords = all.skippedRecords
+    for (cause, count) in all.causes where !cause.isEmpty { self.attempts[cause] = count }
+    for (cause, count) in attempts.earlier.causes where !cause.isEmpty { restarts[cause] = count }
     seconds = [
       "productive": spent.productive, "start_up": spent.startUp, "save_stall": spent.saveStall,
       "replay": spent.replay, "down": spent.down,

@@ -35,11 +35,11 @@ enum Recovery {
       mailbox.post(.store($0))
     }
     service.watch(writer)
-    var standing: Standing = try store.document("standing") ?? Standing()
+    var standing = (try store.document("standing") ?? Standing()).plausible
     if standing.jitter == 0 { standing.jitter = Clock.wallNanoseconds }
     let drained = try drainRing(directories, job, writer, mailbox, &standing)
     try closeAttempts(store, writer, drained)
-    standing.attempt = max(standing.attempt, try store.attempts().last?.attempt ?? 0)
+    standing.attempt = max(standing.attempt, try store.attempts.newest(1).last?.attempt ?? 0)
 
     // Read on the loop's thread, now and after an attempt's end.
     let checkpoints = LocalCheckpoints(directory: directories.checkpoints) { bytes in
@@ -79,6 +79,11 @@ enum Recovery {
       return []
     }
     guard ring.identity.jobID == job.id else { return [] }
+    guard ring.identity.attempt <= Standing.largestAttempt else {
+      Console.warning(
+        "the ring of the earlier attempt is unusable: it names attempt \(ring.identity.attempt)")
+      return []
+    }
     // A process that dies loses its environment, by which it is found, before its files.
     for _ in 0..<1000 where ring.isHeld { usleep(10_000) }
     if ring.isHeld {
@@ -96,13 +101,17 @@ enum Recovery {
     }
   }
 
+  /// Each attempt's end is written before the next one's beginning, so that only the newest can be without one;
+  /// a few more are looked at, should a store be damaged.
+  private static let attemptsWithoutEnd = 16
+
   /// Ends, in the record, attempts that nobody saw end.
   private static func closeAttempts(_ store: JobStore, _ writer: StoreWriter, _ drained: [Drained]) throws {
     let boot = ProcessTable.bootID
-    for var attempt in try store.attempts() where attempt.running {
+    for var attempt in try store.attempts.newest(attemptsWithoutEnd) where attempt.running {
       for part in drained where part.attempt == attempt.attempt {
-        attempt.steps += part.snapshots
-        attempt.replayedSteps += part.audit.replayed
+        attempt.steps = [attempt.steps, part.snapshots].saturatingSum
+        attempt.replayedSteps = [attempt.replayedSteps, part.audit.replayed].saturatingSum
       }
       let newest = try store.newestSnapshots(1).last
       if let newest, newest.attempt == attempt.attempt {

@@ -41,7 +41,7 @@ extension Runtime {
       let left = max(.zero, preemption.deadline - Self.now.monotonic)
       return .init(
         source: preemption.notice.source, action: preemption.notice.action,
-        deadlineNs: Clock.wallNanoseconds + UInt64(left / .nanoseconds(1)))
+        deadlineNs: [Clock.wallNanoseconds, UInt64(min(left / .nanoseconds(1), 1e19))].saturatingSum)
     }
   }
 

@@ -11,9 +11,11 @@ extension Runtime {
     case .store(.drained(let drained)): take(drained)
     case .store(.degraded(let why)):
       degrade("store", "the store cannot be written: \(why); the trainer goes on")
-    case .store(.recovered(let dropped)):
-      let loss = dropped == 0 ? "" : "; \(Words.count(dropped, "snapshot")) did not fit in memory"
-      recover("store", "the store can be written again\(loss)")
+    case .store(.recovered(let snapshots, let records)):
+      let lost = [(snapshots, "snapshot"), (records, "older record")]
+        .filter { $0.0 > 0 }.map { Words.count($0.0, $0.1) }.joined(separator: " and ")
+      recover(
+        "store", "the store can be written again" + (lost.isEmpty ? "" : "; \(lost) did not fit in memory"))
     case .detached: cleared()
     case .publisher(.published(let order, let record)):
       // Listed only once it is in the store.

@@ -30,7 +30,8 @@ enum ServiceStatus {
   }
 
   private static func rate(_ value: Double) -> String {
-    value >= 10 ? Words.number(UInt64(value.rounded())) : Words.fixed(value, value >= 1 ? 1 : 3)
+    value >= 10
+      ? Words.number(UInt64(exactly: value.rounded()) ?? .max) : Words.fixed(value, value >= 1 ? 1 : 3)
   }
 
   private static func share(_ value: UInt64, _ total: UInt64?) -> String {

@@ -28,6 +28,9 @@ try measure("checkpoint") { try CheckpointBenchmark(place: place, memory: memory
 try measure("restart") { try processes.restart() }
 try measure("cost") { try processes.cost() }
 try measure("status") { try processes.status() }
+try measure("history") {
+  try HistoryBenchmark(place: place, memory: memory, programs: programs).run()
+}
 
 /// A trainer that makes 1,000 steps a second, and finishes after a very long time.
 enum Pace {

@@ -75,9 +75,9 @@ final class SmallDisk {
     #expect(!desk.writer.submitAndWait([.attempt(attempt)]))
 
     try disk.makeRoom()
-    #expect(waitFor(desk) { if case .recovered(0) = $0 { true } else { false } })
+    #expect(waitFor(desk) { if case .recovered(0, 0) = $0 { true } else { false } })
     #expect(try desk.store.snapshotCount() == 2000)
-    #expect(try desk.store.attempts() == [attempt])
+    #expect(try desk.store.attempts.newest(.max) == [attempt])
     #expect(try desk.store.metricNames() == ["loss"])
     #expect(desk.replayed == 10 && desk.difference == nil)
   }
@@ -101,7 +101,7 @@ final class SmallDisk {
     var dropped: UInt64 = 0
     #expect(
       waitFor(desk) {
-        guard case .recovered(let count) = $0 else { return false }
+        guard case .recovered(let count, _) = $0 else { return false }
         dropped = count
         return true
       })

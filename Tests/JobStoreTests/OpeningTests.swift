@@ -103,7 +103,7 @@ import TrainerProtocol
       UInt64(String(decoding: said, as: UTF8.self).split(separator: "\n").dropLast().last ?? "0") ?? 0
     let store = try JobStore(stateDirectory: fixture.state, .create)
     try store.environment.checkStructure(leafPages: .max)
-    let attempts = try store.attempts()
+    let attempts = try store.attempts.newest(.max)
     #expect(UInt64(attempts.count) >= durable && durable > 0)
     #expect(attempts.map(\.attempt) == Array(1...UInt64(attempts.count)))
   }

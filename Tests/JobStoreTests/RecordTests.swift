@@ -19,9 +19,9 @@ import TrainerProtocol
       createdAtNs: 8, tookNs: 1, metrics: ["loss": .nan, "top": .infinity])
     #expect(desk.writer.submitAndWait([.job(job), .attempt(attempt), .checkpoint(checkpoint)]))
     #expect(try desk.store.job() == job)
-    #expect(try desk.store.attempts() == [attempt])
-    #expect(try desk.store.attempt(1) == attempt)
-    #expect(try desk.store.attempt(2) == nil)
+    #expect(try desk.store.attempts.newest(.max) == [attempt])
+    #expect(try desk.store.attempts[1] == attempt)
+    #expect(try desk.store.attempts[2] == nil)
     let read = try #require(try desk.store.checkpoints().first)
     // A loss that became NaN is what must not be lost.
     #expect(read.metrics["loss"]?.isNaN == true && read.metrics["top"] == .infinity)
@@ -57,9 +57,9 @@ import TrainerProtocol
       }
       // Numbers go on over restarts of the supervisor.
       let last = (life + 1) * 12
-      #expect(try desk.store.events().map(\.sequence) == Array(last - 9...last))
-      #expect(try desk.store.events(after: last - 2).map(\.message) == ["10", "11"])
-      #expect(try desk.store.events(limit: 3).map(\.sequence) == [last - 2, last - 1, last])
+      #expect(try desk.store.events.newest(.max).map(\.sequence) == Array(last - 9...last))
+      #expect(try desk.store.events.first(.max, after: last - 2).map(\.message) == ["10", "11"])
+      #expect(try desk.store.events.newest(3).map(\.sequence) == [last - 2, last - 1, last])
       desk.close()
     }
   }

@@ -95,8 +95,8 @@ import TrainerProtocol
       }
     }
     #expect(try desk.store.newestSnapshots(.max).isEmpty, "seed \(seed)")
-    #expect(try desk.store.attempts().isEmpty && desk.store.checkpoints().isEmpty, "seed \(seed)")
-    #expect(try desk.store.events().isEmpty, "seed \(seed)")
+    #expect(try desk.store.attempts.newest(.max).isEmpty && desk.store.checkpoints().isEmpty, "seed \(seed)")
+    #expect(try desk.store.events.newest(.max).isEmpty, "seed \(seed)")
     #expect(try desk.store.job() == nil && desk.store.live() == nil && desk.store.metricNames().isEmpty)
     fixture.step(1)
     desk.drain(fixture, attempt: 1)

@@ -26,14 +26,18 @@ struct CheckpointsCommand: ParsableCommand {
       let status = try JobStatus(reader)
       let output = Output.standard
       if format.json {
-        return output.json(
-          .object([
+        var list = JSONListWriter(
+          output, list: "checkpoints",
+          members: [
             "format_version": .integer(1), "job": .string(reader.name),
             "staged": status.staged?.json ?? .null,
-            "checkpoints": .array(status.checkpoints.reversed().map(\.json)),
-          ]))
+          ])
+        for record in status.checkpoints.reversed() { list.append(reader.examined(record).json) }
+        return list.end()
       }
-      for line in CheckpointsText.lines(status, output) { output.line(line) }
+      var text = CheckpointsText(status, output)
+      for record in status.checkpoints.reversed() { text.add(reader.examined(record)) }
+      text.end()
     }
   }
 
@@ -59,22 +63,21 @@ struct CheckpointsCommand: ParsableCommand {
       for name in wanted where !known.contains(name) { throw noSuchCheckpoint(name, known, reader) }
       let output = Output.standard
       var damaged: [String] = []
-      var documents: [JSONValue] = []
+      var list =
+        !format.json
+        ? nil
+        : JSONListWriter(
+          output, list: "checkpoints", members: ["format_version": .integer(1), "job": .string(reader.name)])
       for name in wanted.isEmpty ? known : wanted {
         let fault = reader.checkpoints.verify(name, thorough: true).fault
         if fault != nil { damaged.append(name) }
-        documents.append(
+        list?.append(
           .object(["name": .string(name), "verified": .bool(fault == nil), "damage": .optional(fault)]))
         if !format.json, fault != nil || !quiet {
           output.line("\(name)  \(fault.map { "DAMAGED  \($0)" } ?? "verified")")
         }
       }
-      if format.json {
-        output.json(
-          .object([
-            "format_version": .integer(1), "job": .string(reader.name), "checkpoints": .array(documents),
-          ]))
-      }
+      list?.end()
       guard let worst = damaged.first else { return }
       throw Failure(
         .damaged,

@@ -7,22 +7,28 @@ struct EventsCommand: ParsableCommand {
     commandName: "events",
     abstract: "Show what happened to a job, one line each.",
     discussion: """
-        holdfast events resnet50 --follow
+        holdfast events resnet50 --last 20 --follow
         holdfast events resnet50 --json | jq -r 'select(.warning) | .message'
       """)
 
   @OptionGroup var job: JobOptions
   @Flag(help: "JSON Lines: one document for each event.") var json = false
   @Flag(help: "Go on with those that come.") var follow = false
+  @Option(help: ArgumentHelp("Only so many, the newest.", valueName: "count")) var last: UInt?
+
+  func validate() throws {
+    if last == 0 { throw ValidationError("--last must be above 0") }
+  }
 
   func run() throws {
     let reader = try job.open()
     let output = Output.standard
-    var last: UInt64 = 0
+    let events = reader.store.events
+    var shown = try last.map { count throws in try events.start(ofNewest: Int(clamping: count)) } ?? 0
     while true {
-      for event in try reader.store.events(after: last) {
+      try events.forEach(after: shown) { event in
         if json { output.json(event.json) } else { output.line(Self.line(event, output)) }
-        last = event.sequence
+        shown = event.sequence
       }
       guard follow else { return }
       usleep(250_000)

@@ -9,6 +9,7 @@ struct HistoryCommand: ParsableCommand {
     abstract: "Show a job's attempts: when, how each ended, where it resumed, what it replayed.",
     discussion: """
         holdfast history resnet50
+        holdfast history resnet50 --last 20
         holdfast history resnet50 --attempt 9
         holdfast history resnet50 --json | jq '.attempts[] | select(.replay != "identical")'
       """)
@@ -16,27 +17,42 @@ struct HistoryCommand: ParsableCommand {
   @OptionGroup var job: JobOptions
   @OptionGroup var format: JSONOption
   @Option(help: "Only this attempt, with all that is known of it.") var attempt: UInt64?
+  @Option(help: ArgumentHelp("Only so many, the newest.", valueName: "count")) var last: UInt?
+
+  func validate() throws {
+    if attempt != nil, last != nil { throw ValidationError("--attempt and --last exclude each other") }
+    if last == 0 { throw ValidationError("--last must be above 0") }
+  }
 
   func run() throws {
     let reader = try job.open()
     let status = try JobStatus(reader)
-    let attempts = status.attempts.filter { attempt == nil || $0.attempt == attempt }
-    if let attempt, attempts.isEmpty {
+    let attempts = reader.store.attempts
+    let start = try last.map { count throws in try attempts.start(ofNewest: Int(clamping: count)) } ?? 0
+    let output = Output.standard
+    let one = try attempt.map { number throws in try only(number, reader, status) }
+    if format.json {
+      var list = JSONListWriter(
+        output, list: "attempts", members: ["format_version": .integer(1), "job": .string(reader.name)])
+      if let one {
+        list.append(one.json)
+      } else {
+        try attempts.forEach(after: start) { list.append($0.brought(upTo: status.newest).json) }
+      }
+      return list.end()
+    }
+    var text = HistoryText(status, output)
+    if let one { return text.details(one) }
+    try attempts.forEach(after: start) { text.add($0.brought(upTo: status.newest)) }
+    text.end()
+  }
+
+  private func only(_ number: UInt64, _ reader: JobReader, _ status: JobStatus) throws -> AttemptRecord {
+    guard let record = try reader.store.attempts[number] else {
       throw Failure(
-        .missing, "job '\(reader.name)' has no attempt \(attempt)", path: reader.directory.string,
+        .missing, "job '\(reader.name)' has no attempt \(number)", path: reader.directory.string,
         hints: ["holdfast history \(reader.argument)  lists them"])
     }
-    let output = Output.standard
-    if format.json {
-      output.json(
-        .object([
-          "format_version": .integer(1), "job": .string(reader.name),
-          "attempts": .array(attempts.map(\.json)),
-        ]))
-    } else if attempt != nil, let only = attempts.first {
-      for line in HistoryText.details(only, status) { output.line(line) }
-    } else {
-      for line in HistoryText.lines(attempts, status) { output.line(line) }
-    }
+    return record.brought(upTo: status.newest)
   }
 }

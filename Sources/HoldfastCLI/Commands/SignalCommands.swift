@@ -27,7 +27,7 @@ struct StopCommand: ParsableCommand {
     }
     try Signals.send(SIGTERM, live, reader)
     // It leaves within its grace time; a little more for a machine under load.
-    let patience = live.graceSeconds + 30
+    let patience = min(max(0, live.graceSeconds), 1e9) + 30
     var waited = 0.0
     while try reader.isSupervised() {
       guard waited < patience else {
@@ -72,7 +72,7 @@ struct CheckpointCommand: ParsableCommand {
         path: reader.directory.string, hints: ["holdfast checkpoints list \(reader.argument)  what there is"])
     }
     let before = Set(try reader.store.checkpoints().map(\.name))
-    let lastEvent = try reader.store.events(limit: 1).last?.sequence ?? 0
+    let lastEvent = try reader.store.events.newest(1).last?.sequence ?? 0
     try Signals.send(SIGUSR1, live, reader)
     var waited = Duration.zero
     while waited < timeout, try reader.isSupervised() {
@@ -107,7 +107,9 @@ struct CheckpointCommand: ParsableCommand {
     _ reader: JobReader, after lastEvent: UInt64, _ live: LiveRecord
   ) throws -> (status: ExitStatus, why: String)? {
     let refusals = ["checkpoint_unavailable", "stage_failed", "degraded"]
-    if let event = try reader.store.events(after: lastEvent).first(where: { refusals.contains($0.kind) }) {
+    if let event = try reader.store.events.first(1000, after: lastEvent).first(where: {
+      refusals.contains($0.kind)
+    }) {
       return (event.kind == "degraded" ? .io : .gaveUp, event.message)
     }
     let degraded = LiveRecord.degraded(in: FilePath(live.runDirectory)) ?? live.degraded

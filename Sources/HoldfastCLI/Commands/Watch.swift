@@ -34,7 +34,7 @@ struct Watch {
     var text = "\(status.name): \(status.state.words)"
     if let newest = status.newest { text += ", step \(Words.number(newest.step))" }
     for (name, value) in status.metrics.prefix(1) { text += ", \(name) \(Words.metric(value))" }
-    if let attempt = status.attempts.last { text += ", attempt \(attempt.attempt)" }
+    if let attempt = status.attempts.newest { text += ", attempt \(attempt.attempt)" }
     return text
   }
 
@@ -45,7 +45,10 @@ struct Watch {
       let status = try JobStatus(reader)
       let size = Terminal.size(of: STDOUT_FILENO) ?? Terminal.Size(columns: 80, rows: 24)
       let lines = WatchScreen(
-        status: status, run: try reader.store.sampledSnapshots(200),
+        status: status,
+        attempts: try reader.store.attempts.newest(WatchScreen.attemptCount).map {
+          $0.brought(upTo: status.newest)
+        }, run: try reader.store.sampledSnapshots(200),
         recent: try reader.store.newestSnapshots(2000), output: output, size: size
       ).lines
       output.redraw(lines, columns: size.columns)

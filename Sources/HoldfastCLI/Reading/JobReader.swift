@@ -86,6 +86,13 @@ struct JobReader {
         ?? ["holdfast run --job \(name.isEmpty ? "NAME" : name) -- COMMAND  starts it"])
   }
 
+  /// With what a look at its sizes and manifest alone finds, which costs no reading of its state.
+  func examined(_ record: CheckpointRecord) -> CheckpointRecord {
+    var record = record
+    record.damage = record.damage ?? checkpoints.verify(record.name, thorough: false).fault
+    return record
+  }
+
   /// Whether a supervisor lives: it holds the lock for as long as it does.
   /// - Throws: when this user may not look; nobody must be told then that it does not.
   func isSupervised() throws(Failure) -> Bool {

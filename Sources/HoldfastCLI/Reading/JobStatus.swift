@@ -50,8 +50,15 @@ struct JobStatus {
   var state: State
   var isSupervised: Bool
   var live: LiveRecord?
-  var attempts: [AttemptRecord]
+  var attempts: AttemptSummary
+  /// The sums over all of them.
+  var totals: AttemptTotals
+  /// As the store lists them, by step, oldest first.
   var checkpoints: [CheckpointRecord]
+  /// At least the newest two, looked at on disk; newest first.
+  var newestCheckpoints: [CheckpointRecord] = []
+  /// The newest that is not damaged.
+  var durable: CheckpointRecord?
   var newest: SnapshotRow?
   var metrics: [(name: String, value: Double)]
   var stepsPerSecond: Double?
@@ -74,24 +81,26 @@ struct JobStatus {
     nowNs = Clock.wallNanoseconds
     isSupervised = try reader.isSupervised()
     live = try reader.store.live()
-    attempts = try reader.store.attempts()
+    attempts = try reader.store.attemptSummary()
     checkpoints = try reader.store.checkpoints()
     let recent = try reader.store.newestSnapshots(200)
     newest = recent.last
     metrics = Array(zip(try reader.store.metricNames(), recent.last?.metrics ?? []))
     // Of this attempt alone: a pause between attempts is no step.
     let current = recent.filter { $0.attempt == recent.last?.attempt }
-    if current.count >= 2, let first = current.first, let last = current.last, last.timeNs > first.timeNs {
+    if current.count >= 2, let first = current.first, let last = current.last, last.timeNs > first.timeNs,
+      last.step > first.step
+    {
       stepsPerSecond = Double(last.step - first.step) * 1e9 / Double(last.timeNs - first.timeNs)
     }
-    let newest = newest
-    attempts = attempts.map { $0.running ? $0.brought(upTo: newest) : $0 }
+    attempts.newest = attempts.newest?.brought(upTo: newest)
+    totals = attempts.totals(newestStep: newest?.step, nowNs: isSupervised ? nowNs : nil)
     fullSnapshotStep = try reader.store.fullSnapshotStep()
-    events = try reader.store.events(limit: 5)
+    events = try reader.store.events.newest(5)
     snapshotCount = try reader.store.snapshotCount()
     storeBytes = UInt64(reader.store.usedBytes)
     freeBytes = UInt64((try? FileSystem.availableBytes(reader.directory)) ?? 0)
-    standing = try reader.store.document("standing") ?? Standing()
+    standing = (try reader.store.document("standing") ?? Standing()).plausible
     state = Self.state(job, live, isSupervised: isSupervised, gaveUp: standing.gaveUp)
     var staged = Self.newestStaged(live, job)
     if let step = staged?.step, let row = try reader.store.snapshot(at: step) {
@@ -99,11 +108,10 @@ struct JobStatus {
       staged?.metrics = Dictionary(zip(metrics.map(\.name), row.metrics)) { first, _ in first }
     }
     self.staged = staged
-    checkpoints = checkpoints.map { record in
-      var record = record
-      // Sizes and manifest alone: what costs no reading is looked at each time.
-      record.damage = record.damage ?? reader.checkpoints.verify(record.name, thorough: false).fault
-      return record
+    // There may be very many: no more are looked at than are shown.
+    for record in checkpoints.reversed() where newestCheckpoints.count < 2 || durable == nil {
+      newestCheckpoints.append(reader.examined(record))
+      durable = newestCheckpoints.first { $0.damage == nil }
     }
   }
 
@@ -144,8 +152,6 @@ struct JobStatus {
       step: step, bytes: UInt64(image.bytes.count), atNs: live.staged?.step == step ? live.staged?.atNs : nil)
   }
 
-  var durable: CheckpointRecord? { checkpoints.last { $0.damage == nil } }
-
   /// What the loss of a process, or of power, would cost.
   func resume(afterPowerLoss: Bool) -> ResumeAt {
     let recorded = newest?.step ?? 0
@@ -170,7 +176,7 @@ struct JobStatus {
   }
 
   var timeSpent: TimeSpent {
-    TimeSpent(attempts, newestStep: newest?.step, nowNs: isSupervised ? nowNs : nil)
+    attempts.timeSpent(newestStep: newest?.step, nowNs: isSupervised ? nowNs : nil)
   }
 
   var degraded: [String] {
@@ -189,6 +195,11 @@ struct JobStatus {
     return "\(Note.words(tally)), and none made a step past \(Words.number(tally.furthest))"
   }
 
+  var maxStalls: Int { max(0, live?.maxStalls ?? 5) }
+
+  /// Attempts without progress that are left.
+  var restartBudget: Int { maxStalls - min(maxStalls, stalls) }
+
   /// For `--check`.
   var checkStatus: ExitStatus {
     switch state {
@@ -201,8 +212,8 @@ struct JobStatus {
 
 extension AttemptRecord {
   /// With the steps that were recorded since it was written: of an attempt that runs, the rows know more.
-  fileprivate func brought(upTo newest: SnapshotRow?) -> AttemptRecord {
-    guard let newest, newest.attempt == attempt else { return self }
+  func brought(upTo newest: SnapshotRow?) -> AttemptRecord {
+    guard running, let newest, newest.attempt == attempt else { return self }
     var record = self
     let first = firstStep ?? (resumedFrom?.step ?? 0) &+ 1
     record.firstStep = first

@@ -17,7 +17,8 @@ enum AttemptTimeline {
     cells[width - 1] = hasUnicode ? "▶" : ">"
     let span = Double(nowNs - first.startedAtNs)
     func column(_ time: UInt64) -> Int {
-      let share = Double(time - min(time, first.startedAtNs)) / span
+      // Clocks jump: an attempt may have begun after `nowNs`.
+      let share = min(1, Double(time - min(time, first.startedAtNs)) / span)
       return min(width - 2, max(0, Int(share * Double(width - 1))))
     }
     for attempt in attempts {

@@ -2,7 +2,10 @@ import JobStore
 
 extension AttemptRecord {
   /// Its cause in a word that fits into a list.
-  var causeWord: String {
+  var causeWord: String { cause == nil && running ? "running" : Self.word(ofCause: cause ?? "") }
+
+  /// - Parameter cause: empty: there is none.
+  static func word(ofCause cause: String) -> String {
     switch cause {
     case "orphaned": "cut off with its supervisor"
     case "rebooted": "cut off by a reboot"
@@ -11,8 +14,8 @@ extension AttemptRecord {
     case "start_failed": "not started"
     case "incomplete": "exited without finishing"
     case "keyboard_interrupt": "stopped by a keyboard interrupt"
-    case let cause?: cause
-    case nil: running ? "running" : "unknown"
+    case "": "unknown"
+    default: cause
     }
   }
 

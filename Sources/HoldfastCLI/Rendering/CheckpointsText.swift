@@ -4,41 +4,71 @@ import POSIX
 import Supervisor
 
 /// `checkpoints list` for people.
-enum CheckpointsText {
-  static func lines(_ status: JobStatus, _ output: Output) -> [Line] {
-    let metric = status.metrics.first?.name
-    var rows: [[String]] = []
-    if let staged = status.staged, staged.step > status.durable?.step ?? 0 {
-      rows.append(
-        row(
-          name: "(in memory)", step: staged.step, age: staged.atNs.map(status.age), bytes: staged.bytes,
-          level: "staged", metric: metric.map { staged.metrics[$0] }, state: "complete", kept: "newest"))
-    }
-    var kept = 0
-    for record in status.checkpoints.reversed() {
-      if record.damage == nil { kept += 1 }
-      rows.append(
-        row(
-          name: record.name, step: record.step, age: status.age(record.createdAtNs), bytes: record.bytes,
-          level: "durable", metric: metric.map { record.metrics[$0] }, state: status.state(of: record),
-          kept: record.damage != nil
-            ? "never deleted" : kept > Retention.keptByDefault ? "" : "last \(Retention.keptByDefault)"))
-    }
-    guard !rows.isEmpty else { return ["no checkpoint yet: holdfast checkpoint \(status.argument)"] }
-    let header =
+struct CheckpointsText {
+  /// So many checkpoints are formatted at a time.
+  private static let pageRows = 256
+
+  private let status: JobStatus
+  private let output: Output
+  private let metric: String?
+  private var table = GrowingTable()
+  private var rows: [[String]]
+  private var isEmpty = true
+  private var kept = 0
+  private var damaged = 0
+  private var newestDamaged: String?
+
+  init(_ status: JobStatus, _ output: Output) {
+    self.status = status
+    self.output = output
+    metric = status.metrics.first?.name
+    rows = [
       ["NAME", "STEP", "AGE", "SIZE", "LEVEL"] + (metric.map { [$0.uppercased()] } ?? []) + [
         "STATE", "KEPT AS",
       ]
-    var lines = Text.table([header] + rows).map { Line($0) }
-    let damaged = status.checkpoints.filter { $0.damage != nil }
-    if let newest = damaged.last {
-      let verify: Hint = "holdfast checkpoints verify \(status.argument) \(newest.name)"
-      lines += [
-        "",
-        "\(output.paint(output.warningSign, .yellow)) \(damaged.count) damaged, skipped when resuming: \(verify)",
-      ]
+    ]
+    if let staged = status.staged, staged.step > status.durable?.step ?? 0 {
+      isEmpty = false
+      rows.append(
+        Self.row(
+          name: "(in memory)", step: staged.step, age: staged.atNs.map(status.age), bytes: staged.bytes,
+          level: "staged", metric: metric.map { staged.metrics[$0] }, state: "complete", kept: "newest"))
     }
-    return lines
+  }
+
+  /// The next one, newest first.
+  mutating func add(_ record: CheckpointRecord) {
+    isEmpty = false
+    if record.damage == nil {
+      kept += 1
+    } else {
+      damaged += 1
+      newestDamaged = newestDamaged ?? record.name
+    }
+    rows.append(
+      Self.row(
+        name: record.name, step: record.step, age: status.age(record.createdAtNs), bytes: record.bytes,
+        level: "durable", metric: metric.map { record.metrics[$0] }, state: status.state(of: record),
+        kept: record.damage != nil
+          ? "never deleted" : kept > Retention.keptByDefault ? "" : "last \(Retention.keptByDefault)"))
+    if rows.count >= Self.pageRows { flush() }
+  }
+
+  private mutating func flush() {
+    for line in table.lines(rows) { output.line(line) }
+    rows = []
+  }
+
+  mutating func end() {
+    guard !isEmpty else {
+      return output.line("no checkpoint yet: holdfast checkpoint \(status.argument)")
+    }
+    flush()
+    guard let newestDamaged else { return }
+    output.line("")
+    let verify: Hint = "holdfast checkpoints verify \(status.argument) \(newestDamaged)"
+    output.line(
+      "\(output.paint(output.warningSign, .yellow)) \(damaged) damaged, skipped when resuming: \(verify)")
   }
 
   /// - Parameter metric: nil: there is no such column; nil in it: not known of this one.

@@ -13,7 +13,7 @@ extension JobStatus {
       "state_directory": .string(directory.string),
       "step": .optional(job.finishedStep ?? newest?.step), "total_steps": .optional(job.totalSteps),
       "epoch": .optional(newest?.epoch), "batch": .optional(newest?.batch),
-      "attempt": .optional(attempts.last?.attempt), "attempts": .integer(Int64(attempts.count)),
+      "attempt": .optional(attempts.newest?.attempt), "attempts": .count(totals.count),
       "steps_per_second": .optional(stepsPerSecond), "goodput": .optional(timeSpent.goodput),
       "metrics": .object(Dictionary(metrics.map { ($0.name, .real($0.value)) }) { first, _ in first }),
       "supervisor": .object([
@@ -31,11 +31,11 @@ extension JobStatus {
         "save_stall": .real(timeSpent.saveStall), "replay": .real(timeSpent.replay),
         "down": .real(timeSpent.down), "total": .real(timeSpent.total),
       ]),
-      "skipped_records": .count(skippedRecords), "disk_bytes": .count(diskBytes),
-      "restart_budget": .integer(Int64(max(0, (live?.maxStalls ?? 5) - stalls))),
+      "skipped_records": .count(totals.skippedRecords), "disk_bytes": .count(diskBytes),
+      "restart_budget": .integer(Int64(restartBudget)),
       "failing": .optional(failing),
       "degraded": .array(degraded.map(JSONValue.string)),
-      "notice": isSupervised ? attempts.last?.notice?.json ?? .null : .null,
+      "notice": isSupervised ? attempts.newest?.notice?.json ?? .null : .null,
       "updated_at": .optional(live.map { Timestamp.text($0.updatedAtNs) }),
     ])
   }

@@ -5,26 +5,65 @@ import Supervisor
 import TrainerProtocol
 
 /// `history` for people.
-enum HistoryText {
-  static func lines(_ attempts: [AttemptRecord], _ status: JobStatus) -> [String] {
-    var rows = [["#", "BEGAN", "LASTED", "FROM", "STEPS", "REPLAYED", "ENDED"]]
-    rows += attempts.map { row($0, status) }
-    var lines = Text.table(rows, right: [0])
+struct HistoryText {
+  /// So many attempts are formatted at a time.
+  private static let pageRows = 256
+  /// More tracebacks are not worth a line each.
+  private static let tracebackLines = 10
+
+  private let status: JobStatus
+  private let output: Output
+  private var table = GrowingTable(right: [0])
+  private var rows = [["#", "BEGAN", "LASTED", "FROM", "STEPS", "REPLAYED", "ENDED"]]
+  /// Newest attempts that have a traceback, and how many there are in all.
+  private var tracebacks: [UInt64] = []
+  private var tracebackCount: UInt64 = 0
+
+  init(_ status: JobStatus, _ output: Output) {
+    self.status = status
+    self.output = output
+  }
+
+  /// The next attempt.
+  mutating func add(_ attempt: AttemptRecord) {
+    rows.append(Self.row(attempt, status))
+    if attempt.failure?.traceback != nil {
+      tracebackCount += 1
+      tracebacks.append(attempt.attempt)
+      if tracebacks.count > Self.tracebackLines { tracebacks.removeFirst() }
+    }
+    if rows.count >= Self.pageRows { flush() }
+  }
+
+  private mutating func flush() {
+    for line in table.lines(rows) { output.line(line) }
+    rows = []
+  }
+
+  mutating func end() {
+    flush()
+    output.line("")
+    output.line(summary)
+    let others = tracebackCount - UInt64(tracebacks.count)
+    if others > 0 {
+      output.line(
+        "Tracebacks of \(Words.count(others, "earlier attempt")): holdfast history \(status.argument) "
+          + "--attempt NUMBER")
+    }
+    for number in tracebacks {
+      output.line("Traceback of attempt \(number): holdfast history \(status.argument) --attempt \(number)")
+    }
+  }
+
+  /// Of all attempts, shown or not.
+  private var summary: String {
     let steps = status.job.finishedStep ?? status.newest?.step ?? 0
-    let replayed = attempts.map(\.replayedSteps).saturatingSum
-    lines.append("")
-    var summary = "\(Words.count(UInt64(attempts.count), "attempt")), \(Words.count(steps, "step"))"
+    var summary = "\(Words.count(status.totals.count, "attempt")), \(Words.count(steps, "step"))"
     let spent = status.timeSpent
     if spent.total > 0 { summary += " in \(Words.duration(seconds: spent.total))" }
-    summary += ", \(Words.number(replayed)) replayed"
+    summary += ", \(Words.number(status.totals.replayedSteps)) replayed"
     if let goodput = spent.goodput { summary += ", goodput \(Words.percent(goodput))" }
-    lines.append(summary)
-    for attempt in attempts where attempt.failure?.traceback != nil {
-      lines.append(
-        "Traceback of attempt \(attempt.attempt): holdfast history \(status.argument) --attempt \(attempt.attempt)"
-      )
-    }
-    return lines
+    return summary
   }
 
   private static func row(_ attempt: AttemptRecord, _ status: JobStatus) -> [String] {
@@ -72,13 +111,14 @@ enum HistoryText {
     return text
   }
 
-  static func details(_ attempt: AttemptRecord, _ status: JobStatus) -> [String] {
-    var lines = lines([attempt], status).prefix(2).map { $0 }
-    if let bytes = attempt.peakResidentBytes { lines.append("peak memory \(Words.bytes(bytes))") }
-    if let failure = attempt.failure {
-      lines += Text.indented("\(failure.type): \(failure.message)", by: "", further: "  ")
-      if let traceback = failure.traceback { lines += Text.indented(traceback, by: "  ", further: "  ") }
-    }
-    return lines
+  /// One attempt with all that is known of it.
+  mutating func details(_ attempt: AttemptRecord) {
+    rows.append(Self.row(attempt, status))
+    flush()
+    if let bytes = attempt.peakResidentBytes { output.line("peak memory \(Words.bytes(bytes))") }
+    guard let failure = attempt.failure else { return }
+    var lines = Text.indented("\(failure.type): \(failure.message)", by: "", further: "  ")
+    if let traceback = failure.traceback { lines += Text.indented(traceback, by: "  ", further: "  ") }
+    for line in lines { output.line(line) }
   }
 }

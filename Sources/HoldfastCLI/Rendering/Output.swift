@@ -3,6 +3,7 @@ import POSIX
 
 /// Where text goes, and what it may contain there.
 struct Output {
+  var descriptor = STDOUT_FILENO
   /// Escape codes: only on a terminal that wants them.
   let hasColor: Bool
   /// Beyond ASCII: only where the locale says UTF-8.
@@ -44,18 +45,21 @@ struct Output {
 
   // Everything that is printed goes through one of these.
 
-  func line(_ line: Line) { Self.write(render(line) + "\n", to: STDOUT_FILENO) }
+  func line(_ line: Line) { Self.write(render(line) + "\n", to: descriptor) }
   func line(_ text: String) { line(Line(text)) }
 
   /// With the exact text of every string, in escapes where it is not to be seen or the locale cannot show it.
-  func json(_ value: JSONValue) { Self.write(value.text(isASCII: !hasUnicode) + "\n", to: STDOUT_FILENO) }
+  func json(_ value: JSONValue) { Self.write(value.text(isASCII: !hasUnicode) + "\n", to: descriptor) }
 
   /// Takes the place of what is on the screen.
   func redraw(_ lines: [String], columns: Int) {
     // Each line clears its own rest: a screen cleared first would flicker.
     let text = lines.map { String(visible($0).prefix(columns)) + "\u{1b}[K" }.joined(separator: "\r\n")
-    Self.write("\u{1b}[H" + text + "\r\n\u{1b}[J", to: STDOUT_FILENO)
+    Self.write("\u{1b}[H" + text + "\r\n\u{1b}[J", to: descriptor)
   }
+
+  /// A part of a JSON document, without the end of the line.
+  func json(part text: String) { Self.write(text, to: descriptor) }
 
   static func standardError(_ lines: [String]) {
     write(lines.map { VisibleText.line($0) + "\n" }.joined(), to: STDERR_FILENO)

@@ -9,7 +9,7 @@ extension JobStatus {
     func field(_ name: String, _ text: String) {
       lines.append("\(String(repeating: " ", count: max(0, 11 - name.count)))\(name): \(text)")
     }
-    if isSupervised, let pid = live?.trainerPid, let attempt = attempts.last {
+    if isSupervised, let pid = live?.trainerPid, let attempt = attempts.newest {
       field(
         "Trainer",
         "pid \(pid), up \(age(attempt.startedAtNs)): \(Hint(command: job.command))")
@@ -24,7 +24,7 @@ extension JobStatus {
     field("Attempts", attemptSummary)
     if let failing { field("Failing", failing) }
     field("Disk", "\(Words.bytes(diskBytes)) used, \(Words.bytes(freeBytes)) free; \(skippedWords)")
-    if isSupervised, let notice = attempts.last?.notice {
+    if isSupervised, let notice = attempts.newest?.notice {
       let left = Double(notice.deadlineNs - min(notice.deadlineNs, nowNs)) / 1e9
       let what = "\(notice.source) takes this machine away (\(notice.action))"
       lines.append(
@@ -53,7 +53,7 @@ extension JobStatus {
     if let total = job.totalSteps, let step, state != .finished, total > 0 {
       text += " of \(Words.number(total)) (\(Words.percent(Double(step) / Double(total))))"
     }
-    if let attempt = attempts.last { text += ", attempt \(attempt.attempt)" }
+    if let attempt = attempts.newest { text += ", attempt \(attempt.attempt)" }
     return text
   }
 
@@ -117,7 +117,7 @@ extension JobStatus {
         "staged", "step \(Words.number(staged.step))", staged.atNs.map(ago) ?? "", Words.bytes(staged.bytes),
       ])
     }
-    for record in checkpoints.reversed().prefix(2) {
+    for record in newestCheckpoints.prefix(2) {
       rows.append([
         "durable", "step \(Words.number(record.step))", ago(record.createdAtNs), Words.bytes(record.bytes),
         state(of: record),
@@ -143,17 +143,14 @@ extension JobStatus {
   }
 
   private var attemptSummary: String {
-    var causes: [String: Int] = [:]
-    for attempt in attempts where !attempt.running { causes[attempt.causeWord, default: 0] += 1 }
+    var causes: [String: UInt64] = [:]
+    for (cause, count) in totals.causes { causes[AttemptRecord.word(ofCause: cause), default: 0] += count }
     let list = causes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-    let maximum = live?.maxStalls ?? 5
-    let budget = "restart budget \(max(0, maximum - stalls)) of \(maximum)"
-    return "\(attempts.count)\(list.isEmpty ? "" : " (\(list))"), \(budget)"
+    let budget = "restart budget \(restartBudget) of \(maxStalls)"
+    return "\(totals.count)\(list.isEmpty ? "" : " (\(list))"), \(budget)"
   }
 
   var diskBytes: UInt64 { ([storeBytes] + checkpoints.map(\.bytes)).saturatingSum }
 
-  var skippedRecords: UInt64 { attempts.map(\.skippedRecords).saturatingSum }
-
-  private var skippedWords: String { "\(Words.count(skippedRecords, "record")) skipped" }
+  private var skippedWords: String { "\(Words.count(totals.skippedRecords, "record")) skipped" }
 }

@@ -45,11 +45,27 @@ enum Text {
   /// Columns as wide as their widest cell; never cut, whatever the width of the window.
   /// - Parameter right: indices of columns that are aligned to the right.
   static func table(_ rows: [[String]], right: Set<Int> = []) -> [String] {
+    var table = GrowingTable(right: right)
+    return table.lines(rows)
+  }
+}
+
+/// A table whose rows come a page at a time: columns are as wide as the widest cell so far.
+struct GrowingTable {
+  /// Indices of columns that are aligned to the right.
+  let right: Set<Int>
+  private var widths: [Int] = []
+
+  init(right: Set<Int> = []) { self.right = right }
+
+  mutating func lines(_ rows: [[String]]) -> [String] {
     // As they will be seen: what is hidden in a cell would move the columns after it.
     let rows = rows.map { $0.map(VisibleText.line) }
-    let columns = rows.map(\.count).max() ?? 0
-    let widths = (0..<columns).map { column in
-      rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0
+    for row in rows {
+      for (column, cell) in row.enumerated() {
+        if column == widths.count { widths.append(0) }
+        widths[column] = max(widths[column], cell.count)
+      }
     }
     return rows.map { row in
       var line = ""

@@ -5,7 +5,12 @@ import Supervisor
 
 /// One screen of `status --watch`: no more lines than the window has room for.
 struct WatchScreen {
+  /// More of them have no room in a line.
+  static let attemptCount = 200
+
   let status: JobStatus
+  /// The newest, oldest first.
+  let attempts: [AttemptRecord]
   /// The whole run, a few steps of it.
   let run: [SnapshotRow]
   /// The newest steps, every one.
@@ -18,7 +23,7 @@ struct WatchScreen {
 
   var lines: [String] {
     var lines = [headline]
-    lines += steps + metric + stepTime + attempts + levels
+    lines += steps + metric + stepTime + timeline + levels
     if let goodput { lines.append(label("goodput") + goodput) }
     if let memory { lines.append(label("memory") + memory) }
     for reason in status.degraded { lines.append("\(output.warningSign) \(reason)") }
@@ -37,7 +42,7 @@ struct WatchScreen {
 
   private var headline: String {
     let left =
-      "\(status.name)  \(status.state.words)\(status.attempts.last.map { "  attempt \($0.attempt)" } ?? "")"
+      "\(status.name)  \(status.state.words)\(status.attempts.newest.map { "  attempt \($0.attempt)" } ?? "")"
     let right = "\(Text.clock(status.nowNs))  every 2 s  q quit"
     let gap = min(size.columns, 80) - left.count - right.count
     return left + String(repeating: " ", count: max(2, gap)) + right
@@ -97,15 +102,15 @@ struct WatchScreen {
     return Sparkline.line(values, width: room, hasUnicode: unicode)
   }
 
-  private var attempts: [String] {
-    guard let first = status.attempts.first else { return [] }
+  private var timeline: [String] {
+    guard let first = attempts.first else { return [] }
     let end =
-      status.isSupervised ? status.nowNs : status.attempts.compactMap(\.endedAtNs).max() ?? status.nowNs
+      status.isSupervised ? status.nowNs : attempts.compactMap(\.endedAtNs).max() ?? status.nowNs
     let from = Text.clock(first.startedAtNs).prefix(5)
     let to = Text.clock(end).prefix(5)
     let width = min(60, size.columns - Self.labelWidth - from.count - to.count - 3)
     guard
-      let drawing = AttemptTimeline.draw(status.attempts, nowNs: end, width: width, hasUnicode: unicode)
+      let drawing = AttemptTimeline.draw(attempts, nowNs: end, width: width, hasUnicode: unicode)
     else { return [] }
     let lines = [label("attempts") + "\(from) \(drawing.line) \(to)"]
     return drawing.legend.isEmpty ? lines : lines + [indent + drawing.legend]
@@ -140,7 +145,7 @@ struct WatchScreen {
     if let bytes = ProcessTable.residentBytes(of: live.pid) {
       parts.append("supervisor \(Words.bytes(bytes))")
     }
-    parts.append("ring \(Words.number(status.skippedRecords)) skipped")
+    parts.append("ring \(Words.number(status.totals.skippedRecords)) skipped")
     return parts.joined(separator: "   ")
   }
 }

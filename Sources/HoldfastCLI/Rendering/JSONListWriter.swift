@@ -1,0 +1,27 @@
+/// A JSON object with one long list in it, printed as the elements come: it is never in memory as a whole.
+struct JSONListWriter {
+  private let output: Output
+  private let after: String
+  private var isFirst = true
+
+  /// - Parameters:
+  ///   - list: the list's name.
+  ///   - members: everything else.
+  init(_ output: Output, list: String, members: [String: JSONValue]) {
+    self.output = output
+    func text(_ members: [String: JSONValue]) -> Substring {
+      JSONValue.object(members).text(isASCII: !output.hasUnicode).dropFirst().dropLast()
+    }
+    let before = text(members.filter { $0.key < list })
+    let after = text(members.filter { $0.key > list })
+    output.json(part: "{\(before)\(before.isEmpty ? "" : ",")\"\(list)\":[")
+    self.after = "]\(after.isEmpty ? "" : ",")\(after)}"
+  }
+
+  mutating func append(_ element: JSONValue) {
+    output.json(part: (isFirst ? "" : ",") + element.text(isASCII: !output.hasUnicode))
+    isFirst = false
+  }
+
+  consuming func end() { output.json(part: after + "\n") }
+}
