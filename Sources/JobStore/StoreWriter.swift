@@ -90,19 +90,37 @@ public final class StoreWriter: Sendable {
   /// - Returns: whether it is durable, as far as is known by then.
   @discardableResult
   public func submitAndWait(_ operations: [StoreOperation], patience: Duration? = nil) -> Bool {
-    let outcome = Outcome()
-    submit(operations) { durable in
-      outcome.isDurable.store(durable, ordering: .releasing)
-      outcome.gate.open()
-    }
-    outcome.gate.wait(patience: patience)
-    return outcome.isDurable.load(ordering: .acquiring)
+    begin(operations).wait(patience: patience)
   }
 
-  /// Outlives whoever waits no longer.
-  private final class Outcome: Sendable {
-    let gate = Gate()
-    let isDurable = Atomic(false)
+  /// Changes the store now, for whoever has something else to do meanwhile.
+  public func begin(_ operations: [StoreOperation]) -> Commit {
+    let commit = Commit()
+    submit(operations) { commit.end(durable: $0) }
+    return commit
+  }
+
+  /// A commit under way. Outlives whoever waits no longer.
+  public final class Commit: Sendable {
+    private let gate = Gate()
+    private let durable = Atomic(false)
+
+    /// Whether it is durable, as far as is known.
+    public var isDurable: Bool { durable.load(ordering: .acquiring) }
+
+    func end(durable isDurable: Bool) {
+      durable.store(isDurable, ordering: .releasing)
+      gate.open()
+    }
+
+    /// Once.
+    /// - Parameter patience: for how long; nil: for as long as it takes.
+    /// - Returns: whether it is durable, as far as is known by then.
+    @discardableResult
+    public func wait(patience: Duration? = nil) -> Bool {
+      gate.wait(patience: patience)
+      return isDurable
+    }
   }
 
   /// Drains `ring` from now on.

@@ -23,11 +23,10 @@ extension Runtime {
     // Durable before the launch: an attempt's number is never given twice. With a store that cannot
     // be written the job goes on all the same; the ring's header knows the number too. The same commit takes
     // what the last attempt left in its ring.
-    let isCommitted = writer.submitAndWait(
-      [.attempt(attempt), .live(live(stateName: "starting"))], patience: .seconds(5))
+    let commit = writer.begin([.attempt(attempt), .live(live(stateName: "starting"))])
     outOfMemory = OutOfMemoryWatch(tree.cgroup, shared: sharedCgroup)
     do {
-      let child = try launch(number, skips)
+      let child = try launch(number, skips, after: commit)
       self.child = child
       attempt.pid = child.pid
       writer.submit([.attempt(attempt)])
@@ -36,7 +35,7 @@ extension Runtime {
       send(.started)
       serviceIsReady()
       // It is the last one's, cleaned: not while the writer may have to read it once more.
-      if isCommitted { prepareNextRing() }
+      if commit.isDurable { prepareNextRing() }
     } catch let failure as LaunchFailure {
       startFailed(failure.kind, failure.why)
     } catch {
@@ -57,14 +56,19 @@ extension Runtime {
     var why: String
   }
 
-  private func launch(_ number: UInt64, _ skips: [BatchPosition]) throws -> ChildProcess {
+  /// - Parameter commit: of the attempt's record. What needs no record is done while it is under way.
+  private func launch(
+    _ number: UInt64, _ skips: [BatchPosition], after commit: StoreWriter.Commit
+  ) throws -> ChildProcess {
     let path = try find(configuration.command[0])
+    let environment = environment(number)
     do {
       // Somebody may have cleared it away since: logind at logout, a person.
       try directories.prepareRun()
     } catch {
       throw LaunchFailure(kind: .other(errno: ENOENT), why: error.what + (error.why.map { ": \($0)" } ?? ""))
     }
+    commit.wait(patience: .seconds(5))
     do {
       let identity = RingIdentity(
         jobID: job.id, attempt: number, generation: number, arenaSlots: UInt32(configuration.policy.slotCount)
@@ -85,7 +89,7 @@ extension Runtime {
     do {
       return try ChildProcess(
         .init(
-          path: path, arguments: configuration.command, environment: environment(number),
+          path: path, arguments: configuration.command, environment: environment,
           cgroup: try tree.cgroup?.openProcs()))
     } catch {
       writer.detach {}

@@ -122,7 +122,7 @@ extension Runtime {
 
   func live(stateName: String) -> LiveRecord {
     LiveRecord(
-      pid: getpid(), startTime: ProcessTable.startTime(of: getpid()) ?? 0, boot: boot,
+      pid: getpid(), startTime: startTime, boot: boot,
       runDirectory: directories.run.string, state: stateName, trainerPid: child?.pid,
       attempt: state.standing.attempt, graceSeconds: state.policy.grace / .seconds(1),
       stalls: state.standing.stalls, maxStalls: state.policy.maxStalls, staged: staged,

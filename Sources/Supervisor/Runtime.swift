@@ -39,6 +39,8 @@ final class Runtime {
   let sharedCgroup: Cgroup?
   var outOfMemory: OutOfMemoryWatch?
   let boot = ProcessTable.bootID
+  /// Of this process.
+  let startTime = ProcessTable.startTime(of: getpid()) ?? 0
   private let loop: EventLoop
   let timers: Timers
   private let signals: SignalSource

@@ -35,7 +35,8 @@ import Testing
   @Test func stopAndCheckpointCommandsAnswer() throws {
     let bench = Workbench()
     defer { bench.close() }
-    let supervisor = try bench.start([], Self.slow)
+    // Long enough for a busy machine.
+    let supervisor = try bench.start([], [Programs.trainer, "--epochs", "3000", "--step-delay", "10ms"])
     try bench.wait(for: "a few steps") { try bench.status("step") > 5 }
     let checkpoint = try bench.holdfast(["checkpoint", "--state-dir", bench.state])
     #expect(checkpoint.status == 0 && checkpoint.out.contains("is durable"), "\(checkpoint)")

@@ -75,8 +75,11 @@ final class Desk {
     let all = Mutex<[StoreReport]>([])
   }
 
-  convenience init(_ fixture: Fixture, limits: StoreLimits = StoreLimits()) throws {
-    try self.init(JobStore(stateDirectory: fixture.state, .create), limits: limits)
+  convenience init(
+    _ fixture: Fixture, limits: StoreLimits = StoreLimits(), commitInterval: Duration = .milliseconds(5)
+  ) throws {
+    try self.init(
+      JobStore(stateDirectory: fixture.state, .create), limits: limits, commitInterval: commitInterval)
   }
 
   /// The next supervisor's, on a store that stays open.
@@ -85,11 +88,13 @@ final class Desk {
     try self.init(desk.store, limits: limits)
   }
 
-  private init(_ store: JobStore, limits: StoreLimits) throws {
+  private init(
+    _ store: JobStore, limits: StoreLimits, commitInterval: Duration = .milliseconds(5)
+  ) throws {
     let reports = Reports()
     self.reports = reports
     self.store = store
-    writer = try StoreWriter(store, commitInterval: .milliseconds(5), limits: limits) { report in
+    writer = try StoreWriter(store, commitInterval: commitInterval, limits: limits) { report in
       reports.all.withLock { $0.append(report) }
     }
   }

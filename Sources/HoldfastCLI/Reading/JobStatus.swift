@@ -77,7 +77,8 @@ struct JobStatus {
     name = reader.name
     argument = reader.argument
     directory = reader.directory
-    job = reader.job
+    // Not as it was when it was opened: it may have finished since.
+    job = try reader.store.job() ?? reader.job
     nowNs = Clock.wallNanoseconds
     isSupervised = try reader.isSupervised()
     live = try reader.store.live()
