@@ -9,10 +9,12 @@ extension LocalCheckpoints {
   ///   - image: page-aligned where it can be, so that it goes to the disk without a copy.
   ///   - draft: all but its files and ranks, which are found out here.
   ///   - isCancelled: asked between chunks.
-  /// - Throws: `noRoom`, `io`, `cancelled`; `damaged` for what is no image.
+  ///   - expected: SHA-256 that the image must have, asked for when it is written; nil: none is known.
+  /// - Throws: `noRoom`, `io`, `cancelled`; `damaged` for what is no image, or not the expected one.
   ///   Nothing of it is listed then.
   public func publish(
-    image: UnsafeRawBufferPointer, _ draft: Manifest, isCancelled: @Sendable () -> Bool = { false }
+    image: UnsafeRawBufferPointer, _ draft: Manifest, isCancelled: @Sendable () -> Bool = { false },
+    expected: @Sendable () -> String? = { nil }
   ) throws(CheckpointError) -> PublishedCheckpoint {
     guard Self.isValid(draft.cutID) else {
       throw CheckpointError(.unsupported, operation: "publish", what: "'\(draft.cutID)' is no cut's id")
@@ -26,7 +28,8 @@ extension LocalCheckpoints {
       throw failure(error, bytes: image.count)
     }
     do throws(CheckpointError) {
-      return try publish(image, draft, loop, aside: aside, isCancelled: isCancelled)
+      return try publish(
+        image, draft, loop, aside: aside, expected: expected, isCancelled: isCancelled)
     } catch {
       // The aside directory is in nobody's list; what cannot be removed now is a leftover.
       try? FileSystem.removeTree(aside)
@@ -49,10 +52,13 @@ extension LocalCheckpoints {
 
   private func publish(
     _ image: UnsafeRawBufferPointer, _ draft: Manifest, _ loop: ImageLoop, aside: FilePath,
-    isCancelled: @Sendable () -> Bool
+    expected: @Sendable () -> String?, isCancelled: @Sendable () -> Bool
   ) throws(CheckpointError) -> PublishedCheckpoint {
     let state = aside.appending(Self.stateName)
     let digest = try writeImage(image, to: state, isCancelled: isCancelled)
+    if let expected = expected(), expected != digest {
+      throw .damaged("digest \(digest.prefix(12))…, expected \(expected.prefix(12))…")
+    }
     var manifest = draft
     manifest.files = [.init(name: Self.stateName, bytes: UInt64(image.count), sha256: digest)]
     manifest.ranks = [.init(rank: 0, files: [Self.stateName], loopState: loop)]

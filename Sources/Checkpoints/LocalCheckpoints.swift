@@ -5,7 +5,8 @@ public import SystemPackage
 /// A back end that keeps published checkpoints. Remote ones come later.
 public protocol CheckpointStorage: Sendable {
   func publish(
-    image: UnsafeRawBufferPointer, _ manifest: Manifest, isCancelled: @Sendable () -> Bool
+    image: UnsafeRawBufferPointer, _ manifest: Manifest, isCancelled: @Sendable () -> Bool,
+    expected: @Sendable () -> String?
   ) throws(CheckpointError) -> PublishedCheckpoint
   func names() throws(CheckpointError) -> [String]
   func verify(_ name: String, thorough: Bool) -> Verdict

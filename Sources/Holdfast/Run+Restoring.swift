@@ -6,6 +6,40 @@ import TrainerProtocol
 
 // Where a run continues, and checkpoints without a supervisor.
 extension Run {
+  /// The supervisor reads the resume point while this process starts; here it waits for the verdict.
+  /// - Returns: where to continue; nil: at the beginning.
+  func awaitResumePoint() throws(HoldfastError) -> ResumeFile.Point? {
+    guard let ring, let runDirectory else { return nil }
+    var seen = ring.verifiedBytes
+    var patienceEnds = Clock.monotonicNanoseconds + Self.verdictPatience
+    var pause: UInt32 = 100
+    while ring.verdict == .pending {
+      usleep(pause)
+      pause = min(pause * 2, 10_000)
+      ring.beat()
+      if ring.verifiedBytes != seen {
+        seen = ring.verifiedBytes
+        patienceEnds = Clock.monotonicNanoseconds + Self.verdictPatience
+      }
+      guard Clock.monotonicNanoseconds < patienceEnds else {
+        throw HoldfastError(
+          .cannotRestore, "the supervisor does not say whether the resume point is whole", path: runDirectory,
+          hint: "is it stopped, or its disk stalled? holdfast status shows how it is")
+      }
+    }
+    if ring.verdict == .replaced {
+      do {
+        resumeFile = try ResumeFile.read(in: runDirectory)
+      } catch {
+        throw HoldfastError(.cannotRestore, error)
+      }
+    }
+    return resumeFile?.ranks.first?.point
+  }
+
+  /// Without any progress of the supervisor's.
+  private static let verdictPatience: UInt64 = 60_000_000_000
+
   func restore(_ point: ResumeFile.Point) throws(HoldfastError) {
     try restore(
       FilePath(point.path), offsetBytes: point.offsetBytes, lengthBytes: point.lengthBytes,

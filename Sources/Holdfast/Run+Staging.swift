@@ -44,6 +44,13 @@ extension Run {
     }
   }
 
+  /// Puts the state before the first step where the next attempt finds it: whatever was drawn to make it need
+  /// not be drawn again, and an attempt that dies early is no other run.
+  func stageInitially() {
+    guard let ring, let slot = ring.initialSlot, step == 0 else { return }
+    append(.staged, encode(stage(slot: slot, cut: CutID())))
+  }
+
   private func missed(_ request: Request) -> Staged {
     Staged(
       requestSequence: request.sequence, step: step, cutID: request.cutID, slot: request.slot,

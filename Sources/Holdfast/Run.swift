@@ -45,7 +45,7 @@ public final class Run {
   let hyperparameters: [String: Scalar]
   let runDirectory: FilePath?
   let ring: RingWriter?
-  let resumeFile: ResumeFile?
+  var resumeFile: ResumeFile?
   var components: [(name: String, object: any Stateful)] = []
   var randoms: [(name: String, source: RandomSource)] = []
   var samplers: [(name: String, sampler: Sampler)] = []
@@ -95,6 +95,7 @@ public final class Run {
         totalEpochs: totalEpochs.map { UInt64(clamping: $0) },
         batchesPerEpoch: batchesPerEpoch.map { UInt64(clamping: $0) }, hyperparameters: hyperparameters)
       ring.setAttached(pid: getpid())
+      ring.say(.waits)
       run.append(.attached, JSON.encode(attached))
       ForkGuard.arm()
       return run
@@ -173,12 +174,22 @@ public final class Run {
   // MARK: The loop
 
   /// Continues where the run stood: components, random sources, samplers, counters.
-  /// - Returns: whether there was something to continue from.
+  ///
+  /// A run that begins stages its state here, before its first step. An attempt that goes on from that state
+  /// has it again, random sources included, and does everything as the first one did: it is told that it
+  /// begins.
+  /// - Returns: whether there were steps to continue from.
   @discardableResult
   public func restore() throws(HoldfastError) -> Bool {
     isRestored = true
-    guard let point = resumeFile?.ranks.first?.point else { return false }
+    guard let point = try awaitResumePoint() else {
+      stageInitially()
+      return false
+    }
+    ring?.say(.takes)
     try restore(point)
+    ring?.say(.done)
+    guard step > 0 else { return false }
     resumedFrom = step
     return true
   }
@@ -273,8 +284,10 @@ public final class Run {
   func append(_ kind: RecordKind, _ payload: [UInt8]) {
     guard let ring else { return }
     if unsent.isEmpty, ring.append(kind, payload) { return }
-    // Names and answers: a handful at most, unless the supervisor is gone for good.
-    if unsent.count < Self.largestUnsentCount { unsent.append((kind, payload)) }
+    // Of names only the newest count, which has them all. An answer that has no room here any more is told
+    // by the ring's header.
+    if kind == .metricNames { unsent.removeAll { $0.kind == kind } }
+    if unsent.count < Self.largestUnsentCount || kind != .staged { unsent.append((kind, payload)) }
   }
 
   func sendUnsent() {

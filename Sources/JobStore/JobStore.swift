@@ -238,9 +238,22 @@ public final class JobStore: Sendable {
     }
   }
 
-  /// Step and image of the newest full snapshot.
+  /// Step and image of the newest full snapshot; nil when there is none, or its bytes are not those that were
+  /// written.
   public func fullSnapshot(rank: UInt32 = 0) throws(StoreError) -> (step: UInt64, image: [UInt8])? {
-    guard let value = try meta("full_snapshot/\(rank)"), value.count > 8 else { return nil }
+    let (value, digest) = try read { transaction -> ([UInt8]?, UInt64?) in
+      let meta = databases.meta
+      let value = try Array("full_snapshot/\(rank)".utf8).withUnsafeBytes { key in
+        try transaction.get(meta, key).map { Array($0) }
+      }
+      // Stores of before have none.
+      let digest = try Array("full_snapshot_digest/\(rank)".utf8).withUnsafeBytes { key in
+        try transaction.get(meta, key).flatMap { $0.count == 8 ? $0.word(0) : nil }
+      }
+      return (value, digest)
+    }
+    guard let value, value.count > 8 else { return nil }
+    if let digest, value.withUnsafeBytes({ XXH64.hash($0) }) != digest { return nil }
     let step = value.withUnsafeBytes { $0.word(0) }
     return (step, Array(value[8...]))
   }

@@ -197,12 +197,14 @@ public struct LiveRecord: Hashable, Sendable, Codable {
   public var maxStalls: Int
   public var staged: Staged?
   public var degraded: [String]
+  /// What the trainer waits for, and how far it is.
+  public var doing: String?
   public var updatedAtNs: UInt64
 
   public init(
     pid: Int32, startTime: UInt64, boot: String, runDirectory: String, state: String, trainerPid: Int32?,
     attempt: UInt64, graceSeconds: Double, stalls: Int, maxStalls: Int, staged: Staged?,
-    degraded: [String], updatedAtNs: UInt64
+    degraded: [String], doing: String? = nil, updatedAtNs: UInt64
   ) {
     self.pid = pid
     self.startTime = startTime
@@ -216,6 +218,7 @@ public struct LiveRecord: Hashable, Sendable, Codable {
     self.maxStalls = maxStalls
     self.staged = staged
     self.degraded = degraded
+    self.doing = doing
     self.updatedAtNs = updatedAtNs
   }
 }

@@ -12,8 +12,15 @@ struct RingDrain {
   var newestParts: [UInt8] = []
   var newestFull: [UInt8] = []
   var metricNames: [String]?
+  private let acknowledged: Acknowledgement?
+  private var isAtEnd = true
 
-  init(attempt: UInt64, rank: UInt32, lastStep: UInt64?, stepDurations: StepDurations) {
+  /// - Parameter acknowledged: what the header told before anything was read.
+  init(
+    attempt: UInt64, rank: UInt32, lastStep: UInt64?, stepDurations: StepDurations,
+    acknowledged: Acknowledgement?
+  ) {
+    self.acknowledged = acknowledged
     self.attempt = attempt
     self.rank = rank
     self.lastStep = lastStep
@@ -29,7 +36,7 @@ struct RingDrain {
     var lastKey = try lastKey(transaction, snapshots)
     // Big-endian rank and step, rewritten in place for each row.
     var key = (UInt32(rank).bigEndian, UInt64(0), UInt32(0))
-    return try ring.drain(limit: limit) { kind, payload in
+    let taken = try ring.drain(limit: limit) { kind, payload in
       guard kind == .snapshot else { return take(kind, payload) }
       guard let snapshot = SnapshotView(payload) else { return }
       let digests = snapshot.digests()
@@ -49,6 +56,8 @@ struct RingDrain {
       }
       count(snapshot, step)
     }
+    isAtEnd = taken < limit
+    return taken
   }
 
   /// Reads up to `limit` records and compares them with the rows that are there, but writes nothing.
@@ -82,7 +91,7 @@ struct RingDrain {
 
   /// Reads up to `limit` records, handing each row to `keep`.
   mutating func drain(_ ring: RingReader, limit: Int, keep: (_ step: UInt64, _ row: [UInt8]) -> Void) -> Int {
-    ring.drain(limit: limit) { kind, payload in
+    let taken = ring.drain(limit: limit) { kind, payload in
       guard kind == .snapshot else { return take(kind, payload) }
       guard let snapshot = SnapshotView(payload) else { return }
       let bytes = SnapshotRow.headerBytes + snapshot.metricBytes.count
@@ -95,6 +104,8 @@ struct RingDrain {
       keep(snapshot.step, row)
       count(snapshot, snapshot.step)
     }
+    isAtEnd = taken < limit
+    return taken
   }
 
   @inline(__always)
@@ -141,6 +152,7 @@ struct RingDrain {
     }
     drained.heartbeat = ring.heartbeat
     drained.skipped = ring.skipped
+    drained.acknowledged = isAtEnd ? acknowledged : nil
     return drained
   }
 

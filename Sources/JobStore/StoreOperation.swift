@@ -66,6 +66,8 @@ public struct Drained: Sendable {
   public var heartbeat: UInt64 = 0
   /// Records that the trainer dropped because the ring was full.
   public var skipped: UInt64 = 0
+  /// What the ring's header says of the newest answer; nil where its record may still be in the ring.
+  public var acknowledged: Acknowledgement?
 }
 
 public enum StoreReport: Sendable {

@@ -21,6 +21,8 @@ final class WriterLoop {
   private var thinning: Thinning
   private var headroom: FileHeadroom
   var heartbeat: UInt64 = 0
+  /// Sequence of the newest request whose answer was told.
+  private var acknowledged: UInt64 = 0
   private var isDetaching = false
   /// What the ring still holds was told already, and is to be written and let go.
   private var isAnnounced = false
@@ -71,6 +73,7 @@ final class WriterLoop {
         ring = attach.ring
         attempt = attach.attempt
         heartbeat = 0
+        acknowledged = 0
         stepDurations = StepDurations()
       }
       isDetaching = detach != nil
@@ -122,7 +125,10 @@ final class WriterLoop {
   }
 
   func newDrain() -> RingDrain {
-    RingDrain(attempt: attempt, rank: 0, lastStep: lastStep, stepDurations: stepDurations)
+    // Before the records are read: that of an answer was written before the header told of it.
+    RingDrain(
+      attempt: attempt, rank: 0, lastStep: lastStep, stepDurations: stepDurations,
+      acknowledged: ring?.acknowledged)
   }
 
   private func endIfNothingCame() -> Bool {
@@ -298,6 +304,8 @@ final class WriterLoop {
     }
     if !newest.full.isEmpty {
       try JobStore.put(transaction, meta, Array("full_snapshot/0".utf8), newest.full)
+      let digest = withUnsafeBytes(of: newest.full.withUnsafeBytes { XXH64.hash($0) }.littleEndian, Array.init)
+      try JobStore.put(transaction, meta, Array("full_snapshot_digest/0".utf8), digest)
     }
     if let names = newest.metricNames {
       try JobStore.put(transaction, meta, Array("metric_names".utf8), JSON.encode(names))
@@ -326,9 +334,13 @@ final class WriterLoop {
   private func tell(_ drain: inout RingDrain, _ ring: RingReader) {
     let drained = drain.finish(ring)
     stepDurations = drained.stepDurations
-    let isNews = drained.snapshots > 0 || !drained.controls.isEmpty || drained.heartbeat != heartbeat
+    let isAnswered = drained.acknowledged.map { $0.sequence != acknowledged } ?? false
+    acknowledged = drained.acknowledged?.sequence ?? acknowledged
+    let isNews =
+      drained.snapshots > 0 || !drained.controls.isEmpty || drained.heartbeat != heartbeat || isAnswered
     heartbeat = drained.heartbeat
     for case .staged in drained.controls { answerPause = nil }
+    if isAnswered { answerPause = nil }
     if isNews { report(.drained(drained)) }
   }
 }

@@ -60,6 +60,10 @@ public enum Note: Hashable, Sendable {
   case saveAnswered(step: UInt64)
   case stageFailed(errno: Int32)
   case stageRecovered
+  /// The trainer has not answered a request for this long; it is asked again.
+  case saveUnanswered(after: Duration)
+  /// An attempt died while it took its resume point, once more.
+  case diedRestoring(ResumePoint, times: Int)
   /// The trainer finished, and its final state could not be staged.
   case finalStateLost(step: UInt64)
   case checkpointUnavailable

@@ -51,6 +51,22 @@ public struct Remains: Hashable, Sendable {
   }
 }
 
+/// What takes the place of a resume point that is damaged.
+public struct Replacement: Hashable, Sendable {
+  public var damaged: ResumePoint
+  public var next: ResumePoint
+  public var slots: [SlotContent]
+  /// Step of the newest durable checkpoint that is not damaged, 0 for none.
+  public var durableStep: UInt64
+
+  public init(damaged: ResumePoint, next: ResumePoint, slots: [SlotContent], durableStep: UInt64) {
+    self.damaged = damaged
+    self.next = next
+    self.slots = slots
+    self.durableStep = durableStep
+  }
+}
+
 public enum TimerKind: String, Hashable, Sendable, CaseIterable {
   /// A staged checkpoint is due.
   case stage
@@ -87,9 +103,18 @@ public enum Event: Hashable, Sendable {
   /// The trainer said it finished; the final state is in `slot` where it could be staged.
   case finished(step: UInt64, slot: Int?)
   case published(slot: Int, step: UInt64, took: Duration)
-  case publishFailed(slot: Int, step: UInt64)
-  /// - Parameter outOfMemory: the kernel killed it because memory ran out.
-  case exited(ExitStatus, outOfMemory: Bool = false)
+  /// - Parameter isDamaged: the image is not what was staged: there is no use in trying again.
+  case publishFailed(slot: Int, step: UInt64, isDamaged: Bool = false)
+  /// - Parameters:
+  ///   - outOfMemory: the kernel killed it because memory ran out.
+  ///   - restoring: it was taking its resume point.
+  case exited(ExitStatus, outOfMemory: Bool = false, restoring: Bool = false)
+  /// What the next attempt was to start from, or this one has yet to take, is damaged.
+  case resumePointDamaged(Replacement)
+  /// The trainer took a resume point that is damaged: it did not wait for the verdict.
+  case misled
+  /// The trainer staged its state unasked, before its first step.
+  case stagedInitially(slot: Int, StageOutcome)
   /// The whole tree is gone and the ring drained.
   case cleared(Remains)
   case timer(TimerKind)

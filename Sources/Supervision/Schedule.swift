@@ -44,8 +44,15 @@ public struct Schedule: Hashable, Sendable {
 
   public func nextDurable(_ policy: Policy) -> Duration { durableAt + policy.durableInterval }
 
+  /// After which a request that was not answered is made again.
+  static let answerPatience = Duration.seconds(60)
+
   mutating func staged(stall new: Duration, at now: Duration) {
     stagedAt = now
+    measured(stall: new)
+  }
+
+  mutating func measured(stall new: Duration) {
     // Rises at once, falls by a quarter each time: one cheap copy must not hide dear ones.
     stall = max(new, (stall ?? .zero) * 3 / 4)
   }

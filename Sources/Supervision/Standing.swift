@@ -48,6 +48,8 @@ public struct Standing: Hashable, Sendable, Codable {
   /// What the newest publication took.
   public var publishingSeconds: Double?
   public var gaveUp = false
+  /// Resume points at which attempts died while they took them; nil: none.
+  public var restoreDeaths: [RestoreDeaths]?
   /// Seed of the next jitter.
   public var jitter: UInt64 = 0
 

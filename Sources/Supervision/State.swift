@@ -35,6 +35,8 @@ public struct State: Hashable, Sendable {
     public var ranOutOfMemory = false
     public var finishedStep: UInt64?
     public var stagedOnce = false
+    /// It took a damaged resume point: its end is nobody's failure.
+    public var isMisled = false
     var hangIsArmed = false
   }
 
@@ -42,6 +44,10 @@ public struct State: Hashable, Sendable {
     public var sequence: UInt64
     public var slot: Int
     public var kind: RequestKind
+    /// Monotonic time at which it was first asked for.
+    public var askedAt: Duration
+    /// How often.
+    public var count = 1
   }
 
   public struct Publication: Hashable, Sendable {
@@ -112,6 +118,10 @@ public struct State: Hashable, Sendable {
     }
     return newest
   }
+
+  /// The slot into which a trainer that begins from the beginning puts its state before its first step.
+  /// Until that step nothing is asked of it, and so nothing else goes there.
+  public var initialSlot: Int? { resume == .beginning ? freeSlot : nil }
 
   /// A slot that may be overwritten now.
   var freeSlot: Int? {

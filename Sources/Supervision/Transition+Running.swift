@@ -40,7 +40,7 @@ extension Transition {
   mutating func requestStage() {
     guard let attempt = state.attempt, attempt.attached, attempt.finishedStep == nil,
       let progress = attempt.progress, state.request == nil
-    else { return }
+    else { return askAgain() }
     if let newest = state.newestStaged, newest.step == progress.step, attempt.stagedOnce {
       // No step since: nothing new to stage.
       if state.publishNext, newest.step > state.durableStep { publishNewest() }
@@ -57,9 +57,52 @@ extension Transition {
     state.stageIsWaiting = false
     state.lastSequence += 1
     state.slots[slot] = .empty
-    state.request = State.Request(sequence: state.lastSequence, slot: slot, kind: kind)
+    state.request = State.Request(
+      sequence: state.lastSequence, slot: slot, kind: kind, askedAt: now.monotonic)
     offer()
     emit(.request(kind, sequence: state.lastSequence, slot: slot, deadline: deadline))
+    // While a request is open no staging is due: the timer is there for the answer.
+    if kind == .save { emit(.arm(.stage, at: now.monotonic + answerPatience)) }
+  }
+
+  /// How long an answer may take: a trainer may validate for a while, and answer after it.
+  private var answerPatience: Duration {
+    let pause = max(Schedule.answerPatience, (state.longestPause ?? .zero) * 4)
+    let doublings = min((state.request?.count ?? 1) - 1, 4)
+    return pause * (1 << doublings)
+  }
+
+  /// The request was not answered in time: its answer was lost, or the trainer cannot save now. Asked once
+  /// more it answers the newest request only, so this costs nothing.
+  private mutating func askAgain() {
+    guard var request = state.request, request.kind == .save, state.attempt?.finishedStep == nil,
+      now.monotonic >= request.askedAt + Schedule.answerPatience
+    else { return }
+    note(.saveUnanswered(after: now.monotonic - request.askedAt))
+    state.lastSequence += 1
+    request.sequence = state.lastSequence
+    request.count += 1
+    state.request = request
+    emit(.request(.save, sequence: request.sequence, slot: request.slot, deadline: nil))
+    emit(.arm(.stage, at: now.monotonic + answerPatience))
+  }
+
+  /// The state before the first step, so that an attempt that dies early need not draw it anew.
+  mutating func stagedInitially(_ slot: Int, _ outcome: StageOutcome) {
+    guard state.attempt != nil, state.slots.indices.contains(slot), state.slots[slot] == .empty,
+      slot != state.request?.slot, slot != state.publication?.slot
+    else { return }
+    switch outcome {
+    case .staged(let step, let stall):
+      state.slots[slot] = .complete(step: step)
+      state.schedule.measured(stall: stall)
+    case .failed(let errno):
+      if !state.stageIsFailing { note(.stageFailed(errno: errno)) }
+      state.stageIsFailing = true
+    case .missed:
+      break
+    }
+    offer()
   }
 
   mutating func answered(_ sequence: UInt64, _ outcome: StageOutcome) {
@@ -68,6 +111,8 @@ extension Transition {
     switch outcome {
     case .staged(let step, let stall):
       state.slots[request.slot] = .complete(step: step)
+      // Another image than the one that attempts died of.
+      state.standing.restoreDeaths?.removeAll { $0.point == .checkpoint(level: .staged, step: step) }
       state.schedule.staged(stall: stall, at: now.monotonic)
       state.attempt?.stagedOnce = true
       if state.stageIsFailing {
@@ -148,10 +193,13 @@ extension Transition {
     if state.phase == .terminating { publishNewest() }
   }
 
-  mutating func publishFailed(_ slot: Int, _ step: UInt64) {
+  mutating func publishFailed(_ slot: Int, _ step: UInt64, _ isDamaged: Bool) {
     guard state.publication == .init(slot: slot, step: step) else { return }
     state.publication = nil
+    if isDamaged { state.slots[slot] = .empty }
     if state.phase == .settling {
+      // The other slot may hold an older state that is better than none.
+      if isDamaged, state.ending != .finished { return publishNewestOrLeave() }
       return leave(state.ending == .finished ? .finalStateNotDurable : state.ending ?? .stopped)
     }
     publicationEnded(retryAfter: min(.seconds(30), state.policy.durableInterval))

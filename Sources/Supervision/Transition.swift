@@ -32,8 +32,11 @@ struct Transition {
     case .answered(let sequence, let outcome): answered(sequence, outcome)
     case .finished(let step, let slot): finished(step, slot)
     case .published(let slot, let step, let took): published(slot, step, took)
-    case .publishFailed(let slot, let step): publishFailed(slot, step)
-    case .exited(let status, let outOfMemory): exited(status, outOfMemory)
+    case .publishFailed(let slot, let step, let isDamaged): publishFailed(slot, step, isDamaged)
+    case .exited(let status, let outOfMemory, let restoring): exited(status, outOfMemory, restoring)
+    case .resumePointDamaged(let replacement): resumePointDamaged(replacement)
+    case .misled: misled()
+    case .stagedInitially(let slot, let outcome): stagedInitially(slot, outcome)
     case .cleared(let remains): cleared(remains)
     case .timer(let kind): fired(kind)
     case .stopRequested: stopRequested()
@@ -69,6 +72,7 @@ struct Transition {
       state.standing.stalls = 0
       state.standing.deathTally = nil
       state.standing.failureTally = nil
+      state.standing.restoreDeaths = nil
     }
     state.resume = remains.resume
     startAttempt()
@@ -141,9 +145,10 @@ struct Transition {
 
   // MARK: Ending
 
-  mutating func exited(_ status: ExitStatus, _ outOfMemory: Bool) {
+  mutating func exited(_ status: ExitStatus, _ outOfMemory: Bool, _ restoring: Bool) {
     switch state.phase {
     case .running, .saving, .terminating:
+      if restoring { diedRestoring(status) }
       state.attempt?.exit = status
       state.attempt?.ranOutOfMemory = outOfMemory
       state.phase = .clearing
@@ -161,6 +166,7 @@ struct Transition {
     state.stageIsWaiting = false
     state.resume = remains.resume
     state.attempt = nil
+    forgetRestoreDeaths()
     let progressed = remains.resume.step > attempt.from.step
     if let finished = attempt.finishedStep, remains.resume.step >= finished {
       state.standing.completedStep = finished
@@ -181,6 +187,8 @@ struct Transition {
     // Nobody set a time for it: what is staged is made durable however long that takes, until a signal
     // to us says otherwise. It is no death of a batch either.
     if cause == .keyboard { return settle(.stopped) }
+    // It did nothing wrong: it was given what was damaged.
+    if attempt.isMisled { return startAttempt() }
     // With all of them made, no batch is to blame; and the final state is not lost with the power.
     if attempt.finishedStep != nil {
       publishNewest()

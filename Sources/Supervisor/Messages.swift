@@ -69,6 +69,20 @@ extension Note {
         isWarning: true)
     case .stageRecovered:
       return Message(kind: .stageRecovered, text: "staging works again")
+    case .saveUnanswered(let after):
+      return Message(
+        kind: .saveUnanswered,
+        text: "the trainer has not answered a save request for \(Words.duration(after)); asking again",
+        isWarning: true)
+    case .diedRestoring(let point, let times):
+      let consequence =
+        times < ResumeChoice.patience
+        ? "" : "; from now on an older resume point is used, where there is one"
+      return Message(
+        kind: .restoreDied,
+        text: "attempt \(attempt) died while it loaded \(Words.point(point))"
+          + (times > 1 ? ", as \(times - 1 == 1 ? "the one" : "\(times - 1)") before it" : "") + consequence,
+        isWarning: true)
     case .finalStateLost(let step):
       return Message(
         kind: .finalStateLost,

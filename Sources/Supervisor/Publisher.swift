@@ -20,6 +20,8 @@ final class Publisher: Sendable {
   enum Result: Sendable {
     case published(Order, CheckpointRecord)
     case failed(Order, String)
+    /// The slot does not hold what was staged into it.
+    case damaged(Order, String)
   }
 
   private let candidates: @Sendable (UInt32) -> StagedImage?
@@ -34,9 +36,13 @@ final class Publisher: Sendable {
   /// The same place; what is read is no progress of a publication.
   private let reading: any CheckpointStorage
   private let cancelled = Atomic(false)
+  private let digests: ImageDigests
 
   /// - Parameter directory: of the checkpoints.
-  init(_ directory: FilePath, image: @escaping @Sendable (UInt32) -> StagedImage?) {
+  init(
+    _ directory: FilePath, _ digests: ImageDigests, image: @escaping @Sendable (UInt32) -> StagedImage?
+  ) {
+    self.digests = digests
     let progress = Progress()
     self.progress = progress
     checkpoints = LocalCheckpoints(directory: directory) { bytes in
@@ -89,9 +95,12 @@ final class Publisher: Sendable {
         epoch: loop.epoch, batch: loop.batch, samples: loop.samples,
         createdAt: Timestamp.text(Clock.wallNanoseconds), metrics: metrics)
       manifest.hyperparameters = order.job.hyperparameters
-      let published = try checkpoints.publish(image: image.bytes, manifest) { @Sendable [self] in
-        cancelled.load(ordering: .relaxed)
-      }
+      if let fault = ResumeCandidates.fault(of: image) { return .damaged(order, fault) }
+      let slot = UInt32(order.slot)
+      let published = try checkpoints.publish(
+        image: image.bytes, manifest,
+        isCancelled: { @Sendable [self] in cancelled.load(ordering: .relaxed) },
+        expected: { @Sendable [digests] in digests.awaitedDigest(slot, of: description.cutID)?.sha256 })
       let now = Clock.wallNanoseconds
       return .published(
         order,
@@ -101,7 +110,8 @@ final class Publisher: Sendable {
           createdAtNs: now, tookNs: Clock.monotonicNanoseconds - began,
           metrics: metrics.filter { $0.value.isFinite }))
     } catch {
-      return .failed(order, "\(error)")
+      let isDamaged = error.code == .damaged
+      return isDamaged ? .damaged(order, "\(error)") : .failed(order, "\(error)")
     }
   }
 }

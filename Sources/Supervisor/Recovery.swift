@@ -41,16 +41,15 @@ enum Recovery {
     try closeAttempts(store, writer, drained)
     standing.attempt = max(standing.attempt, try store.attempts.newest(1).last?.attempt ?? 0)
 
-    // Read on the loop's thread, now and after an attempt's end.
-    let checkpoints = LocalCheckpoints(directory: directories.checkpoints) { bytes in
-      service.working("reading checkpoints", bytes: bytes)
-    }
+    let checkpoints = LocalCheckpoints(directory: directories.checkpoints)
     try checkpoints.removeLeftovers()
     let records = try adoptCheckpoints(checkpoints, store, writer, job)
     let candidates = ResumeCandidates(
-      directories: directories, jobID: job.id, slotCount: configuration.policy.slotCount,
-      checkpoints: checkpoints)
-    let choice = candidates.choose(store: store, records: records, known: [])
+      directories, jobID: job.id, slotCount: configuration.policy.slotCount, checkpoints: checkpoints)
+    // A person who tries again after the job gave up has all of the budget.
+    let deaths = standing.gaveUp ? [] : standing.restoreDeaths ?? []
+    let choice = candidates.choose(
+      store: store, records: records, ResumeCandidates.Knowledge(), deaths: deaths)
     return Result(
       directories: directories, store: store, writer: writer, mailbox: mailbox, checkpoints: checkpoints,
       candidates: candidates, job: job, standing: standing, choice: choice, records: records,

@@ -6,91 +6,213 @@ import Supervision
 import SystemPackage
 import TrainerProtocol
 
-/// Finds what an attempt can start from: the newest verified checkpoint of any level, or a newer
-/// full snapshot, or the beginning.
-struct ResumeCandidates {
+/// Finds what an attempt can start from: the newest checkpoint of any level, or a newer full snapshot, or the
+/// beginning. Only what costs no reading is looked at here; `ResumePointReading` reads what was chosen.
+struct ResumeCandidates: Sendable {
+  /// A place that the state can be loaded from.
+  enum Source: Hashable, Sendable {
+    case staged(slot: UInt32, ImageDescription, lengthBytes: UInt64)
+    case durable(CheckpointRecord)
+    case snapshot(step: UInt64)
+
+    /// The same for as long as it is the same state.
+    var identity: String {
+      switch self {
+      case .staged(_, let image, _): "staged \(image.cutID) \(image.step)"
+      case .durable(let record): "durable \(record.name)"
+      case .snapshot(let step): "snapshot \(step)"
+      }
+    }
+
+    var point: ResumePoint {
+      switch self {
+      case .staged(_, let image, _): .checkpoint(level: .staged, step: image.step)
+      case .durable(let record): .checkpoint(level: .durable, step: record.step)
+      case .snapshot(let step): .checkpoint(level: .snapshot, step: step)
+      }
+    }
+  }
+
+  /// What is known of candidates, by reading them in full.
+  struct Knowledge {
+    /// Names of durable checkpoints that are whole.
+    var whole: Set<String> = []
+    /// Identities of what is damaged.
+    var damaged: Set<String> = []
+  }
+
   struct Choice {
-    var point: ResumePoint
+    var source: Source?
     var file: ResumeFile.Point?
-    /// Checkpoints that were passed over, and what is wrong with each.
-    var damaged: [(name: String, what: String)] = []
-    /// Checkpoints that were read in full and are whole.
-    var verified: [String] = []
+    /// It was not read in full, and there is something to compare it with.
+    var isUnread = false
+    var slots: [SlotContent] = []
+    /// Whose headers are damaged, though they say that there is an image.
+    var unreadable: [UInt32] = []
+    /// What was found to be damaged just now.
+    var damaged: [(source: Source, what: String)] = []
+
+    var point: ResumePoint { source?.point ?? .beginning }
   }
 
   let directories: JobDirectory
   let jobID: JobID
   let slotCount: Int
   let checkpoints: LocalCheckpoints
+  let digests: ImageDigests
 
-  /// What the arena holds of this job. A half-written slot, or one of another job, is empty.
-  func slots() -> [SlotContent] {
-    (0..<UInt32(slotCount)).map { slot in
-      image(slot).map { .complete(step: $0.description.step) } ?? .empty
-    }
+  init(_ directories: JobDirectory, jobID: JobID, slotCount: Int, checkpoints: LocalCheckpoints) {
+    self.directories = directories
+    self.jobID = jobID
+    self.slotCount = slotCount
+    self.checkpoints = checkpoints
+    digests = ImageDigests(directories.run) { Self.image($0, directories.run, jobID) }
   }
 
-  func image(_ slot: UInt32) -> StagedImage? {
-    guard let image = StagedImage.read(ArenaSlot.path(in: directories.run, slot: slot)),
+  /// What a slot says that it holds. A half-written slot, or one of another job, is empty.
+  func image(_ slot: UInt32) -> StagedImage? { Self.image(slot, directories.run, jobID) }
+
+  private static func image(_ slot: UInt32, _ directory: FilePath, _ jobID: JobID) -> StagedImage? {
+    guard let image = StagedImage.read(ArenaSlot.path(in: directory, slot: slot)),
       image.description.jobID == jobID
     else { return nil }
     return image
   }
 
-  /// - Parameters:
-  ///   - known: durable checkpoints that this supervisor has published or verified itself: they are
-  ///     not read again.
-  func choose(store: JobStore, records: [CheckpointRecord], known: Set<String>) -> Choice {
-    var choice = Choice(point: .beginning)
-    let staged = (0..<UInt32(slotCount)).compactMap(image).max { $0.description.step < $1.description.step }
-    if let staged {
-      choice.point = .checkpoint(level: .staged, step: staged.description.step)
-      choice.file = .init(
-        level: Level.staged.rawValue, step: staged.description.step, path: staged.path.string,
-        offsetBytes: UInt64(StagedImage.offsetBytes), lengthBytes: UInt64(staged.bytes.count),
-        cutID: staged.description.cutID.description)
+  /// Whether a slot's header and the image's own say the same; nil: they do. The tensors' places make up the
+  /// image's length exactly, so that is compared too.
+  static func fault(of image: StagedImage) -> String? {
+    do {
+      let step = try ImageReader.loop(image.bytes).step
+      return step == image.description.step
+        ? nil : "its slot says step \(image.description.step), the image \(step)"
+    } catch {
+      return error.what
     }
-    let staging = choice.point.step
-    for record in records.filter({ $0.step > staging }).sorted(by: { $0.step > $1.step }) {
-      if let what = fault(record, known: known) {
-        choice.damaged.append((record.name, what))
-        continue
+  }
+
+  func choose(
+    store: JobStore, records: [CheckpointRecord], _ known: Knowledge, deaths: [RestoreDeaths]
+  ) -> Choice {
+    var choice = Choice()
+    var sources = staged(known, &choice) + records.map { Source.durable($0) }
+    if let step = try? store.fullSnapshotStep() { sources.append(.snapshot(step: step)) }
+    var candidates = sources.map { source in
+      ResumeCandidate(source.point, condition(of: source, known))
+    }
+    while let best = ResumeChoice.best(of: candidates, deaths: deaths) {
+      let source = sources[best]
+      do throws(Fault) {
+        choice.file = try place(source, store)
+        choice.source = source
+        choice.isUnread = candidates[best].condition == .unread
+        break
+      } catch {
+        candidates[best].condition = .damaged
+        choice.damaged.append((source, error.what))
       }
-      if !known.contains(record.name) { choice.verified.append(record.name) }
-      let path = checkpoints.path(of: record.name).appending(LocalCheckpoints.stateName)
-      choice.point = .checkpoint(level: .durable, step: record.step)
-      choice.file = .init(
-        level: Level.durable.rawValue, step: record.step, path: path.string, offsetBytes: 0,
-        lengthBytes: (try? OpenFile(path, .readOnly).size()).map(UInt64.init) ?? 0,
-        cutID: record.cut.description)
-      break
     }
-    takeFullSnapshot(store, into: &choice)
+    choice.slots = slots(candidates, sources, choice, deaths)
     return choice
   }
 
-  private func fault(_ record: CheckpointRecord, known: Set<String>) -> String? {
-    let verdict = checkpoints.verify(record.name, thorough: !known.contains(record.name))
-    switch verdict {
-    case .damaged: return verdict.fault
-    case .verified(let manifest):
-      if manifest.jobID != jobID.hexadecimal { return "belongs to another job" }
-      return manifest.step == record.step ? nil : "is of step \(manifest.step), not \(record.step)"
+  private struct Fault: Error {
+    var what: String
+  }
+
+  private func staged(_ known: Knowledge, _ choice: inout Choice) -> [Source] {
+    var sources: [Source] = []
+    for slot in 0..<UInt32(slotCount) {
+      guard let image = image(slot) else {
+        let path = ArenaSlot.path(in: directories.run, slot: slot)
+        if StagedImage.read(path) == nil, StagedImage.isSaid(path) { choice.unreadable.append(slot) }
+        continue
+      }
+      let source = Source.staged(
+        slot: slot, image.description, lengthBytes: UInt64(image.bytes.count))
+      if known.damaged.contains(source.identity) { continue }
+      if !digests.knows(slot, image), let what = Self.fault(of: image) {
+        choice.damaged.append((source, what))
+      } else {
+        sources.append(source)
+      }
+    }
+    return sources
+  }
+
+  private func condition(of source: Source, _ known: Knowledge) -> ResumeCandidate.Condition {
+    if known.damaged.contains(source.identity) { return .damaged }
+    switch source {
+    // Without a digest nobody can tell more than its structure does. Read each time: the arena is memory
+    // that faulty trainers had mapped.
+    case .staged(let slot, let image, _):
+      return digests.digest(slot, of: image.cutID) == nil ? .whole : .unread
+    case .durable(let record): return known.whole.contains(record.name) ? .whole : .unread
+    case .snapshot: return .unread
     }
   }
 
+  /// What is left in each slot that is worth keeping.
+  private func slots(
+    _ candidates: [ResumeCandidate], _ sources: [Source], _ choice: Choice, _ deaths: [RestoreDeaths]
+  ) -> [SlotContent] {
+    var contents = [SlotContent](repeating: .empty, count: slotCount)
+    for (candidate, source) in zip(candidates, sources) where candidate.condition != .damaged {
+      guard case .staged(let slot, let image, _) = source else { continue }
+      if source != choice.source, ResumeChoice.isPassedOver(candidate.point, deaths) { continue }
+      contents[Int(slot)] = .complete(step: image.step)
+    }
+    return contents
+  }
+
+  // MARK: For the trainer
+
+  /// Where the trainer finds it.
+  private func place(_ source: Source, _ store: JobStore) throws(Fault) -> ResumeFile.Point {
+    switch source {
+    case .staged(let slot, let image, let lengthBytes):
+      return .init(
+        level: Level.staged.rawValue, step: image.step,
+        path: ArenaSlot.path(in: directories.run, slot: slot).string,
+        offsetBytes: UInt64(StagedImage.offsetBytes), lengthBytes: lengthBytes,
+        cutID: image.cutID.description)
+    case .durable(let record):
+      let verdict = checkpoints.verify(record.name, thorough: false)
+      guard let manifest = verdict.manifest else { throw Fault(what: verdict.fault ?? "damaged") }
+      guard manifest.jobID == jobID.hexadecimal else { throw Fault(what: "belongs to another job") }
+      guard manifest.step == record.step else {
+        throw Fault(what: "is of step \(manifest.step), not \(record.step)")
+      }
+      let path = checkpoints.path(of: record.name).appending(LocalCheckpoints.stateName)
+      return .init(
+        level: Level.durable.rawValue, step: record.step, path: path.string, offsetBytes: 0,
+        lengthBytes: (try? OpenFile(path, .readOnly).size()).map(UInt64.init) ?? 0,
+        cutID: record.cut.description)
+    case .snapshot(let step):
+      return try placeFullSnapshot(step, store)
+    }
+  }
+
+  var snapshotPath: FilePath { directories.run.appending("snapshot-0.safetensors") }
+
   /// A full snapshot lies in the store; the trainer finds it as a file in the run directory.
-  private func takeFullSnapshot(_ store: JobStore, into choice: inout Choice) {
-    // The step alone first: the image is read only where it is wanted.
-    guard let newest = try? store.fullSnapshotStep(), newest > choice.point.step,
-      let (step, image) = try? store.fullSnapshot(), step > choice.point.step,
-      (try? image.withUnsafeBytes({ try ImageReader($0) }))?.loop.step == step
-    else { return }
-    let path = directories.run.appending("snapshot-0.safetensors")
-    guard (try? FileSystem.replace(path, with: image, durable: false, clearing: true)) != nil else { return }
-    choice.point = .checkpoint(level: .snapshot, step: step)
-    choice.file = .init(
-      level: Level.snapshot.rawValue, step: step, path: path.string, offsetBytes: 0,
+  private func placeFullSnapshot(_ step: UInt64, _ store: JobStore) throws(Fault) -> ResumeFile.Point {
+    guard let (found, image) = try? store.fullSnapshot(), found == step else {
+      throw Fault(what: "the store has other bytes than were written")
+    }
+    do {
+      let inside = try image.withUnsafeBytes({ try ImageReader($0) }).loop.step
+      guard inside == step else { throw Fault(what: "the image is of step \(inside)") }
+    } catch {
+      throw (error as? Fault) ?? Fault(what: (error as? CheckpointError)?.what ?? "\(error)")
+    }
+    do {
+      try FileSystem.replace(snapshotPath, with: image, durable: false, clearing: true)
+    } catch {
+      throw Fault(what: "it cannot be written for the trainer: \(error)")
+    }
+    return .init(
+      level: Level.snapshot.rawValue, step: step, path: snapshotPath.string, offsetBytes: 0,
       lengthBytes: UInt64(image.count), cutID: nil)
   }
 }

@@ -12,7 +12,7 @@ extension Runtime {
     metrics?.keep(attempt)
     attempt = AttemptRecord(
       attempt: number, generation: number, boot: boot, startedAtNs: Clock.wallNanoseconds,
-      resumedFrom: choice.file.map { .init(level: $0.level, step: $0.step) })
+      resumedFrom: resumedFrom)
     attempt.notice = noticeRecord
     replayIsTold = false
     newestPosition = nil
@@ -34,6 +34,7 @@ extension Runtime {
       tellStart(from)
       send(.started)
       serviceIsReady()
+      readResumePoint()
       // It is the last one's, cleaned: not while the writer may have to read it once more.
       if commit.isDurable { prepareNextRing() }
     } catch let failure as LaunchFailure {
@@ -75,12 +76,9 @@ extension Runtime {
       )
       let ring = try RingReader.create(
         directory: directories.run, identity: identity, capacityBytes: configuration.ringBytes)
-      try ResumeFile(
-        job: job.job, jobID: job.id, attempt: number, generation: number, point: choice.file,
-        lastRecordedStep: lastRecordedStep, skip: skips.map { .init(epoch: $0.epoch, batch: $0.batch) },
-        hyperparameters: job.hyperparameters
-      ).write(in: directories.run)
+      try writeResumeFile(number, skips)
       self.ring = ring
+      prepareResumePoint(ring)
       writer.attach(ring, attempt: number)
     } catch {
       throw LaunchFailure(
@@ -101,6 +99,14 @@ extension Runtime {
         }
       throw LaunchFailure(kind: kind, why: "\(error)")
     }
+  }
+
+  func writeResumeFile(_ number: UInt64, _ skips: [BatchPosition]) throws(ProtocolError) {
+    try ResumeFile(
+      job: job.job, jobID: job.id, attempt: number, generation: number, point: choice.file,
+      lastRecordedStep: lastRecordedStep, skip: skips.map { .init(epoch: $0.epoch, batch: $0.batch) },
+      hyperparameters: job.hyperparameters
+    ).write(in: directories.run)
   }
 
   private func find(_ name: String) throws(LaunchFailure) -> FilePath {
@@ -157,10 +163,11 @@ extension Runtime {
         attempt.exitStatus = code
         // A shell around the trainer tells its child's SIGKILL so.
         let ranOut = code == 128 + SIGKILL && ranOutOfMemory(child.pid)
-        send(.exited(.exited(code), outOfMemory: ranOut))
+        send(.exited(.exited(code), outOfMemory: ranOut, restoring: isRestoring))
       case .signaled(let signal):
         attempt.signal = signal
-        send(.exited(.signaled(signal), outOfMemory: signal == SIGKILL && ranOutOfMemory(child.pid)))
+        let ranOut = signal == SIGKILL && ranOutOfMemory(child.pid)
+        send(.exited(.signaled(signal), outOfMemory: ranOut, restoring: isRestoring))
       }
     } catch {
       Console.warning("cannot learn how the trainer ended: \(error)")
@@ -168,6 +175,8 @@ extension Runtime {
       send(.exited(.signaled(SIGKILL)))
     }
   }
+
+  private var isRestoring: Bool { ring?.restoring == .takes }
 
   private func ranOutOfMemory(_ pid: pid_t) -> Bool {
     if attempt.oomKills ?? 0 > 0 { return true }
@@ -191,9 +200,7 @@ extension Runtime {
   func cleared() {
     ring = nil
     keepStacks()
-    choice = candidates.choose(store: store, records: records, known: verified)
-    keepVerified(choice.verified)
-    tellDamaged()
+    chooseResumePoint()
     tellReplay(atEnd: true)
     var progress: Progress?
     if let step = attempt.lastStep, let newest = newestPosition {
@@ -210,7 +217,7 @@ extension Runtime {
     send(
       .cleared(
         Remains(
-          resume: choice.point, progress: progress, slots: candidates.slots(), failure: failure,
+          resume: choice.point, progress: progress, slots: choice.slots, failure: failure,
           furthest: lastRecordedStep ?? 0)))
     // The start of the next attempt has committed what this one left. Without one nobody waits for it.
     writer.commit()

@@ -71,11 +71,7 @@ extension Runtime {
     }
   }
 
-  func tellDamaged() {
-    for (name, what) in choice.damaged { tellDamaged(name, what) }
-  }
-
-  private func tellDamaged(_ name: String, _ what: String) {
+  func tellDamaged(_ name: String, _ what: String) {
     guard knownDamage.insert(name).inserted else { return }
     if let index = records.firstIndex(where: { $0.name == name }) {
       records[index].damage = what

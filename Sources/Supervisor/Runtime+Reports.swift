@@ -1,4 +1,5 @@
 import Checkpoints
+import Glibc
 import JobStore
 import POSIX
 import Supervision
@@ -25,6 +26,10 @@ extension Runtime {
     case .publisher(.failed(let order, let why)):
       degrade("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
       send(.publishFailed(slot: order.slot, step: order.step))
+    case .publisher(.damaged(let order, let why)):
+      degrade("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
+      send(.publishFailed(slot: order.slot, step: order.step, isDamaged: true))
+    case .pointRead(let source, let fault): pointWasRead(source, fault: fault)
     case .preemption(let report): take(report)
     case .metrics(let report): take(report)
     case .metricsKept: metrics?.tell()
@@ -78,6 +83,27 @@ extension Runtime {
     }
     heartbeat = drained.heartbeat
     for control in drained.controls { take(control) }
+    if let acknowledged = drained.acknowledged { takeLostAnswer(acknowledged) }
+  }
+
+  /// The ring was read to its end, and the record of an answer that the header tells of was not there.
+  private func takeLostAnswer(_ acknowledged: Acknowledgement) {
+    guard let request = state.request, request.sequence == acknowledged.sequence else { return }
+    var outcome = StageOutcome.missed
+    switch acknowledged.outcome {
+    case .staged:
+      // The slot says the rest.
+      if let image = candidates.image(UInt32(request.slot)), image.description.cutID == requestedCut {
+        let step = image.description.step
+        staged = .init(step: step, bytes: UInt64(image.bytes.count), atNs: Clock.wallNanoseconds)
+        candidates.digests.make(UInt32(request.slot))
+        outcome = .staged(step: step, stall: .zero)
+      }
+    case .failed: outcome = .failed(errno: EIO)
+    case .missed, .cancelled, .none: break
+    }
+    send(.answered(sequence: request.sequence, outcome))
+    keepLive()
   }
 
   private func take(_ control: Drained.Control) {
@@ -96,7 +122,11 @@ extension Runtime {
         keepStaged(answer)
         attempt.stallNs = (attempt.stallNs ?? 0) &+ answer.stallNanoseconds
       }
-      send(.answered(sequence: answer.requestSequence, outcome))
+      if answer.requestSequence == 0 {
+        send(.stagedInitially(slot: answer.slot.map(Int.init) ?? -1, outcome))
+      } else {
+        send(.answered(sequence: answer.requestSequence, outcome))
+      }
       keepLive()
     case .finished(let answer):
       if answer.slot != nil { keepStaged(answer) }
@@ -107,6 +137,7 @@ extension Runtime {
 
   private func keepStaged(_ answer: Staged) {
     staged = .init(step: answer.step, bytes: answer.imageBytes, atNs: Clock.wallNanoseconds)
+    if let slot = answer.slot, slot < configuration.policy.slotCount { candidates.digests.make(slot) }
   }
 
   private func take(_ attached: Attached) {
@@ -117,5 +148,6 @@ extension Runtime {
     writer.submit([.job(job)])
     stacksOffer = StacksOffer(attached)
     send(.attached(tellsStacks: stacksOffer != nil))
+    endMisledTrainer()
   }
 }

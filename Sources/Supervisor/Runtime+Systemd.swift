@@ -79,6 +79,7 @@ extension Runtime {
     case .idle, .starting: return "starting attempt \(attempt.attempt) \(ServiceStatus.from(state.resume))"
     case .running:
       guard let position else {
+        if let doing { return "attempt \(attempt.attempt): \(doing)" }
         return "attempt \(attempt.attempt) started \(ServiceStatus.from(state.resume)) · no step yet"
       }
       return ServiceStatus.running(position, attempt: attempt.attempt)

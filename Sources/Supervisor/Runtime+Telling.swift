@@ -57,7 +57,7 @@ extension Runtime {
     let place: String =
       switch from {
       case .beginning: "started from the beginning"
-      case .checkpoint(let level, let step): "resumed from step \(Words.number(step)) (\(level.rawValue))"
+      case .checkpoint: "resumed from \(Words.point(from))"
       }
     let window = lastRecordedStep.map { $0 > from.step ? $0 - from.step : 0 } ?? 0
     let replay = window == 0 ? "" : ", \(Words.count(window, "step")) to replay"
@@ -126,7 +126,7 @@ extension Runtime {
       runDirectory: directories.run.string, state: stateName, trainerPid: child?.pid,
       attempt: state.standing.attempt, graceSeconds: state.policy.grace / .seconds(1),
       stalls: state.standing.stalls, maxStalls: state.policy.maxStalls, staged: staged,
-      degraded: degradedTexts, updatedAtNs: Clock.wallNanoseconds)
+      degraded: degradedTexts, doing: doing, updatedAtNs: Clock.wallNanoseconds)
   }
 }
 

@@ -18,6 +18,8 @@ final class Runtime {
     case publisher(Publisher.Result)
     /// The checkpoint is in the store; or not, when the commit failed.
     case recorded(Publisher.Order, CheckpointRecord, durable: Bool)
+    /// What the attempt starts from was read in full; `fault` says what is wrong with it.
+    case pointRead(ResumeCandidates.Source, fault: String?)
     /// An old checkpoint was read in full; `fault` says what is wrong with it.
     case read(CheckpointRecord, fault: String?)
     case preemption(NoticeReport)
@@ -48,9 +50,17 @@ final class Runtime {
   var state: State
   var job: JobRecord
   var choice: ResumeCandidates.Choice
+  /// The resume point that is being read.
+  var reading: ResumePointReading?
+  /// The trainer that runs was told, or is to be told, of another resume point than it began with.
+  var pointIsReplaced = false
+  /// Cut that the open request asked for.
+  var requestedCut: CutID?
   var records: [CheckpointRecord]
   /// Durable checkpoints that this supervisor wrote, or read in full: they are not read again.
   var verified: Set<String> = []
+  /// Identities of what could have been resumed from and is damaged.
+  var damagedSources: Set<String> = []
   /// Those that are being read now.
   var beingRead: Set<String> = []
   var lastRecordedStep: UInt64?
@@ -100,17 +110,16 @@ final class Runtime {
     lastRecordedStep = recovered.lastRecordedStep
     metricNames = recovered.metricNames
     let candidates = recovered.candidates
-    publisher = Publisher(directories.checkpoints) { candidates.image($0) }
+    publisher = Publisher(directories.checkpoints, candidates.digests) { candidates.image($0) }
     sharedCgroup = Cgroup.own
     tree = ProcessTree(cgroup: Cgroup.divide(own: "supervisor", children: "trainer"))
     attempt = AttemptRecord(attempt: 0, generation: 0, boot: "", startedAtNs: 0, resumedFrom: nil)
-    let damaged = Set(recovered.choice.damaged.map(\.name))
-    let durableStep = recovered.records.filter { !damaged.contains($0.name) }.map(\.step).max() ?? 0
+    let damaged = Set(recovered.choice.damaged.map(\.source.identity))
+    let durableStep = Self.durableStep(recovered.records, damaged)
     state = State(
       policy: configuration.policy, standing: recovered.standing, durableStep: durableStep, now: Self.now)
     loop = try EventLoop()
     timers = try Timers()
-    keepVerified(recovered.choice.verified)
   }
 
   static var now: Moment {
@@ -128,7 +137,7 @@ final class Runtime {
     }
     listen()
     exportMetrics()
-    send(.begin(Remains(resume: choice.point, progress: nil, slots: candidates.slots())))
+    send(.begin(Remains(resume: choice.point, progress: nil, slots: choice.slots)))
     try loop.run()
     return ending ?? .stopped
   }
@@ -165,6 +174,7 @@ final class Runtime {
       case .clearing: clear()
       case .beat: beat()
       case .metrics: tellMetrics()
+      case .reading: tellReading()
       }
     }
   }
@@ -241,9 +251,11 @@ final class Runtime {
       case .saveAndLeave: .saveAndLeave
       case .cancel: .cancel
       }
+    let cut = CutID()
+    requestedCut = cut
     ring?.post(
       Request(
-        sequence: sequence, kind: word, slot: UInt32(slot), cutID: CutID(),
+        sequence: sequence, kind: word, slot: UInt32(slot), cutID: cut,
         generation: state.standing.attempt, deadlineNanoseconds: wait))
     if kind != .cancel { writer.expectAnswer() }
   }

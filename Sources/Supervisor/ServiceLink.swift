@@ -9,8 +9,6 @@ final class ServiceLink: Sendable {
   private struct State {
     var report: ServiceReport
     var writer: StoreWriter?
-    var bytesRead: UInt64 = 0
-    let startedAt: Duration
   }
 
   private let sender: NotificationSender?
@@ -21,7 +19,7 @@ final class ServiceLink: Sendable {
     let now = Self.now
     guard let address = NotificationSocket.address else {
       sender = nil
-      state = Mutex(State(report: ServiceReport(watchdogInterval: nil, now: now), startedAt: now))
+      state = Mutex(State(report: ServiceReport(watchdogInterval: nil, now: now)))
       return
     }
     sender = try NotificationSender { error in
@@ -35,7 +33,7 @@ final class ServiceLink: Sendable {
     } catch {
       Console.warning("no watchdog: \(error); the job goes on", .serviceManager)
     }
-    state = Mutex(State(report: ServiceReport(watchdogInterval: interval, now: now), startedAt: now))
+    state = Mutex(State(report: ServiceReport(watchdogInterval: interval, now: now)))
   }
 
   private static var now: Duration { .nanoseconds(Clock.monotonicNanoseconds) }
@@ -45,23 +43,6 @@ final class ServiceLink: Sendable {
 
   /// Makes the watchdog depend on this writer.
   func watch(_ writer: StoreWriter) { state.withLock { $0.writer = writer } }
-
-  /// Long work on the loop's thread has come further: systemd must not take it for a hang. A short
-  /// one is not worth a word.
-  func working(_ what: String, bytes: Int) {
-    guard let sender else { return }
-    let notifications: [Notification] = state.withLock { state in
-      let now = Self.now
-      state.bytesRead += UInt64(bytes)
-      guard !state.report.isReady else {
-        return state.report.watchdog(writerTurnAt: state.writer.map(Self.turn) ?? .zero, now: now)
-      }
-      guard now - state.startedAt >= ServiceReport.statusInterval else { return [] }
-      return state.report.extend(progress: state.bytesRead, limit: nil, now: now)
-        + state.report.status("recovering: \(what), \(Words.bytes(state.bytesRead))", now: now)
-    }
-    sender.send(notifications)
-  }
 
   func ready(status: String) {
     guard let sender else { return }

@@ -43,11 +43,11 @@ enum ServiceStatus {
       + "progress · \(from(resume))"
   }
 
-  static func from(_ resume: ResumePoint) -> String {
-    switch resume {
-    case .beginning: "from the beginning"
-    case .checkpoint(let level, let step): "from step \(Words.number(step)) (\(level.rawValue))"
-    }
+  static func from(_ resume: ResumePoint) -> String { "from \(Words.point(resume))" }
+
+  /// - Parameter readBytes: of what the trainer waits for.
+  static func verifying(_ resume: ResumePoint, readBytes: UInt64, totalBytes: UInt64) -> String {
+    "verifying \(Words.point(resume)), \(Words.bytes(readBytes)) of \(Words.bytes(totalBytes))"
   }
 
   /// - Parameters:

@@ -90,7 +90,7 @@ public enum Supervisor {
     try runtime.tree.clearEarlier(patience: .seconds(10))
     runtime.writer.submit([.job(job)])
     runtime.keepDegraded()
-    runtime.tellDamaged()
+    runtime.takeDamaged()
     let ending = try runtime.run()
     let state = runtime.state
     var result = Result(

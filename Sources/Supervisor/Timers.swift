@@ -11,6 +11,8 @@ final class Timers {
     case beat
     /// Gather what metrics say.
     case metrics
+    /// Tell how much of the resume point was read.
+    case reading
   }
 
   private let timer: DeadlineTimer

@@ -1,4 +1,5 @@
 import Glibc
+public import Supervision
 
 /// Numbers, times, sizes and signals in words for people.
 public enum Words {
@@ -74,6 +75,15 @@ public enum Words {
   public static func percent(_ share: Double) -> String { "\(fixed(share * 100, 1)) %" }
 
   public static func duration(_ value: Duration) -> String { duration(seconds: value / .seconds(1)) }
+
+  /// Where an attempt goes on from, after "from" or "loaded".
+  public static func point(_ point: ResumePoint) -> String {
+    switch point {
+    case .beginning: "the beginning"
+    case .checkpoint(let level, 0): "the state before the first step (\(level.rawValue))"
+    case .checkpoint(let level, let step): "step \(number(step)) (\(level.rawValue))"
+    }
+  }
 
   public static func signal(_ number: Int32) -> String {
     switch number {

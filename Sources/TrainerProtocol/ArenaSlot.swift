@@ -114,6 +114,14 @@ public struct StagedImage: @unchecked Sendable {
   private let mapping: MappedFile
   private let count: Int
 
+  /// Whether the file says that it holds an image, right or wrong.
+  public static func isSaid(_ path: FilePath) -> Bool {
+    guard let file = try? OpenFile(path, .readOnly) else { return false }
+    var word: UInt32 = 0
+    let count = pread(file.descriptor, &word, 4, off_t(HF_SLOT_COMPLETE))
+    return count == 4 && UInt32(littleEndian: word) == 1
+  }
+
   /// - Returns: nil when the slot holds no complete image: absent, half-written, or not a slot.
   public static func read(_ path: FilePath) -> StagedImage? {
     guard let file = try? OpenFile(path, .readOnly), let size = try? file.size(),

@@ -153,6 +153,37 @@ public final class RingReader: @unchecked Sendable {
     Int32(bitPattern: ring.half(HF_RING_ATTACHED_PID).pointee.load(ordering: .relaxed))
   }
 
+  /// The newest request that the trainer answered, and how.
+  public var acknowledged: Acknowledgement {
+    // The trainer writes the outcome before the sequence.
+    let sequence = ring.word(HF_RING_ACKNOWLEDGED).pointee.load(ordering: .acquiring)
+    let outcome = ring.half(HF_RING_OUTCOME).pointee.load(ordering: .relaxed)
+    return Acknowledgement(sequence: sequence, outcome: Staged.Outcome(rawValue: outcome) ?? .none)
+  }
+
+  /// How far the trainer is with its resume point.
+  public var restoring: Restoring {
+    Restoring(rawValue: ring.half(HF_RING_RESTORING).pointee.load(ordering: .acquiring)) ?? .silent
+  }
+
+  // MARK: The resume point
+
+  /// What the trainer waits for before it takes the resume point. All that it says elsewhere is written
+  /// before this.
+  public func tell(_ verdict: PointVerdict) {
+    ring.half(HF_RING_VERDICT).pointee.store(verdict.rawValue, ordering: .releasing)
+  }
+
+  /// Shows a trainer that waits that its resume point is being read.
+  public func setVerified(bytes: UInt64) {
+    ring.word(HF_RING_VERIFIED).pointee.store(bytes, ordering: .relaxed)
+  }
+
+  /// The slot into which the trainer puts its state once, before its first step.
+  public func setInitialSlot(_ slot: UInt32?) {
+    ring.half(HF_RING_INITIAL_SLOT).pointee.store(slot.map { $0 + 1 } ?? 0, ordering: .releasing)
+  }
+
   // MARK: Requests
 
   public func post(_ request: Request) {

@@ -6,7 +6,8 @@ public import SystemPackage
 /// The trainer's end of the ring. Invariants:
 /// - One thread writes; the flock on the ring says that its process lives.
 /// - A record becomes valid only by its CRC, written after its payload; `written` moves last.
-/// - Bytes between `consumed` and `written` are never overwritten: a full ring drops the new record.
+/// - Bytes between `consumed` and `written` are never overwritten: a full ring takes no new record, and a
+///   snapshot that it does not take is counted.
 ///   Eight bytes at least stay free, so that an empty and a full ring, and the laps that a supervisor
 ///   may have died between, are told apart.
 /// - Sequence numbers are given to written records alone, so the reader sees no gap.
@@ -54,6 +55,25 @@ public final class RingWriter {
     ring.half(HF_RING_ATTACHED_PID).pointee.store(UInt32(bitPattern: pid), ordering: .relaxed)
   }
 
+  /// How far this trainer is with its resume point.
+  public func say(_ restoring: Restoring) {
+    ring.half(HF_RING_RESTORING).pointee.store(restoring.rawValue, ordering: .releasing)
+  }
+
+  /// What the supervisor says of the resume point.
+  public var verdict: PointVerdict {
+    PointVerdict(rawValue: ring.half(HF_RING_VERDICT).pointee.load(ordering: .acquiring)) ?? .none
+  }
+
+  /// Grows while the supervisor reads the resume point.
+  public var verifiedBytes: UInt64 { ring.word(HF_RING_VERIFIED).pointee.load(ordering: .relaxed) }
+
+  /// The slot for the state before the first step; nil: none.
+  public var initialSlot: UInt32? {
+    let slot = ring.half(HF_RING_INITIAL_SLOT).pointee.load(ordering: .acquiring)
+    return slot > 0 && slot <= identity.arenaSlots ? slot - 1 : nil
+  }
+
   /// Shows that the trainer lives; at every step and safe point.
   @inline(__always)
   public func beat() {
@@ -62,7 +82,8 @@ public final class RingWriter {
   }
 
   /// Appends a record; `fill` gets exactly `bytes` bytes to write.
-  /// - Returns: false when there was no room: the record is dropped and counted.
+  /// - Returns: false when there was no room. It is not counted as lost: what is no snapshot is kept by
+  ///   whoever appends it, and tried again.
   @inline(__always)
   public func append(
     _ kind: RecordKind, bytes: Int, fill: (UnsafeMutableRawBufferPointer) -> Void
@@ -93,7 +114,7 @@ public final class RingWriter {
     let bytes = Int(HF_SNAPSHOT_BYTES) &+ metricBytes &+ parts.count &+ image.count
     // Counts that their fields cannot hold would make a record that nobody can read.
     let fits = metrics.count | partCount <= Int(UInt16.max)
-    guard let record = fits ? reserve(bytes) : drop() else { return false }
+    guard let record = fits ? reserve(bytes) : nil else { return countLost() }
     let payload = record + Int(HF_RECORD_HEADER_BYTES)
     payload.put(step, at: HF_SNAPSHOT_STEP)
     payload.put(epoch, at: HF_SNAPSHOT_EPOCH)
@@ -122,7 +143,7 @@ public final class RingWriter {
   @inline(__always)
   private func reserve(_ payloadBytes: Int) -> UnsafeMutableRawPointer? {
     let need = (UInt64(payloadBytes) &+ UInt64(HF_RECORD_HEADER_BYTES) &+ 7) & ~7
-    guard need <= capacity / 2 else { return drop() }
+    guard need <= capacity / 2 else { return nil }
     let remaining = capacity &- (at.pointee.written & mask)
     let total = need > remaining ? need &+ remaining : need
     if at.pointee.written &+ total &- at.pointee.consumed >= capacity {
@@ -130,16 +151,16 @@ public final class RingWriter {
       // A damaged position must not make room where there is none.
       guard at.pointee.consumed <= at.pointee.written,
         at.pointee.written &+ total &- at.pointee.consumed < capacity
-      else { return drop() }
+      else { return nil }
     }
     if need > remaining { pad(Int(remaining)) }
     return data + Int(at.pointee.written & mask)
   }
 
   @inline(never)
-  private func drop() -> UnsafeMutableRawPointer? {
+  private func countLost() -> Bool {
     ring.word(HF_RING_SKIPPED).pointee.add(1, ordering: .relaxed)
-    return nil
+    return false
   }
 
   @inline(never)
@@ -168,7 +189,7 @@ public final class RingWriter {
     ring.word(HF_RING_WRITTEN).pointee.store(at.pointee.written, ordering: .releasing)
   }
 
-  /// Records dropped because the ring was full.
+  /// Snapshots dropped because the ring was full.
   public var skipped: UInt64 { ring.word(HF_RING_SKIPPED).pointee.load(ordering: .relaxed) }
 
   // MARK: Requests

@@ -32,12 +32,14 @@ struct FaultyTrainer {
     let counter = Counter()
     run.register("counter", counter)
     if fault == "large-state" { run.register("ballast", Ballast()) }
-    let random = run.random("noise", seed: 7)
+    // A script that sets no seed is another run each time it begins.
+    let random = run.random("noise", seed: fault == "unseeded" ? Clock.now : 7)
     let sampler = run.sampler("train", count: steps, batchSize: 1, seed: 3)
     let value = run.metric("loss")
     run.snapshotsAreFull = fault == "full-snapshots"
     if fault == "ignore-sigterm" { run.onLeave = { while true { sleep(1000) } } }
     if fault == "close-after-attaching" { closeDescriptors(from: 3) }
+    if fault == "die-while-restoring" { counter.dieInLoads(2, marker: marker ?? "") }
     if fault.hasPrefix("die-in-copy-") { counter.breakCopy(Int(fault.dropFirst(12)) ?? 1, if: once) }
     try run.restore()
     if fault == "fork-worker", fork() == 0 {
@@ -57,10 +59,13 @@ struct FaultyTrainer {
         if fault == "hang", run.batch == 60, once() { sleep(1000) }
         let noise = Double(random.next() >> 40)
         counter.total += Int64(noise) + Int64(batch[0])
+        if fault == "unseeded", run.step == 0 { say("first \(noise)") }
         value.set(fault == "not-deterministic" ? Double(Clock.now) : noise)
         try run.step(samples: 1)
         if fault == "exit-without-finish", run.step == 80, once() { exit(0) }
         if fault == "close-after-attaching", run.step == 80, once() { sleep(1000) }
+        if fault == "unseeded", let marker, run.step <= 3, Counter.once("\(marker)-\(run.step)") { die() }
+        if fault == "die-while-restoring", run.step == 80, run.resumedFrom == nil { die() }
         if fault == "die-once" || fault == "not-deterministic", run.step == 80, once() { die() }
         // Slow where something is done to it in the middle.
         usleep(fault == "large-state" ? 300_000 : fault == "eat-memory" ? 100_000 : 5_000)
@@ -68,6 +73,12 @@ struct FaultyTrainer {
     }
     try run.finish()
     print("digest \(counter.total)")
+  }
+
+  /// At once: who kills this process must not take back what it has said.
+  static func say(_ line: String) {
+    print(line)
+    fflush(nil)
   }
 
   /// Takes 4 GiB, page by page; below a limit the kernel ends it long before.

@@ -115,6 +115,15 @@ import TrainerProtocol
     desk.drain(fixture, attempt: 1)
     let full = try #require(try desk.store.fullSnapshot())
     #expect(full.step == 2 && full.image == [4, 5, 6])
+    // One byte of it changes where it lies: it is not given to anybody.
+    let meta = desk.store.databases.meta
+    let key = Array("full_snapshot/0".utf8)
+    try desk.store.environment.write { transaction in
+      var value = try key.withUnsafeBytes { try transaction.get(meta, $0).map { Array($0) } } ?? []
+      value[value.count - 1] ^= 4
+      try JobStore.put(transaction, meta, key, value)
+    }
+    #expect(try desk.store.fullSnapshot() == nil)
   }
 
   @Test func theMapGrowsUnderWriting() throws {

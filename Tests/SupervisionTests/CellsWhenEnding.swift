@@ -10,6 +10,8 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in the offered slot    | clearing [50 61] at 60 finished 61: -stage -hang
     finished 61 in no slot             | clearing [50 -] at 60 finished 61: -stage -hang
     finished 61 in a slot that is none | clearing [50 -] at 60 finished 61: -stage -hang
+    its resume point is damaged        | clearing [- -] durable 40 at 60: offer 0
+    it took a damaged resume point     | clearing [50 -] at 60
     cleared, nothing left              | starting [- -] stalls 1: 'ended signaled(9) killed without progress'; keep; start 2 from beginning
     cleared, 50 staged                 | starting [50 -]: 'ended signaled(9) killed'; keep; start 2 from staged 50
     cleared, 60 staged                 | starting [60 -]: 'ended signaled(9) killed'; keep; start 2 from staged 60
@@ -26,6 +28,8 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in the offered slot    | clearing [50 61] at 60 finished 61: -stage -hang
     finished 61 in no slot             | clearing [50 60] at 60 finished 61: -stage -hang
     finished 61 in a slot that is none | clearing [50 60] at 60 finished 61: -stage -hang
+    its resume point is damaged        | clearing [- -] durable 40 at 60 finished 60: offer 0
+    it took a damaged resume point     | clearing [50 60] at 60 finished 60
     cleared, nothing left              | done [- -]: 'ended exited(0) finished without progress'; 'finalStateLost(step: 60)'; -timers; keep; leave finalStateNotDurable
     cleared, 50 staged                 | settling [50 -] publishes 50 of 0: 'ended exited(0) finished'; 'finalStateLost(step: 60)'; -timers; publish 50 of 0
     cleared, 60 staged                 | settling [60 -] publishes 60 of 0: 'ended exited(0) finished'; -timers; publish 60 of 0
@@ -42,6 +46,10 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in the offered slot    | clearing [- -] finished 61: -stage -hang
     finished 61 in no slot             | clearing [- -] finished 61: -stage -hang
     finished 61 in a slot that is none | clearing [- -] finished 61: -stage -hang
+    its resume point is damaged        | clearing [- -] durable 40
+    it took a damaged resume point     | clearing [- -]
+    staged before its first step       | clearing [0 -]
+    that failed                        | clearing [- -] failing: 'stageFailed(errno: 28)'
     cleared, nothing left              | done [- -]: 'ended exited(0) finished without progress'; -timers; keep; leave finished
     cleared, 50 staged                 | settling [50 -] publishes 50 of 0: 'ended exited(0) finished'; -timers; publish 50 of 0
     cleared, 60 staged                 | settling [60 -] publishes 60 of 0: 'ended exited(0) finished'; -timers; publish 60 of 0
@@ -58,6 +66,8 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in the offered slot    | clearing [50 61] at 60 finished 61: -stage -hang
     finished 61 in no slot             | clearing [50 -] at 60 finished 61: -stage -hang
     finished 61 in a slot that is none | clearing [50 -] at 60 finished 61: -stage -hang
+    its resume point is damaged        | clearing [- -] durable 40 at 60: offer 0
+    it took a damaged resume point     | clearing [50 -] at 60
     cleared, nothing left              | done [- -]: 'ended signaled(2) keyboard_interrupt without progress'; -timers; keep; leave stopped
     cleared, 50 staged                 | settling [50 -] publishes 50 of 0: 'ended signaled(2) keyboard_interrupt'; -timers; publish 50 of 0
     cleared, 60 staged                 | settling [60 -] publishes 60 of 0: 'ended signaled(2) keyboard_interrupt'; -timers; publish 60 of 0
@@ -74,6 +84,8 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in the offered slot    | clearing [50 61] at 60 finished 61 stops: -stage -hang
     finished 61 in no slot             | clearing [50 -] at 60 finished 61 stops: -stage -hang
     finished 61 in a slot that is none | clearing [50 -] at 60 finished 61 stops: -stage -hang
+    its resume point is damaged        | clearing [- -] durable 40 at 60 stops: offer 0
+    it took a damaged resume point     | clearing [50 -] at 60 stops
     cleared, nothing left              | done [- -] stops: 'ended signaled(2) stopped without progress'; -timers; keep; leave stopped
     cleared, 50 staged                 | settling [50 -] publishes 50 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 50 of 0
     cleared, 60 staged                 | settling [60 -] publishes 60 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 60 of 0
@@ -91,6 +103,10 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in the offered slot    | clearing [- -] finished 61: -stage -hang
     finished 61 in no slot             | clearing [- -] finished 61: -stage -hang
     finished 61 in a slot that is none | clearing [- -] finished 61: -stage -hang
+    its resume point is damaged        | clearing [- -] durable 40
+    it took a damaged resume point     | clearing [- -]
+    staged before its first step       | clearing [0 -]
+    that failed                        | clearing [- -] failing: 'stageFailed(errno: 28)'
     cleared, nothing left              | done [- -]: 'ended exited(130) keyboard_interrupt without progress'; -timers; keep; leave stopped
     cleared, 50 staged                 | settling [50 -] publishes 50 of 0: 'ended exited(130) keyboard_interrupt'; -timers; publish 50 of 0
     cleared, 60 staged                 | settling [60 -] publishes 60 of 0: 'ended exited(130) keyboard_interrupt'; -timers; publish 60 of 0
@@ -110,6 +126,8 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in the offered slot    | clearing [50 -] at 60 finished 61 publishNext stopsByNotice: -stage -hang
     finished 61 in no slot             | clearing [50 -] at 60 finished 61 publishNext stopsByNotice: -stage -hang
     finished 61 in a slot that is none | clearing [50 -] at 60 finished 61 publishNext stopsByNotice: -stage -hang
+    its resume point is damaged        | clearing [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext stopsByNotice
+    it took a damaged resume point     | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice
     cleared, nothing left              | done [- -] publishNext stops: 'ended signaled(2) stopped without progress'; -timers; keep; leave stopped
     cleared, 50 staged                 | settling [50 -] publishes 50 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 50 of 0
     cleared, 60 staged                 | settling [60 -] publishes 60 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 60 of 0
@@ -127,6 +145,8 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in the offered slot    | clearing [50 61] at 60 finished 61: -stage -hang
     finished 61 in no slot             | clearing [50 -] at 60 finished 61: -stage -hang
     finished 61 in a slot that is none | clearing [50 -] at 60 finished 61: -stage -hang
+    its resume point is damaged        | clearing [- -] durable 40 at 60: offer 0
+    it took a damaged resume point     | clearing [50 -] at 60
     cleared, nothing left              | starting [- -] stalls 1: 'ended signaled(9) hang without progress'; keep; start 2 from beginning
     cleared, 50 staged                 | starting [50 -]: 'ended signaled(9) hang'; keep; start 2 from staged 50
     cleared, 60 staged                 | starting [60 -]: 'ended signaled(9) hang'; keep; start 2 from staged 60
@@ -145,6 +165,9 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in a slot that is none | clearing [50 60] publishes 60 of 1 at 60 finished 61 stops: -stage -hang
     published                          | clearing [50 60] durable 60 at 60 stops: keep
     publishing failed                  | clearing [50 60] at 60 stops
+    its resume point is damaged        | clearing [- -] durable 40 publishes 60 of 1 at 60 stops
+    it took a damaged resume point     | clearing [50 60] publishes 60 of 1 at 60 stops
+    publishing failed, it is damaged   | clearing [50 -] at 60 stops: offer 1
     cleared, nothing left              | settling [- -] publishes 60 of 1 stops: 'ended exited(75) stopped without progress'; -timers
     cleared, 50 staged                 | settling [50 -] publishes 60 of 1 stops: 'ended exited(75) stopped'; -timers
     cleared, 60 staged                 | settling [60 -] publishes 60 of 1 stops: 'ended exited(75) stopped'; -timers
@@ -165,6 +188,8 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in the offered slot    | clearing [50 -] at 60 finished 61 publishNext stopsByNotice goes: -stage -hang
     finished 61 in no slot             | clearing [50 -] at 60 finished 61 publishNext stopsByNotice goes: -stage -hang
     finished 61 in a slot that is none | clearing [50 -] at 60 finished 61 publishNext stopsByNotice goes: -stage -hang
+    its resume point is damaged        | clearing [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
+    it took a damaged resume point     | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
     cleared, nothing left              | done [- -] publishNext stopsByNotice goes: 'ended exited(75) preempted without progress'; -timers; keep; 'survived with 0, 8s spare'; acknowledge cloud; leave stopped
     cleared, 50 staged                 | settling [50 -] publishes 50 of 0 stopsByNotice goes: 'ended exited(75) preempted'; -timers; publish 50 of 0
     cleared, 60 staged                 | settling [60 -] publishes 60 of 0 stopsByNotice goes: 'ended exited(75) preempted'; -timers; publish 60 of 0
@@ -177,90 +202,100 @@ let cellsWhenEnding: [String: String] = [
     policy                             | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
     """,
   "backing off, 50 staged": """
-    durable    | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0
-    backoff    | starting [50 -] stalls 2: keep; start 4 from staged 50
-    stop       | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers; publish 50 of 0
-    checkpoint | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0
-    notice     | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'noticed cloud in 120s'; publish 50 of 0; preemption +95s
-    warning    | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'; publish 50 of 0
-    policy     | backingOff [50 -] stalls 2: durable +58s
+    its resume point is damaged | backingOff [- -] durable 40 stalls 2
+    durable                     | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0
+    backoff                     | starting [50 -] stalls 2: keep; start 4 from staged 50
+    stop                        | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers; publish 50 of 0
+    checkpoint                  | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0
+    notice                      | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'noticed cloud in 120s'; publish 50 of 0; preemption +95s
+    warning                     | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'; publish 50 of 0
+    policy                      | backingOff [50 -] stalls 2: durable +58s
     """,
   "backing off, 50 is published": """
-    published         | backingOff [50 -] durable 50 stalls 2: keep; durable +600s
-    publishing failed | backingOff [50 -] stalls 2: durable +30s
-    backoff           | starting [50 -] publishes 50 of 0 stalls 2: keep; start 4 from staged 50
-    stop              | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers
-    notice            | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'noticed cloud in 120s'; preemption +95s
-    warning           | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'
-    policy            | backingOff [50 -] publishes 50 of 0 stalls 2
+    published                        | backingOff [50 -] durable 50 stalls 2: keep; durable +600s
+    publishing failed                | backingOff [50 -] stalls 2: durable +30s
+    its resume point is damaged      | backingOff [- -] durable 40 publishes 50 of 0 stalls 2
+    publishing failed, it is damaged | backingOff [- -] stalls 2: durable +30s
+    backoff                          | starting [50 -] publishes 50 of 0 stalls 2: keep; start 4 from staged 50
+    stop                             | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers
+    notice                           | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'noticed cloud in 120s'; preemption +95s
+    warning                          | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'
+    policy                           | backingOff [50 -] publishes 50 of 0 stalls 2
     """,
   "settling, the machine goes": """
-    published         | done [50 -] durable 50 stopsByNotice goes: keep; keep; 'survived with 50, 8s spare'; acknowledge cloud; leave stopped
-    publishing failed | done [50 -] stopsByNotice goes: keep; 'survived with 0, 8s spare'; leave stopped
-    graceEnd          | done [50 -] publishes 50 of 0 stopsByNotice goes: cancelPublishing; keep; 'survived with 0, 8s spare'; leave stopped
-    stop              | settling [50 -] publishes 50 of 0 stops goes: 'stopping in 8s'
-    checkpoint        | settling [50 -] publishes 50 of 0 stopsByNotice goes: 'checkpointUnavailable'
-    notice            | settling [50 -] publishes 50 of 0 stopsByNotice goes
-    warning           | settling [50 -] publishes 50 of 0 stopsByNotice goes: 'warned cloud'
-    notice taken back | starting [50 -] publishes 50 of 0: -preemption; 'cancelled cloud'; -graceEnd; keep; start 2 from staged 60
-    policy            | settling [50 -] publishes 50 of 0 stopsByNotice goes
+    published                        | done [50 -] durable 50 stopsByNotice goes: keep; keep; 'survived with 50, 8s spare'; acknowledge cloud; leave stopped
+    publishing failed                | done [50 -] stopsByNotice goes: keep; 'survived with 0, 8s spare'; leave stopped
+    publishing failed, it is damaged | done [- -] stopsByNotice goes: keep; 'survived with 0, 8s spare'; acknowledge cloud; leave stopped
+    graceEnd                         | done [50 -] publishes 50 of 0 stopsByNotice goes: cancelPublishing; keep; 'survived with 0, 8s spare'; leave stopped
+    stop                             | settling [50 -] publishes 50 of 0 stops goes: 'stopping in 8s'
+    checkpoint                       | settling [50 -] publishes 50 of 0 stopsByNotice goes: 'checkpointUnavailable'
+    notice                           | settling [50 -] publishes 50 of 0 stopsByNotice goes
+    warning                          | settling [50 -] publishes 50 of 0 stopsByNotice goes: 'warned cloud'
+    notice taken back                | starting [50 -] publishes 50 of 0: -preemption; 'cancelled cloud'; -graceEnd; keep; start 2 from staged 60
+    policy                           | settling [50 -] publishes 50 of 0 stopsByNotice goes
     """,
   "settling, stopped": """
-    published         | done [50 -] durable 50 stops: keep; keep; leave stopped
-    publishing failed | done [50 -] stops: keep; leave stopped
-    graceEnd          | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
-    stop              | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
-    checkpoint        | settling [50 -] publishes 50 of 0 stops: 'checkpointUnavailable'
-    notice            | settling [50 -] publishes 50 of 0 stops goes: 'noticed cloud in 120s'
-    warning           | settling [50 -] publishes 50 of 0 stops: 'warned cloud'
-    policy            | settling [50 -] publishes 50 of 0 stops
+    published                        | done [50 -] durable 50 stops: keep; keep; leave stopped
+    publishing failed                | done [50 -] stops: keep; leave stopped
+    publishing failed, it is damaged | done [- -] stops: keep; leave stopped
+    graceEnd                         | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
+    stop                             | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
+    checkpoint                       | settling [50 -] publishes 50 of 0 stops: 'checkpointUnavailable'
+    notice                           | settling [50 -] publishes 50 of 0 stops goes: 'noticed cloud in 120s'
+    warning                          | settling [50 -] publishes 50 of 0 stops: 'warned cloud'
+    policy                           | settling [50 -] publishes 50 of 0 stops
     """,
   "settling, interrupted": """
-    published         | done [50 -] durable 50: keep; keep; leave stopped
-    publishing failed | done [50 -]: keep; leave stopped
-    stop              | settling [50 -] publishes 50 of 0 stops: 'stopping in 25s'; graceEnd +25s; -preemption
-    checkpoint        | settling [50 -] publishes 50 of 0: 'checkpointUnavailable'
-    notice            | settling [50 -] publishes 50 of 0 goes: 'noticed cloud in 120s'
-    warning           | settling [50 -] publishes 50 of 0: 'warned cloud'
-    policy            | settling [50 -] publishes 50 of 0
+    published                        | done [50 -] durable 50: keep; keep; leave stopped
+    publishing failed                | done [50 -]: keep; leave stopped
+    publishing failed, it is damaged | done [- -]: keep; leave stopped
+    stop                             | settling [50 -] publishes 50 of 0 stops: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                       | settling [50 -] publishes 50 of 0: 'checkpointUnavailable'
+    notice                           | settling [50 -] publishes 50 of 0 goes: 'noticed cloud in 120s'
+    warning                          | settling [50 -] publishes 50 of 0: 'warned cloud'
+    policy                           | settling [50 -] publishes 50 of 0
     """,
   "settling, interrupted, asked to stop": """
-    published         | done [50 -] durable 50 stops: keep; keep; leave stopped
-    publishing failed | done [50 -] stops: keep; leave stopped
-    graceEnd          | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
-    stop              | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
-    checkpoint        | settling [50 -] publishes 50 of 0 stops: 'checkpointUnavailable'
-    notice            | settling [50 -] publishes 50 of 0 stops goes: 'noticed cloud in 120s'
-    warning           | settling [50 -] publishes 50 of 0 stops: 'warned cloud'
-    policy            | settling [50 -] publishes 50 of 0 stops
+    published                        | done [50 -] durable 50 stops: keep; keep; leave stopped
+    publishing failed                | done [50 -] stops: keep; leave stopped
+    publishing failed, it is damaged | done [- -] stops: keep; leave stopped
+    graceEnd                         | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
+    stop                             | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
+    checkpoint                       | settling [50 -] publishes 50 of 0 stops: 'checkpointUnavailable'
+    notice                           | settling [50 -] publishes 50 of 0 stops goes: 'noticed cloud in 120s'
+    warning                          | settling [50 -] publishes 50 of 0 stops: 'warned cloud'
+    policy                           | settling [50 -] publishes 50 of 0 stops
     """,
   "settling, finished": """
-    published         | done [50 60] durable 60: keep; keep; leave finished
-    publishing failed | done [50 60]: keep; leave finalStateNotDurable
-    stop              | settling [50 60] publishes 60 of 1 stops: 'stopping in 25s'; graceEnd +25s; -preemption
-    checkpoint        | settling [50 60] publishes 60 of 1: 'checkpointUnavailable'
-    notice            | settling [50 60] publishes 60 of 1 goes: 'noticed cloud in 120s'
-    warning           | settling [50 60] publishes 60 of 1: 'warned cloud'
-    policy            | settling [50 60] publishes 60 of 1
+    published                        | done [50 60] durable 60: keep; keep; leave finished
+    publishing failed                | done [50 60]: keep; leave finalStateNotDurable
+    publishing failed, it is damaged | done [50 -]: keep; leave finalStateNotDurable
+    stop                             | settling [50 60] publishes 60 of 1 stops: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                       | settling [50 60] publishes 60 of 1: 'checkpointUnavailable'
+    notice                           | settling [50 60] publishes 60 of 1 goes: 'noticed cloud in 120s'
+    warning                          | settling [50 60] publishes 60 of 1: 'warned cloud'
+    policy                           | settling [50 60] publishes 60 of 1
     """,
   "settling, finished, asked to stop": """
-    published         | done [50 60] durable 60 stops: keep; keep; leave finished
-    publishing failed | done [50 60] stops: keep; leave finalStateNotDurable
-    graceEnd          | done [50 60] publishes 60 of 1 stops: cancelPublishing; keep; leave stopped
-    stop              | done [50 60] publishes 60 of 1 stops: cancelPublishing; keep; leave stopped
-    checkpoint        | settling [50 60] publishes 60 of 1 stops: 'checkpointUnavailable'
-    notice            | settling [50 60] publishes 60 of 1 stops goes: 'noticed cloud in 120s'
-    warning           | settling [50 60] publishes 60 of 1 stops: 'warned cloud'
-    policy            | settling [50 60] publishes 60 of 1 stops
+    published                        | done [50 60] durable 60 stops: keep; keep; leave finished
+    publishing failed                | done [50 60] stops: keep; leave finalStateNotDurable
+    publishing failed, it is damaged | done [50 -] stops: keep; leave finalStateNotDurable
+    graceEnd                         | done [50 60] publishes 60 of 1 stops: cancelPublishing; keep; leave stopped
+    stop                             | done [50 60] publishes 60 of 1 stops: cancelPublishing; keep; leave stopped
+    checkpoint                       | settling [50 60] publishes 60 of 1 stops: 'checkpointUnavailable'
+    notice                           | settling [50 60] publishes 60 of 1 stops goes: 'noticed cloud in 120s'
+    warning                          | settling [50 60] publishes 60 of 1 stops: 'warned cloud'
+    policy                           | settling [50 60] publishes 60 of 1 stops
     """,
   "settling, gave up": """
-    published         | done [50 -] durable 50 stalls 5: keep; keep; leave gaveUp
-    publishing failed | done [50 -] stalls 5: keep; leave gaveUp
-    stop              | settling [50 -] publishes 50 of 0 stops stalls 5: 'stopping in 25s'; graceEnd +25s; -preemption
-    checkpoint        | settling [50 -] publishes 50 of 0 stalls 5: 'checkpointUnavailable'
-    notice            | settling [50 -] publishes 50 of 0 goes stalls 5: 'noticed cloud in 120s'
-    warning           | settling [50 -] publishes 50 of 0 stalls 5: 'warned cloud'
-    policy            | settling [50 -] publishes 50 of 0 stalls 5
+    published                        | done [50 -] durable 50 stalls 5: keep; keep; leave gaveUp
+    publishing failed                | done [50 -] stalls 5: keep; leave gaveUp
+    publishing failed, it is damaged | done [- -] stalls 5: keep; leave gaveUp
+    stop                             | settling [50 -] publishes 50 of 0 stops stalls 5: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                       | settling [50 -] publishes 50 of 0 stalls 5: 'checkpointUnavailable'
+    notice                           | settling [50 -] publishes 50 of 0 goes stalls 5: 'noticed cloud in 120s'
+    warning                          | settling [50 -] publishes 50 of 0 stalls 5: 'warned cloud'
+    policy                           | settling [50 -] publishes 50 of 0 stalls 5
     """,
   "done": """
     stop       | done [- -] stops

@@ -14,6 +14,11 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [- -]: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [- -]: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [- -]: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [- -]: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40
+    it took a damaged resume point     | running [- -]: kill
+    staged before its first step       | running [0 -]
+    that failed                        | running [- -] failing: 'stageFailed(errno: 28)'
     durable                            | running [- -] publishNext
     hang                               | running [- -]: hang +28s
     stop                               | terminating [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang -saveDeadline; terminate; kill +24s
@@ -33,6 +38,11 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [- -]: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [- -]: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [- -]: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [- -]: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40
+    it took a damaged resume point     | running [- -]: kill
+    staged before its first step       | running [0 -]: offer 1
+    that failed                        | running [- -] failing: 'stageFailed(errno: 28)'
     durable                            | running [- -] publishNext
     hang                               | running [- -]: hang +28s
     stop                               | terminating [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang -saveDeadline; terminate; kill +5s
@@ -52,13 +62,18 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [- -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [- -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [- -] at 60: -stage -hang -saveDeadline -kill; clear
-    stage                              | running [- -] save 1 in 0 at 60: withdraw; request save 1 in 0
-    durable                            | running [- -] save 1 in 0 at 60 publishNext: withdraw; request save 1 in 0
+    SIGKILL while it restores          | clearing [- -] at 60: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 at 60
+    it took a damaged resume point     | running [- -] at 60: kill
+    staged before its first step       | running [0 -] at 60: offer 1
+    that failed                        | running [- -] at 60 failing: 'stageFailed(errno: 28)'
+    stage                              | running [- -] save 1 in 0 at 60: withdraw; request save 1 in 0; stage +60s
+    durable                            | running [- -] save 1 in 0 at 60 publishNext: withdraw; request save 1 in 0; stage +60s
     hang                               | running [- -] at 60: hang +1s
     stop                               | saving [- -] saveAndLeave 1 in 0 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 1 in 0 by +11500ms
-    checkpoint                         | running [- -] save 1 in 0 at 60 publishNext: withdraw; request save 1 in 0
-    notice                             | running [- -] save 1 in 0 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 1 in 0; preemption +107s
-    warning                            | running [- -] save 1 in 0 at 60 publishNext: 'warned cloud'; withdraw; request save 1 in 0
+    checkpoint                         | running [- -] save 1 in 0 at 60 publishNext: withdraw; request save 1 in 0; stage +60s
+    notice                             | running [- -] save 1 in 0 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 1 in 0; stage +60s; preemption +107s
+    warning                            | running [- -] save 1 in 0 at 60 publishNext: 'warned cloud'; withdraw; request save 1 in 0; stage +60s
     policy                             | running [- -] at 60: stage +0s; durable +58s; -hang; hang +-1s
     """,
   "running, the first save is asked for": """
@@ -75,6 +90,9 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [- -] save 1 in 0 at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [- -] save 1 in 0 at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [- -] save 1 in 0 at 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [- -] save 1 in 0 at 60: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 save 1 in 0 at 60
+    it took a damaged resume point     | running [- -] save 1 in 0 at 60: kill
     durable                            | running [- -] save 1 in 0 at 60 publishNext
     hang                               | running [- -] save 1 in 0 at 60: hang +1s
     stop                               | saving [- -] saveAndLeave 2 in 0 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; request saveAndLeave 2 in 0 by +11500ms
@@ -94,13 +112,16 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
-    stage                              | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1
+    SIGKILL while it restores          | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 at 60: offer 0
+    it took a damaged resume point     | running [50 -] at 60: kill
+    stage                              | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1; stage +60s
     durable                            | running [50 -] publishes 50 of 0 at 60: publish 50 of 0
     hang                               | running [50 -] at 60: hang +1s
     stop                               | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms
-    checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext: withdraw; request save 2 in 1
-    notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; preemption +106999ms
-    warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1
+    checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext: withdraw; request save 2 in 1; stage +60s
+    notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; stage +60s; preemption +106999ms
+    warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1; stage +60s
     policy                             | running [50 -] at 60: stage +0s; durable +58s; -hang; hang +-1s
     """,
   "running, a save is asked for": """
@@ -117,6 +138,9 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [50 -] save 2 in 1 at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] save 2 in 1 at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] save 2 in 1 at 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 -] save 2 in 1 at 60: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 save 2 in 1 at 60
+    it took a damaged resume point     | running [50 -] save 2 in 1 at 60: kill
     durable                            | running [50 -] save 2 in 1 publishes 50 of 0 at 60: publish 50 of 0
     hang                               | running [50 -] save 2 in 1 at 60: hang +1s
     stop                               | saving [50 -] saveAndLeave 3 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; request saveAndLeave 3 in 1 by +11500ms
@@ -138,12 +162,16 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [50 -] publishes 50 of 0 at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] publishes 50 of 0 at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] publishes 50 of 0 at 60: -stage -hang -saveDeadline -kill; clear
-    stage                              | running [50 -] save 2 in 1 publishes 50 of 0 at 60: withdraw; request save 2 in 1
+    SIGKILL while it restores          | clearing [50 -] publishes 50 of 0 at 60: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 publishes 50 of 0 at 60
+    it took a damaged resume point     | running [50 -] publishes 50 of 0 at 60: kill
+    publishing failed, it is damaged   | running [- -] at 60: offer 0; durable +30s
+    stage                              | running [50 -] save 2 in 1 publishes 50 of 0 at 60: withdraw; request save 2 in 1; stage +60s
     hang                               | running [50 -] publishes 50 of 0 at 60: hang +1s
     stop                               | saving [50 -] saveAndLeave 2 in 1 publishes 50 of 0 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms
-    checkpoint                         | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext: withdraw; request save 2 in 1
-    notice                             | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; preemption +106999ms
-    warning                            | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1
+    checkpoint                         | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext: withdraw; request save 2 in 1; stage +60s
+    notice                             | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; stage +60s; preemption +106999ms
+    warning                            | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1; stage +60s
     policy                             | running [50 -] publishes 50 of 0 at 60: stage +0s; -hang; hang +-1s
     """,
   "running, 50 is published, a save is asked for": """
@@ -162,6 +190,10 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [50 -] save 2 in 1 publishes 50 of 0 at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] save 2 in 1 publishes 50 of 0 at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] save 2 in 1 publishes 50 of 0 at 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 -] save 2 in 1 publishes 50 of 0 at 60: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 save 2 in 1 publishes 50 of 0 at 60
+    it took a damaged resume point     | running [50 -] save 2 in 1 publishes 50 of 0 at 60: kill
+    publishing failed, it is damaged   | running [- -] save 2 in 1 at 60: durable +30s
     hang                               | running [50 -] save 2 in 1 publishes 50 of 0 at 60: hang +1s
     stop                               | saving [50 -] saveAndLeave 3 in 1 publishes 50 of 0 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; request saveAndLeave 3 in 1 by +11500ms
     checkpoint                         | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext
@@ -176,12 +208,16 @@ let cellsWhenRunning: [String: String] = [
     finished 61 in the offered slot    | running [50 60] publishes 50 of 0 at 61 finished 61 waiting: -stage -hang
     finished 61 in no slot             | running [50 60] publishes 50 of 0 at 61 finished 61 waiting: -stage -hang
     finished 61 in a slot that is none | running [50 60] publishes 50 of 0 at 61 finished 61 waiting: -stage -hang
-    published                          | running [- 60] durable 50 save 3 in 0 at 61: keep; offer 0; durable +600s; withdraw; request save 3 in 0
-    publishing failed                  | running [- 60] save 3 in 0 at 61: offer 0; durable +30s; withdraw; request save 3 in 0
+    published                          | running [- 60] durable 50 save 3 in 0 at 61: keep; offer 0; durable +600s; withdraw; request save 3 in 0; stage +60s
+    publishing failed                  | running [- 60] save 3 in 0 at 61: offer 0; durable +30s; withdraw; request save 3 in 0; stage +60s
     exit 0                             | clearing [50 60] publishes 50 of 0 at 61 waiting: -stage -hang -saveDeadline -kill; clear
     exit 75                            | clearing [50 60] publishes 50 of 0 at 61 waiting: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 60] publishes 50 of 0 at 61 waiting: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 60] publishes 50 of 0 at 61 waiting: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 60] publishes 50 of 0 at 61 waiting: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 publishes 50 of 0 at 61 waiting: offer 1
+    it took a damaged resume point     | running [50 60] publishes 50 of 0 at 61 waiting: kill
+    publishing failed, it is damaged   | running [- 60] save 3 in 0 at 61: offer 0; durable +30s; withdraw; request save 3 in 0; stage +60s
     hang                               | running [50 60] publishes 50 of 0 at 61 waiting: hang +1s
     stop                               | saving [50 60] publishes 50 of 0 at 61 waiting stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms
     checkpoint                         | running [50 60] publishes 50 of 0 at 61 waiting publishNext
@@ -200,13 +236,16 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [50 -] at 60 failing: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] at 60 failing: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] at 60 failing: -stage -hang -saveDeadline -kill; clear
-    stage                              | running [50 -] save 3 in 1 at 60 failing: withdraw; request save 3 in 1
+    SIGKILL while it restores          | clearing [50 -] at 60 failing: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 at 60 failing: offer 0
+    it took a damaged resume point     | running [50 -] at 60 failing: kill
+    stage                              | running [50 -] save 3 in 1 at 60 failing: withdraw; request save 3 in 1; stage +60s
     durable                            | running [50 -] publishes 50 of 0 at 60 failing: publish 50 of 0
     hang                               | running [50 -] at 60 failing: hang +1s
     stop                               | saving [50 -] saveAndLeave 3 in 1 at 60 stops failing: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 3 in 1 by +11500ms
-    checkpoint                         | running [50 -] save 3 in 1 at 60 publishNext failing: withdraw; request save 3 in 1
-    notice                             | running [50 -] save 3 in 1 at 60 publishNext goes failing: 'noticed cloud in 120s'; withdraw; request save 3 in 1; preemption +106999ms
-    warning                            | running [50 -] save 3 in 1 at 60 publishNext failing: 'warned cloud'; withdraw; request save 3 in 1
+    checkpoint                         | running [50 -] save 3 in 1 at 60 publishNext failing: withdraw; request save 3 in 1; stage +60s
+    notice                             | running [50 -] save 3 in 1 at 60 publishNext goes failing: 'noticed cloud in 120s'; withdraw; request save 3 in 1; stage +60s; preemption +106999ms
+    warning                            | running [50 -] save 3 in 1 at 60 publishNext failing: 'warned cloud'; withdraw; request save 3 in 1; stage +60s
     policy                             | running [50 -] at 60 failing: stage +0s; durable +58s; -hang; hang +-1s
     """,
   "running, finish was said": """
@@ -220,6 +259,9 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [50 60] at 60 finished 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 60] at 60 finished 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 60] at 60 finished 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 60] at 60 finished 60: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 at 60 finished 60: offer 0
+    it took a damaged resume point     | running [50 60] at 60 finished 60: kill
     durable                            | running [50 60] publishes 60 of 1 at 60 finished 60: offer 0; publish 60 of 1
     stop                               | terminating [50 60] at 60 finished 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang -saveDeadline; kill +5s
     checkpoint                         | running [50 60] at 60 finished 60 publishNext
@@ -241,6 +283,9 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [50 -] save 2 in 1 at 60 publishNext goes: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] save 2 in 1 at 60 publishNext goes: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] save 2 in 1 at 60 publishNext goes: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 -] save 2 in 1 at 60 publishNext goes: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 save 2 in 1 at 60 publishNext goes
+    it took a damaged resume point     | running [50 -] save 2 in 1 at 60 publishNext goes: kill
     durable                            | running [50 -] save 2 in 1 publishes 50 of 0 at 60 goes: publish 50 of 0
     hang                               | running [50 -] save 2 in 1 at 60 publishNext goes: hang +1s
     preemption                         | running [50 -] save 2 in 1 at 60 publishNext goes: preemption +104999ms
@@ -261,13 +306,16 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
-    stage                              | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1
+    SIGKILL while it restores          | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 at 60: offer 0
+    it took a damaged resume point     | running [50 -] at 60: kill
+    stage                              | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1; stage +60s
     durable                            | running [50 -] publishes 50 of 0 at 60: publish 50 of 0
     hang                               | terminating [50 -] at 60: 'hung 6s'; -stage; kill
     stop                               | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms
-    checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext: withdraw; request save 2 in 1
-    notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; preemption +106999ms
-    warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1
+    checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext: withdraw; request save 2 in 1; stage +60s
+    notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; stage +60s; preemption +106999ms
+    warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1; stage +60s
     policy                             | running [50 -] at 60: stage +0s; durable +54s; -hang; hang +-5s
     """,
   "running, no sign of life, tells its stacks": """
@@ -281,13 +329,16 @@ let cellsWhenRunning: [String: String] = [
     exit 75                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
-    stage                              | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1
+    SIGKILL while it restores          | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | running [- -] durable 40 at 60: offer 0
+    it took a damaged resume point     | running [50 -] at 60: kill
+    stage                              | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1; stage +60s
     durable                            | running [50 -] publishes 50 of 0 at 60: publish 50 of 0
     hang                               | terminating [50 -] at 60: 'hung 6s'; -stage; stacks; kill +2s
     stop                               | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms
-    checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext: withdraw; request save 2 in 1
-    notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; preemption +106999ms
-    warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1
+    checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext: withdraw; request save 2 in 1; stage +60s
+    notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; stage +60s; preemption +106999ms
+    warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1; stage +60s
     policy                             | running [50 -] at 60: stage +0s; durable +54s; -hang; hang +-5s
     """,
 ]

@@ -4,13 +4,14 @@
 /// Before a trainer runs.
 let cellsWhenStarting: [String: String] = [
   "idle": """
-    begin                | starting [- -]: keep; start 1 from beginning
-    begin with 50 staged | starting [50 -]: keep; start 1 from staged 50
-    stop                 | done [- -] stops: 'stopping in 25s'; graceEnd +25s; -timers; keep; leave stopped
-    checkpoint           | idle [- -]: 'checkpointUnavailable'
-    notice               | idle [- -] goes: 'noticed cloud in 120s'; preemption +95s
-    warning              | idle [- -]: 'warned cloud'
-    policy               | idle [- -]
+    begin                       | starting [- -]: keep; start 1 from beginning
+    begin with 50 staged        | starting [50 -]: keep; start 1 from staged 50
+    its resume point is damaged | idle [- -] durable 40
+    stop                        | done [- -] stops: 'stopping in 25s'; graceEnd +25s; -timers; keep; leave stopped
+    checkpoint                  | idle [- -]: 'checkpointUnavailable'
+    notice                      | idle [- -] goes: 'noticed cloud in 120s'; preemption +95s
+    warning                     | idle [- -]: 'warned cloud'
+    policy                      | idle [- -]
     """,
   "starting": """
     started                            | running [- -]: hang +30s
@@ -24,6 +25,10 @@ let cellsWhenStarting: [String: String] = [
     finished 61 in the offered slot    | starting [- -] finished 61: -stage -hang
     finished 61 in no slot             | starting [- -] finished 61: -stage -hang
     finished 61 in a slot that is none | starting [- -] finished 61: -stage -hang
+    its resume point is damaged        | starting [- -] durable 40
+    it took a damaged resume point     | starting [- -]
+    staged before its first step       | starting [0 -]
+    that failed                        | starting [- -] failing: 'stageFailed(errno: 28)'
     stop                               | starting [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | starting [- -]: 'checkpointUnavailable'
     notice                             | starting [- -] publishNext goes: 'noticed cloud in 120s'; preemption +95s
@@ -42,6 +47,10 @@ let cellsWhenStarting: [String: String] = [
     finished 61 in the offered slot    | starting [- -] finished 61 stops: -stage -hang
     finished 61 in no slot             | starting [- -] finished 61 stops: -stage -hang
     finished 61 in a slot that is none | starting [- -] finished 61 stops: -stage -hang
+    its resume point is damaged        | starting [- -] durable 40 stops
+    it took a damaged resume point     | starting [- -] stops
+    staged before its first step       | starting [0 -] stops
+    that failed                        | starting [- -] stops failing: 'stageFailed(errno: 28)'
     graceEnd                           | done [- -] stops: kill; keep; leave stopped
     stop                               | starting [- -] stops
     checkpoint                         | starting [- -] stops: 'checkpointUnavailable'
@@ -61,6 +70,8 @@ let cellsWhenStarting: [String: String] = [
     finished 61 in the offered slot    | starting [50 -] finished 61: -stage -hang
     finished 61 in no slot             | starting [50 -] finished 61: -stage -hang
     finished 61 in a slot that is none | starting [50 -] finished 61: -stage -hang
+    its resume point is damaged        | starting [- -] durable 40
+    it took a damaged resume point     | starting [50 -]
     stop                               | starting [50 -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | starting [50 -]: 'checkpointUnavailable'
     notice                             | starting [50 -] publishNext goes: 'noticed cloud in 120s'; preemption +95s

@@ -17,6 +17,9 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | saving [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
+    it took a damaged resume point     | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: kill
     saveDeadline                       | terminating [50 -] publishes 50 of 0 at 60 stopsByNotice goes: 'saveTimedOut'; request cancel 4 in 1; -saveDeadline; terminate; kill +2s; offer 1; publish 50 of 0
     graceEnd                           | done [50 -] saveAndLeave 3 in 1 publishNext stopsByNotice goes: kill; keep; 'survived with 0, 8s spare'; leave stopped
     stop                               | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stops goes: 'stopping in 8s'
@@ -40,6 +43,9 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [50 -] saveAndLeave 2 in 1 at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] saveAndLeave 2 in 1 at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] saveAndLeave 2 in 1 at 60 stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 -] saveAndLeave 2 in 1 at 60 stops: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | saving [- -] durable 40 saveAndLeave 2 in 1 at 60 stops
+    it took a damaged resume point     | saving [50 -] saveAndLeave 2 in 1 at 60 stops: kill
     saveDeadline                       | terminating [50 -] publishes 50 of 0 at 60 stops: 'saveTimedOut'; request cancel 3 in 1; -saveDeadline; terminate; kill +5s; offer 1; publish 50 of 0
     graceEnd                           | done [50 -] saveAndLeave 2 in 1 stops: kill; keep; leave stopped
     stop                               | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; request cancel 3 in 1; -saveDeadline -kill; kill; offer 1; publish 50 of 0
@@ -61,6 +67,10 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [50 60] publishes 50 of 0 at 61 waiting stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 60] publishes 50 of 0 at 61 waiting stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 60] publishes 50 of 0 at 61 waiting stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 60] publishes 50 of 0 at 61 waiting stops: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | saving [- -] durable 40 publishes 50 of 0 at 61 waiting stops: offer 1
+    it took a damaged resume point     | saving [50 60] publishes 50 of 0 at 61 waiting stops: kill
+    publishing failed, it is damaged   | saving [- 60] saveAndLeave 3 in 0 at 61 stops: offer 0; withdraw; request saveAndLeave 3 in 0 by +9500ms
     saveDeadline                       | terminating [50 60] publishes 50 of 0 at 61 waiting stops: 'saveTimedOut'; -saveDeadline; terminate; kill +5s
     graceEnd                           | done [50 60] publishes 50 of 0 waiting stops: cancelPublishing; kill; keep; leave stopped
     stop                               | terminating [50 60] publishes 50 of 0 at 61 waiting stops: 'hurrying'; -saveDeadline -kill; kill
@@ -82,6 +92,10 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [50 60] publishes 60 of 1 at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 60] publishes 60 of 1 at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 60] publishes 60 of 1 at 60 stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 60] publishes 60 of 1 at 60 stops: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | terminating [- -] durable 40 publishes 60 of 1 at 60 stops
+    it took a damaged resume point     | terminating [50 60] publishes 60 of 1 at 60 stops: kill
+    publishing failed, it is damaged   | terminating [50 -] at 60 stops: offer 1
     kill                               | terminating [50 60] publishes 60 of 1 at 60 stops: -saveDeadline; terminate; kill +5s
     graceEnd                           | done [50 60] publishes 60 of 1 stops: cancelPublishing; kill; keep; leave stopped
     stop                               | terminating [50 60] publishes 60 of 1 at 60 stops: 'hurrying'; -saveDeadline -kill; kill
@@ -103,6 +117,10 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [50 60] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 60] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 60] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 60] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | terminating [- -] durable 40 publishes 50 of 0 at 60 stops: offer 1
+    it took a damaged resume point     | terminating [50 60] publishes 50 of 0 at 60 stops: kill
+    publishing failed, it is damaged   | terminating [- 60] at 60 stops: offer 0
     kill                               | terminating [50 60] publishes 50 of 0 at 60 stops: -saveDeadline; terminate; kill +5s
     graceEnd                           | done [50 60] publishes 50 of 0 stops: cancelPublishing; kill; keep; leave stopped
     stop                               | terminating [50 60] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill
@@ -124,6 +142,10 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [50 -] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 -] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | terminating [- -] durable 40 publishes 50 of 0 at 60 stops
+    it took a damaged resume point     | terminating [50 -] publishes 50 of 0 at 60 stops: kill
+    publishing failed, it is damaged   | terminating [- -] at 60 stops: offer 0
     kill                               | terminating [50 -] publishes 50 of 0 at 60 stops: -saveDeadline -kill; kill
     graceEnd                           | done [50 -] publishes 50 of 0 stops: cancelPublishing; kill; keep; leave stopped
     stop                               | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill
@@ -143,6 +165,11 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [- -] at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [- -] at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [- -] at 60 stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [- -] at 60 stops: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | terminating [- -] durable 40 at 60 stops: offer 0
+    it took a damaged resume point     | terminating [- -] at 60 stops: kill
+    staged before its first step       | terminating [0 -] at 60 stops: offer 1
+    that failed                        | terminating [- -] at 60 stops failing: 'stageFailed(errno: 28)'; offer 0
     kill                               | terminating [- -] at 60 stops: -saveDeadline -kill; kill
     graceEnd                           | done [- -] stops: kill; keep; leave stopped
     stop                               | terminating [- -] at 60 stops: 'hurrying'; -saveDeadline -kill; kill
@@ -162,6 +189,9 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [50 60] at 60 finished 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 60] at 60 finished 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 60] at 60 finished 60 stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 60] at 60 finished 60 stops: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | terminating [- -] durable 40 at 60 finished 60 stops: offer 0
+    it took a damaged resume point     | terminating [50 60] at 60 finished 60 stops: kill
     kill                               | terminating [50 60] publishes 60 of 1 at 60 finished 60 stops: -saveDeadline; terminate; kill +5s; offer 0; publish 60 of 1
     graceEnd                           | done [50 60] stops: kill; keep; leave stopped
     stop                               | terminating [50 60] publishes 60 of 1 at 60 finished 60 stops: 'hurrying'; -saveDeadline -kill; kill; offer 0; publish 60 of 1
@@ -181,6 +211,11 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [- -] stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [- -] stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [- -] stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [- -] stops: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | terminating [- -] durable 40 stops
+    it took a damaged resume point     | terminating [- -] stops: kill
+    staged before its first step       | terminating [0 -] stops
+    that failed                        | terminating [- -] stops failing: 'stageFailed(errno: 28)'
     kill                               | terminating [- -] stops: -saveDeadline -kill; kill
     graceEnd                           | done [- -] stops: kill; keep; leave stopped
     stop                               | terminating [- -] stops: 'hurrying'; -saveDeadline -kill; kill
@@ -200,6 +235,9 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | terminating [- -] durable 40 at 60: offer 0
+    it took a damaged resume point     | terminating [50 -] at 60: kill
     kill                               | terminating [50 -] publishes 50 of 0 at 60: -saveDeadline -kill; kill; publish 50 of 0
     stop                               | terminating [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | terminating [50 -] at 60: 'checkpointUnavailable'
@@ -218,6 +256,9 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | terminating [- -] durable 40 at 60: offer 0
+    it took a damaged resume point     | terminating [50 -] at 60: kill
     kill                               | terminating [50 -] publishes 50 of 0 at 60: -saveDeadline -kill; kill; publish 50 of 0
     stop                               | terminating [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | terminating [50 -] at 60: 'checkpointUnavailable'
@@ -236,6 +277,9 @@ let cellsWhenStopping: [String: String] = [
     exit 75                            | clearing [50 -] at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL                            | clearing [50 -] at 60 stops: -stage -hang -saveDeadline -kill; clear
     SIGKILL, no memory                 | clearing [50 -] at 60 stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while it restores          | clearing [50 -] at 60 stops: -stage -hang -saveDeadline -kill; clear
+    its resume point is damaged        | terminating [- -] durable 40 at 60 stops: offer 0
+    it took a damaged resume point     | terminating [50 -] at 60 stops: kill
     kill                               | terminating [50 -] publishes 50 of 0 at 60 stops: -saveDeadline -kill; kill; publish 50 of 0
     graceEnd                           | done [50 -] stops: kill; keep; leave stopped
     stop                               | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill; publish 50 of 0

@@ -41,7 +41,7 @@ let expectedTableAfterNotice: [Phase: [String: String]] = [
     "stopRequested": "saving: 'stopping' +graceEnd +saveDeadline request(saveAndLeave)",
     "preemption": "running: +preemption",
     "again": "running: +preemption",
-    "earlier": "running: 'preemptionNoticed' +preemption",
+    "earlier": "running: 'preemptionNoticed' 'saveUnanswered' request(save) +stage +preemption",
     "cancelled": "running: 'preemptionCancelled'",
   ],
   .saving: [

@@ -83,6 +83,14 @@ enum Situations {
     ("exit 75", { _ in .exited(.exited(75)) }),
     ("SIGKILL", { _ in .exited(.signaled(9)) }),
     ("SIGKILL, no memory", { _ in .exited(.signaled(9), outOfMemory: true) }),
+    ("SIGKILL while it restores", { _ in .exited(.signaled(9), restoring: true) }),
+    ("its resume point is damaged", { .resumePointDamaged(replacement($0.resume)) }),
+    ("another resume point is damaged", { _ in .resumePointDamaged(replacement(at(7))) }),
+    ("it took a damaged resume point", { _ in .misled }),
+    ("staged before its first step", { _ in .stagedInitially(slot: 0, .staged(step: 0, stall: .zero)) }),
+    ("that failed", { _ in .stagedInitially(slot: 0, .failed(errno: 28)) }),
+    ("staged before its first step into a slot that is none", { _ in .stagedInitially(slot: 9, .missed) }),
+    ("publishing failed, it is damaged", { publication($0) { .publishFailed(slot: $0, step: $1, isDamaged: true) } }),
     ("cleared, nothing left", { _ in .cleared(remains(.beginning)) }),
     ("cleared, 50 staged", { _ in .cleared(remains(at50, .complete(step: 50), died: 60)) }),
     ("cleared, 60 staged", { _ in .cleared(remains(at60, .complete(step: 60))) }),
@@ -103,6 +111,14 @@ enum Situations {
   ]
 
   // MARK: How they are reached
+
+  private static func at(_ step: UInt64) -> ResumePoint { .checkpoint(level: .staged, step: step) }
+
+  /// Of the durable checkpoint of step 40, and nothing is left in the arena.
+  private static func replacement(_ damaged: ResumePoint) -> Replacement {
+    Replacement(
+      damaged: damaged, next: .checkpoint(level: .durable, step: 40), slots: [.empty, .empty], durableStep: 40)
+  }
 
   static let at50 = ResumePoint.checkpoint(level: .staged, step: 50)
   static let at60 = ResumePoint.checkpoint(level: .staged, step: 60)

@@ -26,6 +26,7 @@ struct Walk {
     var sequence: UInt64
     var slot: Int
     var kind: RequestKind
+    var askedAt: Duration
   }
 
   private struct Image: Equatable {
@@ -120,7 +121,13 @@ struct Walk {
     case 6...8 where world.request != nil && world.isUncleared: return answer()
     case 9 where world.isUncleared && !world.clearIsAsked && state.phase != .starting:
       return .attached(tellsStacks: random.below(2) == 0)
-    case 10 where state.phase != .starting && world.isUncleared: return .exited(status())
+    case 10 where state.phase != .starting && world.isUncleared:
+      return .exited(status(), restoring: random.below(3) == 0)
+    case 18 where world.isUncleared && !world.clearIsAsked && state.attempt?.progress == nil:
+      if let slot = state.initialSlot, state.phase != .starting, world.attached {
+        return .stagedInitially(slot: slot, .staged(step: 0, stall: .milliseconds(3)))
+      }
+      return random.below(8) == 0 ? .misled : damaged()
     case 11: return published()
     case 12: return .checkpointRequested
     case 13 where random.below(4) == 0: return .stopRequested
@@ -131,6 +138,21 @@ struct Walk {
       return .finished(step: world.step, slot: finalSlot())
     default: return nonsense()
     }
+  }
+
+  /// What it starts from is damaged: that slot is empty, and it starts from what else there is.
+  private mutating func damaged() -> Event {
+    let resume = driver.state.resume
+    guard case .checkpoint(.staged, let step) = resume else { return .heartbeat }
+    var slots = world.slots
+    for index in slots.indices where slots[index] == .complete(step: step) && world.publishing?.slot != index {
+      slots[index] = .empty
+    }
+    let durable = driver.state.durableStep
+    return .resumePointDamaged(
+      Replacement(
+        damaged: resume, next: durable > 0 ? .checkpoint(level: .durable, step: durable) : .beginning,
+        slots: slots, durableStep: durable))
   }
 
   private mutating func started() -> Event {
@@ -239,9 +261,9 @@ struct Walk {
       if let slot, world.slots.indices.contains(slot) { world.slots[slot] = .complete(step: step) }
       world.request = nil
       world.finished = true
-    case .published(let slot, let step, _), .publishFailed(let slot, let step):
+    case .published(let slot, let step, _), .publishFailed(let slot, let step, _):
       if world.publishing == Image(slot: slot, step: step) { world.publishing = nil }
-    case .exited(let status, _):
+    case .exited(let status, _, _):
       // What comes of a hang is known, whatever ends it.
       let isHung = driver.state.attempt?.hung ?? false
       if world.isUncleared, !world.clearIsAsked, driver.state.phase != .starting, !isHung {
@@ -250,9 +272,17 @@ struct Walk {
     case .cleared: if world.clearIsAsked { endOfAttempt() }
     case .startFailed: if driver.state.phase == .starting { endOfAttempt() }
     case .begin, .started, .stepped, .heartbeat, .timer, .stopRequested, .checkpointRequested,
-      .preemptionNotice, .preemptionWarning, .preemptionCancelled, .policyChanged:
+      .preemptionNotice, .preemptionWarning, .preemptionCancelled, .policyChanged, .misled:
       break
+    case .stagedInitially(let slot, let outcome):
+      if case .staged(let step, _) = outcome, world.isUncleared { world.slots[slot] = .complete(step: step) }
+    case .resumePointDamaged(let replacement):
+      if driver.state.resume == replacement.damaged { world.slots = replacement.slots }
     }
+  }
+
+  private var askedAgain: Bool {
+    world.request.map { driver.now.monotonic - $0.askedAt >= .seconds(60) } ?? false
   }
 
   private mutating func endOfAttempt() {
@@ -281,10 +311,14 @@ struct Walk {
       claim(!isInUse(slot), "request \(sequence) names slot \(slot), which is in use")
       claim(!world.finished, "a request after finish()")
       claim(
-        world.request == nil || world.request?.kind == .save && kind == .saveAndLeave,
+        world.request == nil || world.request?.kind == .save && kind == .saveAndLeave
+          || world.request?.kind == kind && world.request?.slot == slot && askedAgain,
         "request \(sequence) while another is open")
       world.slots[slot] = .empty
-      world.request = Request(sequence: sequence, slot: slot, kind: kind)
+      // Asked once more only after a while, counted from the first time.
+      let askedAt = world.request?.kind == kind ? world.request?.askedAt : nil
+      world.request = Request(
+        sequence: sequence, slot: slot, kind: kind, askedAt: askedAt ?? driver.now.monotonic)
     case .offer(let slot):
       if let slot { claim(!isInUse(slot), "slot \(slot) is offered and in use") }
       world.offered = slot

@@ -40,14 +40,17 @@ struct hf_ring_header {
   uint32_t outcome;         // hf_outcome of that request
   uint32_t attached_pid;    // 0 until attached
   uint64_t heartbeat;       // grows at every step and safe point
-  uint8_t reserved1[80];
+  uint32_t restoring;       // hf_restoring
+  uint8_t reserved1[76];
 
   // Written by the supervisor. 256:
   uint64_t consumed;        // bytes ever consumed
   uint32_t spare_slot;      // slot that finish() may fill unasked, or UINT32_MAX
-  uint32_t reserved2;
+  uint32_t initial_slot;    // one more than the slot for the state before the first step; 0: none
   uint64_t consumed_sequence;  // sequence expected at `consumed`; written after it
-  uint8_t reserved3[104];
+  uint64_t verified;        // bytes of resume points that were read while `verdict` is 1
+  uint32_t verdict;         // hf_verdict on the resume point
+  uint8_t reserved3[92];
 
   // Request, written by the supervisor under a sequence lock (odd while writing). 384:
   uint64_t request_lock;
@@ -81,9 +84,13 @@ struct hf_ring_header {
 #define HF_RING_OUTCOME 160
 #define HF_RING_ATTACHED_PID 164
 #define HF_RING_HEARTBEAT 168
+#define HF_RING_RESTORING 176
 #define HF_RING_CONSUMED 256
 #define HF_RING_SPARE_SLOT 264
+#define HF_RING_INITIAL_SLOT 268
 #define HF_RING_CONSUMED_SEQUENCE 272
+#define HF_RING_VERIFIED 280
+#define HF_RING_VERDICT 288
 #define HF_RING_REQUEST_LOCK 384
 #define HF_RING_REQUEST_SEQUENCE 392
 #define HF_RING_REQUEST_KIND 400
@@ -96,6 +103,11 @@ struct hf_ring_header {
 enum hf_request_kind { HF_REQUEST_NONE = 0, HF_REQUEST_SAVE = 1, HF_REQUEST_SAVE_AND_LEAVE = 2, HF_REQUEST_CANCEL = 3 };
 // 5 is kept for "armed": a rank that has seen a request for a step ahead of it.
 enum hf_outcome { HF_OUTCOME_NONE = 0, HF_OUTCOME_STAGED = 1, HF_OUTCOME_MISSED = 2, HF_OUTCOME_FAILED = 3, HF_OUTCOME_CANCELLED = 4 };
+
+// How far a trainer is with its resume point. One that says nothing takes it without waiting for a verdict.
+enum hf_restoring { HF_RESTORING_SILENT = 0, HF_RESTORING_WAITS = 1, HF_RESTORING_TAKES = 2, HF_RESTORING_DONE = 3 };
+// On the resume point: nothing to wait for; being verified; whole; another one is in resume.json now.
+enum hf_verdict { HF_VERDICT_NONE = 0, HF_VERDICT_PENDING = 1, HF_VERDICT_WHOLE = 2, HF_VERDICT_REPLACED = 3 };
 
 // Record in the ring. Begins at a multiple of 8 and never crosses the ring's end: a padding record
 // (or, where fewer than 24 bytes are left, nothing at all) fills the rest.
@@ -232,7 +244,11 @@ HF_AT(hf_ring_header, last_step, HF_RING_LAST_STEP);
 HF_AT(hf_ring_header, acknowledged, HF_RING_ACKNOWLEDGED);
 HF_AT(hf_ring_header, outcome, HF_RING_OUTCOME);
 HF_AT(hf_ring_header, attached_pid, HF_RING_ATTACHED_PID);
+HF_AT(hf_ring_header, restoring, HF_RING_RESTORING);
 HF_AT(hf_ring_header, consumed, HF_RING_CONSUMED);
+HF_AT(hf_ring_header, initial_slot, HF_RING_INITIAL_SLOT);
+HF_AT(hf_ring_header, verified, HF_RING_VERIFIED);
+HF_AT(hf_ring_header, verdict, HF_RING_VERDICT);
 HF_AT(hf_ring_header, spare_slot, HF_RING_SPARE_SLOT);
 HF_AT(hf_ring_header, request_lock, HF_RING_REQUEST_LOCK);
 HF_AT(hf_ring_header, request_sequence, HF_RING_REQUEST_SEQUENCE);

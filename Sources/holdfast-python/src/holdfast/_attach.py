@@ -79,6 +79,7 @@ def attach(
         if total_epochs is not None:
             run._attached_record["total_steps"] = batches_per_epoch * total_epochs
     ring.set_attached(os.getpid())
+    ring.say(at.RESTORING_WAITS)
     run._tell(at.RECORD_ATTACHED, json.dumps(run._attached_record).encode())
     _failures.watch(run)
     _attached = run

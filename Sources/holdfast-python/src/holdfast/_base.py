@@ -59,6 +59,8 @@ class RunBase:
         self._ring: Any = ring
         self._resume = resume
         self._stager = None if ring is None or directory is None else Stager(directory, ring, self._image)
+        # What a full ring had no room for yet; the stager's own list.
+        self._unsent = [] if self._stager is None else self._stager.unsent
         self._components: dict[str, Component] = {}
         self._streams: list[_random.Stream] = []
         self._loaders: list[Any] = []
@@ -66,6 +68,10 @@ class RunBase:
         self._save_hooks: list[Callable[[dict[str, Any]], None]] = []
         self._load_hooks: list[Callable[[dict[str, Any]], None]] = []
         self._pending: dict[str, bytes] = {}
+        # Streams as they were before the first step, where the run goes on from there.
+        self._at_beginning: dict[str, bytes] = {}
+        # False where training begins later than restore().
+        self._stages_at_restore = True
         self._saved_loaders: dict[str, bytes] = {}
         # Until the first step after a resume: whether all that were in mid-pass are there again.
         self._must_claim = False
@@ -147,7 +153,7 @@ class RunBase:
 
     def _tell(self, kind: int, payload: bytes) -> None:
         if self._stager is not None:
-            self._stager.append_surely(kind, payload)
+            self._stager.append(kind, payload)
 
     def _announce(self, total_epochs: int, batches: int | None = None) -> None:
         """Tell how long the run will be, now that it is known."""
@@ -176,8 +182,25 @@ class RunBase:
                 # Told when the state is asked for; it does not end a healthy training.
                 self._captured = error
 
+    def _stage_initially(self) -> None:
+        if self._stager is not None:
+            self._stager.stage_initially()
+            self._warn_unsaved()
+            # Loaders and streams may still come.
+            self._sources = None
+
+    def _send_unsent(self) -> None:
+        if self._stager is not None:
+            self._stager.send_unsent()
+
+    def _flush(self) -> None:
+        if self._stager is not None:
+            self._stager.flush()
+
     def _become_forked(self) -> None:
         self._ring = _Forked()
+        if self._stager is not None:
+            self._stager.forbid(self._ring)
 
     def _full_image(self, state: bool | dict[str, Any], parts_bytes: int) -> bytes:
         if self._lacks_gradients:
@@ -223,6 +246,7 @@ class RunBase:
         self._warn_unsaved()
         if leave:
             self._leaving = True
+            self._stager.flush()
             raise SystemExit(STOPPED)
 
     def _warn_unsaved(self) -> None:

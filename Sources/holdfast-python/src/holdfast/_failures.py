@@ -60,6 +60,7 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     if run is None or issubclass(kind, KeyboardInterrupt):
         return
     run._tell(at.RECORD_FAILURE, encode(kind, error, trace))
+    run._flush()
 
 
 def encode(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> bytes:

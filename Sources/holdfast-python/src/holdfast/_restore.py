@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import mmap
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _checkpoints, _random
+from . import _layout as at
 from ._base import LOOP, LOOP_PART
-from ._documents import ResumePoint
+from ._documents import ResumePoint, read_resume_file
 from ._errors import HoldfastError
 from ._image import ImageReader, LoopState
 from ._opening import open_file
@@ -18,6 +20,8 @@ from ._opening import open_file
 if TYPE_CHECKING:
     from ._base import RunBase
 
+# Without any progress of the supervisor's.
+_VERDICT_SECONDS = 60.0
 _LIST = "holdfast checkpoints list shows what there is"
 
 
@@ -48,6 +52,38 @@ def map_private(
     except OSError as error:
         raise HoldfastError(f"cannot read the image: {error.strerror}", path=path, hint=_LIST) from error
     return memoryview(mapping)[offset:end]
+
+
+def await_point(run: RunBase) -> ResumePoint | None:
+    """Wait for the supervisor's verdict on the resume point, which it reads while this process starts.
+
+    Returns:
+        Where to continue; None: at the beginning.
+
+    Raises:
+        HoldfastError: there is no verdict, and no progress towards one.
+    """
+    ring, directory = run._ring, run._directory
+    if run._resume is None or directory is None:
+        return None
+    seen, pause = ring.verified, 0.0001
+    patience_ends = time.monotonic() + _VERDICT_SECONDS
+    while ring.verdict == at.VERDICT_PENDING:
+        time.sleep(pause)
+        pause = min(pause * 2, 0.01)
+        ring.beat()
+        if ring.verified != seen:
+            seen = ring.verified
+            patience_ends = time.monotonic() + _VERDICT_SECONDS
+        if time.monotonic() > patience_ends:
+            raise HoldfastError(
+                "the supervisor does not say whether the resume point is whole",
+                path=directory,
+                hint="is it stopped, or its disk stalled? holdfast status shows how it is",
+            )
+    if ring.verdict == at.VERDICT_REPLACED:
+        run._resume = read_resume_file(directory, ring.identity.global_rank)
+    return run._resume.point
 
 
 class Restorer:

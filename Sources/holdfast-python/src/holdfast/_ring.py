@@ -4,8 +4,8 @@ Invariants:
 
 - One thread of one process writes; the flock on the ring says that this process lives.
 - A record becomes valid only by its CRC, written after its payload; `written` moves last.
-- Bytes between `consumed` and `written` are never overwritten: a full ring drops the new record and
-  counts it. Eight bytes at least stay free.
+- Bytes between `consumed` and `written` are never overwritten: a full ring takes no new record, and a
+  snapshot that it does not take is counted. Eight bytes at least stay free.
 - Sequence numbers are given to written records alone, so the reader sees no gap.
 - Words that the other side reads alone are written through `memoryview.cast`, which stores them in one
   move; `struct` with an explicit byte order would store them byte by byte.
@@ -145,7 +145,7 @@ class RingWriter:
 
     @property
     def skipped(self) -> int:
-        """Records dropped because the ring was full."""
+        """Snapshots dropped because the ring was full."""
         return self._words[at.RING_SKIPPED // 8]
 
     def set_attached(self, pid: int) -> None:
@@ -158,7 +158,7 @@ class RingWriter:
         self._words[at.RING_HEARTBEAT // 8] = self._heartbeats
 
     def append(self, kind: int, payload: bytes) -> bool:
-        """Append a record; False when there was no room: it is dropped and counted."""
+        """Append a record; False when there was no room: whoever appends it tries again."""
         length = len(payload) + at.RECORD_HEADER_BYTES
         position = self._reserve(length)
         if position < 0:
@@ -187,6 +187,7 @@ class RingWriter:
         length = fixed + len(parts) + len(image)
         position = self._reserve(length)
         if position < 0:
+            words[at.RING_SKIPPED // 8] += 1
             return False
         layout.pack_into(self.map, position, length, at.RECORD_SNAPSHOT, 0, self._sequence + 1, 0, 0, *values)
         end = position + fixed
@@ -202,7 +203,7 @@ class RingWriter:
         """Where in the mapping a record of `length` bytes begins, or -1; padding first if need be."""
         need = (length + 7) & ~7
         if need > self.capacity >> 1:
-            return self._drop()
+            return -1
         offset = self._written & self._mask
         remaining = self.capacity - offset
         total = need + remaining if need > remaining else need
@@ -210,16 +211,12 @@ class RingWriter:
             consumed = self._words[at.RING_CONSUMED // 8]
             # A damaged position must not make room where there is none.
             if consumed > self._written or self._written + total - consumed >= self.capacity:
-                return self._drop()
+                return -1
             self._consumed = consumed
         if need > remaining:
             self._pad(at.HEADER_BYTES + offset, remaining)
             offset = 0
         return at.HEADER_BYTES + offset
-
-    def _drop(self) -> int:
-        self._words[at.RING_SKIPPED // 8] += 1
-        return -1
 
     def _pad(self, position: int, size: int) -> None:
         if size < at.RECORD_HEADER_BYTES:
@@ -235,6 +232,28 @@ class RingWriter:
         self._bytes[position + at.RECORD_CRC : position + at.RECORD_CRC + 4] = crc.to_bytes(4, "little")
         self._written += (length + 7) & ~7
         self._words[at.RING_WRITTEN // 8] = self._written
+
+    # The resume point
+
+    def say(self, restoring: int) -> None:
+        """Say how far this trainer is with its resume point."""
+        self._halves[at.RING_RESTORING // 4] = restoring
+
+    @property
+    def verdict(self) -> int:
+        """What the supervisor says of the resume point."""
+        return self._halves[at.RING_VERDICT // 4]
+
+    @property
+    def verified(self) -> int:
+        """Grows while the supervisor reads the resume point."""
+        return self._words[at.RING_VERIFIED // 8]
+
+    @property
+    def initial_slot(self) -> int | None:
+        """The slot for the state before the first step."""
+        slot = self._halves[at.RING_INITIAL_SLOT // 4]
+        return slot - 1 if 0 < slot <= self.identity.arena_slots else None
 
     # Requests
 

@@ -17,7 +17,7 @@ from ._errors import HoldfastError, PathLike
 from ._image import ImageWriter, flatten
 from ._local import local_path
 from ._position import check_claimed
-from ._restore import Restorer
+from ._restore import Restorer, await_point
 
 _PHASES = {"training": 0, "validation": 1}
 
@@ -118,9 +118,13 @@ class Run(RunBase):
     # The loop
 
     def restore(self) -> bool:
-        """Continue where the run stood; returns whether there was something to continue from.
+        """Continue where the run stood; returns whether there were steps to continue from.
 
         Called by `epochs()` and by the first loader that is read; afterwards nothing can be registered.
+
+        A run that begins stages its state here, before its first step. An attempt that goes on from that
+        state has it again, random streams included, and does everything as the first one did: it is told
+        that it begins.
 
         Raises:
             HoldfastError: the saved state does not fit what is registered, or is damaged.
@@ -129,9 +133,19 @@ class Run(RunBase):
             return self.resumed_from is not None
         flatten(self._states())  # What cannot be saved is better known now than at the first save.
         self._restored = True
-        if self._resume is None or self._resume.point is None:
+        point = await_point(self)
+        if point is None:
+            if self._stages_at_restore:
+                self._stage_initially()
             return False
-        Restorer(self).resume(self._resume.point)
+        self._ring.say(at.RESTORING_TAKES)
+        Restorer(self).resume(point)
+        self._ring.say(at.RESTORING_DONE)
+        if self.global_step == 0:
+            # What the first attempt did from here on is done again, with the same state and the same streams:
+            # nothing is put back later.
+            self._at_beginning, self._pending = self._pending, {}
+            return False
         self.resumed_from = self.global_step
         self._must_claim = True
         return True
@@ -231,6 +245,8 @@ class Run(RunBase):
         ring = self._ring
         if ring is None:
             return
+        if self._unsent:
+            self._send_unsent()
         if values is not None:
             metrics = {**values, **metrics}
         numbers = self._metrics.numbers(metrics)
@@ -272,6 +288,8 @@ class Run(RunBase):
         ring = self._ring
         if ring is None:
             return
+        if self._unsent:
+            self._send_unsent()
         ring.beat()
         request = ring.pending_request()
         # With a batch half used nothing agrees; after the last one a resume would find none: the next step
@@ -312,6 +330,7 @@ class Run(RunBase):
     def fail(self, error: BaseException) -> None:
         """Tell the supervisor of an error that this program handles itself before it ends."""
         self._tell(at.RECORD_FAILURE, _failures.encode(type(error), error, error.__traceback__))
+        self._flush()
 
     # Without a supervisor
 
@@ -350,7 +369,11 @@ class Run(RunBase):
             strict: whether the checkpoint must have exactly the components that are registered.
         """
         path = local_path(path)
-        if self._resume is not None and self._resume.point is not None:
+        # After a restore() that begins it is not ignored: the first attempt loaded it there too.
+        begins = self._restored and self.resumed_from is None
+        if self._resume is not None and self._resume.point is not None and not begins:
             return
         self._restored = True
         Restorer(self).load(path, weights_only=weights_only, strict=strict)
+        if self.global_step == 0:
+            self._stage_initially()

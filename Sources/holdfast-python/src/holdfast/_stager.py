@@ -7,7 +7,7 @@ import os
 import struct
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from . import _layout as at
 from ._arena import ArenaSlot
@@ -18,6 +18,10 @@ from ._ring import Request, RingWriter
 _STAGED = struct.Struct("<QQQ16sIIIIQ")
 # What is still answered while finishing; the supervisor offers a slot unless both are in use for a moment.
 _FINISH_SECONDS = 30.0
+# What waits for room in a full ring; the newest answer is in the ring's header too.
+_LARGEST_UNSENT = 64
+# How long a process that goes waits for room: no step is held up any more.
+_FLUSH_SECONDS = 2.0
 
 
 class Stager:
@@ -35,6 +39,8 @@ class Stager:
         self._ring = ring
         self._image = image
         self._slots: dict[int, ArenaSlot] = {}
+        # Records other than snapshots that a full ring had no room for.
+        self.unsent: list[tuple[int, bytes]] = []
         self.last_error: str | None = None
 
     def answer(self, request: Request, step: int) -> bool:
@@ -51,9 +57,19 @@ class Stager:
             payload, outcome = self._missed(request.slot, request.cut_id, request.sequence, step)
         else:
             payload, outcome = self._stage(request.slot, request.cut_id, request.sequence, step)
-        self.append_surely(at.RECORD_STAGED, payload)
+        self.append(at.RECORD_STAGED, payload)
         self._ring.acknowledge(request, outcome)
         return request.kind == at.REQUEST_SAVE_AND_LEAVE and outcome == at.OUTCOME_STAGED
+
+    def stage_initially(self) -> None:
+        """Put the state before the first step where the next attempt finds it.
+
+        Whatever was drawn to make it need not be drawn again: an attempt that dies early is no other run.
+        """
+        slot = self._ring.initial_slot
+        if slot is not None:
+            payload, _ = self._stage(slot, os.urandom(16), 0, 0)
+            self.append(at.RECORD_STAGED, payload)
 
     def _missed(self, slot: int, cut_id: bytes, sequence: int, step: int) -> tuple[bytes, int]:
         outcome = at.OUTCOME_MISSED
@@ -102,14 +118,32 @@ class Stager:
             staged, outcome = self._stage(slot, cut_id, 0, step)
             if outcome == at.OUTCOME_STAGED:
                 payload = staged
-        self.append_surely(at.RECORD_FINISHED, payload)
+        self.append(at.RECORD_FINISHED, payload)
+        self.flush()
 
-    def append_surely(self, kind: int, payload: bytes) -> bool:
-        """Append a record that must not be lost; the ring has room soon, for the supervisor drains it."""
-        pause = 0.0001
-        for _ in range(200):
-            if self._ring.append(kind, payload):
-                return True
-            time.sleep(pause)
-            pause = min(pause * 2, 0.05)
-        return False
+    def forbid(self, ring: Any) -> None:
+        """Write no more: in a forked process."""
+        self._ring = ring
+
+    def append(self, kind: int, payload: bytes) -> None:
+        """Append a record, or keep it until there is room: at one of the next steps. A step never waits."""
+        if not self.unsent and self._ring.append(kind, payload):
+            return
+        if kind in (at.RECORD_METRIC_NAMES, at.RECORD_ATTACHED):
+            # Only the newest count: they have all that the ones before had.
+            self.unsent[:] = [record for record in self.unsent if record[0] != kind]
+        if len(self.unsent) < _LARGEST_UNSENT or kind != at.RECORD_STAGED:
+            self.unsent.append((kind, payload))
+
+    def send_unsent(self) -> None:
+        """Append what had no room, as far as there is room now."""
+        while self.unsent and self._ring.append(*self.unsent[0]):
+            del self.unsent[0]
+
+    def flush(self) -> None:
+        """Wait a while for room, before this process goes."""
+        deadline = time.monotonic() + _FLUSH_SECONDS
+        self.send_unsent()
+        while self.unsent and time.monotonic() < deadline:
+            time.sleep(0.01)
+            self.send_unsent()

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
+from .. import _random
 from .._attach import attach, attached
 from .._components import has_state
 from .._errors import HoldfastError
@@ -76,6 +77,8 @@ class Holdfast:
         run._defers_last_batch = False
         state = self._state = TrainerState(trainer, run, torch.initial_seed())
         run.register(model=state.model, trainer=state.rest)
+        # Lightning makes more of the state after this: what is before the first step is staged later.
+        run._stages_at_restore = False
         self._resumes = run.restore()
         if self._resumes:
             self._give_to_connector(trainer, state.give())
@@ -165,6 +168,19 @@ class Holdfast:
             run.global_step = run.optimizer_steps = trainer.global_step
         if trainer.max_epochs is not None and trainer.max_epochs > 0:
             run._announce(trainer.max_epochs, self._steps_per_epoch(trainer))
+        if not self._resumes and run.global_step == 0:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Here training begins: stage the state, or go on from what the first attempt staged here."""
+        run, state = self.run, self._state
+        assert state is not None
+        if run._at_beginning:
+            state.begin()
+            _random.set_streams(run._all_streams(), run._at_beginning)
+            run._at_beginning = {}
+        else:
+            run._stage_initially()
 
     def _steps_per_epoch(self, trainer: Any) -> int | None:
         batches = trainer.num_training_batches

@@ -106,6 +106,15 @@ class TrainerState:
             return dict(migrate(loaded))
         return loaded
 
+    def begin(self) -> None:
+        """Load what was staged before the first step: into what this trainer has made for its beginning."""
+        loaded, self._loaded, self._extra = self._loaded, {}, None
+        self.trainer.lightning_module.load_state_dict(loaded["state_dict"])
+        for optimizer, saved in zip(self.trainer.optimizers, loaded["optimizer_states"]):
+            optimizer.load_state_dict(saved)
+        for config, saved in zip(self.trainer.lr_scheduler_configs, loaded["lr_schedulers"]):
+            config.scheduler.load_state_dict(saved)
+
     def restore_extra(self) -> None:
         """Put back what the trainer's checkpoint leaves out; after the hooks that begin an epoch."""
         extra, self._extra = self._extra, None

@@ -1,0 +1,60 @@
+import Checkpoints
+import Glibc
+import POSIX
+import SystemPackage
+import TrainerProtocol
+
+/// What a staged image was when it was made: `digest-<rank>-<slot>.json`, beside its slot, so that it is
+/// there as long as the image is.
+struct ImageDigest: Hashable, Sendable, Codable {
+  /// Of which image; a slot that holds another one has no digest.
+  var cutID: CutID
+  var step: UInt64
+  var lengthBytes: UInt64
+  var sha256: String
+
+  enum CodingKeys: String, CodingKey {
+    case step, lengthBytes, sha256
+    case cutID = "cutId"
+  }
+
+  static func path(in directory: FilePath, slot: UInt32) -> FilePath {
+    directory.appending("digest-0-\(slot).json")
+  }
+
+  static func read(in directory: FilePath, slot: UInt32) -> ImageDigest? {
+    let path = path(in: directory, slot: slot)
+    guard let file = try? OpenFile(path, .readOnly), let size = try? file.size(),
+      size < 1 << 16, let bytes = try? FileSystem.read(path)
+    else { return nil }
+    return JSON.decode(bytes)
+  }
+
+  func write(in directory: FilePath, slot: UInt32) throws(POSIXError) {
+    try FileSystem.replace(
+      Self.path(in: directory, slot: slot), with: JSON.encode(self), durable: false, clearing: true)
+  }
+
+  /// SHA-256 of a part of a file. Read, where a mapping would answer a file that was cut off with SIGBUS.
+  /// - Parameter progress: told of every piece; returns whether to go on.
+  /// - Returns: nil when the file ends before, cannot be read, or `progress` wants no more.
+  static func sha256(
+    _ path: FilePath, offsetBytes: Int, lengthBytes: Int, progress: (Int) -> Bool = { _ in true }
+  ) -> String? {
+    guard let file = try? OpenFile(path, .readOnly) else { return nil }
+    let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    defer { chunk.deallocate() }
+    let digest = SHA256()
+    var done = 0
+    while done < lengthBytes {
+      let wanted = min(chunk.count, lengthBytes - done)
+      let count = pread(file.descriptor, chunk.baseAddress, wanted, off_t(offsetBytes + done))
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return nil }
+      digest.update(UnsafeRawBufferPointer(rebasing: chunk[..<count]))
+      done += count
+      guard progress(count) else { return nil }
+    }
+    return digest.finish()
+  }
+}

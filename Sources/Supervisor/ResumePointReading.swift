@@ -1,0 +1,77 @@
+import Checkpoints
+import JobStore
+import POSIX
+import Synchronization
+import SystemPackage
+import TrainerProtocol
+
+/// Reads a resume point in full, on a thread of its own, while the trainer that will take it starts.
+final class ResumePointReading: Sendable {
+  let source: ResumeCandidates.Source
+  let totalBytes: UInt64
+  private let done = Atomic<UInt64>(0)
+  private let candidates: ResumeCandidates
+  private let store: JobStore
+
+  var readBytes: UInt64 { done.load(ordering: .relaxed) }
+
+  init(
+    _ source: ResumeCandidates.Source, lengthBytes: UInt64, _ candidates: ResumeCandidates,
+    _ store: JobStore
+  ) {
+    self.source = source
+    totalBytes = lengthBytes
+    self.candidates = candidates
+    self.store = store
+  }
+
+  /// - Parameter completion: called on the thread; nil: every byte is right.
+  func start(_ completion: @escaping @Sendable (String?) -> Void) throws(POSIXError) {
+    try NativeThread.start { [self] in completion(fault()) }
+  }
+
+  private func fault() -> String? {
+    switch source {
+    case .staged(let slot, let description, let lengthBytes):
+      return fault(slot, description, lengthBytes)
+    case .durable(let record):
+      let reading = LocalCheckpoints(directory: candidates.checkpoints.directory) { [self] bytes in
+        done.wrappingAdd(UInt64(bytes), ordering: .relaxed)
+      }
+      return reading.verify(record.name, thorough: true).fault
+    case .snapshot(let step):
+      return snapshotFault(step)
+    }
+  }
+
+  private func fault(_ slot: UInt32, _ description: ImageDescription, _ lengthBytes: UInt64) -> String? {
+    guard let expected = candidates.digests.digest(slot, of: description.cutID) else { return nil }
+    let path = ArenaSlot.path(in: candidates.directories.run, slot: slot)
+    let found = ImageDigest.sha256(
+      path, offsetBytes: StagedImage.offsetBytes, lengthBytes: Int(lengthBytes)
+    ) { bytes in
+      done.wrappingAdd(UInt64(bytes), ordering: .relaxed)
+      return true
+    }
+    // A trainer that does not wait may have staged into this slot meanwhile: then this one is nobody's.
+    if let now = candidates.image(slot), now.description.cutID != description.cutID { return nil }
+    guard let found else { return "\(path) cannot be read to its end" }
+    if found == expected.sha256 { return nil }
+    return "digest \(found.prefix(12))…, expected \(expected.sha256.prefix(12))…"
+  }
+
+  /// The file that the trainer loads is compared with the store, whose bytes have their own digest.
+  private func snapshotFault(_ step: UInt64) -> String? {
+    guard let (found, image) = try? store.fullSnapshot(), found == step else {
+      // A trainer that does not wait has recorded a newer one.
+      return nil
+    }
+    let path = candidates.snapshotPath
+    let expected = SHA256.hex(image)
+    let read = ImageDigest.sha256(path, offsetBytes: 0, lengthBytes: image.count) { bytes in
+      done.wrappingAdd(UInt64(bytes), ordering: .relaxed)
+      return true
+    }
+    return read == expected ? nil : "\(path) is not what was written"
+  }
+}
