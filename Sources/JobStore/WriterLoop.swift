@@ -304,7 +304,8 @@ final class WriterLoop {
     }
     if !newest.full.isEmpty {
       try JobStore.put(transaction, meta, Array("full_snapshot/0".utf8), newest.full)
-      let digest = withUnsafeBytes(of: newest.full.withUnsafeBytes { XXH64.hash($0) }.littleEndian, Array.init)
+      let digest = withUnsafeBytes(
+        of: newest.full.withUnsafeBytes { XXH64.hash($0) }.littleEndian, Array.init)
       try JobStore.put(transaction, meta, Array("full_snapshot_digest/0".utf8), digest)
     }
     if let names = newest.metricNames {

@@ -36,7 +36,8 @@ extension Runtime {
     guard damagedSources.insert(source.identity).inserted else { return }
     if case .durable(let record) = source { return tellDamaged(record.name, what) }
     tell(
-      .checkpointDamaged, "\(Words.point(source.point)) is damaged (\(what)) and is not used", isWarning: true)
+      .checkpointDamaged, "\(Words.point(source.point)) is damaged (\(what)) and is not used", isWarning: true
+    )
   }
 
   // MARK: Reading it

@@ -28,7 +28,8 @@ import Testing
       let both = try (0...1).map { try #require(Self.slot($0, bench)).step }
       steps = both
       newest = both[0] > both[1] ? 0 : 1
-      _ = try bench.shell("cp -a \(bench.state) \(bench.base)/state.kept; cp -a \(bench.run) \(bench.base)/run.kept")
+      _ = try bench.shell(
+        "cp -a \(bench.state) \(bench.base)/state.kept; cp -a \(bench.run) \(bench.base)/run.kept")
     }
 
     private static func slot(_ number: Int, _ bench: Workbench) -> (step: UInt64, isDigested: Bool)? {
@@ -45,14 +46,17 @@ import Testing
     var otherPath: String { "\(bench.run)/arena-0-\(1 - newest)" }
 
     /// Damages it, and runs it to its end.
-    func goOn(_ damage: () throws -> Void) throws -> (status: Int32, digest: String?, from: String, text: String) {
+    func goOn(
+      _ damage: () throws -> Void
+    ) throws -> (status: Int32, digest: String?, from: String, text: String) {
       _ = try bench.shell(
         """
         rm -rf \(bench.state) \(bench.run) \(bench.base)/out \(bench.base)/err
         cp -a \(bench.base)/state.kept \(bench.state); cp -a \(bench.base)/run.kept \(bench.run)
         """)
       try damage()
-      let status = try bench.supervise(["--stage-every", "1s", "--every", "10min"], [Programs.trainer] + length)
+      let status = try bench.supervise(
+        ["--stage-every", "1s", "--every", "10min"], [Programs.trainer] + length)
       let attempts = try bench.attempts()
       let from = attempts.last?["resumed_from"] as? [String: Any]
       let point = "\(from?["level"] ?? "beginning") \(from?["step"] ?? 0)"
@@ -187,7 +191,8 @@ import Testing
     let bench = Workbench()
     defer { bench.close() }
     let command = [Programs.faulty, "unseeded", bench.base + "/marker"]
-    #expect(try bench.supervise(["--stage-every", "1h", "--max-stalls", "9"], command) == 0, "\(bench.standardError)")
+    let options = ["--stage-every", "1h", "--max-stalls", "9"]
+    #expect(try bench.supervise(options, command) == 0, "\(bench.standardError)")
     let first = bench.standardOutput.split(separator: "\n").filter { $0.hasPrefix("first ") }
     #expect(first.count >= 2 && Set(first).count == 1, "\(first)")
     #expect(bench.standardError.contains("resumed from the state before the first step (staged)"))

@@ -90,7 +90,10 @@ enum Situations {
     ("staged before its first step", { _ in .stagedInitially(slot: 0, .staged(step: 0, stall: .zero)) }),
     ("that failed", { _ in .stagedInitially(slot: 0, .failed(errno: 28)) }),
     ("staged before its first step into a slot that is none", { _ in .stagedInitially(slot: 9, .missed) }),
-    ("publishing failed, it is damaged", { publication($0) { .publishFailed(slot: $0, step: $1, isDamaged: true) } }),
+    (
+      "publishing failed, it is damaged",
+      { publication($0) { .publishFailed(slot: $0, step: $1, isDamaged: true) } }
+    ),
     ("cleared, nothing left", { _ in .cleared(remains(.beginning)) }),
     ("cleared, 50 staged", { _ in .cleared(remains(at50, .complete(step: 50), died: 60)) }),
     ("cleared, 60 staged", { _ in .cleared(remains(at60, .complete(step: 60))) }),
@@ -117,7 +120,8 @@ enum Situations {
   /// Of the durable checkpoint of step 40, and nothing is left in the arena.
   private static func replacement(_ damaged: ResumePoint) -> Replacement {
     Replacement(
-      damaged: damaged, next: .checkpoint(level: .durable, step: 40), slots: [.empty, .empty], durableStep: 40)
+      damaged: damaged, next: .checkpoint(level: .durable, step: 40), slots: [.empty, .empty], durableStep: 40
+    )
   }
 
   static let at50 = ResumePoint.checkpoint(level: .staged, step: 50)

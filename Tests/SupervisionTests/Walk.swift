@@ -145,7 +145,8 @@ struct Walk {
     let resume = driver.state.resume
     guard case .checkpoint(.staged, let step) = resume else { return .heartbeat }
     var slots = world.slots
-    for index in slots.indices where slots[index] == .complete(step: step) && world.publishing?.slot != index {
+    for index in slots.indices where slots[index] == .complete(step: step) && world.publishing?.slot != index
+    {
       slots[index] = .empty
     }
     let durable = driver.state.durableStep

@@ -58,11 +58,13 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
       var written = 0
       while writer.append(.failure, [UInt8](repeating: 1, count: 100)) { written += 1 }
       #expect(written == 31 && writer.skipped == 0, "whoever appends it tries again")
-      let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-      #expect(
-        !writer.appendSnapshot(
+      let isWritten = [UInt8](repeating: 1, count: 100).withUnsafeBytes { image in
+        writer.appendSnapshot(
           step: 1, epoch: 0, batch: 1, samples: 1, timeNanoseconds: 1, phase: .training,
-          metrics: UnsafeBufferPointer(start: nil, count: 0), parts: nothing, partCount: 0, image: nothing))
+          metrics: UnsafeBufferPointer(start: nil, count: 0),
+          parts: UnsafeRawBufferPointer(start: nil, count: 0), partCount: 0, image: image)
+      }
+      #expect(!isWritten)
       #expect(writer.skipped == 1 && reader.skipped == 1, "a snapshot is not tried again")
       #expect(drain(reader).count == 31)
       #expect(!writer.append(.failure, [UInt8](repeating: 1, count: 100)), "read is not released")

@@ -144,7 +144,11 @@ struct JobStatus {
       StagedImage.read(ArenaSlot.path(in: FilePath(live.runDirectory), slot: $0))
     }
     guard
-      let image = images.filter({ $0.description.jobID == job.id }).max(by: {
+      let image = images.filter({ image in
+        // A slot that is damaged says anything.
+        image.description.jobID == job.id
+          && (try? ImageReader.loop(image.bytes))?.step == image.description.step
+      }).max(by: {
         $0.description.step < $1.description.step
       })
     else { return nil }
@@ -162,7 +166,8 @@ struct JobStatus {
       level = "durable"
       step = durable.step
     }
-    if !afterPowerLoss, let staged, staged.step > step {
+    // At step 0 too: the state before the first step is not drawn anew.
+    if !afterPowerLoss, let staged, staged.step > step || level == "beginning" {
       level = "staged"
       step = staged.step
     }

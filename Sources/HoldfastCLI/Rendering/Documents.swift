@@ -34,6 +34,7 @@ extension JobStatus {
       "skipped_records": .count(totals.skippedRecords), "disk_bytes": .count(diskBytes),
       "restart_budget": .integer(Int64(restartBudget)),
       "failing": .optional(failing),
+      "waits_for": .optional(isSupervised ? live?.doing : nil),
       "degraded": .array(degraded.map(JSONValue.string)),
       "notice": isSupervised ? attempts.newest?.notice?.json ?? .null : .null,
       "updated_at": .optional(live.map { Timestamp.text($0.updatedAtNs) }),

@@ -16,6 +16,7 @@ extension JobStatus {
     } else {
       field("Command", Hint(command: job.command).text)
     }
+    if isSupervised, let doing = live?.doing { field("Waits", doing) }
     if let loop { field("Loop", loop) }
     if let eta { field("ETA", eta) }
     lines.append("")
@@ -137,7 +138,10 @@ extension JobStatus {
 
   static func words(_ at: ResumeAt) -> String {
     if at.level == "beginning", at.replay == 0 { return "it starts from the beginning" }
-    let place = at.level == "beginning" ? "start from the beginning" : "resume at \(Words.number(at.step))"
+    let place =
+      at.level == "beginning"
+      ? "start from the beginning"
+      : at.step == 0 ? "resume before the first step" : "resume at \(Words.number(at.step))"
     let cost = at.seconds.map { " (\(Words.duration(seconds: $0)))" } ?? ""
     return "\(place), replay \(Words.count(at.replay, "step"))\(cost)"
   }

@@ -7,6 +7,8 @@ import os
 import struct
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,10 @@ def test_a_full_ring_drops_the_new_record_and_counts_it(tmp_path: Path) -> None:
     kept = 0
     while ring.append(at.RECORD_FAILURE, bytes(100)):
         kept += 1
+    # Whoever appends it tries again: only a snapshot is lost.
+    assert ring.skipped == 0
+    layout = struct.Struct("<IHHQIIQQQQQBBHHHQ")
+    assert not ring.append_snapshot(layout, 1, (1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0), bytes(64), b"")
     assert ring.skipped == 1 == directory.word(at.RING_SKIPPED)
     assert not ring.append(at.RECORD_FAILURE, bytes(100))
     assert len(directory.drain()) == kept == 31
@@ -129,6 +135,82 @@ def test_a_request_is_answered_at_the_next_step(run_directory: RunDirectory) -> 
     assert struct.unpack_from("<QQ", header, at.SLOT_STEP) == (2, size)
     run.step()
     assert [kind for kind, _ in run_directory.drain()] == [at.RECORD_SNAPSHOT]
+
+
+def test_a_full_ring_holds_no_step_up_and_loses_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = RunDirectory(tmp_path / "run", capacity=4096)
+    monkeypatch.setenv("HOLDFAST_RUN_DIR", str(directory.path))
+    run = holdfast.attach(rng=False)
+    run.register(counter={"value": 3})
+    run.restore()
+    # Nobody reads. A step that waited would call this.
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"a step waits {seconds} s"))
+    while run._ring.skipped == 0:
+        run.step()
+    run.step(loss=1.0)
+    directory.request(1, slot=1)
+    run.step(loss=2.0, accuracy=1.0)
+    # The header says it, whatever becomes of the record.
+    assert directory.word(at.RING_ACKNOWLEDGED) == 1
+    assert directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
+    lost = run._ring.skipped
+    assert lost == 3, "names and answers that have no room are not snapshots"
+    kinds = [kind for kind, _ in directory.drain()]
+    assert at.RECORD_STAGED not in kinds
+    assert at.RECORD_METRIC_NAMES not in kinds
+    run.step(loss=3.0)
+    records = directory.drain()
+    assert [kind for kind, _ in records] == [at.RECORD_METRIC_NAMES, at.RECORD_STAGED, at.RECORD_SNAPSHOT]
+    assert json.loads(records[0][1]) == ["loss", "accuracy"]
+    assert run._ring.skipped == lost
+    monkeypatch.undo()
+
+
+def test_the_verdict_on_the_resume_point_is_waited_for(run_directory: RunDirectory) -> None:
+    first = holdfast.attach()
+    counter = {"value": 3}
+    first.register(counter=counter)
+    for slot, value in enumerate((4, 5)):
+        counter["value"] = value
+        run_directory.request(slot + 1, slot=slot)
+        first.step()
+    first._ring.close()
+    run_directory.next_attempt(1)
+    damaged = json.loads((run_directory.path / "resume.json").read_text())["ranks"][0]["point"]
+    run_directory.put(at.RING_VERDICT, "<I", at.VERDICT_PENDING)
+    run = holdfast.attach()
+    assert run_directory.word(at.RING_RESTORING, "<I") == at.RESTORING_WAITS
+    run.register(counter=counter)
+
+    def judge() -> None:
+        time.sleep(0.2)
+        path = run_directory.path / "arena-0-0"
+        step, size = struct.unpack_from("<QQ", path.read_bytes(), at.SLOT_STEP)
+        run_directory.resume({**damaged, "step": step, "path": str(path), "length_bytes": size})
+        run_directory.put(at.RING_VERDICT, "<I", at.VERDICT_REPLACED)
+
+    thread = threading.Thread(target=judge)
+    thread.start()
+    assert run.restore()
+    thread.join()
+    assert (run.global_step, counter["value"]) == (1, 4)
+    assert run_directory.word(at.RING_RESTORING, "<I") == at.RESTORING_DONE
+
+
+def test_without_a_verdict_nothing_is_taken(
+    run_directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = holdfast.attach()
+    run_directory.request(1)
+    first.step()
+    first._ring.close()
+    run_directory.next_attempt()
+    run_directory.put(at.RING_VERDICT, "<I", at.VERDICT_PENDING)
+    monkeypatch.setattr("holdfast._restore._VERDICT_SECONDS", 0.05)
+    with pytest.raises(holdfast.HoldfastError, match="does not say whether the resume point is whole"):
+        holdfast.attach().restore()
 
 
 def test_requests_of_another_generation_half_written_and_late_ones(run_directory: RunDirectory) -> None:

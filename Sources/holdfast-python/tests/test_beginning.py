@@ -1,0 +1,29 @@
+"""Programs that set no seed: an attempt that dies before anything was asked of it is no other run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from supervised import PACKAGE, Job
+
+PROGRAM = PACKAGE / "tests/programs/unseeded.py"
+# Nothing but the state before the first step is staged.
+OPTIONS = ("--stage-every", "1h", "--every", "1h", "--max-stalls", "20")
+
+
+@pytest.mark.parametrize("shape", ["loader", "workers", "while", "begins", "load", "plain loader", "batches"])
+def test_a_death_at_each_of_the_first_steps(tmp_path: Path, shape: str) -> None:
+    with Job(tmp_path, PROGRAM, shape, tmp_path / "marker", options=OPTIONS) as job:
+        job.start()
+        assert job.wait() == 0, job.errors.read_text()
+        first = [line for line in job.output.read_text().splitlines() if line.startswith("first")]
+        assert len(first) >= 2, job.errors.read_text()
+        assert len(set(first)) == 1, first
+        attempts = job.json("history")["attempts"]
+        assert len(attempts) == 4
+        assert attempts[1]["resumed_from"] == {"level": "staged", "step": 0}
+        # A slow one may have been asked for its state before it died.
+        assert sum(attempt["replayed_steps"] for attempt in attempts) >= 1
+        assert "is not the run it resumed" not in job.errors.read_text()
