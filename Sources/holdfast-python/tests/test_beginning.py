@@ -15,7 +15,16 @@ OPTIONS = ("--stage-every", "1h", "--every", "1h", "--max-stalls", "20")
 
 @pytest.mark.parametrize("shape", ["loader", "workers", "while", "begins", "load", "plain loader", "batches"])
 def test_a_death_at_each_of_the_first_steps(tmp_path: Path, shape: str) -> None:
-    with Job(tmp_path, PROGRAM, shape, tmp_path / "marker", options=OPTIONS) as job:
+    _check(Job(tmp_path, PROGRAM, shape, tmp_path / "marker", options=OPTIONS))
+
+
+def test_lightning(tmp_path: Path) -> None:
+    pytest.importorskip("pytorch_lightning")
+    _check(Job(tmp_path, PROGRAM.with_name("unseeded_lightning.py"), tmp_path / "marker", options=OPTIONS))
+
+
+def _check(job: Job) -> None:
+    with job:
         job.start()
         assert job.wait() == 0, job.errors.read_text()
         first = [line for line in job.output.read_text().splitlines() if line.startswith("first")]
