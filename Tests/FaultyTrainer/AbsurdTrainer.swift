@@ -36,7 +36,9 @@ enum AbsurdTrainer {
     while true {
       ring.beat()
       // Its records of answers are lost, as in a ring that is full; the header alone tells of them.
-      if kind == "absurd-unrecorded", let request = ring.pendingRequest() { ring.acknowledge(request, .missed) }
+      if kind == "absurd-unrecorded", let request = ring.pendingRequest() {
+        ring.acknowledge(request, .missed)
+      }
       usleep(10_000)
     }
   }

@@ -159,6 +159,62 @@ import Testing
     }
   }
 
+  @Test func aFullRingLosesSnapshotsAndNothingElse() throws {
+    try withDirectory { directory in
+      let reader = try prepare(directory, JobID())
+      let run = try Run.attach()
+      run.register("weights", Weights([1, 2, 3]))
+      try run.restore()
+      while reader.skipped == 0 { try run.step() }
+      // Names and an answer that have no room, and steps that go on.
+      _ = run.metric("loss")
+      reader.post(Request(sequence: 1, kind: .save, slot: 1, cutID: CutID(), generation: 1))
+      for _ in 0..<5 { try run.step() }
+      #expect(reader.skipped == 6, "what is tried again is not counted")
+      #expect(reader.acknowledged == Acknowledgement(sequence: 1, outcome: .staged))
+      func drain() -> [RecordKind] {
+        var kinds: [RecordKind] = []
+        while reader.drain(limit: .max, { kind, _ in kinds.append(kind) }) > 0 { reader.releaseConsumed() }
+        return kinds
+      }
+      #expect(!drain().contains(.staged))
+      try run.step()
+      #expect(drain() == [.metricNames, .staged, .snapshot])
+      #expect(reader.skipped == 6)
+    }
+  }
+
+  @Test func theBeginningIsStagedAndTakenAsOne() throws {
+    try withDirectory { directory in
+      let job = JobID()
+      let first = try prepare(directory, job)
+      first.setInitialSlot(1)
+      let run = try Run.attach()
+      let weights = Weights([1, 2, 3])
+      run.register("weights", weights)
+      let noise = run.random("noise", seed: 4)
+      #expect(try !run.restore())
+      let drawn = noise.next()
+      let image = try #require(StagedImage.read(ArenaSlot.path(in: directory, slot: 1)))
+      #expect(image.description.step == 0)
+      let point = ResumeFile.Point(
+        level: "staged", step: 0, path: image.path.string, offsetBytes: UInt64(StagedImage.offsetBytes),
+        lengthBytes: UInt64(image.bytes.count), cutID: nil)
+      // Of a trainer that has not ended the ring is held: the next one has another.
+      let second = try prepare(directory, job, attempt: 2, point: point)
+      second.tell(.pending)
+      let again = try Run.attach()
+      #expect(second.restoring == .waits)
+      let others = Weights([7, 8, 9])
+      again.register("weights", others)
+      let other = again.random("noise", seed: 5)
+      second.tell(.whole)
+      #expect(try !again.restore(), "it begins, as the first one did")
+      #expect(again.resumedFrom == nil && others.values == [1, 2, 3] && other.next() == drawn)
+      #expect(second.restoring == .done)
+    }
+  }
+
   @Test(arguments: ["s3://bucket/x", "gs://bucket/", "file:///tmp/x"]) func aURLIsNoDirectory(url: String)
     throws
   {
