@@ -18,7 +18,7 @@ import Testing
       for checkpoint in \(bench.state)/checkpoints/step-*; do
         cd $checkpoint
         truncate -s 40G state.safetensors
-        sed -i -E 's/"bytes": ?[0-9]+/"bytes":42949672960/' manifest.json
+        sed -i -E 's/"bytes" ?: ?[0-9]+/"bytes": 42949672960/' manifest.json
         sed -i /manifest.json/d SHA256SUMS
         sha256sum manifest.json >> SHA256SUMS
       done
