@@ -17,6 +17,7 @@ extension Transition {
     }
     state.attempt?.progress = progress
     state.attempt?.aliveAt = now.monotonic
+    if let finished = attempt.finishedStep, progress.step > finished { goOn() }
     guard state.phase == .running else { return }
     if isFirst {
       emit(.arm(.stage, at: state.schedule.nextStage(state.policy, now: now.monotonic)))
@@ -140,14 +141,25 @@ extension Transition {
   }
 
   mutating func finished(_ step: UInt64, _ slot: Int?) {
-    guard state.attempt != nil else { return }
-    state.attempt?.finishedStep = step
+    guard let attempt = state.attempt else { return }
     if let slot, state.slots.indices.contains(slot) { state.slots[slot] = .complete(step: step) }
+    // Steps that were read with it came after it.
+    if let progress = attempt.progress, progress.step > step { return offer() }
+    state.attempt?.finishedStep = step
     // The trainer may still evaluate or export: no more requests, no hang.
     state.request = nil
     emit(.disarm(.stage))
     emit(.disarm(.hang))
     if state.phase == .saving { awaitLeaving() }
+  }
+
+  /// A step after the end that it told: what was complete is a part of the program, one of its fits say.
+  private mutating func goOn() {
+    state.attempt?.finishedStep = nil
+    guard state.phase == .running else { return }
+    offer()
+    emit(.arm(.stage, at: now.monotonic + state.schedule.stageInterval(state.policy)))
+    armHang()
   }
 
   // MARK: Publishing

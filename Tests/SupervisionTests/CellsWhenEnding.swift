@@ -23,7 +23,7 @@ let cellsWhenEnding: [String: String] = [
     """,
   "clearing, finished": """
     attached                           | clearing [50 60] at 60 finished 60: offer 0
-    stepped to 61                      | clearing [50 60] at 61 finished 60
+    stepped to 61                      | clearing [50 60] at 61
     heartbeat                          | clearing [50 60] at 60 finished 60
     finished 61 in the offered slot    | clearing [50 61] at 60 finished 61: -stage -hang
     finished 61 in no slot             | clearing [50 60] at 60 finished 61: -stage -hang

@@ -250,7 +250,7 @@ let cellsWhenRunning: [String: String] = [
     """,
   "running, finish was said": """
     attached                           | running [50 60] at 60 finished 60: offer 0
-    stepped to 61                      | running [50 60] at 61 finished 60
+    stepped to 61                      | running [50 60] at 61: offer 0; stage +1s; hang +3s
     heartbeat                          | running [50 60] at 60 finished 60
     finished 61 in the offered slot    | running [50 61] at 60 finished 61: -stage -hang
     finished 61 in no slot             | running [50 60] at 60 finished 61: -stage -hang

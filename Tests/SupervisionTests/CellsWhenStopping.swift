@@ -180,7 +180,7 @@ let cellsWhenStopping: [String: String] = [
     """,
   "terminating, finish was said": """
     attached                           | terminating [50 60] at 60 finished 60 stops: offer 0
-    stepped to 61                      | terminating [50 60] at 61 finished 60 stops
+    stepped to 61                      | terminating [50 60] at 61 stops
     heartbeat                          | terminating [50 60] at 60 finished 60 stops
     finished 61 in the offered slot    | terminating [50 61] at 60 finished 61 stops: -stage -hang
     finished 61 in no slot             | terminating [50 60] at 60 finished 61 stops: -stage -hang

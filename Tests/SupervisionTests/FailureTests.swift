@@ -37,6 +37,32 @@ import Testing
     #expect(driver.state.ending == .finished)
   }
 
+  /// A program of several fits tells the end of each.
+  @Test func stepsAfterTheEndThatWasToldTakeItBack() {
+    var driver = Driver()
+    driver.run(to: 20)
+    driver.stage(20)
+    driver.send(.finished(step: 20, slot: driver.state.offered))
+    #expect(driver.send(.timer(.stage)).isEmpty)
+    let actions = driver.send(.stepped(progress(21)))
+    #expect(driver.state.attempt?.finishedStep == nil)
+    #expect(actions.contains { if case .arm(.stage, _) = $0 { true } else { false } })
+    driver.stage(21)
+    driver.end(.exited(0), driver.remains(.checkpoint(level: .staged, step: 21)))
+    #expect(driver.state.ending != .finished)
+  }
+
+  /// Both were read from the ring at once, and steps are told first.
+  @Test func anEndBeforeStepsThatAreKnownIsNone() {
+    var driver = Driver()
+    driver.run(to: 20)
+    driver.send(.stepped(progress(25)))
+    driver.send(.finished(step: 20, slot: driver.state.offered))
+    #expect(driver.state.attempt?.finishedStep == nil)
+    driver.send(.finished(step: 25, slot: driver.state.offered))
+    #expect(driver.state.attempt?.finishedStep == 25)
+  }
+
   /// Ends attempt after attempt with one failure, each a step further saved.
   private static func fail(
     _ driver: inout Driver, _ count: Int, _ place: FailurePlace?, furthest: (UInt64) -> UInt64

@@ -272,7 +272,9 @@ struct Walk {
       }
     case .cleared: if world.clearIsAsked { endOfAttempt() }
     case .startFailed: if driver.state.phase == .starting { endOfAttempt() }
-    case .begin, .started, .stepped, .heartbeat, .timer, .stopRequested, .checkpointRequested,
+    // More steps take an end back.
+    case .stepped: if world.isUncleared { world.finished = false }
+    case .begin, .started, .heartbeat, .timer, .stopRequested, .checkpointRequested,
       .preemptionNotice, .preemptionWarning, .preemptionCancelled, .policyChanged, .misled:
       break
     case .stagedInitially(let slot, let outcome):
