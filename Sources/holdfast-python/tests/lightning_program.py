@@ -103,14 +103,17 @@ class Network(pl.LightningModule):
         ]
 
 
+class Counts(dict):
+    """More than data: of one process, and nothing that a resume puts back."""
+
+
 class Death(Callback):
     """Asks for the state at every step, and ends the program at one moment."""
 
     def __init__(self, directory: RunDirectory | None, moment: tuple[str, int] | None) -> None:
         self.directory = directory
         self.moment = moment
-        self.counts: dict[str, int] = {}
-        self.steps = 0
+        self.counts = Counts()
 
     def _at(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -119,8 +122,8 @@ class Death(Callback):
 
     def _ask(self) -> None:
         if self.directory is not None:
-            self.steps += 1
-            self.directory.request(self.steps, slot=self.steps % 2)
+            self.counts["asked"] = self.counts.get("asked", 0) + 1
+            self.directory.request(self.counts["asked"], slot=self.counts["asked"] % 2)
             self.directory.drain()
 
     def on_train_batch_start(self, *_: Any) -> None:

@@ -127,11 +127,11 @@ def test_a_request_in_validation_gets_the_last_step(
     assert program.callback.run.resumed_from == BATCHES
 
 
-def test_two_fits_are_two_jobs(run_directory: RunDirectory, tmp_path: Path) -> None:
+def test_a_fit_after_one_that_failed_is_refused(run_directory: RunDirectory, tmp_path: Path) -> None:
     program = Program(tmp_path, max_epochs=1)
     run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
-    assert program.fit()
-    with pytest.raises(HoldfastError, match="one fit"):
+    assert program.fit(run_directory, ("batch end", 2)) is None
+    with pytest.raises(HoldfastError, match="did not end"):
         program.fit()
 
 

@@ -23,6 +23,12 @@ def attached() -> Run | None:
     return _attached
 
 
+def will_resume() -> bool:
+    """Return whether a supervisor started this process, to go on from something that was saved."""
+    path = os.environ.get("HOLDFAST_RUN_DIR")
+    return path is not None and read_resume_file(Path(path)).point is not None
+
+
 def attach(
     hyperparameters: Mapping[str, Any] | None = None,
     *,

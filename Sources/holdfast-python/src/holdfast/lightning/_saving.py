@@ -23,7 +23,7 @@ class Saving:
         self._callbacks: list[Any] = trainer.checkpoint_callbacks
         self._run = run
         # Files older than the job are somebody else's.
-        self._began = time.time()
+        self.began = time.time()
         if run.is_supervised:
             for callback in self._callbacks:
                 if hasattr(callback, "file_exists"):
@@ -48,7 +48,7 @@ class Saving:
         if path in {name for callback in self._callbacks for name in _in_use(callback)}:
             return False
         try:
-            return os.stat(path).st_mtime >= self._began  # noqa: PTH116
+            return os.stat(path).st_mtime >= self.began  # noqa: PTH116
         except OSError:
             return False
 
@@ -63,11 +63,11 @@ class Saving:
                 # Of a clock that begins anew with each boot.
                 saved["elapsed"] = now - last
             callbacks[callback.state_key] = saved
-        return {"began": self._began, "callbacks": callbacks}
+        return {"began": self.began, "callbacks": callbacks}
 
     def load(self, state: dict[str, Any]) -> None:
         """Put it back."""
-        self._began = state["began"]
+        self.began = state["began"]
         for callback in self._callbacks:
             saved = state["callbacks"].get(callback.state_key, {})
             for name in _REMEMBERED:

@@ -1,0 +1,39 @@
+"""The configuration that `LightningCLI` saves, and refuses to save over one that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .._run import Run
+
+
+class Configuration:
+    """The callbacks of a trainer that save a configuration."""
+
+    def __init__(self, trainer: Any, run: Run) -> None:
+        self._trainer = trainer
+        self._run = run
+
+    def allow(self, *, resumes: bool) -> None:
+        """Let them write the file again that an earlier attempt of this job has written.
+
+        Args:
+            resumes: the job has trained: then the file is its own. Else only a file of the same content is.
+        """
+        if not self._run.is_supervised:
+            return
+        for callback in self._trainer.callbacks:
+            if any(cls.__name__ == "SaveConfigCallback" for cls in type(callback).__mro__):
+                directory = self._trainer.log_dir
+                path = None if directory is None else Path(directory) / callback.config_filename
+                if path is not None and path.is_file() and (resumes or _is_same(callback, path)):
+                    callback.overwrite = True
+
+
+def _is_same(callback: Any, path: Path) -> bool:
+    text = callback.parser.dump(callback.config, skip_none=False)
+    saved = path.read_text()
+    # It begins with a comment that names the version.
+    lines = [line for line in saved.splitlines() if not line.startswith("#")]
+    return bool(lines == [line for line in text.splitlines() if not line.startswith("#")])

@@ -1,0 +1,201 @@
+"""The fits of a program, in its order: those that ended, the one that goes on, and what tuners found.
+
+A job is all of them. Each image has the final state of every fit that has ended, so that an attempt that
+resumes in the third one gives back the first two at once, as they ended.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Callable
+
+import torch
+
+from .. import _random
+from .._errors import HoldfastError
+from .._run import Run
+from ._loggers import directories
+from ._state import TrainerState
+
+_of: weakref.WeakKeyDictionary[Run, Fits] = weakref.WeakKeyDictionary()
+
+FRESH, RESUMED, OVER = "fresh", "resumed", "over"
+
+
+class Fits:
+    """Two components of a run, the module's weights and all the rest, of whichever fit goes on."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        # Of the fit that goes on, from 0.
+        self.number = -1
+        self._state: TrainerState | None = None
+        # Of the fits before it.
+        self._ended: list[dict[str, Any]] = []
+        # Of this one, once it has ended.
+        self._final: dict[str, Any] | None = None
+        # What tuners found, by where in the program they ran.
+        self.found: dict[str, Any] = {}
+        self.tuners = 0
+        self._saved_model: Any = {}
+        self._saved: dict[str, Any] = {}
+        self._target = -1
+        run.register(
+            model=_Component(lambda: self._dump()[0], self._take_model),
+            trainer=_Component(lambda: self._dump()[1], self._take_rest),
+        )
+        # Lightning makes more of the state after this: what is before the first step is staged later.
+        run._stages_at_restore = False
+        run.restore()
+        # They are of the fit that the image is of, which may be a later one.
+        self._held = (run._pending, run._saved_loaders)
+        if self._saved:
+            run._pending, run._saved_loaders = {}, {}
+            self._target = int(self._saved.get("fit", 0))
+            self._ended = list(self._saved.get("ended", ()))
+            self.found = dict(self._saved.get("found", {}))
+
+    @staticmethod
+    def of(run: Run) -> Fits:
+        """Return those of a run; the first time registers them, and restores the run."""
+        if run not in _of:
+            _of[run] = Fits(run)
+        return _of[run]
+
+    @staticmethod
+    def has(run: Run) -> bool:
+        """Return whether a run has fits already."""
+        return run in _of
+
+    # Saving
+
+    def _dump(self) -> tuple[Any, dict[str, Any]]:
+        rest = {"fit": max(0, self.number), "ended": self._ended[: max(0, self.number)], "found": self.found}
+        if self._final is not None:
+            return self._final["model"], {**rest, **self._final["rest"], "over": True}
+        if self._state is None or not self._state.is_running:
+            return {}, rest
+        model, own = self._state.dump()
+        return model, {**rest, **own}
+
+    def _take_model(self, state: Any) -> None:
+        self._saved_model = state
+
+    def _take_rest(self, state: Any) -> None:
+        self._saved = state
+
+    # Where the program is
+
+    def begin(self, state: TrainerState) -> str:
+        """Begin the next fit; returns whether it is fresh, goes on, or is over already.
+
+        Raises:
+            HoldfastError: the one before it has not ended well.
+        """
+        if not self.has_ended:
+            raise HoldfastError(
+                f"fit {self.number + 1} of this program did not end, and another one begins: "
+                "a resumed program cannot know where it was",
+                hint="let the program end where a fit fails; the supervisor starts it again",
+            )
+        if self._final is not None and self.number == len(self._ended):
+            self._ended.append(self._final)
+        self.number += 1
+        self._final = None
+        self._state = state
+        self._run.is_finished = False
+        if self.number < self._target:
+            self._final = self._ended[self.number]
+        elif self.number == self._target:
+            saved, model = self._saved, self._saved_model
+            self._saved, self._saved_model = {}, {}
+            if saved.get("over"):
+                self._final = {"model": model, "rest": saved}
+            elif "checkpoint" in saved and self._run._at_beginning:
+                # It does all that the first attempt did before its first step, and then has that state.
+                state.take(model, saved, frozenset())
+            elif "checkpoint" in saved:
+                self._run._pending, self._run._saved_loaders = self._held
+                state.take(model, saved, frozenset())
+                return RESUMED
+        if self._final is None:
+            return FRESH
+        state.take(self._final["model"], self._final["rest"], self._later(self.number + 1))
+        return OVER
+
+    def upcoming_loggers(self) -> tuple[Any, frozenset[str]]:
+        """Return what the loggers of the next fit have written, if an earlier attempt made it, and where."""
+        return self._loggers_of(self.number + 1), self._later(self.number + 1)
+
+    def _loggers_of(self, number: int) -> Any:
+        if number < self._target:
+            rest = self._ended[number]["rest"]
+        else:
+            rest = self._saved if number == self._target else {}
+        return rest.get("extra", {}).get("loggers", {})
+
+    def _later(self, number: int) -> frozenset[str]:
+        """Return where the loggers of this fit and of those after it, of an earlier attempt, have logged."""
+        fits = range(number, self._target + 1)
+        return frozenset(one for fit in fits for one in directories(self._loggers_of(fit)))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no fit goes on."""
+        return self.number < 0 or self._final is not None
+
+    @property
+    def is_last_over(self) -> bool:
+        """Whether no later fit than this one has been begun, in all attempts."""
+        return self.number >= self._target
+
+    def end(self, state: TrainerState) -> None:
+        """Hold on to a fit's final state: what comes after it may change the module."""
+        run = self._run
+        if not run.is_supervised:
+            self._final = {}
+            return
+        model, rest = state.dump()
+        streams = {stream.name: stream.get() for stream in run._all_streams()}
+        self._final = {"model": _copied(model), "rest": {**_copied(rest), "streams": streams}}
+
+    def give_streams(self) -> None:
+        """Let the random streams go on as after the fit that was over already."""
+        assert self._final is not None
+        _random.set_streams(self._run._all_streams(), self._final["rest"]["streams"])
+
+
+class _Component:
+    """A state with the two methods that a run knows."""
+
+    def __init__(self, save: Callable[[], Any], load: Callable[[Any], None]) -> None:
+        self.state_dict = save
+        self.load_state_dict = load
+
+
+def _copied(value: Any) -> Any:
+    """Return a state whose tensors nobody changes, in this process's own memory."""
+    copies: dict[Any, Any] = {}
+
+    def copy(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            key = (value.data_ptr(), value.storage_offset(), value.shape, value.stride(), value.dtype)
+            if not value.numel() or value.layout != torch.strided:
+                return value.detach().cpu().clone()
+            if key not in copies:
+                copies[key] = value.detach().to("cpu", copy=True)
+            return copies[key]
+        kind = type(value)
+        if isinstance(value, dict):
+            copied: Any = kind()
+            for key, member in value.items():
+                copied[key] = copy(member)
+            metadata = getattr(value, "_metadata", None)
+            if metadata is not None:
+                copied._metadata = metadata
+            return copied
+        if kind in (list, tuple):
+            return kind(map(copy, value))
+        return value
+
+    return copy(value)
