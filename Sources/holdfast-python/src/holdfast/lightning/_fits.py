@@ -71,7 +71,7 @@ class Fits:
 
     def _dump(self) -> tuple[Any, dict[str, Any]]:
         rest = {"fit": max(0, self.number), "ended": self._ended[: max(0, self.number)], "found": self.found}
-        if self._final is not None:
+        if self._final:
             return self._final["model"], {**rest, **self._final["rest"], "over": True}
         if self._state is None or not self._state.is_running:
             return {}, rest
