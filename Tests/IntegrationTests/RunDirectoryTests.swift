@@ -66,9 +66,16 @@ import Testing
     #expect(supervisor.terminationStatus == 0, "\(bench.standardError)")
     #expect(digest(in: bench.standardOutput) == expected)
     let attempts = try bench.attempts()
-    #expect(attempts.map { $0["cause"] as? String } == ["killed", "crashed", "finished"])
+    let causes = attempts.map { $0["cause"] as? String }
+    // They come before the supervisor reads the file, which gives the trainer an older point then; or between
+    // that and the trainer, which falls over them and gets the file anew.
+    #expect(causes == ["killed", "finished"] || causes == ["killed", "crashed", "finished"], "\(causes)")
     #expect(attempts[1]["exit_status"] as? Int != 9, "there was a snapshot to scribble over")
-    #expect((attempts[2]["resumed_from"] as? [String: Any])?["level"] as? String == "snapshot")
+    if causes.count == 2 {
+      #expect(bench.standardError.contains("(snapshot) is damaged"), "\(bench.standardError)")
+    } else {
+      #expect((attempts[2]["resumed_from"] as? [String: Any])?["level"] as? String == "snapshot")
+    }
   }
 
   /// Over the trainer's line of the ring's header, and over its records, while both sides use them.
