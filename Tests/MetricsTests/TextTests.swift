@@ -88,6 +88,20 @@ import Testing
     return (0..<random.below(12)).map { _ in pieces[random.below(pieces.count)] }.joined()
   }
 
+  /// The smallest integer has no positive counterpart.
+  @Test func everyNumberHasAText() {
+    let values = [
+      Double(Int64.min), Double(Int64.max), 1e308, -1e308, .nan, .infinity, -.infinity, -0.0,
+      .leastNonzeroMagnitude, -.leastNonzeroMagnitude, 9_007_199_254_740_991,
+    ]
+    var facts = fullFacts()
+    facts.trainerMetrics = values.enumerated().map { .init(name: "m\($0)", value: $1) }
+    facts.goodput = Double(Int64.min)
+    let text = facts.text(nowNs: 0)
+    #expect(text.contains("name=\"m0\"} -9.22"))
+    #expect(text.contains("name=\"m10\"} 9007199254740991\n"))
+  }
+
   @Test func aTrainerCannotMakeItEndless() {
     var facts = fullFacts()
     facts.trainerMetrics = (0..<5000).map { .init(name: "\($0)", value: 0) }
