@@ -39,7 +39,12 @@ extension LocalCheckpoints {
 
   private func makeRoom(_ aside: FilePath, bytes: Int) throws(POSIXError) {
     if !(try isMade()) {
-      try FileSystem.makeDirectories(directory, mode: 0o750)
+      if parent == nil {
+        try FileSystem.makeDirectories(directory, mode: 0o750)
+      } else {
+        // What is above it is not made again: it was moved away.
+        try posix("mkdir", directory) { directory.withPlatformString { mkdir($0, 0o750) } }
+      }
       try FileSystem.synchronizeDirectory(directory.removingLastComponent())
     }
     if Self.isThere(aside) { try FileSystem.removeTree(aside) }
@@ -47,7 +52,7 @@ extension LocalCheckpoints {
     guard bytes <= (try FileSystem.availableBytes(directory)) else {
       throw POSIXError("publish", path: directory, errno: .noSpace)
     }
-    try FileSystem.makeDirectories(aside, mode: 0o750)
+    try posix("mkdir", aside) { aside.withPlatformString { mkdir($0, 0o750) } }
   }
 
   private func publish(
@@ -69,6 +74,7 @@ extension LocalCheckpoints {
       try write(text, to: aside.appending(Self.manifestName))
       try write(sums, to: aside.appending(Self.digestsName))
       try FileSystem.synchronizeDirectory(aside)
+      _ = try isMade()
       try FileSystem.rename(aside, to: path(of: name))
       do throws(POSIXError) {
         try FileSystem.synchronizeDirectory(directory)

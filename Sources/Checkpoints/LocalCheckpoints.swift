@@ -56,16 +56,21 @@ public struct LocalCheckpoints: CheckpointStorage {
 
   public let directory: FilePath
   private let followsLink: Bool
+  let parent: OpenFile?
 
   /// Told of every piece of a file that is read or written, with its bytes, on the thread that does it.
   let progress: (@Sendable (Int) -> Void)?
 
   /// - Parameters:
   ///   - directory: made with the first checkpoint.
+  ///   - parent: the directory above it, opened: as long as its path leads elsewhere, nothing is written or
+  ///     removed there.
   ///   - followsLink: whether it may be a symbolic link to one; of a directory that the user names.
   public init(
-    directory: FilePath, followsLink: Bool = false, progress: (@Sendable (Int) -> Void)? = nil
+    directory: FilePath, below parent: OpenFile? = nil, followsLink: Bool = false,
+    progress: (@Sendable (Int) -> Void)? = nil
   ) {
+    self.parent = parent
     self.directory = directory
     self.followsLink = followsLink
     self.progress = progress
@@ -86,6 +91,9 @@ public struct LocalCheckpoints: CheckpointStorage {
   /// Whether the directory is there.
   /// - Throws: `isMisplaced` when it is something else: nothing of that is changed.
   func isMade() throws(POSIXError) -> Bool {
+    if let parent, try !parent.isStillNamed() {
+      throw POSIXError("open", path: parent.path, errno: .noSuchFileOrDirectory)
+    }
     guard let kind = FileKind.of(directory, followsLink: followsLink) else { return false }
     if kind != .directory { throw POSIXError(misplaced: kind, directory) }
     return true

@@ -78,12 +78,18 @@ struct Locations {
   /// not share one.
   func run(job: String, option: String?, state: FilePath) -> FilePath {
     if let option { return resolve(option) }
-    let mark = String(SHA256.hex(Array(state.string.utf8)).prefix(8))
     if let unit = unitDirectory("RUNTIME_DIRECTORY") { return unit }
-    if let user = absolute("XDG_RUNTIME_DIR") {
-      return user.appending("holdfast").appending("\(job)-\(mark)")
-    }
-    return FilePath("/dev/shm/holdfast-\(userID)").appending("\(job)-\(mark)")
+    return runRoots[0].appending("\(job)-\(Self.mark(of: state))")
+  }
+
+  static func mark(of state: FilePath) -> String {
+    String(SHA256.hex(Array(state.string.utf8)).prefix(8))
+  }
+
+  /// Where run directories are unless they are named, the first choice first.
+  var runRoots: [FilePath] {
+    let memory = FilePath("/dev/shm/holdfast-\(userID)")
+    return absolute("XDG_RUNTIME_DIR").map { [$0.appending("holdfast"), memory] } ?? [memory]
   }
 
   func resolve(_ path: String) -> FilePath {

@@ -43,6 +43,7 @@ struct JobDirectory {
 
   /// Makes the run directory, private to this user.
   func prepareRun() throws(SupervisorError) {
+    try checkTrust()
     do {
       try FileSystem.makeDirectories(run, mode: 0o700)
     } catch {
@@ -50,15 +51,32 @@ struct JobDirectory {
         .cannotCreate, "cannot make the run directory", path: error.path ?? run, why: "\(error.errno)",
         hint: "name another on tmpfs: holdfast run --run-dir DIR …")
     }
+    // Again: what was made meanwhile is looked at too.
+    try checkTrust()
     var status = stat()
     guard run.withPlatformString({ lstat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFDIR,
       status.st_uid == geteuid(), status.st_mode & 0o022 == 0
     else {
-      // Someone else could put a ring or an image of his there.
-      throw SupervisorError(
-        .cannotCreate, "the run directory is not private to this user", path: run,
-        hint: "name another on tmpfs: holdfast run --run-dir DIR …")
+      throw notPrivate(run, why: "it is no directory of this user, or others may write to it")
     }
+  }
+
+  /// Someone else could put a ring or an image of his there, where he could exchange a directory on the way.
+  private func checkTrust() throws(SupervisorError) {
+    do throws(PathTrust.Fault) {
+      try PathTrust.check(run)
+    } catch {
+      throw notPrivate(error.path, why: error.why)
+    }
+  }
+
+  private func notPrivate(_ path: FilePath, why: String) -> SupervisorError {
+    SupervisorError(
+      .cannotCreate, "the run directory is not private to this user", path: path, why: why,
+      hint: """
+        ls -ld \(path)  who made it; root can remove it
+        name another on tmpfs: holdfast run --run-dir DIR …
+        """)
   }
 
   private var runs: FilePath { state.appending("runs") }

@@ -38,17 +38,20 @@ final class Publisher: Sendable {
   private let cancelled = Atomic(false)
   private let digests: ImageDigests
 
-  /// - Parameter directory: of the checkpoints.
+  /// - Parameters:
+  ///   - directory: of the checkpoints.
+  ///   - parent: the state directory, as for `LocalCheckpoints`.
   init(
-    _ directory: FilePath, _ digests: ImageDigests, image: @escaping @Sendable (UInt32) -> StagedImage?
+    _ directory: FilePath, below parent: OpenFile, _ digests: ImageDigests,
+    image: @escaping @Sendable (UInt32) -> StagedImage?
   ) {
     self.digests = digests
     let progress = Progress()
     self.progress = progress
-    checkpoints = LocalCheckpoints(directory: directory) { bytes in
+    checkpoints = LocalCheckpoints(directory: directory, below: parent) { bytes in
       progress.writtenBytes.add(UInt64(bytes), ordering: .relaxed)
     }
-    reading = LocalCheckpoints(directory: directory)
+    reading = LocalCheckpoints(directory: directory, below: parent)
     candidates = image
   }
 

@@ -27,7 +27,7 @@ enum Recovery {
 
   static func recover(
     _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore, _ job: JobRecord,
-    _ service: ServiceLink
+    _ stateDirectory: OpenFile, _ service: ServiceLink
   ) throws -> Result {
     let mailbox = try Mailbox<Runtime.Report>()
     try endLeftovers(job)
@@ -41,7 +41,7 @@ enum Recovery {
     try closeAttempts(store, writer, drained)
     standing.attempt = max(standing.attempt, try store.attempts.newest(1).last?.attempt ?? 0)
 
-    let checkpoints = LocalCheckpoints(directory: directories.checkpoints)
+    let checkpoints = LocalCheckpoints(directory: directories.checkpoints, below: stateDirectory)
     try checkpoints.removeLeftovers()
     let records = try adoptCheckpoints(checkpoints, store, writer, job)
     let candidates = ResumeCandidates(

@@ -65,8 +65,12 @@ extension Runtime {
     let environment = environment(number)
     do {
       // Somebody may have cleared it away since: logind at logout, a person.
-      try directories.prepareRun()
-    } catch {
+      if runDirectory.displacement == nil {
+        try directories.prepareRun()
+      } else if try !takeRunDirectory() {
+        throw LaunchFailure(kind: .other(errno: EBUSY), why: "the run directory is used by another job")
+      }
+    } catch let error as SupervisorError {
       throw LaunchFailure(kind: .other(errno: ENOENT), why: error.what + (error.why.map { ": \($0)" } ?? ""))
     }
     commit.wait(patience: .seconds(5))

@@ -33,6 +33,7 @@ extension Runtime {
     case .preemption(let report): take(report)
     case .metrics(let report): take(report)
     case .metricsKept: metrics?.tell()
+    case .statePlace(let text): take(statePlace: text)
     case .recorded(let order, let record, let durable): recorded(order, record, durable: durable)
     case .read(let record, let fault): wasRead(record, fault: fault)
     }

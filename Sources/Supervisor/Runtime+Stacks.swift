@@ -14,6 +14,8 @@ extension Runtime {
   func forgetStacks() {
     stacksOffer = nil
     hang = nil
+    // Not of what takes its place.
+    guard runDirectory.displacement == nil else { return }
     do {
       try StacksFile.remove(in: directories.run)
     } catch {

@@ -107,6 +107,8 @@ extension Runtime {
   /// In memory as well: a store that cannot be written cannot say so itself.
   func keepDegraded() {
     keepLive()
+    // Not into what takes its place.
+    guard runDirectory.displacement == nil else { return }
     do {
       try LiveRecord.keepDegraded(degradedTexts, in: directories.run)
     } catch {

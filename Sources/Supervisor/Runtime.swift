@@ -24,12 +24,18 @@ final class Runtime {
     case read(CheckpointRecord, fault: String?)
     case preemption(NoticeReport)
     case metrics(MetricsReport)
+    /// The state directory is not in its place, in words; nil: it is back.
+    case statePlace(String?)
     /// The counters that metrics have are in the store, or cannot be.
     case metricsKept
   }
 
   let configuration: Configuration
   let directories: JobDirectory
+  /// As it was opened at the start.
+  let stateDirectory: OpenFile
+  var stateWatch: StateWatch?
+  var runDirectory: RunDirectory
   let store: JobStore
   let writer: StoreWriter
   let checkpoints: any CheckpointStorage
@@ -93,7 +99,8 @@ final class Runtime {
   private var isHandling = false
 
   init(
-    _ recovered: Recovery.Result, _ configuration: Configuration, signals: SignalSource, service: ServiceLink
+    _ recovered: Recovery.Result, _ configuration: Configuration, _ stateDirectory: OpenFile,
+    _ runDirectory: RunDirectory, signals: SignalSource, service: ServiceLink
   ) throws(POSIXError) {
     self.configuration = configuration
     self.service = service
@@ -110,7 +117,11 @@ final class Runtime {
     lastRecordedStep = recovered.lastRecordedStep
     metricNames = recovered.metricNames
     let candidates = recovered.candidates
-    publisher = Publisher(directories.checkpoints, candidates.digests) { candidates.image($0) }
+    self.stateDirectory = stateDirectory
+    self.runDirectory = runDirectory
+    publisher = Publisher(directories.checkpoints, below: stateDirectory, candidates.digests) {
+      candidates.image($0)
+    }
     sharedCgroup = Cgroup.own
     tree = ProcessTree(cgroup: Cgroup.divide(own: "supervisor", children: "trainer"))
     attempt = AttemptRecord(attempt: 0, generation: 0, boot: "", startedAtNs: 0, resumedFrom: nil)
@@ -137,6 +148,7 @@ final class Runtime {
     }
     listen()
     exportMetrics()
+    watchPlaces()
     send(.begin(Remains(resume: choice.point, progress: nil, slots: choice.slots)))
     try loop.run()
     return ending ?? .stopped
@@ -175,6 +187,7 @@ final class Runtime {
       case .beat: beat()
       case .metrics: tellMetrics()
       case .reading: tellReading()
+      case .places: lookAtRunDirectory()
       }
     }
   }
@@ -272,7 +285,11 @@ final class Runtime {
   }
 
   private func leave(_ ending: Ending) {
+    // A program without checkpoints has no final state, and its store is gone all the same.
+    let isLost = ending == .finished && stateDirectory.displacement != nil
+    let ending = isLost ? .finalStateNotDurable : ending
     self.ending = ending
+    stateWatch?.stop()
     preemption?.stop()
     endMetrics()
     if ending == .finished {

@@ -57,8 +57,9 @@ public enum Supervisor {
     // A command that is not there makes no job.
     if !FileSystem.exists(directories.store) { try checkCommand(configuration) }
     try directories.prepareState()
-    let locks = try lock(configuration, directories)
-    defer { withExtendedLifetime(locks) {} }
+    let stateDirectory = try open(directories.state)
+    let (lock, runDirectory) = try lock(configuration, directories)
+    defer { withExtendedLifetime(lock) {} }
 
     try directories.endArchiving()
     var store: JobStore? = try JobStore(stateDirectory: directories.state, .create)
@@ -85,8 +86,10 @@ public enum Supervisor {
     if !FileSystem.isInMemory(directories.run) {
       Console.warning("the run directory \(directories.run) is not on tmpfs: every step goes to a disk")
     }
-    let recovered = try Recovery.recover(configuration, directories, store, job, service)
-    let runtime = try Runtime(recovered, configuration, signals: signals, service: service)
+    let recovered = try Recovery.recover(
+      configuration, directories, store, job, stateDirectory, service)
+    let runtime = try Runtime(
+      recovered, configuration, stateDirectory, runDirectory, signals: signals, service: service)
     try runtime.tree.clearEarlier(patience: .seconds(10))
     runtime.writer.submit([.job(job)])
     runtime.keepDegraded()
@@ -100,6 +103,17 @@ public enum Supervisor {
     if ending == .gaveUp { result.gaveUp = Note.gaveUp(result.step, state.standing) }
     result.checkpoint = runtime.records.last { $0.step == result.step && $0.damage == nil }?.name
     return result
+  }
+
+  /// The state directory itself, to know it again.
+  private static func open(_ state: FilePath) throws(SupervisorError) -> OpenFile {
+    do {
+      return try OpenFile(directory: state)
+    } catch {
+      throw SupervisorError(
+        .cannotCreate, "cannot read the state directory", path: state, why: error.reason,
+        hint: "ls -ld \(state)")
+    }
   }
 
   private static func checkCommand(_ configuration: Configuration) throws(SupervisorError) {
@@ -130,7 +144,7 @@ public enum Supervisor {
   /// The job's lock, and the run directory's: two jobs must not share one either.
   private static func lock(
     _ configuration: Configuration, _ directories: JobDirectory
-  ) throws(SupervisorError) -> [JobLock] {
+  ) throws(SupervisorError) -> (JobLock, RunDirectory) {
     do {
       guard let job = try JobLock.take(in: directories.state) else {
         throw SupervisorError(
@@ -141,13 +155,12 @@ public enum Supervisor {
             holdfast stop --state-dir \(directories.state)  save, and stop it
             """)
       }
-      try directories.prepareRun()
-      guard let run = try JobLock.take(in: directories.run) else {
+      guard let run = try RunDirectory.take(directories) else {
         throw SupervisorError(
           .alreadySupervised, "the run directory is used by another job", path: directories.run,
           hint: "name another on tmpfs: holdfast run --run-dir DIR …")
       }
-      return [job, run]
+      return (job, run)
     } catch let error as POSIXError {
       let code: SupervisorError.Code = error.errno == .noSpace ? .io : .cannotCreate
       let path = error.path ?? directories.state

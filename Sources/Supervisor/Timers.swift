@@ -13,6 +13,8 @@ final class Timers {
     case metrics
     /// Tell how much of the resume point was read.
     case reading
+    /// Look whether the run directory is in its place.
+    case places
   }
 
   private let timer: DeadlineTimer

@@ -31,6 +31,7 @@ struct JobReader {
           path: directory.string, why: "\(Errno.permissionDenied)",
           hints: ["ls -ld \(directory)  become a member of its group, or its user"])
       }
+      if let lost = LostState.find(directory, locations) { throw lost.failure }
       throw missing(job ?? directory.lastComponent?.string ?? "", directory, locations)
     }
     let store = try JobStore(stateDirectory: directory, .readOnly)
