@@ -8,13 +8,14 @@ extension LocalCheckpoints {
   /// - Parameters:
   ///   - image: page-aligned where it can be, so that it goes to the disk without a copy.
   ///   - draft: all but its files and ranks, which are found out here.
+  ///   - isIntact: asked when all of the image was read: whether it was there all the time.
   ///   - isCancelled: asked between chunks.
   ///   - expected: SHA-256 that the image must have, asked for when it is written; nil: none is known.
   /// - Throws: `noRoom`, `io`, `cancelled`; `damaged` for what is no image, or not the expected one.
   ///   Nothing of it is listed then.
   public func publish(
-    image: UnsafeRawBufferPointer, _ draft: Manifest, isCancelled: @Sendable () -> Bool = { false },
-    expected: @Sendable () -> String? = { nil }
+    image: UnsafeRawBufferPointer, _ draft: Manifest, isIntact: @Sendable () -> Bool = { true },
+    isCancelled: @Sendable () -> Bool = { false }, expected: @Sendable () -> String? = { nil }
   ) throws(CheckpointError) -> PublishedCheckpoint {
     guard Self.isValid(draft.cutID) else {
       throw CheckpointError(.unsupported, operation: "publish", what: "'\(draft.cutID)' is no cut's id")
@@ -29,7 +30,7 @@ extension LocalCheckpoints {
     }
     do throws(CheckpointError) {
       return try publish(
-        image, draft, loop, aside: aside, expected: expected, isCancelled: isCancelled)
+        image, draft, loop, aside: aside, isIntact: isIntact, expected: expected, isCancelled: isCancelled)
     } catch {
       // The aside directory is in nobody's list; what cannot be removed now is a leftover.
       try? FileSystem.removeTree(aside)
@@ -57,10 +58,13 @@ extension LocalCheckpoints {
 
   private func publish(
     _ image: UnsafeRawBufferPointer, _ draft: Manifest, _ loop: ImageLoop, aside: FilePath,
-    expected: @Sendable () -> String?, isCancelled: @Sendable () -> Bool
+    isIntact: @Sendable () -> Bool, expected: @Sendable () -> String?, isCancelled: @Sendable () -> Bool
   ) throws(CheckpointError) -> PublishedCheckpoint {
     let state = aside.appending(Self.stateName)
     let digest = try writeImage(image, to: state, isCancelled: isCancelled)
+    guard isIntact() else {
+      throw CheckpointError(.damaged, operation: "publish", what: "the image was cut off while it was read")
+    }
     if let expected = expected(), expected != digest {
       throw .damaged("digest \(digest.prefix(12))…, expected \(expected.prefix(12))…")
     }

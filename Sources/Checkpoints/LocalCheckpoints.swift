@@ -5,8 +5,8 @@ public import SystemPackage
 /// A back end that keeps published checkpoints. Remote ones come later.
 public protocol CheckpointStorage: Sendable {
   func publish(
-    image: UnsafeRawBufferPointer, _ manifest: Manifest, isCancelled: @Sendable () -> Bool,
-    expected: @Sendable () -> String?
+    image: UnsafeRawBufferPointer, _ manifest: Manifest, isIntact: @Sendable () -> Bool,
+    isCancelled: @Sendable () -> Bool, expected: @Sendable () -> String?
   ) throws(CheckpointError) -> PublishedCheckpoint
   func names() throws(CheckpointError) -> [String]
   func verify(_ name: String, thorough: Bool) -> Verdict
@@ -183,6 +183,9 @@ public struct LocalCheckpoints: CheckpointStorage {
 public struct LoadedCheckpoint: Sendable {
   public let manifest: Manifest
   let mapping: MappedFile
+
+  /// Whether the file was whole all the time that it was used. If not, what was read counts for nothing.
+  public var isIntact: Bool { mapping.isIntact }
 
   /// Gives `body` the image; the bytes end with the call.
   public func withImage<Result, Failure: Error>(

@@ -57,7 +57,7 @@ extension Run {
       guard offsetBytes <= UInt64(size), lengthBytes <= UInt64(size) - offsetBytes,
         lengthBytes > 0
       else { throw POSIXError("read", path: path, errno: .invalidArgument) }
-      let mapping = try MappedFile(file, count: size, access: .readOnly)
+      let mapping = try MappedFile(file, count: size, access: .readOnly, faults: .fatal)
       let begin = Int(offsetBytes)
       let bytes = UnsafeRawBufferPointer(rebasing: mapping.bytes[begin..<begin + Int(lengthBytes)])
       do throws(HoldfastError) { try load(bytes, expected: expected, path) } catch { failure = error }

@@ -76,6 +76,8 @@ public enum StoreReport: Sendable {
   case degraded(String)
   /// - droppedRecords: events and attempts.
   case recovered(droppedSnapshots: UInt64, droppedRecords: UInt64)
+  /// The ring of this attempt was cut off, and is not read any more.
+  case ringLost(attempt: UInt64)
 }
 
 public struct StoreLimits: Sendable {

@@ -45,10 +45,15 @@ extension WriterLoop {
     var drain = newDrain()
     var count = 0
     if let ring {
-      count = drain.drain(ring, limit: limits.batch) { step, row in
-        degradation.backlog.append(step, row, limit: limits.backlogBytes)
+      var rows: [(UInt64, [UInt8])] = []
+      count = drain.drain(ring, limit: limits.batch) { step, row in rows.append((step, row)) }
+      if ring.isIntact {
+        for (step, row) in rows { degradation.backlog.append(step, row, limit: limits.backlogBytes) }
+        ring.releaseConsumed()
+      } else {
+        drain = newDrain()
+        loseRing()
       }
-      ring.releaseConsumed()
     }
     degradation.newest.take(Newest(drain))
     finish(&drain, durable: false)

@@ -113,7 +113,7 @@ final class WriterLoop {
       return false
     }
     // A full snapshot is a place to resume from, which is looked for in the store.
-    guard count < limits.batch, drain.newestFull.isEmpty else {
+    guard count < limits.batch, drain.newestFull.isEmpty, ring.isIntact else {
       ring.rewind()
       return false
     }
@@ -157,12 +157,25 @@ final class WriterLoop {
       finish(&drain, durable: true)
       headroom.keep(usedBytes: store.usedBytes)
       takeCare()
+      if ring?.isIntact == false { loseRing() }
       return count >= limits.batch
+    } catch is RingLost {
+      loseRing()
+      return true
     } catch {
       ring?.rewind()
       degrade(error)
       return degradation.map { retry($0) } ?? false
     }
+  }
+
+  private struct RingLost: Error {}
+
+  /// What was drained since the last commit is of no more worth than the rest.
+  func loseRing() {
+    ring = nil
+    isAnnounced = false
+    report(.ringLost(attempt: attempt))
   }
 
   /// Now and then: a reader that was killed keeps every page since from being used again, and the file
@@ -209,6 +222,7 @@ final class WriterLoop {
     let count = try drain.drain(ring, limit: limits.batch, into: transaction, databases.snapshots)
     // Nothing to write: no commit, no fsync.
     if count == 0, waiting.isEmpty { return 0 }
+    guard ring.isIntact else { throw RingLost() }
     try keep(Newest(drain), transaction)
     try apply(transaction)
     try thinning.run(transaction, databases.snapshots, newest: drain.lastStep ?? 0)

@@ -101,7 +101,7 @@ final class Publisher: Sendable {
       if let fault = ResumeCandidates.fault(of: image) { return .damaged(order, fault) }
       let slot = UInt32(order.slot)
       let published = try checkpoints.publish(
-        image: image.bytes, manifest,
+        image: image.bytes, manifest, isIntact: { image.isIntact },
         isCancelled: { @Sendable [self] in cancelled.load(ordering: .relaxed) },
         expected: { @Sendable [digests] in digests.awaitedDigest(slot, of: description.cutID)?.sha256 })
       let now = Clock.wallNanoseconds
@@ -113,8 +113,10 @@ final class Publisher: Sendable {
           createdAtNs: now, tookNs: Clock.monotonicNanoseconds - began,
           metrics: metrics.filter { $0.value.isFinite }))
     } catch {
-      let isDamaged = error.code == .damaged
-      return isDamaged ? .damaged(order, "\(error)") : .failed(order, "\(error)")
+      // Whatever was found in what is not there.
+      let isIntact = image.isIntact
+      let what = isIntact ? "\(error)" : "the staged image was cut off while it was read: \(image.path)"
+      return error.code == .damaged || !isIntact ? .damaged(order, what) : .failed(order, what)
     }
   }
 }

@@ -1,6 +1,8 @@
 import Glibc
+import JobStore
 import POSIX
 import Supervision
+import TrainerProtocol
 
 // The job's directories, which somebody may move or remove while it runs.
 extension Runtime {
@@ -42,6 +44,18 @@ extension Runtime {
     } catch {
       // It is told that it is gone, and tried again.
     }
+  }
+
+  /// Nothing that its trainer does is recorded any more, no request reaches it, and it dies at the first page
+  /// that is gone: the next attempt begins now, from the newest resume point.
+  func ringLost(_ number: UInt64) {
+    guard number == attempt.attempt else { return }
+    let text = "the ring of attempt \(number) was cut off: \(directories.run)/ring-0"
+    tell(.ringLost, child == nil ? text : "\(text); ending the attempt", isWarning: true)
+    guard let child else { return }
+    attempt.failure = attempt.failure ?? Failure(type: "ring lost", message: text)
+    try? child.signal(SIGKILL)
+    child.signalGroup(SIGKILL)
   }
 
   /// Makes and locks what is to be the run directory from now on.

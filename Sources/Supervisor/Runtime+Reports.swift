@@ -17,6 +17,7 @@ extension Runtime {
         .filter { $0.0 > 0 }.map { Words.count($0.0, $0.1) }.joined(separator: " and ")
       recover(
         "store", "the store can be written again" + (lost.isEmpty ? "" : "; \(lost) did not fit in memory"))
+    case .store(.ringLost(let number)): ringLost(number)
     case .detached: cleared()
     case .publisher(.published(let order, let record)):
       // Listed only once it is in the store.

@@ -83,14 +83,15 @@ public final class ArenaSlot {
         self.file = nil
         mapping = nil
       }
-      if let mapping, mapping.count >= bytes { return mapping }
+      // Or have cut the file off, which allocating it again undoes.
+      if let file, let mapping, mapping.count >= bytes, try file.size() >= mapping.count { return mapping }
       if file == nil { file = try OpenFile.replacing(path, .readWrite) }
       guard let file else { throw POSIXError("open", path: path, errno: .badFileDescriptor) }
       // A little more than asked: states grow by a few bytes as counters gain digits.
       let size = (bytes + bytes / 64 + 0xffff) & ~0xffff
       try file.allocate(bytes: size)
       mapping = nil
-      let mapping = try MappedFile(file, count: size, access: .readWrite, populate: true)
+      let mapping = try MappedFile(file, count: size, access: .readWrite, populate: true, faults: .fatal)
       self.mapping = mapping
       return mapping
     } catch {
@@ -122,11 +123,20 @@ public struct StagedImage: @unchecked Sendable {
     return count == 4 && UInt32(littleEndian: word) == 1
   }
 
+  /// Whether all of the bytes were there all the time. If not, what was read of them counts for nothing.
+  public var isIntact: Bool { mapping.isIntact }
+
   /// - Returns: nil when the slot holds no complete image: absent, half-written, or not a slot.
   public static func read(_ path: FilePath) -> StagedImage? {
     guard let file = try? OpenFile(path, .readOnly), let size = try? file.size(),
       size >= Int(HF_HEADER_BYTES), let mapping = try? MappedFile(file, count: size, access: .readOnly)
     else { return nil }
+    let image = read(path, mapping)
+    return mapping.isIntact ? image : nil
+  }
+
+  private static func read(_ path: FilePath, _ mapping: MappedFile) -> StagedImage? {
+    let size = mapping.count
     let complete = (mapping.base + Int(HF_SLOT_COMPLETE)).assumingMemoryBound(to: Atomic<UInt32>.self)
     guard complete.pointee.load(ordering: .acquiring) == 1 else { return nil }
     // A copy: what is checked is then what is used.

@@ -93,7 +93,8 @@ struct RingMapping {
     self.identity = identity
     self.capacity = capacity
     do {
-      mapping = try MappedFile(file, count: size, access: .readWrite, populate: populate)
+      mapping = try MappedFile(
+        file, count: size, access: .readWrite, populate: populate, faults: lock ? .fatal : .survived)
     } catch {
       throw ProtocolError(error, hint: hint)
     }
@@ -137,7 +138,8 @@ struct RingMapping {
     do {
       let file = try prepare(aside, capacity: capacity)
       let header = try MappedFile(file, count: Int(HF_HEADER_BYTES), access: .readWrite)
-      withExtendedLifetime(header) { write(identity, capacity, to: header.base) }
+      write(identity, capacity, to: header.base)
+      try header.checkIntact()
       // The old one stays, under the name of the next: giving its pages back would take longer than
       // all the rest. It is cleaned when there is time.
       if FileSystem.exists(path) {
@@ -184,13 +186,17 @@ struct RingMapping {
     // As large as it should be, and perhaps with holes.
     if Int(status.st_blocks) * 512 < bytes { try file.allocate(bytes: bytes) }
     let mapping = try MappedFile(file, count: bytes, access: .readWrite)
-    withExtendedLifetime(mapping) {
-      let magic = word(mapping.base)
-      if magic.pointee.load(ordering: .relaxed) == 0 { return }
+    let magic = word(mapping.base)
+    if magic.pointee.load(ordering: .relaxed) != 0 {
       memset(mapping.base + 8, 0, bytes - 8)
       magic.pointee.store(0, ordering: .releasing)
     }
-    return file
+    if mapping.isIntact { return file }
+    // Somebody cut it off meanwhile, and may do so again: not the same file.
+    try FileSystem.remove(aside)
+    let another = try OpenFile(aside, .readWrite, create: .always(mode: 0o600))
+    try another.allocate(bytes: bytes)
+    return another
   }
 
   private static func noRoom(_ error: POSIXError, _ capacity: UInt64) -> ProtocolError {

@@ -84,6 +84,11 @@ public final class RingReader: @unchecked Sendable {
     ring.word(HF_RING_WRITTEN).pointee.load(ordering: .acquiring) > cursor.bytes
   }
 
+  /// Whether the file is as long as it was. If not, what was drained since this was last true counts for
+  /// nothing, and the ring is of no use to anybody: its trainer dies at the next page that is gone, or writes to
+  /// one that nobody reads.
+  public var isIntact: Bool { ring.mapping.isIntact }
+
   /// Reads up to `limit` records that are there, and at most one lap.
   /// - Parameter body: gets each record where it lies; its bytes are valid only until it returns. A
   ///   record for which it throws counts as not read.

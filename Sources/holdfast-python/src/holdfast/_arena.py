@@ -69,13 +69,21 @@ class ArenaSlot:
         opened = os.fstat(descriptor)
         return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
+    def _is_whole(self) -> bool:
+        """Whether nobody has cut the file off, which allocating it again undoes."""
+        return (
+            self._descriptor is not None
+            and self._map is not None
+            and os.fstat(self._descriptor).st_size >= len(self._map)
+        )
+
     def _room(self, size: int) -> mmap.mmap:
         """Return the mapping, grown where the image needs more."""
         if self._descriptor is not None and not self._is_still_named(self._descriptor):
             # Somebody cleared the run directory away: what has no name is found by nobody.
             os.close(self._descriptor)
             self._descriptor, self._map, self._size = None, None, 0
-        if self._map is not None and self._size >= size:
+        if self._map is not None and self._size >= size and self._is_whole():
             return self._map
         if self._descriptor is None:
             self._descriptor = replace_file(self.path, os.O_RDWR)
