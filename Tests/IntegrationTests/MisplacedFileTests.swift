@@ -109,6 +109,21 @@ import Testing
     try expectNothingElseTouched(bench, kind)
   }
 
+  /// Damage to the store, whatever is made of that.
+  @Test(arguments: Kind.allCases.filter { $0 != .hardLink }, ["data.mdb", "lock.mdb"])
+  func inPlaceOfTheStore(kind: Kind, name: String) throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let store = bench.state + "/store"
+    try FileManager.default.createDirectory(atPath: store, withIntermediateDirectories: true)
+    try put(kind, ["\(store)/\(name)"], bench)
+    let status = try bench.supervise([], [Programs.trainer, "--epochs", "1"])
+    #expect(status == 65 || status == 0, "\(bench.standardError)")
+    let told = try bench.holdfast(["status", "--state-dir", bench.state])
+    #expect(told.status == 65 || told.status == 0, "\(told.err)")
+    try expectNothingElseTouched(bench, kind)
+  }
+
   /// What is a link there would have everything of the job written, renamed and removed elsewhere.
   @Test(arguments: ["store", "checkpoints", "runs"]) func aLinkInPlaceOfADirectory(name: String) throws {
     let bench = Workbench()
