@@ -4,6 +4,8 @@ enum ExitStatus: Int32, CaseIterable {
   case success = 0
   /// `status --check`: the job is not running, and can be resumed.
   case checkStopped = 3
+  /// `--require-identical`: the job finished, and steps that were made again differed.
+  case deviates = 4
   /// `status --check`: running, but something is degraded.
   case checkDegraded = 5
   /// The command line is wrong; nothing was touched.

@@ -22,13 +22,26 @@ struct SettingOptions: ParsableArguments {
   @Option(.stepTimeout) var stepTimeout: Resolution.Argument?
   @Option(.maxStalls) var maxStalls: Resolution.Argument?
   @Option(.skipBatchAfter) var skipBatchAfter: Resolution.Argument?
+  @Flag(.requireIdentical) var requireIdentical = false
   @Option(.preemption) var preemption: Resolution.Argument?
   @Option(.metricsListen) var metricsListen: Resolution.Argument?
   @Option(.metricsFile) var metricsFile: Resolution.Argument?
 
   /// Those that were given.
   var arguments: [Resolution.Argument] {
-    Mirror(reflecting: self).children.compactMap { ($0.value as? Option<Resolution.Argument?>)?.wrappedValue }
+    let options = Mirror(reflecting: self).children.compactMap {
+      ($0.value as? Option<Resolution.Argument?>)?.wrappedValue
+    }
+    return options + (requireIdentical ? [Resolution.Argument(on: .requireIdentical)] : [])
+  }
+}
+
+extension Flag where Value == Bool {
+  /// The flag of a setting.
+  init(wrappedValue: Bool, _ setting: Setting) {
+    self.init(
+      wrappedValue: wrappedValue, name: .customLong(setting.option ?? setting.key),
+      help: ArgumentHelp("\(setting.summary)"))
   }
 }
 

@@ -87,6 +87,21 @@ extension Kind where Value == Int {
     write: { .integer($0) })
 }
 
+extension Kind where Value == Bool {
+  /// On the command line an option without a value.
+  static let flag = Kind(
+    placeholder: "true|false",
+    read: { (node, _) throws(Mistakes) in
+      if case .boolean(let value) = node { return value }
+      if case .string(let text) = node, ["true", "false"].contains(text) {
+        throw Mistakes("it must be \(text) without quotes")
+      }
+      throw Mistakes("it must be true or false, not \(node.kind)")
+    },
+    node: { $0 == "true" ? .boolean(true) : $0 == "false" ? .boolean(false) : .string($0) },
+    write: { .boolean($0) })
+}
+
 extension Kind where Value == PreemptionSource {
   static let preemption = Kind(
     placeholder: "source",

@@ -22,6 +22,12 @@ public struct Resolution: Sendable {
       apply = { (settings) throws(Mistakes) in try setting.parse(text, &settings) }
     }
 
+    /// Of a setting that is an option without a value.
+    public init(on setting: Setting) {
+      self.setting = setting
+      apply = { (settings) throws(Mistakes) in try setting.parse("true", &settings) }
+    }
+
     /// The words after `--`.
     public init(command: [String]) {
       setting = .command

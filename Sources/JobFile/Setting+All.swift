@@ -5,7 +5,7 @@ import Supervision
 extension Setting {
   public static let all: [Setting] = [
     command, workingDirectory, environment, jobName, stateDirectory, runDirectory, checkpointInterval,
-    stageInterval, maxStalls, skipBatchAfter, grace, stepTimeout, preemption, metricsListen,
+    stageInterval, maxStalls, skipBatchAfter, requireIdentical, grace, stepTimeout, preemption, metricsListen,
     metricsFile,
   ]
 
@@ -48,6 +48,10 @@ extension Setting {
     .atOnce,
     unset: "never",
     "Leave a batch out after so many attempts in a row died in it.")
+
+  public static let requireIdentical = Setting(
+    "restart", "require-identical", option: "require-identical", .flag, \.policy.requiresIdentical, .atOnce,
+    "Exit with status 4 when a job is finished of which steps that were made again differed.")
 
   public static let grace = Setting(
     "stop", "grace", option: "grace", .duration, \.policy.grace, .atOnce,

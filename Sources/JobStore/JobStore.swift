@@ -175,6 +175,10 @@ public final class JobStore: Sendable {
   public func job() throws(StoreError) -> JobRecord? { try document("job") }
   public func live() throws(StoreError) -> LiveRecord? { try document("live") }
 
+  static let deviationKey = "deviation"
+  /// Where the run ceased to be the undisturbed one; nil: nothing is known against it.
+  public func deviation() throws(StoreError) -> Deviation? { try document(Self.deviationKey) }
+
   public func metricNames() throws(StoreError) -> [String] { try document("metric_names") ?? [] }
 
   public var attempts: NumberedRecords<AttemptRecord> { NumberedRecords(self, databases.attempts) }

@@ -87,6 +87,8 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   /// The first replayed step that was not what it had been, and in what.
   public var differsAtStep: UInt64?
   public var differsIn: String?
+  /// All that differed in it.
+  public var differences: [ReplayAudit.Item]?
   /// When the first step was recorded: what came before was start-up.
   public var firstStepAtNs: UInt64?
   /// When the newest step was recorded that this record knows of.
@@ -98,6 +100,8 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   /// Processes of it that the kernel killed because memory ran out; nil: none that is known.
   public var oomKills: UInt64?
   public var failure: Failure?
+  /// What in its records could not be used, in words.
+  public var recordProblems: [String]?
   public var leaving: Leaving?
   public var notice: Notice?
 

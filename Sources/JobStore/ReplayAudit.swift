@@ -6,52 +6,98 @@ public struct ReplayAudit: Hashable, Sendable {
   public private(set) var replayed: UInt64 = 0
   public private(set) var firstDifference: Difference?
 
-  public struct Difference: Hashable, Sendable {
+  /// A step that was made again, and was not what it had been.
+  public struct Difference: Hashable, Sendable, Codable {
     public var step: UInt64
-    /// `rng`, `sampler`, `metrics` or `position`.
-    public var part: String
+    /// All that differs in it, as far as that many are worth a look.
+    public var items: [Item]
+
+    public init(step: UInt64, items: [Item]) {
+      self.step = step
+      self.items = items
+    }
+
+    /// What is worst in it: `position`, `rng`, `sampler` or `metrics`.
+    public var part: String { items.first?.part ?? "record" }
   }
+
+  public struct Item: Hashable, Sendable, Codable {
+    /// `position`, `rng`, `sampler` or `metrics`.
+    public var part: String
+    /// `epoch` or `batch`, or the name of the stream, the sampler or the metric; nil: it is not known.
+    public var name: String?
+    /// What was recorded, where it is a number.
+    public var recorded: Double?
+    public var replayed: Double?
+
+    public init(part: String, name: String? = nil, recorded: Double? = nil, replayed: Double? = nil) {
+      self.part = part
+      self.name = name
+      self.recorded = recorded
+      self.replayed = replayed
+    }
+  }
+
+  /// One step as it is now.
+  struct Step {
+    var attempt: UInt64
+    var epoch: UInt64
+    var batch: UInt64
+    var digests: (rng: UInt64, sampler: UInt64)
+    var parts: [UInt32]
+    var metrics: UnsafeRawBufferPointer
+    /// Kind and name of each of `parts`, in their order; empty: not known.
+    var names: () -> [(kind: UInt8, name: String)]
+    /// For rows of format 1; nil: cannot be told.
+    var chainedDigests: () -> (rng: UInt64, sampler: UInt64)?
+  }
+
+  static let largestItemCount = 16
 
   public init() {}
 
   mutating func compare(
-    step: UInt64, recorded: UnsafeRawBufferPointer, with snapshot: SnapshotView, attempt: UInt64,
-    digests: (rng: UInt64, sampler: UInt64)
-  ) {
-    compare(
-      step: step, recorded: recorded, attempt: attempt, epoch: snapshot.epoch, batch: snapshot.batch,
-      digests: digests, metrics: snapshot.metricBytes)
-  }
-
-  /// - Parameter row: as `SnapshotRow` writes it.
-  mutating func compare(step: UInt64, recorded: UnsafeRawBufferPointer, with row: UnsafeRawBufferPointer) {
-    compare(
-      step: step, recorded: recorded, attempt: row.word(8), epoch: row.word(16), batch: row.word(24),
-      digests: (row.word(48), row.word(56)),
-      metrics: UnsafeRawBufferPointer(rebasing: row[SnapshotRow.headerBytes...]))
-  }
-
-  private mutating func compare(
-    step: UInt64, recorded: UnsafeRawBufferPointer, attempt: UInt64, epoch: UInt64, batch: UInt64,
-    digests: (rng: UInt64, sampler: UInt64), metrics: UnsafeRawBufferPointer
+    step: UInt64, recorded: UnsafeRawBufferPointer, with now: Step, _ metricNames: MetricNames
   ) {
     // A row of the same attempt is no replay: a supervisor that died between commit and release reads
     // its last records again.
-    guard SnapshotRow.isIntact(recorded), recorded.word(8) != attempt else { return }
+    guard SnapshotRow.isIntact(recorded), recorded.word(8) != now.attempt else { return }
     replayed += 1
     guard firstDifference == nil else { return }
-    let part: String? =
-      if recorded.word(16) != epoch || recorded.word(24) != batch {
-        "position"
-      } else if recorded.word(48) != digests.rng {
-        "rng"
-      } else if recorded.word(56) != digests.sampler {
-        "sampler"
-      } else if !recorded[SnapshotRow.headerBytes...].elementsEqual(metrics) {
-        "metrics"
-      } else {
-        nil
-      }
-    if let part { firstDifference = Difference(step: step, part: part) }
+    var items = Self.positions(recorded, now)
+    items += Self.parts(recorded, now)
+    items += metricNames.differences(
+      SnapshotRow.metricBytes(recorded), of: recorded.word(8), from: now.metrics, of: now.attempt)
+    guard !items.isEmpty else { return }
+    firstDifference = Difference(step: step, items: Array(items.prefix(Self.largestItemCount)))
+  }
+
+  private static func positions(_ recorded: UnsafeRawBufferPointer, _ now: Step) -> [Item] {
+    [("epoch", recorded.word(16), now.epoch), ("batch", recorded.word(24), now.batch)].filter { $0.1 != $0.2 }
+      .map { Item(part: "position", name: $0.0, recorded: Double($0.1), replayed: Double($0.2)) }
+  }
+
+  private static func parts(_ recorded: UnsafeRawBufferPointer, _ now: Step) -> [Item] {
+    let old = (rng: recorded.word(48), sampler: recorded.word(56))
+    guard let oldParts = SnapshotRow.partDigests(recorded) else {
+      // Written by an earlier version, which kept no more than one digest of each kind.
+      guard let chained = now.chainedDigests() else { return [] }
+      return (old.rng == chained.rng ? [] : [Item(part: "rng")])
+        + (old.sampler == chained.sampler ? [] : [Item(part: "sampler")])
+    }
+    var kinds: [String] = []
+    if old.rng != now.digests.rng { kinds.append("rng") }
+    if old.sampler != now.digests.sampler { kinds.append("sampler") }
+    guard !kinds.isEmpty else { return [] }
+    let known = Set(oldParts)
+    let names = now.names()
+    let different =
+      names.count == now.parts.count ? zip(names, now.parts).filter { !known.contains($0.1) }.map(\.0) : []
+    return kinds.flatMap { part in
+      let kind = part == "rng" ? LoopState.Part.Kind.rng : .sampler
+      let named = different.filter { $0.kind == kind.rawValue }.map { Item(part: part, name: $0.name) }
+      // None of those that are there now: one is not there any more.
+      return named.isEmpty ? [Item(part: part)] : named
+    }
   }
 }

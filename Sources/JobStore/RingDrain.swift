@@ -14,14 +14,19 @@ struct RingDrain {
   var metricNames: [String]?
   private let acknowledged: Acknowledgement?
   private var isAtEnd = true
+  /// Of all attempts.
+  var namesByAttempt: MetricNames
+  /// Digests of the random streams and samplers of the step at hand.
+  private var partDigests: [UInt32] = []
 
   /// - Parameter acknowledged: what the header told before anything was read.
   init(
     attempt: UInt64, rank: UInt32, lastStep: UInt64?, stepDurations: StepDurations,
-    acknowledged: Acknowledgement?
+    namesByAttempt: MetricNames, acknowledged: Acknowledgement?
   ) {
     self.acknowledged = acknowledged
     self.attempt = attempt
+    self.namesByAttempt = namesByAttempt
     self.rank = rank
     self.lastStep = lastStep
     drained = Drained(attempt: attempt)
@@ -34,12 +39,13 @@ struct RingDrain {
     _ ring: RingReader, limit: Int, into transaction: borrowing Transaction, _ snapshots: Database
   ) throws -> Int {
     var lastKey = try lastKey(transaction, snapshots)
+    let arenaSlots = ring.identity.arenaSlots
     // Big-endian rank and step, rewritten in place for each row.
     var key = (UInt32(rank).bigEndian, UInt64(0), UInt32(0))
     let taken = try ring.drain(limit: limit) { kind, payload in
-      guard kind == .snapshot else { return take(kind, payload) }
-      guard let snapshot = SnapshotView(payload) else { return }
-      let digests = snapshot.digests()
+      guard kind == .snapshot else { return take(kind, payload, arenaSlots) }
+      guard let snapshot = snapshot(payload) else { return }
+      let digests = snapshot.digests(each: &partDigests)
       let step = snapshot.step
       let isReplay = lastKey.map { step <= $0 } ?? false
       if !isReplay { lastKey = step }
@@ -47,12 +53,13 @@ struct RingDrain {
         bytes.storeBytes(of: step.bigEndian, toByteOffset: 4, as: UInt64.self)
         let keyBytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[..<12])
         if isReplay, let recorded = try transaction.get(snapshots, keyBytes) {
-          drained.audit.compare(
-            step: step, recorded: recorded, with: snapshot, attempt: attempt, digests: digests)
+          audit(step, recorded, snapshot, digests)
         }
         try transaction.put(
-          snapshots, keyBytes, bytes: SnapshotRow.headerBytes + snapshot.metricBytes.count, append: !isReplay
-        ) { SnapshotRow.write(snapshot, attempt: attempt, digests: digests, into: $0) }
+          snapshots, keyBytes,
+          bytes: SnapshotRow.bytes(metricBytes: snapshot.metricBytes.count, parts: partDigests.count),
+          append: !isReplay
+        ) { SnapshotRow.write(snapshot, attempt: attempt, digests: digests, parts: partDigests, into: $0) }
       }
       count(snapshot, step)
     }
@@ -65,17 +72,29 @@ struct RingDrain {
   mutating func compare(
     _ ring: RingReader, limit: Int, with transaction: borrowing Transaction, _ snapshots: Database
   ) throws -> Int {
-    try ring.drain(limit: limit) { kind, payload in
-      guard kind == .snapshot else { return take(kind, payload) }
-      guard let snapshot = SnapshotView(payload) else { return }
+    let arenaSlots = ring.identity.arenaSlots
+    return try ring.drain(limit: limit) { kind, payload in
+      guard kind == .snapshot else { return take(kind, payload, arenaSlots) }
+      guard let snapshot = snapshot(payload) else { return }
+      let digests = snapshot.digests(each: &partDigests)
       try Key.snapshot(rank: rank, step: snapshot.step).withUnsafeBytes { key in
         guard let recorded = try transaction.get(snapshots, key) else { return }
-        drained.audit.compare(
-          step: snapshot.step, recorded: recorded, with: snapshot, attempt: attempt,
-          digests: snapshot.digests())
+        audit(snapshot.step, recorded, snapshot, digests)
       }
       count(snapshot, snapshot.step)
     }
+  }
+
+  private mutating func audit(
+    _ step: UInt64, _ recorded: UnsafeRawBufferPointer, _ snapshot: SnapshotView,
+    _ digests: (rng: UInt64, sampler: UInt64)
+  ) {
+    let now = ReplayAudit.Step(
+      attempt: attempt, epoch: snapshot.epoch, batch: snapshot.batch, digests: digests, parts: partDigests,
+      metrics: snapshot.metricBytes,
+      names: { EncodedParts.auditedNames(snapshot.partsBytes, count: snapshot.partCount) },
+      chainedDigests: { snapshot.chainedDigests() })
+    drained.audit.compare(step: step, recorded: recorded, with: now, namesByAttempt)
   }
 
   /// The step beyond which rows can be appended. By the keys: where the newest rows are damaged, they
@@ -91,14 +110,15 @@ struct RingDrain {
 
   /// Reads up to `limit` records, handing each row to `keep`.
   mutating func drain(_ ring: RingReader, limit: Int, keep: (_ step: UInt64, _ row: [UInt8]) -> Void) -> Int {
+    let arenaSlots = ring.identity.arenaSlots
     let taken = ring.drain(limit: limit) { kind, payload in
-      guard kind == .snapshot else { return take(kind, payload) }
-      guard let snapshot = SnapshotView(payload) else { return }
-      let bytes = SnapshotRow.headerBytes + snapshot.metricBytes.count
+      guard kind == .snapshot else { return take(kind, payload, arenaSlots) }
+      guard let snapshot = snapshot(payload) else { return }
+      let digests = snapshot.digests(each: &partDigests)
+      let bytes = SnapshotRow.bytes(metricBytes: snapshot.metricBytes.count, parts: partDigests.count)
       let row = [UInt8](unsafeUninitializedCapacity: bytes) { buffer, count in
-        let digests = snapshot.digests()
         let raw = UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: bytes)
-        SnapshotRow.write(snapshot, attempt: attempt, digests: digests, into: raw)
+        SnapshotRow.write(snapshot, attempt: attempt, digests: digests, parts: partDigests, into: raw)
         count = bytes
       }
       keep(snapshot.step, row)
@@ -156,23 +176,54 @@ struct RingDrain {
     return drained
   }
 
-  private mutating func take(_ kind: RecordKind, _ payload: UnsafeRawBufferPointer) {
+  @inline(__always)
+  private mutating func snapshot(_ payload: UnsafeRawBufferPointer) -> SnapshotView? {
+    guard let snapshot = SnapshotView(payload), snapshot.phase <= LoopState.Phase.other.rawValue else {
+      SnapshotView.problem(payload).map { note([$0]) }
+      return SnapshotView(payload)
+    }
+    return snapshot
+  }
+
+  private mutating func take(_ kind: RecordKind, _ payload: UnsafeRawBufferPointer, _ arenaSlots: UInt32) {
     switch kind {
     case .attached:
-      if let value: Attached = JSON.decode(payload) { drained.controls.append(.attached(value)) }
+      let (value, problems) = RecordReading.attached(payload)
+      note(problems)
+      drained.controls.append(.attached(value))
     case .staged:
-      if let value = Staged(decoding: payload) { drained.controls.append(.staged(value)) }
+      let (value, problems) = RecordReading.staged(kind, payload, arenaSlots: arenaSlots)
+      note(problems)
+      if let value { drained.controls.append(.staged(value)) }
     case .finished:
-      if let value = Staged(decoding: payload) { drained.controls.append(.finished(value)) }
+      let (value, problems) = RecordReading.staged(kind, payload, arenaSlots: arenaSlots)
+      note(problems)
+      let end =
+        value ?? Staged(requestSequence: 0, step: lastStep ?? 0, cutID: CutID(), slot: nil, outcome: .none)
+      drained.controls.append(.finished(end))
     case .failure:
-      if let value: Failure = JSON.decode(payload) { drained.controls.append(.failure(value)) }
+      let (value, problems) = RecordReading.failure(payload)
+      note(problems)
+      drained.controls.append(.failure(value))
     case .metricNames:
-      if let value: [String] = JSON.decode(payload) {
-        metricNames = value
-        drained.controls.append(.metricNames(value))
-      }
+      let (names, problems) = RecordReading.metricNames(payload)
+      note(problems)
+      guard let names else { return }
+      metricNames = names
+      namesByAttempt.set(names, attempt: attempt)
+      drained.controls.append(.metricNames(names))
     case .snapshot, .padding:
       break
     }
   }
+
+  /// Each field once, however many records have it wrong.
+  private mutating func note(_ problems: [RecordProblem]) {
+    for problem in problems
+    where !drained.problems.contains(where: { $0.kind == problem.kind && $0.field == problem.field }) {
+      if drained.problems.count < Self.longestProblems { drained.problems.append(problem) }
+    }
+  }
+
+  private static let longestProblems = 32
 }

@@ -1,18 +1,19 @@
 import TrainerProtocol
 
-/// A step's row in `snapshots`. Little-endian, 72 bytes and 8 for each metric:
+/// A step's row in `snapshots`. Little-endian, 72 bytes, 8 for each metric and 4 for each part:
 ///
-///     0  u8  format, 1          24 u64 batch             56 u64 digest of the samplers
+///     0  u8  format, 2          24 u64 batch             56 u64 digest of the samplers
 ///     1  u8  phase              32 u64 samples           64 u16 number of metrics
-///     2  u16 zero               40 u64 time, ns          66 six zero bytes
-///     4  u32 CRC-32             48 u64 digest of the     72 the metrics' bits
-///     8  u64 attempt                 random streams
-///     16 u64 epoch
+///     2  u16 zero               40 u64 time, ns          66 u16 number of parts
+///     4  u32 CRC-32             48 u64 digest of the     68 four zero bytes
+///     8  u64 attempt                 random streams      72 the metrics' bits, then u32 digests of
+///     16 u64 epoch                                          each random stream and sampler
 ///
-/// The CRC is over all of it with its own field zero: LMDB 0.9 has no checksums.
+/// Format 1 has no parts, and digests that depend on their order. The CRC is over all of it with its own field
+/// zero: LMDB 0.9 has no checksums.
 public struct SnapshotRow: Hashable, Sendable {
   public static let headerBytes = 72
-  static let format: UInt8 = 1
+  static let format: UInt8 = 2
 
   public var step: UInt64
   public var attempt: UInt64
@@ -45,9 +46,33 @@ public struct SnapshotRow: Hashable, Sendable {
     Int(UInt16(littleEndian: value.loadUnaligned(fromByteOffset: 64, as: UInt16.self)))
   }
 
+  /// Bytes of a row.
+  @inline(__always)
+  static func bytes(metricBytes: Int, parts: Int) -> Int { headerBytes + metricBytes + parts * 4 }
+
+  @inline(__always)
+  static func partCount(_ value: UnsafeRawBufferPointer) -> Int {
+    guard value[0] == format else { return 0 }
+    return Int(UInt16(littleEndian: value.loadUnaligned(fromByteOffset: 66, as: UInt16.self)))
+  }
+
+  /// The metrics' bits of an intact row.
+  static func metricBytes(_ value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: value[headerBytes..<headerBytes + metricCount(value) * 8])
+  }
+
+  /// Digests of each random stream and sampler of an intact row; nil of one that has none.
+  static func partDigests(_ value: UnsafeRawBufferPointer) -> [UInt32]? {
+    guard value[0] == format else { return nil }
+    let begin = headerBytes + metricCount(value) * 8
+    return (0..<partCount(value)).map {
+      UInt32(littleEndian: value.loadUnaligned(fromByteOffset: begin + $0 * 4, as: UInt32.self))
+    }
+  }
+
   static func isIntact(_ value: UnsafeRawBufferPointer) -> Bool {
-    guard value.count >= headerBytes, value[0] == format,
-      value.count == headerBytes + metricCount(value) * 8
+    guard value.count >= headerBytes, value[0] == 1 || value[0] == format,
+      value.count == bytes(metricBytes: metricCount(value) * 8, parts: partCount(value))
     else { return false }
     return checksum(value) == UInt32(littleEndian: value.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
   }
@@ -61,7 +86,7 @@ public struct SnapshotRow: Hashable, Sendable {
   /// Writes the row of `snapshot` into `value`, which has exactly its size.
   @inline(__always)
   static func write(
-    _ snapshot: SnapshotView, attempt: UInt64, digests: (rng: UInt64, sampler: UInt64),
+    _ snapshot: SnapshotView, attempt: UInt64, digests: (rng: UInt64, sampler: UInt64), parts: [UInt32],
     into value: UnsafeMutableRawBufferPointer
   ) {
     guard let base = value.baseAddress else { return }
@@ -75,10 +100,16 @@ public struct SnapshotRow: Hashable, Sendable {
     base.storeBytes(of: snapshot.timeNanoseconds.littleEndian, toByteOffset: 40, as: UInt64.self)
     base.storeBytes(of: digests.rng.littleEndian, toByteOffset: 48, as: UInt64.self)
     base.storeBytes(of: digests.sampler.littleEndian, toByteOffset: 56, as: UInt64.self)
-    base.storeBytes(of: UInt64(snapshot.metricCount).littleEndian, toByteOffset: 64, as: UInt64.self)
+    let counts = UInt64(snapshot.metricCount) | UInt64(parts.count) << 16
+    base.storeBytes(of: counts.littleEndian, toByteOffset: 64, as: UInt64.self)
     let metrics = snapshot.metricBytes
     if let source = metrics.baseAddress, metrics.count > 0 {
       (base + headerBytes).copyMemory(from: source, byteCount: metrics.count)
+    }
+    parts.withUnsafeBytes { parts in
+      // Little-endian on every machine that this runs on.
+      guard let source = parts.baseAddress else { return }
+      (base + headerBytes + metrics.count).copyMemory(from: source, byteCount: parts.count)
     }
     base.storeBytes(
       of: checksum(UnsafeRawBufferPointer(value)).littleEndian, toByteOffset: 4, as: UInt32.self)

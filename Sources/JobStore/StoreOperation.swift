@@ -61,6 +61,8 @@ public struct Drained: Sendable {
   public var firstStepAtNs: UInt64?
   public var newest: Newest?
   public var controls: [Control] = []
+  /// What in the records is not as it should be.
+  public var problems: [RecordProblem] = []
   public var audit = ReplayAudit()
   public var stepDurations = StepDurations()
   public var heartbeat: UInt64 = 0

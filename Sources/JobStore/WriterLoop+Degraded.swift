@@ -108,13 +108,17 @@ extension WriterLoop {
               try row.withUnsafeBytes { row in
                 if let recorded = try transaction.get(snapshots, key) {
                   audits[row.word(8), default: ReplayAudit()].compare(
-                    step: step, recorded: recorded, with: row)
+                    step: step, recorded: recorded, with: ReplayAudit.Step(row, degradation.newest),
+                    namesByAttempt)
                 }
                 try transaction.put(snapshots, key, row)
               }
             }
           }
           try keep(degradation.newest, transaction)
+          for (attempt, audit) in audits.sorted(by: { $0.key < $1.key }) {
+            if let difference = audit.firstDifference { try keep(difference, of: attempt, transaction) }
+          }
           try apply(transaction)
           return audits
         }
@@ -149,19 +153,35 @@ struct Newest {
   var parts: [UInt8] = []
   /// Step and image of the newest full snapshot.
   var full: [UInt8] = []
+  var partCount = 0
   var metricNames: [String]?
+  var namesByAttempt: MetricNames?
 
   init() {}
 
   init(_ drain: RingDrain) {
-    if drain.drained.snapshots > 0 { parts = drain.newestParts }
+    if drain.drained.snapshots > 0 { (parts, partCount) = (drain.newestParts, drain.newestPartCount) }
     full = drain.newestFull
     metricNames = drain.metricNames
+    if metricNames != nil { namesByAttempt = drain.namesByAttempt }
   }
 
   mutating func take(_ newer: Newest) {
-    if !newer.parts.isEmpty { parts = newer.parts }
+    if !newer.parts.isEmpty { (parts, partCount) = (newer.parts, newer.partCount) }
     if !newer.full.isEmpty { full = newer.full }
     if let names = newer.metricNames { metricNames = names }
+    if let names = newer.namesByAttempt { namesByAttempt = names }
+  }
+}
+
+extension ReplayAudit.Step {
+  /// A row that waited for the store. The names of its parts are those of the newest one.
+  fileprivate init(_ row: UnsafeRawBufferPointer, _ newest: Newest) {
+    self.init(
+      attempt: row.word(8), epoch: row.word(16), batch: row.word(24), digests: (row.word(48), row.word(56)),
+      parts: SnapshotRow.partDigests(row) ?? [], metrics: SnapshotRow.metricBytes(row),
+      names: {
+        newest.parts.withUnsafeBytes { EncodedParts.auditedNames($0, count: newest.partCount) }
+      }, chainedDigests: { nil })
   }
 }

@@ -15,6 +15,7 @@ final class WriterLoop {
   var ring: RingReader?
   var attempt: UInt64 = 0
   var lastStep: UInt64?
+  var namesByAttempt: MetricNames
   /// Of the newest records of this attempt.
   private var stepDurations = StepDurations()
   private var nextEvent: UInt64 = 1
@@ -47,6 +48,8 @@ final class WriterLoop {
     thinning = Thinning(limits)
     headroom = FileHeadroom(store: store.directory)
     headroom.keep(usedBytes: store.usedBytes)
+    namesByAttempt = MetricNames(ofAll: (try? store.metricNames()) ?? [])
+    if let known: MetricNames = try? store.document(Self.namesKey) { namesByAttempt = known }
     lastStep = (try? store.newestSnapshots(1))?.last?.step
     nextEvent = ((try? store.events.lastNumber) ?? 0) + 1
   }
@@ -128,7 +131,7 @@ final class WriterLoop {
     // Before the records are read: that of an answer was written before the header told of it.
     RingDrain(
       attempt: attempt, rank: 0, lastStep: lastStep, stepDurations: stepDurations,
-      acknowledged: ring?.acknowledged)
+      namesByAttempt: namesByAttempt, acknowledged: ring?.acknowledged)
   }
 
   private func endIfNothingCame() -> Bool {
@@ -224,6 +227,7 @@ final class WriterLoop {
     if count == 0, waiting.isEmpty { return 0 }
     guard ring.isIntact else { throw RingLost() }
     try keep(Newest(drain), transaction)
+    if let difference = drain.drained.audit.firstDifference { try keep(difference, of: attempt, transaction) }
     try apply(transaction)
     try thinning.run(transaction, databases.snapshots, newest: drain.lastStep ?? 0)
     try transaction.commit()
@@ -325,6 +329,22 @@ final class WriterLoop {
     if let names = newest.metricNames {
       try JobStore.put(transaction, meta, Array("metric_names".utf8), JSON.encode(names))
     }
+    if let names = newest.namesByAttempt {
+      try JobStore.put(transaction, meta, Array(Self.namesKey.utf8), JSON.encode(names))
+    }
+  }
+
+  private static let namesKey = "metric_names_by_attempt"
+
+  /// With the rows that took the place of what they are compared with: a death right after that commit must
+  /// not take what was found with it. The first one stays.
+  func keep(
+    _ difference: ReplayAudit.Difference, of attempt: UInt64, _ transaction: borrowing Transaction
+  ) throws {
+    let (meta, key) = (store.databases.meta, Array(JobStore.deviationKey.utf8))
+    guard try key.withUnsafeBytes({ try transaction.get(meta, $0) }) == nil else { return }
+    let deviation = Deviation(attempt: attempt, difference: difference)
+    try JobStore.put(transaction, meta, key, JSON.encode(deviation))
   }
 
   /// After the commit that held them.
@@ -341,6 +361,7 @@ final class WriterLoop {
     if durable { completeWaiting() }
     guard let ring else { return }
     lastStep = drain.lastStep
+    namesByAttempt = drain.namesByAttempt
     guard isAnnounced else { return tell(&drain, ring) }
     isAnnounced = false
     self.ring = nil
@@ -352,7 +373,8 @@ final class WriterLoop {
     let isAnswered = drained.acknowledged.map { $0.sequence != acknowledged } ?? false
     acknowledged = drained.acknowledged?.sequence ?? acknowledged
     let isNews =
-      drained.snapshots > 0 || !drained.controls.isEmpty || drained.heartbeat != heartbeat || isAnswered
+      drained.snapshots > 0 || !drained.controls.isEmpty || !drained.problems.isEmpty
+      || drained.heartbeat != heartbeat || isAnswered
     heartbeat = drained.heartbeat
     for case .staged in drained.controls { answerPause = nil }
     if isAnswered { answerPause = nil }

@@ -22,5 +22,8 @@ public struct Policy: Hashable, Sendable {
   /// Arena slots: one holds the newest staged checkpoint while the other is filled.
   public var slotCount = 2
 
+  /// Whether a run that is not the undisturbed one is a failure when it is finished.
+  public var requiresIdentical = false
+
   public init() {}
 }

@@ -23,6 +23,7 @@ enum Recovery {
     var records: [CheckpointRecord]
     var lastRecordedStep: UInt64?
     var metricNames: [String]
+    var deviation: Deviation?
   }
 
   static func recover(
@@ -53,7 +54,8 @@ enum Recovery {
     return Result(
       directories: directories, store: store, writer: writer, mailbox: mailbox, checkpoints: checkpoints,
       candidates: candidates, job: job, standing: standing, choice: choice, records: records,
-      lastRecordedStep: try store.newestSnapshots(1).last?.step, metricNames: try store.metricNames())
+      lastRecordedStep: try store.newestSnapshots(1).last?.step, metricNames: try store.metricNames(),
+      deviation: try store.deviation())
   }
 
   private static func endLeftovers(_ job: JobRecord) throws(SupervisorError) {
@@ -111,6 +113,12 @@ enum Recovery {
       for part in drained where part.attempt == attempt.attempt {
         attempt.steps = [attempt.steps, part.snapshots].saturatingSum
         attempt.replayedSteps = [attempt.replayedSteps, part.audit.replayed].saturatingSum
+        if let difference = part.audit.firstDifference, attempt.differsAtStep == nil {
+          attempt.differsAtStep = difference.step
+          attempt.differsIn = difference.part
+          attempt.differences = difference.items
+        }
+        for case .finished(let answer) in part.controls { attempt.finishedStep = answer.step }
       }
       let newest = try store.newestSnapshots(1).last
       if let newest, newest.attempt == attempt.attempt {

@@ -18,6 +18,8 @@ extension Runtime {
     newestPosition = nil
     toldSkipped = 0
     degraded["ring"] = nil
+    degraded["records"] = nil
+    unusableFields = []
     heartbeat = 0
     forgetStacks()
     // Durable before the launch: an attempt's number is never given twice. With a store that cannot

@@ -54,6 +54,8 @@ extension Runtime {
     if let difference = drained.audit.firstDifference, attempt.differsAtStep == nil {
       attempt.differsAtStep = difference.step
       attempt.differsIn = difference.part
+      attempt.differences = difference.items
+      deviation = deviation ?? Deviation(attempt: attempt.attempt, difference: difference)
     }
     if drained.skipped > toldSkipped {
       degrade(
@@ -63,8 +65,14 @@ extension Runtime {
       toldSkipped = drained.skipped
       attempt.skippedRecords = drained.skipped
     }
+    take(drained.problems)
     for control in drained.controls {
       if case .attached(let attached) = control { take(attached) }
+    }
+    if state.attempt?.attached == false, drained.newest != nil || !drained.controls.isEmpty {
+      // It speaks the protocol, whatever it left out.
+      take([RecordProblem(.attached, nil, "did not come before the others")])
+      send(.attached())
     }
     if let newest = drained.newest {
       attempt.lastStep = newest.step
@@ -107,6 +115,22 @@ extension Runtime {
     send(.answered(sequence: request.sequence, outcome))
     keepLive()
   }
+
+  /// Says once what is wrong with a field, and shows it for as long as the attempt runs.
+  private func take(_ problems: [RecordProblem]) {
+    for problem in problems where attempt.recordProblems?.count ?? 0 < Self.longestProblems {
+      let isNew = unusableFields.insert("\(problem.kind.name).\(problem.field ?? "")").inserted
+      guard isNew else { continue }
+      attempt.recordProblems = (attempt.recordProblems ?? []) + [problem.description]
+      let text = "the trainer's records are not as they should be: \(problem.description)"
+      tell(.recordUnusable, text, isWarning: true)
+      degraded["records"] = degraded["records"].map { "\($0); \(problem.description)" } ?? text
+      writer.submit([.attempt(attempt)])
+      keepDegraded()
+    }
+  }
+
+  private static let longestProblems = 16
 
   private func take(_ control: Drained.Control) {
     switch control {

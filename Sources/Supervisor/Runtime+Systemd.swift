@@ -154,7 +154,9 @@ extension ServiceStatus {
     let step = Words.number(result.step)
     let why = result.why.map { ": \($0)" } ?? ""
     switch result.ending {
-    case .finished: return "finished at step \(step)"
+    case .finished:
+      return
+        "finished at step \(step)\(result.deviation.map { "; not the undisturbed run \($0.words)" } ?? "")"
     case .stopped: return "stopped, resumes at step \(step)"
     case .gaveUp: return "gave up: \(result.gaveUp ?? "no progress past step \(step)")\(why)"
     case .commandNotFound, .commandNotExecutable, .cannotStart: return "the trainer cannot be started\(why)"

@@ -73,10 +73,11 @@ extension Runtime {
     let replayed = Words.count(attempt.replayedSteps, "step")
     if let step = attempt.differsAtStep {
       replayIsTold = true
+      let difference = ReplayAudit.Difference(step: step, items: attempt.differences ?? [])
       tell(
         .replayDiffers,
         "attempt \(attempt.attempt) is not the run it resumed: step \(Words.number(step)) differs in its "
-          + "\(attempt.differsIn ?? "record") (the trainer is not deterministic, or was changed)",
+          + "\(difference.part) (\(difference.words)); likely cause: \(difference.likelyCause)",
         isWarning: true, step: step)
     } else if atEnd || attempt.steps > attempt.replayedSteps {
       replayIsTold = true

@@ -76,9 +76,13 @@ final class Runtime {
   var ring: RingReader?
   var attempt: AttemptRecord
   var replayIsTold = false
+  /// Where the run ceased to be the undisturbed one.
+  var deviation: Deviation?
   var newestPosition: BatchPosition?
   var knownDamage: Set<String> = []
   var toldSkipped: UInt64 = 0
+  /// Fields of this attempt's records that were spoken of.
+  var unusableFields: Set<String> = []
   var heartbeat: UInt64 = 0
   var stacksOffer: StacksOffer?
   var hang: Hang?
@@ -116,6 +120,7 @@ final class Runtime {
     records = recovered.records
     lastRecordedStep = recovered.lastRecordedStep
     metricNames = recovered.metricNames
+    deviation = recovered.deviation
     let candidates = recovered.candidates
     self.stateDirectory = stateDirectory
     self.runDirectory = runDirectory
@@ -295,7 +300,9 @@ final class Runtime {
     if ending == .finished {
       job.finishedAtNs = Clock.wallNanoseconds
       job.finishedStep = state.resume.step
-      tell(.finished, "job \(job.job) finished at step \(Words.number(state.resume.step))")
+      let step = Words.number(state.resume.step)
+      let doubt = deviation.map { "; it is not the undisturbed run \($0.words)" } ?? ""
+      tell(.finished, "job \(job.job) finished at step \(step)\(doubt)", isWarning: deviation != nil)
     }
     let last: [StoreOperation] = [.job(job), .live(live(stateName: Self.name(ending)))]
     if state.stop == nil {

@@ -1,6 +1,6 @@
 import Checkpoints
 import Glibc
-import JobStore
+public import JobStore
 import POSIX
 public import Supervision
 import SystemPackage
@@ -21,6 +21,10 @@ public enum Supervisor {
     public var gaveUp: String?
     /// The durable checkpoint of `step`.
     public var checkpoint: String?
+    /// A finished run that is not the undisturbed one…
+    public var deviation: Deviation?
+    /// …and whether that is to be a failure.
+    public var requiresIdentical = false
     public var attempt: UInt64
     /// The job had finished before; nothing was started.
     public var wasFinished = false
@@ -74,7 +78,10 @@ public enum Supervisor {
           "job \(job.job) finished at step \(Words.number(step)) "
             + "(\(Timestamp.text(job.finishedAtNs ?? 0))); nothing to do. To start it over, keeping this "
             + "run: add --again")
-        return Result(ending: .finished, step: step, why: nil, attempt: 0, wasFinished: true)
+        var result = Result(ending: .finished, step: step, why: nil, attempt: 0, wasFinished: true)
+        result.deviation = try store?.deviation()
+        result.requiresIdentical = configuration.policy.requiresIdentical
+        return result
       }
       store = nil
       let kept = try directories.archive()
@@ -99,6 +106,8 @@ public enum Supervisor {
     var result = Result(
       ending: ending, step: state.resume.step, why: runtime.lastWords, attempt: state.standing.attempt,
       errno: runtime.errno(ending))
+    result.deviation = runtime.deviation
+    result.requiresIdentical = state.policy.requiresIdentical
     result.traceback = runtime.attempt.failure?.traceback
     if ending == .gaveUp { result.gaveUp = Note.gaveUp(result.step, state.standing) }
     result.checkpoint = runtime.records.last { $0.step == result.step && $0.damage == nil }?.name

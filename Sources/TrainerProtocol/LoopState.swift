@@ -59,6 +59,12 @@ public enum EncodedParts {
     return bytes
   }
 
+  /// Whether a part of this kind is compared when a step is made again.
+  @inline(__always)
+  public static func isAudited(_ kind: UInt8) -> Bool {
+    kind == LoopState.Part.Kind.rng.rawValue || kind == LoopState.Part.Kind.sampler.rawValue
+  }
+
   /// Calls `body` with each part; never reads outside `bytes`.
   /// - Returns: the bytes that `count` parts take, or nil when they are no parts.
   public static func walk(
@@ -80,6 +86,17 @@ public enum EncodedParts {
       offset = end
     }
     return offset
+  }
+
+  /// Kind and name of each part that is compared when a step is made again.
+  public static func auditedNames(
+    _ bytes: UnsafeRawBufferPointer, count: Int
+  ) -> [(kind: UInt8, name: String)] {
+    var names: [(kind: UInt8, name: String)] = []
+    _ = walk(bytes, count: count) { kind, name, _ in
+      if isAudited(kind) { names.append((kind, String(decoding: name, as: UTF8.self))) }
+    }
+    return names
   }
 
   /// - Returns: nil when `bytes` do not hold exactly `count` parts.

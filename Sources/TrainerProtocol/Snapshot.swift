@@ -24,6 +24,25 @@ public struct SnapshotView {
     guard EncodedParts.walk(partsBytes, count: partCount) == partsBytes.count else { return nil }
   }
 
+  /// What is wrong with bytes that are no snapshot, or with a snapshot's values; nil: nothing.
+  public static func problem(_ payload: UnsafeRawBufferPointer) -> RecordProblem? {
+    guard payload.count >= Int(HF_SNAPSHOT_BYTES) else {
+      return RecordProblem(.snapshot, nil, "has \(payload.count) bytes, fewer than \(HF_SNAPSHOT_BYTES)")
+    }
+    let rest = payload.count - Int(HF_SNAPSHOT_BYTES) - Int(payload.u16(HF_SNAPSHOT_METRIC_COUNT)) * 8
+    guard rest >= 0 else {
+      return RecordProblem(.snapshot, "number of metrics", "is more than it has room for")
+    }
+    guard payload.u64(HF_SNAPSHOT_IMAGE_BYTES) <= UInt64(rest) else {
+      return RecordProblem(.snapshot, "bytes of the image", "are more than it has")
+    }
+    guard let view = SnapshotView(payload) else {
+      return RecordProblem(.snapshot, "parts", "do not fill what lies between metrics and image")
+    }
+    let isKnown = LoopState.Phase(rawValue: view.phase) != nil
+    return isKnown ? nil : RecordProblem(.snapshot, "phase", "is none of 0, 1, 2")
+  }
+
   public var step: UInt64 { payload.u64(HF_SNAPSHOT_STEP) }
   public var epoch: UInt64 { payload.u64(HF_SNAPSHOT_EPOCH) }
   public var batch: UInt64 { payload.u64(HF_SNAPSHOT_BATCH) }
@@ -42,8 +61,24 @@ public struct SnapshotView {
     Double(bitPattern: payload.u64(HF_SNAPSHOT_BYTES + UInt32(index) * 8))
   }
 
-  /// Digests of the names and bytes of all random streams, and of all samplers; 0 where there is none.
-  public func digests() -> (rng: UInt64, sampler: UInt64) {
+  /// Digests of the names and bytes of the random streams and the samplers: of all of a kind, 0 where there is
+  /// none, and 32 bits of each, in their order, into `each`. Their order does not matter to the first two.
+  @inline(__always)
+  public func digests(each: inout [UInt32]) -> (rng: UInt64, sampler: UInt64) {
+    each.removeAll(keepingCapacity: true)
+    var rng: UInt64 = 0
+    var sampler: UInt64 = 0
+    _ = EncodedParts.walk(partsBytes, count: partCount) { kind, name, value in
+      guard EncodedParts.isAudited(kind) else { return }
+      let digest = XXH64.hash(value, seed: XXH64.hash(name, seed: UInt64(kind)))
+      each.append(UInt32(truncatingIfNeeded: digest))
+      if kind == LoopState.Part.Kind.rng.rawValue { rng &+= digest } else { sampler &+= digest }
+    }
+    return (rng, sampler)
+  }
+
+  /// As rows of format 1 have them: one after the other.
+  public func chainedDigests() -> (rng: UInt64, sampler: UInt64) {
     var rng: UInt64 = 0
     var sampler: UInt64 = 0
     _ = EncodedParts.walk(partsBytes, count: partCount) { kind, name, value in

@@ -13,7 +13,8 @@ import Testing
     ]
     for setting in Setting.all {
       guard let option = setting.option else { continue }
-      let options = try SettingOptions.parse(["--\(option)", samples[option] ?? "5min"])
+      let isFlag = setting.placeholder == "true|false"
+      let options = try SettingOptions.parse(["--\(option)"] + (isFlag ? [] : [samples[option] ?? "5min"]))
       #expect(options.arguments.map(\.setting.name) == [setting.name], "--\(option)")
     }
     #expect(try SettingOptions.parse([]).arguments.isEmpty)

@@ -199,8 +199,43 @@ import Testing
     let options = ["--stage-every", "1h"]
     let command = [Programs.faulty, "not-deterministic", bench.base + "/marker"]
     #expect(try bench.supervise(options, command) == 0)
-    #expect(bench.standardError.contains("differs in its metrics"), "\(bench.standardError)")
-    #expect(try bench.attempts().contains { $0["replay"] is Int })
+    #expect(bench.standardError.contains("differs in its metrics (metric loss is"), "\(bench.standardError)")
+    #expect(bench.standardError.contains("finished at step 120; it is not the undisturbed run from step"))
+    let attempt = try #require(try bench.attempts().first { $0["replay"] is Int })
+    let step = try #require(attempt["replay"] as? Int)
+    let differences = try #require(attempt["replay_differences"] as? [[String: Any]])
+    #expect(differences.count == 1 && differences[0]["name"] as? String == "loss")
+    #expect(differences[0]["recorded"] is Double && differences[0]["replayed"] is Double)
+    let deviation = try #require(try bench.json(["status"])["deviation"] as? [String: Any])
+    #expect(deviation["step"] as? Int == step && (deviation["likely_cause"] as? String)?.isEmpty == false)
+    for command in [["status"], ["history"], ["history", "--attempt", "2"]] {
+      let shown = try bench.holdfast(command + ["--state-dir", bench.state]).out
+      #expect(shown.contains("metric loss is"), "\(command): \(shown)")
+    }
+    // It is known of a finished job too.
+    #expect(try bench.supervise(["--require-identical"], command) == 4)
+    #expect(bench.standardError.contains("finished, but it is not the undisturbed run from step \(step) on"))
+  }
+
+  @Test func aRunThatMustBeIdenticalAndIsNotFails() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let file = try bench.write("job.toml", "[restart]\nrequire-identical = true\n")
+    let options = ["--stage-every", "1h", "--config", file]
+    #expect(
+      try bench.supervise(options, [Programs.faulty, "not-deterministic", bench.base + "/marker"]) == 4)
+    #expect(
+      bench.standardError.contains("   why: likely: state that is not registered"), "\(bench.standardError)")
+    #expect(try bench.json(["status"])["state"] as? String == "finished")
+  }
+
+  @Test func aRunThatMustBeIdenticalAndIsSucceeds() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let command = [Programs.faulty, "die-once", bench.base + "/marker"]
+    #expect(try bench.supervise(["--stage-every", "1h", "--require-identical"], command) == 0)
+    #expect(try bench.attempts().last?["replay"] as? String == "identical")
+    #expect(try bench.json(["status"])["deviation"] is NSNull)
   }
 
   @Test func fullSnapshotsLoseNoStep() throws {

@@ -20,6 +20,7 @@ let complete = """
   [restart] # why not
   max-stalls = 0x3
   skip-batch-after = 1_0
+  require-identical = true
 
   [stop]
   grace = "1h 30min"

@@ -20,6 +20,7 @@ import Testing
     expected.policy.stageInterval = .auto
     expected.policy.maxStalls = 3
     expected.policy.skipBatchAfter = 10
+    expected.policy.requiresIdentical = true
     expected.policy.grace = .seconds(5400)
     expected.policy.stepTimeout = .off
     expected.preemption = .cloud(.aws)

@@ -65,7 +65,9 @@ import Testing
     let bytes = (0..<count).map { _ in UInt8.random(in: 0...3, using: &random) }
     bytes.withUnsafeBytes { bytes in
       guard let view = SnapshotView(bytes) else { return }
-      _ = view.digests()
+      var each: [UInt32] = []
+      _ = view.digests(each: &each)
+      _ = view.chainedDigests()
       _ = view.loopState()
       _ = view.metricBytes
     }

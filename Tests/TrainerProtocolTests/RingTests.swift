@@ -135,7 +135,7 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
       }
       if let reader = try? RingReader.open(directory: directory) {
         _ = reader.drain(limit: 10_000) { kind, payload in
-          if kind == .snapshot { _ = SnapshotView(payload)?.digests() }
+          if kind == .snapshot { _ = SnapshotView(payload)?.chainedDigests() }
         }
         reader.releaseConsumed()
       }

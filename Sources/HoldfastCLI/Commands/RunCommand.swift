@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import JobFile
+import JobStore
 import POSIX
 import Supervision
 import Supervisor
@@ -25,7 +26,7 @@ struct RunCommand: ParsableCommand {
       stops where there is none. A trainer that is itself ended by SIGINT (KeyboardInterrupt) is a stop as \
       well, and not started again.
 
-      Exit status: 0 finished, 75 stopped and resumable, 69 gave up, 73 supervised already, 78 the \
+      Exit status: 0 finished, 4 finished with --require-identical and not identical, 75 stopped and resumable, 69 gave up, 73 supervised already, 78 the \
       configuration is wrong, 126 and 127 the command cannot be executed or found.
       """)
 
@@ -66,7 +67,15 @@ struct RunCommand: ParsableCommand {
     // As it was typed, so that it can be typed again.
     let again = Hint(command: ["holdfast"] + CommandLine.arguments.dropFirst())
     switch result.ending {
-    case .finished: return
+    case .finished:
+      guard result.requiresIdentical, let deviation = result.deviation else { return }
+      throw Failure(
+        .deviates, "job '\(name)' finished, but it is not the undisturbed run \(deviation.words)",
+        path: state.string, why: "likely: \(deviation.likelyCause)",
+        kept: result.step > 0 ? "step \(Words.number(result.step)), as it is" : nil,
+        hints: [
+          "holdfast history \(option) --attempt \(deviation.attempt)  what was made again, and differed"
+        ])
     case .stopped: throw ExitCode(ExitStatus.stopped.rawValue)
     case .gaveUp:
       throw Failure(

@@ -72,6 +72,7 @@ struct JobStatus {
   var nowNs: UInt64
   var stalls: Int { standing.stalls }
   var standing: Standing
+  var deviation: Deviation?
 
   init(_ reader: JobReader) throws {
     name = reader.name
@@ -101,6 +102,7 @@ struct JobStatus {
     snapshotCount = try reader.store.snapshotCount()
     storeBytes = UInt64(reader.store.usedBytes)
     freeBytes = UInt64((try? FileSystem.availableBytes(reader.directory)) ?? 0)
+    deviation = try reader.store.deviation()
     standing = (try reader.store.document("standing") ?? Standing()).plausible
     state = Self.state(job, live, isSupervised: isSupervised, gaveUp: standing.gaveUp)
     var staged = Self.newestStaged(live, job)

@@ -1,6 +1,7 @@
 import Checkpoints
 import JobStore
 import POSIX
+import Supervisor
 import SystemPackage
 import TrainerProtocol
 
@@ -33,7 +34,7 @@ extension JobStatus {
       ]),
       "skipped_records": .count(totals.skippedRecords), "disk_bytes": .count(diskBytes),
       "restart_budget": .integer(Int64(restartBudget)),
-      "failing": .optional(failing),
+      "failing": .optional(failing), "deviation": deviation?.json ?? .null,
       "waits_for": .optional(isSupervised ? live?.doing : nil),
       "degraded": .array(degraded.map(JSONValue.string)),
       "notice": isSupervised ? attempts.newest?.notice?.json ?? .null : .null,
@@ -63,7 +64,10 @@ extension AttemptRecord {
       "first_step": .optional(firstStep), "last_step": .optional(lastStep), "steps": .count(steps),
       "first_step_at": .optional(firstStepAtNs.map(Timestamp.text)),
       "save_stall_seconds": .optional(stallNs.map { Double($0) / 1e9 }),
-      "replayed_steps": .count(replayedSteps), "replay": replay, "skipped_records": .count(skippedRecords),
+      "replayed_steps": .count(replayedSteps), "replay": replay,
+      "record_problems": .array((recordProblems ?? []).map(JSONValue.string)),
+      "replay_differences": .array((differences ?? []).map(\.json)),
+      "skipped_records": .count(skippedRecords),
       "peak_resident_bytes": .optional(peakResidentBytes),
       "oom_kills": .count(oomKills ?? 0),
       "stopped_by": .optional(leaving?.by), "saved_seconds": .optional(leaving?.savedSeconds),
@@ -80,6 +84,24 @@ extension AttemptRecord {
   private var replay: JSONValue {
     if let differsAtStep { return .count(differsAtStep) }
     return replayedSteps > 0 ? .string("identical") : .null
+  }
+}
+
+extension Deviation {
+  var json: JSONValue {
+    .object([
+      "attempt": .count(attempt), "step": .count(difference.step),
+      "differences": .array(difference.items.map(\.json)), "likely_cause": .string(likelyCause),
+    ])
+  }
+}
+
+extension ReplayAudit.Item {
+  var json: JSONValue {
+    .object([
+      "part": .string(part), "name": .optional(name), "recorded": .optional(recorded),
+      "replayed": .optional(replayed),
+    ])
   }
 }
 

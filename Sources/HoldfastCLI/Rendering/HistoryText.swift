@@ -44,6 +44,9 @@ struct HistoryText {
     flush()
     output.line("")
     output.line(summary)
+    if let deviation = status.deviation {
+      output.line("Not the undisturbed run \(deviation.words); likely cause: \(deviation.likelyCause)")
+    }
     let others = tracebackCount - UInt64(tracebacks.count)
     if others > 0 {
       output.line(
@@ -83,7 +86,8 @@ struct HistoryText {
   private static func replayed(_ attempt: AttemptRecord) -> String {
     guard attempt.replayedSteps > 0 else { return "0" }
     if let step = attempt.differsAtStep {
-      return "\(attempt.replayedSteps) DIFFERS at \(step) (\(attempt.differsIn ?? "record"))"
+      let what = attempt.differences?.first.map { $0.name ?? $0.part } ?? attempt.differsIn ?? "record"
+      return "\(attempt.replayedSteps) DIFFERS at \(step) (\(what))"
     }
     return "\(attempt.replayedSteps) identical"
   }
@@ -116,6 +120,13 @@ struct HistoryText {
     rows.append(Self.row(attempt, status))
     flush()
     if let bytes = attempt.peakResidentBytes { output.line("peak memory \(Words.bytes(bytes))") }
+    for problem in attempt.recordProblems ?? [] { output.line("not as the formats say: \(problem)") }
+    if let step = attempt.differsAtStep, let items = attempt.differences {
+      let difference = ReplayAudit.Difference(step: step, items: items)
+      output.line("step \(Words.number(step)) was made again and differs:")
+      for item in items { output.line("  \(item.words)") }
+      output.line("likely cause: \(difference.likelyCause)")
+    }
     guard let failure = attempt.failure else { return }
     var lines = Text.indented("\(failure.type): \(failure.message)", by: "", further: "  ")
     if let traceback = failure.traceback { lines += Text.indented(traceback, by: "  ", further: "  ") }

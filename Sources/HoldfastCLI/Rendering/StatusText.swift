@@ -24,6 +24,11 @@ extension JobStatus {
     if let goodput { field("Goodput", goodput) }
     field("Attempts", attemptSummary)
     if let failing { field("Failing", failing) }
+    if let deviation {
+      field(
+        "Deviates",
+        "\(deviation.words) (attempt \(deviation.attempt)); likely cause: \(deviation.likelyCause)")
+    }
     field("Disk", "\(Words.bytes(diskBytes)) used, \(Words.bytes(freeBytes)) free; \(skippedWords)")
     if isSupervised, let notice = attempts.newest?.notice {
       let left = Double(notice.deadlineNs - min(notice.deadlineNs, nowNs)) / 1e9

@@ -63,10 +63,8 @@ def test_the_same_exception_ten_times_is_no_progress(tmp_path: Path) -> None:
         job.start()
         assert job.wait() == 69, job.errors.read_text()
         said = job.errors.read_text()
-        assert (
-            f"gave up: 11 attempts in a row failed with the same ValueError at {program}:16, and none made a step past 60"
-            in said
-        ), said
+        reason = f"11 attempts in a row failed with the same ValueError at {program}:16"
+        assert f"gave up: {reason}, and none made a step past 60" in said, said
         attempts = job.json("history")["attempts"]
         assert len(attempts) == 11
         assert attempts[-1]["resumed_from"]["step"] == 10

@@ -1,0 +1,59 @@
+public import JobStore
+
+extension Deviation {
+  /// `from step 14 on: metric loss is 1.5, was 1.4; random stream torch`
+  public var words: String { "from step \(Words.number(difference.step)) on: \(difference.words)" }
+
+  public var likelyCause: String { difference.likelyCause }
+}
+
+extension ReplayAudit.Difference {
+  private static let shown = 4
+
+  /// What differs, the most telling first.
+  public var words: String {
+    let texts = items.prefix(Self.shown).map(\.words)
+    let more = items.count > Self.shown ? ["and \(items.count - Self.shown) more"] : []
+    return (texts + more).joined(separator: "; ")
+  }
+
+  /// What most often has this effect. Parts that are the same say as much as those that are not.
+  public var likelyCause: String {
+    let parts = Set(items.map(\.part))
+    if parts.contains("rng"), step == 1 {
+      return "the program sets no seed, so that a start from the beginning draws other numbers"
+    }
+    if parts.contains("position") {
+      return "the data or its batches are others than before, or batches were left out"
+    }
+    if parts.contains("sampler") {
+      return "a loader went on at another place: its data changed, or batches that were prefetched are lost"
+    }
+    if parts.contains("rng") {
+      return "something drew more or fewer random numbers: an environment or a library whose state is not "
+        + "registered, or prefetched batches"
+    }
+    return "state that is not registered (an environment, a buffer, a library's), or kernels that are not "
+      + "deterministic; random streams and loaders agree"
+  }
+}
+
+extension ReplayAudit.Item {
+  public var words: String {
+    let what =
+      switch part {
+      case "metrics": "metric"
+      case "rng": "random stream"
+      case "sampler": "loader"
+      default: part
+      }
+    var text = name.map { "\(what) \($0)" } ?? (part == "position" ? part : "\(what)s")
+    if let recorded, let replayed {
+      // A position is a whole number; all digits of a metric, for the last ones may be all that differs.
+      let isWhole = part == "position"
+      func number(_ value: Double) -> String { isWhole ? Words.number(UInt64(max(0, value))) : "\(value)" }
+      text += " is \(number(replayed)), was \(number(recorded))"
+    }
+    return text
+  }
+}

@@ -1,0 +1,73 @@
+import CTrainerProtocol
+import Glibc
+
+/// What the records beside snapshots say, as far as it can be made out. Nothing that a trainer gets wrong makes a
+/// record as if it had not been there.
+public enum RecordReading {
+  public static func attached(_ payload: UnsafeRawBufferPointer) -> (Attached, [RecordProblem]) {
+    var fields = RecordFields(.attached, payload)
+    var attached = Attached(pid: 0, library: "")
+    // Numbers of processes are at most 2²². 0 is no process, and nothing is sent to it.
+    attached.pid = Int32(fields.integer("pid", in: 1...1 << 22, isRequired: true) ?? 0)
+    attached.library = fields.text("library", isRequired: true) ?? ""
+    attached.totalSteps = fields.count("total_steps")
+    attached.totalEpochs = fields.count("total_epochs")
+    attached.batchesPerEpoch = fields.count("batches_per_epoch")
+    attached.hyperparameters = fields.scalars("hyperparameters")
+    attached.stacksSignal = fields.integer("stacks_signal", in: 1...64)
+    return (attached, fields.problems)
+  }
+
+  public static func failure(_ payload: UnsafeRawBufferPointer) -> (Failure, [RecordProblem]) {
+    var fields = RecordFields(.failure, payload)
+    let type = fields.text("type", isRequired: true) ?? "failure of an unknown type"
+    let message = fields.text("message", isRequired: true) ?? ""
+    return (Failure(type: type, message: message, traceback: fields.text("traceback")), fields.problems)
+  }
+
+  /// - Returns: nil for what is no array: the names before stay.
+  public static func metricNames(_ payload: UnsafeRawBufferPointer) -> ([String]?, [RecordProblem]) {
+    guard case .array(let values)? = RecordFields.value(payload) else {
+      return (nil, [RecordProblem(.metricNames, nil, "is no JSON array")])
+    }
+    var problems: [RecordProblem] = []
+    let names = values.enumerated().map { index, value in
+      if case .scalar(.string(let name)) = value { return name }
+      problems.append(RecordProblem(.metricNames, "[\(index)]", "is not text"))
+      return "#\(index + 1)"
+    }
+    return (names, problems)
+  }
+
+  /// The answer to a request, or the word on the end. An answer of which no more than its request can be read
+  /// is that the save failed, an end without a state is one all the same.
+  /// - Returns: nil where not even the request can be read.
+  public static func staged(
+    _ kind: RecordKind, _ payload: UnsafeRawBufferPointer, arenaSlots: UInt32
+  ) -> (Staged?, [RecordProblem]) {
+    // A longer one is of a later version.
+    if payload.count >= Staged.encodedBytes {
+      let known = UnsafeRawBufferPointer(rebasing: payload[..<Staged.encodedBytes])
+      guard var staged = Staged(decoding: known) else {
+        var staged = Staged(requestSequence: 0, step: 0, cutID: CutID(), slot: nil, outcome: .failed)
+        staged.requestSequence = known.u64(HF_STAGED_REQUEST_SEQUENCE)
+        staged.step = known.u64(HF_STAGED_STEP)
+        staged.error = EPROTO
+        let outcome = known.u32(HF_STAGED_OUTCOME)
+        return (staged, [RecordProblem(kind, "outcome", "is \(outcome), which is none")])
+      }
+      guard let slot = staged.slot, slot >= arenaSlots, staged.outcome == .staged else { return (staged, []) }
+      staged.slot = nil
+      if kind == .staged { (staged.outcome, staged.error) = (.failed, EPROTO) }
+      return (staged, [RecordProblem(kind, "slot", "is \(slot), of \(arenaSlots) that there are")])
+    }
+    let problem = RecordProblem(
+      kind, nil, "has \(payload.count) bytes, not \(Staged.encodedBytes)")
+    guard payload.count >= 16 else { return (nil, [problem]) }
+    var staged = Staged(
+      requestSequence: payload.u64(HF_STAGED_REQUEST_SEQUENCE), step: payload.u64(HF_STAGED_STEP),
+      cutID: CutID(), slot: nil, outcome: .failed)
+    staged.error = EPROTO
+    return (staged, [problem])
+  }
+}

@@ -1,0 +1,114 @@
+"""Records that are not as the formats say: each is told with its field, and the job goes on."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from supervised import HOLDFAST, Job
+
+# `change(kind, payload)` returns the payload that is written instead, or None for no record.
+PROGRAM = """
+import json
+import time
+import holdfast
+from holdfast import _layout as at
+from holdfast._ring import RingWriter
+
+def edit(payload, **fields):
+    return json.dumps({{**json.loads(payload), **fields}}).encode()
+
+def without(payload, field):
+    return json.dumps({{k: v for k, v in json.loads(payload).items() if k != field}}).encode()
+
+def change(kind, payload):
+    {change}
+    return payload
+
+append = RingWriter.append
+def changed(self, kind, payload):
+    payload = change(kind, payload)
+    return True if payload is None else append(self, kind, payload)
+RingWriter.append = changed
+
+run = holdfast.attach(hyperparameters={{"lr": 0.1}})
+total = {{"value": 0}}
+run.register(total=total)
+for epoch in run.epochs(1):
+    for batch in run.batches(30):
+        total["value"] += batch
+        run.step(loss=1.0)
+        time.sleep(0.01)
+{end}
+print("digest", total["value"], flush=True)
+"""
+
+CASES = {
+    "no-hyperparameters": (
+        "if kind == at.RECORD_ATTACHED: payload = without(payload, 'hyperparameters')",
+        None,
+    ),
+    "no-pid": (
+        "if kind == at.RECORD_ATTACHED: payload = without(payload, 'pid')",
+        "'pid' of a record 'attached' is missing",
+    ),
+    "steps-of-text": (
+        "if kind == at.RECORD_ATTACHED: payload = edit(payload, total_steps='many\\x1b[2J')",
+        "'total_steps' of a record 'attached' is text, not a whole number",
+    ),
+    "no-json": (
+        "if kind == at.RECORD_ATTACHED: payload = b'\\xff{'",
+        "a record 'attached' is no JSON object",
+    ),
+    "never-attached": (
+        "if kind == at.RECORD_ATTACHED: return None",
+        "a record 'attached' did not come before the others",
+    ),
+    "names": (
+        "if kind == at.RECORD_METRIC_NAMES: payload = b'[7]'",
+        "'[0]' of a record 'metric names' is not text",
+    ),
+    "answer": (
+        "if kind == at.RECORD_STAGED and run.global_step < 25: payload = payload[:20]",
+        "a record 'staged' has 20 bytes, not 64",
+    ),
+    "end": (
+        "if kind == at.RECORD_FINISHED: payload = payload + b'more'",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_job_finishes_and_says_what_is_wrong(case: str, tmp_path: Path) -> None:
+    change, told = CASES[case]
+    program = tmp_path / "train.py"
+    program.write_text(PROGRAM.format(change=change, end=""))
+    with Job(tmp_path, program) as job:
+        job.start()
+        assert job.wait() == 0, job.errors.read_text()
+        assert job.json("status")["durable_step"] == 30
+        assert job.digest() == "digest 435"
+        attempt = job.json("history")["attempts"][-1]
+        assert attempt["record_problems"] == ([told] if told else [])
+        said = job.errors.read_text()
+        assert "\x1b" not in said
+        words = [HOLDFAST, "events", "--state-dir", job.state]
+        events = subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode()
+        for text in (said, events):
+            assert (told or "records are not as they should be") in text or not told
+            assert told or "records are not" not in text
+
+
+def test_a_failure_without_a_type_is_told_all_the_same(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    change = "if kind == at.RECORD_FAILURE: payload = without(payload, 'type')"
+    program.write_text(PROGRAM.format(change=change, end="raise ValueError('what it was')"))
+    with Job(tmp_path, program, options=("--max-stalls", "1")) as job:
+        job.start()
+        assert job.wait() == 69, job.errors.read_text()
+        attempt = job.json("history")["attempts"][-1]
+        assert attempt["failure"]["message"] == "what it was"
+        assert attempt["record_problems"] == ["'type' of a record 'failure' is missing"]
