@@ -167,7 +167,7 @@ extension Run {
       return checkpoints.path(
         of: try checkpoints.publish(image: UnsafeRawBufferPointer(bytes), manifest).name)
     } catch {
-      throw HoldfastError(.cannotSave, error, hint: "df \(directory)")
+      throw HoldfastError(.cannotSave, error, hint: Hint("df \(directory)").text)
     }
   }
 

@@ -97,7 +97,7 @@ public final class MetricsExport: Sendable {
             .degraded(
               MetricsError(
                 .cannotWrite, "no metrics in \(file): \(why)", errno: error.errno.rawValue,
-                hint: "ls -ld \(file.removingLastComponent())")))
+                hint: Hint("ls -ld \(file.removingLastComponent())").text)))
         }
         isDegraded = true
       }

@@ -12,6 +12,8 @@ public struct Hint: Hashable, Sendable, ExpressibleByStringInterpolation, Custom
   public init(stringLiteral text: String) { self.text = text }
   public init(stringInterpolation parts: StringInterpolation) { text = parts.text }
 
+  public init(_ hint: Hint) { self = hint }
+
   /// The words of a command, each quoted where it needs to be.
   public init(command: [String]) { text = command.map(Self.quoted).joined(separator: " ") }
 

@@ -81,7 +81,7 @@ final class ProgramWatch: Sendable {
       })
     {}
     throw PreemptionError(
-      .program, "\(name) ended", hint: "run it by hand: \(command.joined(separator: " "))")
+      .program, "\(name) ended", hint: "run it by hand: \(Hint(command: command))")
   }
 
   private func start() throws(PreemptionError) -> (ChildProcess, OpenFile) {
@@ -101,7 +101,7 @@ final class ProgramWatch: Sendable {
         case nil: "\(error)"
         }
       throw PreemptionError(
-        .program, "\(command[0]) cannot be run: \(why)", hint: "command -v \(command[0])")
+        .program, "\(command[0]) cannot be run: \(why)", hint: Hint("command -v \(command[0])").text)
     }
   }
 

@@ -60,6 +60,9 @@ extension Transition {
     switch state.phase {
     case .starting:
       state.publishNext = true
+    case .running where state.attempt?.finishedStep != nil:
+      // The state is the last one.
+      publishNewest()
     case .running:
       state.publishNext = true
       if state.publication == nil || state.freeSlot != nil { requestStage() }

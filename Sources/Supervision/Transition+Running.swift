@@ -234,12 +234,12 @@ extension Transition {
 
   mutating func checkpointRequested() {
     switch state.phase {
-    case .running:
+    case .running where state.attempt?.finishedStep == nil:
       guard let attempt = state.attempt, attempt.attached, attempt.progress != nil else {
         return note(.checkpointUnavailable)
       }
       stageAndPublish()
-    case .backingOff:
+    case .running, .backingOff:
       if state.newestStaged?.step ?? 0 > state.durableStep {
         publishNewest()
       } else {

@@ -60,7 +60,7 @@ final class NotificationSender: Sendable {
 
 extension Notification {
   /// `systemctl status` shows it on somebody's terminal.
-  fileprivate var visible: Notification {
+  var visible: Notification {
     if case .status(let text) = self { .status(VisibleText.line(text)) } else { self }
   }
 

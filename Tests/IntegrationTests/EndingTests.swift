@@ -29,6 +29,46 @@ import Testing
     #expect(try bench.json(["status"])["state"] as? String == "finished")
   }
 
+  /// Exports for a long time after its last step, once; afterwards the export is short.
+  private func exporting(_ bench: Workbench) -> [String] {
+    let export = "[ -e \(bench.base)/seen ] || { touch \(bench.base)/seen; exec sleep 1000; }; echo exported"
+    return ["/bin/bash", "-c", "\(Programs.trainer) --epochs 1; \(export)"]
+  }
+
+  private func waitForExport(_ bench: Workbench) throws {
+    try bench.wait(for: "the export") { FileManager.default.fileExists(atPath: bench.base + "/seen") }
+    try bench.wait(for: "the end of the loop") {
+      try bench.status("staged_step") > 0 && bench.trainerPID != nil
+    }
+  }
+
+  @Test func aKillAfterTheLoopLetsTheProgramExportAgain() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let process = try bench.start([], exporting(bench))
+    try waitForExport(bench)
+    kill(try #require(bench.trainerPID), SIGKILL)
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0, "\(bench.standardError)")
+    #expect(bench.standardOutput.contains("exported\n"))
+    #expect(try bench.attempts().map { $0["cause"] as? String } == ["killed", "finished"])
+    #expect(try bench.attempts().last?["steps"] as? Int == 0, "the training is not made again")
+  }
+
+  @Test func aStopAfterTheLoopIsAStop() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let process = try bench.start(["--grace", "4s"], exporting(bench))
+    try waitForExport(bench)
+    kill(process.processIdentifier, SIGTERM)
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 75, "\(bench.standardError)")
+    #expect(try bench.json(["status"])["state"] as? String == "stopped")
+    #expect(try bench.supervise([], exporting(bench)) == 0, "\(bench.standardError)")
+    #expect(bench.standardOutput.contains("exported\n"))
+    #expect(try bench.attempts().map { $0["cause"] as? String } == ["stopped", "finished"])
+  }
+
   @Test func aJobOfAnotherNameIsRefused() throws {
     let bench = Workbench()
     defer { bench.close() }

@@ -46,6 +46,12 @@ import Testing
       let json = try bench.holdfast(command + ["--state-dir", bench.state, "--json"])
       expectHarmless(json.out + json.err, "\(command) --json")
     }
+    // On a terminal only what we put there ourselves is an escape code.
+    let screen = try bench.terminal(
+      "timeout 2 \(Programs.holdfast) status --watch --state-dir \(bench.state)"
+    ).out
+    #expect(screen.contains("\u{1b}[H") && screen.contains("\\x1b[2J"), "\(screen)")
+    for code in ["\u{1b}[2J", "\u{9b}", "\u{202e}", "\u{7}", "\u{1b}]"] { #expect(!screen.contains(code)) }
     // The command can be pasted, and JSON has the exact text.
     let status = try bench.holdfast(["status", "--state-dir", bench.state])
     #expect(
@@ -85,6 +91,11 @@ import Testing
     #expect(verified.status == 65)
     let quoted = "--state-dir $'\(bench.base)/a b\\x1b]0;x\\x07\\u202e\\'$(reboot)\\n    Degraded: forged'"
     #expect(verified.err.contains("hint: holdfast checkpoints list \(quoted)"), "\(verified.err)")
+    let file = try bench.write("job.toml", "command = ['\u{9b}2J\u{202e}']\n\"\u{202e}key\u{9b}\" = 1\n")
+    for command in [["check", file], ["show", "--config", file], ["check", file, "--json"]] {
+      let shown = try bench.holdfast(["config"] + command)
+      expectHarmless(shown.out + shown.err, "config \(command)")
+    }
     let missing = try bench.holdfast(["status", Self.word])
     expectHarmless(missing.err, "no such job")
     let program = try bench.holdfast([

@@ -57,7 +57,7 @@ import TrainerProtocol
     for step in 11...20 as ClosedRange<UInt64> { fixture.step(step, rng: step == 15 ? 0 : nil) }
     desk.writer.attach(fixture.reader, attempt: 2)
     Self.end(desk)
-    #expect(desk.replayed == 10 && desk.difference == .init(step: 15, part: "rng"))
+    #expect(desk.replayed == 10 && desk.difference?.step == 15 && desk.difference?.part == "rng")
     // The next attempt begins: its ring does not take the place of what is not written yet.
     try fixture.nextAttempt()
     fixture.step(21)

@@ -264,9 +264,9 @@ let cellsWhenRunning: [String: String] = [
     it took a damaged resume point     | running [50 60] at 60 finished 60: kill
     durable                            | running [50 60] publishes 60 of 1 at 60 finished 60: offer 0; publish 60 of 1
     stop                               | terminating [50 60] at 60 finished 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang -saveDeadline; kill +5s
-    checkpoint                         | running [50 60] at 60 finished 60 publishNext
-    notice                             | running [50 60] at 60 finished 60 publishNext goes: 'noticed cloud in 120s'; preemption +106999ms
-    warning                            | running [50 60] at 60 finished 60 publishNext: 'warned cloud'
+    checkpoint                         | running [50 60] publishes 60 of 1 at 60 finished 60: offer 0; publish 60 of 1
+    notice                             | running [50 60] publishes 60 of 1 at 60 finished 60 goes: 'noticed cloud in 120s'; offer 0; publish 60 of 1; preemption +106999ms
+    warning                            | running [50 60] publishes 60 of 1 at 60 finished 60: 'warned cloud'; offer 0; publish 60 of 1
     policy                             | running [50 60] at 60 finished 60: durable +58s; -hang
     """,
   "running, the machine goes": """

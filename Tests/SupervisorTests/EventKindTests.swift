@@ -1,4 +1,5 @@
 import Foundation
+import Systemd
 import Testing
 
 @testable import Supervisor
@@ -86,6 +87,17 @@ import Testing
         "HOLDFAST_JOB": "resnet50", "HOLDFAST_ATTEMPT": "3", "HOLDFAST_STEP": "41820",
         "HOLDFAST_CAUSE": "crashed",
       ])
+  }
+
+  @Test func whatATerminalObeysIsInNoMessageAndInEveryField() {
+    let text = "E\u{1b}[2J\n\u{202e}"
+    let entry = Console.Entry(
+      text: text, kind: .attemptEnded, fields: [("HOLDFAST_TRACEBACK", text)], furtherLines: text)
+    let fields = Console.fields(entry)
+    #expect(fields.first { $0.name == "MESSAGE" }?.value == "E\\x1b[2J\\n\\u202e\nE\\x1b[2J\n\\u202e")
+    #expect(fields.last?.value == text, "programs read the field")
+    #expect(Notification.status("a\u{9b}\nMAINPID=1").visible == .status("a\\u009b\\nMAINPID=1"))
+    #expect(Notification.ready.visible == .ready)
   }
 
   @Test func prioritiesFollowTheHarm() {

@@ -44,6 +44,7 @@ struct HistoryText {
     flush()
     output.line("")
     output.line(summary)
+    if let failing = status.failing { output.line("Failing: \(failing)") }
     if let deviation = status.deviation {
       output.line("Not the undisturbed run \(deviation.words); likely cause: \(deviation.likelyCause)")
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -101,7 +102,9 @@ def image_of(path: Path) -> Path:
         verify(path)
         return path / STATE_NAME
     if not path.is_file():
-        raise HoldfastError("there is no such checkpoint", path=path, hint="ls " + str(path.parent))
+        raise HoldfastError(
+            "there is no such checkpoint", path=path, hint=f"ls {shlex.quote(str(path.parent))}"
+        )
     return path
 
 
@@ -209,7 +212,9 @@ def publish(
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise HoldfastError(
-            f"the checkpoint could not be saved: {error.strerror}", path=directory, hint=f"df {directory}"
+            f"the checkpoint could not be saved: {error.strerror}",
+            path=directory,
+            hint=f"df {shlex.quote(str(directory))}",
         ) from error
     return path
 

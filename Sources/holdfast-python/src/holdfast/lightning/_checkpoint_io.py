@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import io
 import os
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from .._errors import HoldfastError, PathLike
+from .._local import local_path
 from . import _namespaces
 
 
@@ -51,7 +53,7 @@ class HoldfastCheckpointIO:
         """
         if storage_options is not None:
             raise TypeError("HoldfastCheckpointIO writes local files, and takes no storage_options")
-        target = _local(path)
+        target = local_path(path)
         aside = _aside(target)
         # Not straight into the file: where writing fails, torch's own writer ends the whole process.
         data = io.BytesIO()
@@ -75,7 +77,7 @@ class HoldfastCheckpointIO:
             raise HoldfastError(
                 f"the checkpoint could not be saved: {error.strerror or error}",
                 path=target,
-                hint=f"df {target.parent}",
+                hint=f"df {shlex.quote(str(target.parent))}",
             ) from error
 
     def load_checkpoint(
@@ -91,10 +93,12 @@ class HoldfastCheckpointIO:
         Raises:
             HoldfastError: there is no such file, or it is damaged.
         """
-        source = _local(path)
+        source = local_path(path)
         chosen = self._weights_only if weights_only is None else weights_only
         if not source.is_file():
-            raise HoldfastError("there is no such checkpoint", path=source, hint=f"ls {source.parent}")
+            raise HoldfastError(
+                "there is no such checkpoint", path=source, hint=f"ls {shlex.quote(str(source.parent))}"
+            )
         try:
             return dict(torch.load(source, map_location=map_location or "cpu", weights_only=chosen))
         except (RuntimeError, EOFError, OSError) as error:
@@ -108,7 +112,7 @@ class HoldfastCheckpointIO:
         Raises:
             HoldfastError: it cannot be removed.
         """
-        target = _local(path)
+        target = local_path(path)
         try:
             if target.is_dir() and not target.is_symlink():
                 # Out of the way first: what is left of a directory by a crash must not look like one.
@@ -123,21 +127,11 @@ class HoldfastCheckpointIO:
             raise HoldfastError(
                 f"the checkpoint could not be removed: {error.strerror}",
                 path=target,
-                hint=f"ls -l {target.parent}",
+                hint=f"ls -l {shlex.quote(str(target.parent))}",
             ) from error
 
     def teardown(self) -> None:
         """End: there is nothing to wait for."""
-
-
-def _local(path: PathLike) -> Path:
-    if "://" in str(path):
-        raise HoldfastError(
-            "this is no local file",
-            path=str(path),
-            hint="save locally, and copy the files from there",
-        )
-    return Path(path)
 
 
 def _aside(target: Path) -> Path:
