@@ -38,13 +38,14 @@ let package = Package(
     .target(name: "CSpawn"),
     .target(name: "CTrainerProtocol"),
     .target(name: "CFaultGuard"),
+    .target(name: "CGuardedLMDB", dependencies: ["CLMDB", "CFaultGuard"]),
 
     // From the ground up: arrows go only downwards.
     module("Supervision"),
     module("POSIX", ["CSpawn", "CFaultGuard", system]),
     module("Preemption", ["Supervision", "POSIX", system]),
     module("Metrics", ["POSIX", system]),
-    module("LMDB", ["CLMDB", "CFaultGuard"]),
+    module("LMDB", ["CLMDB", "CGuardedLMDB"]),
     module("Systemd", ["CSystemd"]),
     module("TrainerProtocol", ["CTrainerProtocol", "POSIX", system]),
     module("Checkpoints", ["CGcrypt", "TrainerProtocol", "POSIX", system]),

@@ -1,4 +1,5 @@
 import Glibc
+import LMDB
 import POSIX
 import SystemPackage
 
@@ -13,9 +14,14 @@ struct FileHeadroom {
 
   init(store directory: FilePath) { path = directory.appending("data.mdb") }
 
-  /// - Parameter usedBytes: what LMDB uses of the file.
-  mutating func keep(usedBytes: Int) {
+  mutating func keep(_ environment: Environment) {
+    let usedBytes = environment.usedBytes
     guard end < usedBytes + Self.bytes / 2 else { return }
+    environment.changeFile { extend(usedBytes) }
+  }
+
+  /// - Parameter usedBytes: what LMDB uses of the file.
+  private mutating func extend(_ usedBytes: Int) {
     do {
       let file = try OpenFile(path, .writeOnly)
       var position = max(try file.size(), end)

@@ -11,10 +11,13 @@ public final class JobStore: Sendable {
   public static let formatVersion = 1
 
   public let directory: FilePath
-  let environment: Environment
+  /// nil: it is only read.
+  let environment: Environment?
   let databases: Databases
   /// Rows of attempts and events that were read, for whoever wants to know what a look costs.
   let rowsRead = Atomic<UInt64>(0)
+  /// What was done about a damaged store when this one was opened.
+  public let repair: StoreRepair?
 
   struct Databases: Sendable {
     let snapshots: Database
@@ -26,118 +29,173 @@ public final class JobStore: Sendable {
 
   public enum Access: Sendable {
     case readOnly
-    /// Make it where it is not there.
+    /// Make it where it is not there, and make a new one of what is left where it is damaged. For whoever holds
+    /// the job's lock.
     case create
   }
 
-  /// Opens the store of a state directory. Once per process.
+  /// Opens the store of a state directory. For writing, once per process.
   public init(stateDirectory: FilePath, _ access: Access) throws(StoreError) {
     let directory = stateDirectory.appending("store")
     self.directory = directory
     do {
-      environment = try Self.openEnvironment(directory, access)
-    } catch let error as LMDBError {
-      throw StoreError(error, path: directory)
+      switch access {
+      case .readOnly:
+        environment = nil
+        repair = nil
+        databases = try Self.findDatabases(directory)
+      case .create:
+        let opened = try Self.openForWriting(directory)
+        (environment, databases, repair) = opened
+      }
     } catch let error as StoreError {
       throw error
+    } catch let error as LMDBError {
+      throw StoreError(error, path: directory)
+    } catch is SalvagedRecord.Foreign {
+      throw Self.foreign(directory)
+    } catch let error as SalvagedRecord.NewerVersion {
+      throw Self.newer(directory, error.version)
     } catch {
       let noRoom = (error as? POSIXError)?.errno == .noSpace
       throw StoreError(
         noRoom ? .noRoom : .io, operation: "create store", path: directory, reason: "\(error)",
         hint: "look at the disk: df \(stateDirectory)")
     }
-    let opened: (Databases?, version: Int?)
+  }
+
+  private static func foreign(_ directory: FilePath) -> StoreError {
+    StoreError(
+      .damaged, operation: "open", path: directory, reason: "it is not a store of holdfast",
+      hint: "move it aside (checkpoints are kept apart and stay): mv \(directory) \(directory).other")
+  }
+
+  private static func newer(_ directory: FilePath, _ version: Int) -> StoreError {
+    StoreError(
+      .newerVersion, operation: "open", path: directory,
+      reason: "it has format \(version), this holdfast reads up to \(formatVersion)",
+      hint: "use the newer holdfast that wrote it: holdfast --version")
+  }
+
+  /// What is no file was put there by somebody, who must look after it.
+  private static func checkFile(_ directory: FilePath) throws(StoreError) {
+    let path = directory.appending(DataFile.name)
+    guard let kind = FileKind.of(path), kind != .ordinary else { return }
+    throw StoreError(
+      .damaged, operation: "open", path: path, reason: "it is \(kind.rawValue)",
+      hint: "move it aside: mv \(path) \(path).aside")
+  }
+
+  // MARK: Opening for writing
+
+  private static func openForWriting(
+    _ directory: FilePath
+  ) throws -> (Environment, Databases, StoreRepair?) {
+    try checkFile(directory)
+    try FileSystem.makeDirectories(directory, mode: 0o750)
+    try Salvage.removeUnfinished(directory)
+    var repair: StoreRepair?
     do {
-      opened = try Self.openDatabases(environment, create: access == .create)
-    } catch let error as LMDBError {
-      throw StoreError(error, path: directory)
+      try judge(directory)
+    } catch let error as LMDBError where error.isDamage && !error.isOtherVersion {
+      repair = try Salvage.run(directory, source: try? DataFile(directory.string), isOurs: false)
+    }
+    let environment = try Environment(directory.string)
+    let databases = try createDatabases(environment)
+    // LMDB does not make its new files' names durable.
+    try FileSystem.synchronizeDirectory(directory)
+    try FileSystem.synchronizeDirectory(directory.removingLastComponent())
+    return (environment, databases, repair)
+  }
+
+  /// Before anything is written: whether what is there is a sound store of ours, or none yet.
+  private static func judge(_ directory: FilePath) throws {
+    guard let file = try openFile(directory), try !file.isUnborn() else { return }
+    try file.checkStructure()
+    let (version, known, count) = try ReadTransaction.run(directory.string) { transaction in
+      try contents(transaction)
+    }
+    if let version {
+      if version > formatVersion { throw newer(directory, version) }
+    } else if known >= 3 || count > 0 {
+      // What it holds decides, record by record.
+      throw LMDBError(code: LMDBError.corrupted, operation: "read the format version", path: directory.string)
+    }
+  }
+
+  /// - Returns: nil when there is none.
+  private static func openFile(_ directory: FilePath) throws(LMDBError) -> DataFile? {
+    do throws(LMDBError) {
+      return try DataFile(directory.string)
     } catch {
-      throw StoreError(.io, operation: "open", path: directory, reason: "\(error)", hint: "")
-    }
-    if let version = opened.version, version > Self.formatVersion {
-      throw StoreError(
-        .newerVersion, operation: "open", path: directory,
-        reason: "it has format \(version), this holdfast reads up to \(Self.formatVersion)",
-        hint: "use the newer holdfast that wrote it: holdfast --version")
-    }
-    guard let databases = opened.0, opened.version != nil else {
-      throw StoreError(
-        .damaged, operation: "open", path: directory, reason: "it is not a store of holdfast",
-        hint: "move it aside (checkpoints are kept apart and stay): mv \(directory) \(directory).damaged")
-    }
-    self.databases = databases
-  }
-
-  private static func openEnvironment(_ directory: FilePath, _ access: Access) throws -> Environment {
-    try checkFiles(directory)
-    switch access {
-    case .create:
-      try FileSystem.makeDirectories(directory, mode: 0o750)
-      let environment = try Environment(directory.string)
-      try environment.clearDeadReaders()
-      try environment.checkStructure()
-      // LMDB does not make its new files' names durable.
-      try FileSystem.synchronizeDirectory(directory)
-      try FileSystem.synchronizeDirectory(directory.removingLastComponent())
-      return environment
-    case .readOnly:
-      let environment = try openForReading(directory.string)
-      try environment.checkStructure()
-      return environment
+      if error.code == ENOENT { return nil }
+      throw error
     }
   }
 
-  /// LMDB opens its files by their names: it would wait for a pipe, and write where a link leads.
-  static func checkFiles(_ directory: FilePath) throws(StoreError) {
-    for name in ["data.mdb", "lock.mdb"] {
-      let path = directory.appending(name)
-      guard let kind = FileKind.of(path), kind != .ordinary else { continue }
-      throw StoreError(
-        .damaged, operation: "open", path: path, reason: "it is \(kind.rawValue)",
-        hint: "move it aside: mv \(path) \(path).aside")
+  /// - Returns: the format version, how many of our databases there are, and how many entries `meta` has.
+  private static func contents(
+    _ transaction: ReadTransaction
+  ) throws -> (version: Int?, known: Int, metaEntries: Int) {
+    let names = ["snapshots", "checkpoints", "attempts", "events"]
+    let known = try names.filter { name in try transaction.database(name) != nil }.count
+    guard let meta = try transaction.database("meta") else { return (nil, known, 0) }
+    let version = try Array("format_version".utf8).withUnsafeBytes { key in
+      try transaction.get(meta, key).flatMap { Int(String(decoding: $0, as: UTF8.self)) }
     }
+    return (version, known + 1, try transaction.count(meta))
   }
 
-  private static func openForReading(_ path: String) throws(LMDBError) -> Environment {
-    var options = Environment.Options()
-    options.readOnly = true
-    do {
-      return try Environment(path, options)
-    } catch {
-      // Readers register in lock.mdb; who may not write it reads unregistered.
-      options.withoutLock = error.code == EACCES || error.code == EROFS
-      if !options.withoutLock { throw error }
-    }
-    return try Environment(path, options)
-  }
-
-  private static func openDatabases(
-    _ environment: Environment, create: Bool
-  ) throws -> (Databases?, version: Int?) {
-    func open(_ transaction: borrowing Transaction) throws -> (Databases?, version: Int?) {
-      guard let meta = try transaction.database("meta", create: create) else { return (nil, nil) }
-      var version: Int? = try Array("format_version".utf8).withUnsafeBytes { key in
-        try transaction.get(meta, key).flatMap { Int(String(decoding: $0, as: UTF8.self)) }
-      }
-      if version == nil, create, try transaction.count(meta) == 0 {
-        version = formatVersion
-        try put(transaction, meta, Array("format_version".utf8), Array("\(formatVersion)".utf8))
-      }
-      guard let snapshots = try transaction.database("snapshots", create: create),
-        let checkpoints = try transaction.database("checkpoints", create: create),
-        let attempts = try transaction.database("attempts", create: create),
-        let events = try transaction.database("events", create: create)
-      else { return (nil, version) }
+  /// Opens the databases, and makes those that are not there.
+  static func createDatabases(_ environment: Environment) throws -> Databases {
+    try environment.write { transaction in
       let databases = Databases(
-        snapshots: snapshots, checkpoints: checkpoints, attempts: attempts, events: events, meta: meta)
-      return (databases, version)
+        snapshots: try create("snapshots", transaction), checkpoints: try create("checkpoints", transaction),
+        attempts: try create("attempts", transaction), events: try create("events", transaction),
+        meta: try create("meta", transaction))
+      let key = Array("format_version".utf8)
+      if try !has(key, transaction, databases.meta) {
+        try put(transaction, databases.meta, key, Array("\(formatVersion)".utf8))
+      }
+      return databases
     }
-    if create { return try environment.write { try open($0) } }
-    // Committed, so that the handles stay.
-    let transaction = try Transaction(environment, readOnly: true)
-    let result = try open(transaction)
-    try transaction.commit()
-    return result
+  }
+
+  private static func create(_ name: String, _ transaction: borrowing Transaction) throws -> Database {
+    guard let database = try transaction.database(name, create: true) else {
+      throw LMDBError(code: LMDBError.corrupted, operation: "mdb_dbi_open \(name)")
+    }
+    return database
+  }
+
+  private static func has(
+    _ key: [UInt8], _ transaction: borrowing Transaction, _ database: Database
+  ) throws -> Bool {
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: key.count, alignment: 1)
+    defer { copy.deallocate() }
+    copy.copyBytes(from: key)
+    return try transaction.get(database, UnsafeRawBufferPointer(copy)) != nil
+  }
+
+  // MARK: Opening for reading
+
+  private static func findDatabases(_ directory: FilePath) throws -> Databases {
+    try checkFile(directory)
+    if try DataFile(directory.string).isUnborn() {
+      throw LMDBError(code: ENOENT, operation: "read (it is still being made)", path: directory.string)
+    }
+    return try ReadTransaction.run(directory.string) {
+      transaction in
+      let (version, _, _) = try contents(transaction)
+      if let version, version > formatVersion { throw newer(directory, version) }
+      guard version != nil, let snapshots = try transaction.database("snapshots"),
+        let checkpoints = try transaction.database("checkpoints"),
+        let attempts = try transaction.database("attempts"), let events = try transaction.database("events"),
+        let meta = try transaction.database("meta")
+      else { throw foreign(directory) }
+      return Databases(
+        snapshots: snapshots, checkpoints: checkpoints, attempts: attempts, events: events, meta: meta)
+    }
   }
 
   static func put(
@@ -150,9 +208,13 @@ public final class JobStore: Sendable {
 
   // MARK: Reading
 
-  func read<Result>(_ body: (borrowing Transaction) throws -> Result) throws(StoreError) -> Result {
+  /// Runs `body` on the newest commit, and again where the writer overtook it: what it returns is of one state.
+  /// Read long lists in pieces: a reader that is slower than two commits begins again.
+  func read<Result>(
+    _ body: (ReadTransaction) throws -> Result
+  ) throws(StoreError) -> Result {
     do {
-      return try environment.read(body)
+      return try ReadTransaction.run(directory.string, body)
     } catch let error as LMDBError {
       throw StoreError(error, path: directory)
     } catch {
@@ -291,5 +353,5 @@ public final class JobStore: Sendable {
     }
   }
 
-  public var usedBytes: Int { environment.usedBytes }
+  public var usedBytes: Int { (try? DataFile(directory.string).usedBytes()) ?? 0 }
 }

@@ -22,16 +22,12 @@ extension EventRecord: NumberedRecord {
 }
 
 /// The records of a database whose keys are numbers. There may be very many, so they are read a page at a
-/// time: in memory for one page, and in read transactions so short that they keep no old pages of the store
-/// from being used again.
+/// time: in memory for one page, and in reads so short that the writer does not overtake them.
 ///
 /// A damaged record is left out. Its number is the key's, whatever it says itself.
 public struct NumberedRecords<Record: Sendable>: Sendable {
   /// Rows of a page, where nobody asks for fewer.
   static var pageRows: Int { 256 }
-
-  /// Bytes of rows after whose reading the map's pages are let go.
-  static var residentBytes: Int { 8 << 20 }
 
   /// Nobody counts so far: a larger number is damage, and counting on from it would overflow.
   static var largestNumber: UInt64 { 1 << 62 }
@@ -53,7 +49,6 @@ public struct NumberedRecords<Record: Sendable>: Sendable {
   /// Calls `body` with each record after `number`, oldest first.
   public func forEach(after number: UInt64 = 0, _ body: (Record) throws -> Void) throws {
     var last = number
-    var bytes = 0
     while true {
       let rows = try rows(after: last, limit: Self.pageRows)
       for row in rows {
@@ -61,12 +56,6 @@ public struct NumberedRecords<Record: Sendable>: Sendable {
       }
       guard let end = rows.last?.number else { return }
       last = end
-      bytes += rows.reduce(0) { $0 + $1.value.count }
-      if bytes >= Self.residentBytes {
-        // What was looked at in the map counts as our memory.
-        store.environment.releaseResidentPages()
-        bytes = 0
-      }
     }
   }
 
@@ -159,7 +148,7 @@ public struct NumberedRecords<Record: Sendable>: Sendable {
 
   /// From the newest row on, until `body` says that it is enough.
   private func walkBack(
-    _ transaction: borrowing Transaction, _ body: (UInt64, UnsafeRawBufferPointer) -> Bool
+    _ transaction: ReadTransaction, _ body: (UInt64, UnsafeRawBufferPointer) -> Bool
   ) throws {
     let cursor = try transaction.cursor(database)
     // The seek ends at the first row beyond all numbers; mostly there is none.

@@ -70,7 +70,7 @@ struct RingDrain {
   /// Reads up to `limit` records and compares them with the rows that are there, but writes nothing.
   /// - Returns: how many there were.
   mutating func compare(
-    _ ring: RingReader, limit: Int, with transaction: borrowing Transaction, _ snapshots: Database
+    _ ring: RingReader, limit: Int, with transaction: ReadTransaction, _ snapshots: Database
   ) throws -> Int {
     let arenaSlots = ring.identity.arenaSlots
     return try ring.drain(limit: limit) { kind, payload in

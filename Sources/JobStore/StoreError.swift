@@ -35,9 +35,11 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         .noRoom
       } else { .io }
     let hint: Hint =
-      code == .damaged
-      ? "move it aside (checkpoints are kept apart and stay): mv \(path) \(path).damaged"
-      : "look at the disk: df \(path); ls -l \(path)"
+      error.isOtherVersion
+      ? "it is of another version of LMDB; move it aside: mv \(path) \(path).other"
+      : code == .damaged
+        ? "run the job: what can be read is kept, and the damaged file is set aside"
+        : "look at the disk: df \(path); ls -l \(path)"
     self.init(code, operation: error.operation, path: path, reason: error.description, hint: hint)
   }
 

@@ -80,6 +80,10 @@ public enum StoreReport: Sendable {
   case recovered(droppedSnapshots: UInt64, droppedRecords: UInt64)
   /// The ring of this attempt was cut off, and is not read any more.
   case ringLost(attempt: UInt64)
+  /// What is in the store may be older than what was said to be durable: it was damaged while it was open, and a
+  /// new one was made of what was left; or, without a repair, another program wrote over it. Whoever holds records
+  /// submits them again.
+  case replaced(StoreRepair?)
 }
 
 public struct StoreLimits: Sendable {

@@ -17,10 +17,16 @@ extension WriterLoop {
     var nextTryAt: UInt64 = 0
     static let longestPause: Duration = .seconds(8)
 
-    init(_ error: any Error) { mustReopen = (error as? LMDBError)?.isPanic == true }
+    init(_ error: any Error) { mustReopen = Self.mustReopen(error) }
+
+    /// Whether nothing helps but to open the store again.
+    private static func mustReopen(_ error: any Error) -> Bool {
+      guard let error = error as? LMDBError else { return false }
+      return error.isPanic || error.isDisturbed || error.isDamage
+    }
 
     mutating func failed(_ error: any Error) {
-      if (error as? LMDBError)?.isPanic == true { mustReopen = true }
+      if Self.mustReopen(error) { mustReopen = true }
       nextTryAt = Clock.monotonicNanoseconds + UInt64(pause / .nanoseconds(1))
       pause = min(pause * 2, Self.longestPause)
     }
@@ -72,8 +78,7 @@ extension WriterLoop {
   private func write(_ degradation: inout Degradation) {
     do {
       if degradation.mustReopen {
-        try JobStore.checkFiles(store.directory)
-        try store.environment.reopen()
+        try openAgain()
         degradation.mustReopen = false
       }
       let audits = try writeBacklog(degradation)
@@ -101,7 +106,7 @@ extension WriterLoop {
     let snapshots = store.databases.snapshots
     while true {
       do {
-        return try store.environment.write { transaction in
+        return try environment.write { transaction in
           var audits: [UInt64: ReplayAudit] = [:]
           for (step, row) in degradation.backlog.rows {
             try Key.snapshot(rank: 0, step: step).withUnsafeBytes { key in

@@ -8,6 +8,7 @@ import TrainerProtocol
 final class WriterLoop {
   private let writer: StoreWriter
   let store: JobStore
+  let environment: Environment
   private let interval: Duration
   let limits: StoreLimits
   let report: @Sendable (StoreReport) -> Void
@@ -18,7 +19,7 @@ final class WriterLoop {
   var namesByAttempt: MetricNames
   /// Of the newest records of this attempt.
   private var stepDurations = StepDurations()
-  private var nextEvent: UInt64 = 1
+  var nextEvent: UInt64 = 1
   private var thinning: Thinning
   private var headroom: FileHeadroom
   var heartbeat: UInt64 = 0
@@ -42,12 +43,14 @@ final class WriterLoop {
   ) {
     self.writer = writer
     self.store = store
+    guard let environment = store.environment else { preconditionFailure("a store that is only read") }
+    self.environment = environment
     interval = commitInterval
     self.limits = limits
     self.report = report
     thinning = Thinning(limits)
     headroom = FileHeadroom(store: store.directory)
-    headroom.keep(usedBytes: store.usedBytes)
+    headroom.keep(environment)
     namesByAttempt = MetricNames(ofAll: (try? store.metricNames()) ?? [])
     if let known: MetricNames = try? store.document(Self.namesKey) { namesByAttempt = known }
     lastStep = (try? store.newestSnapshots(1))?.last?.step
@@ -108,8 +111,11 @@ final class WriterLoop {
     var drain = newDrain()
     let count: Int
     do {
-      count = try store.environment.read { transaction in
-        try drain.compare(ring, limit: limits.batch, with: transaction, store.databases.snapshots)
+      count = try environment.read { transaction in
+        // It may be asked again.
+        ring.rewind()
+        drain = newDrain()
+        return try drain.compare(ring, limit: limits.batch, with: transaction, store.databases.snapshots)
       }
     } catch {
       ring.rewind()
@@ -158,7 +164,7 @@ final class WriterLoop {
       let count = try commit(&drain)
       ring?.releaseConsumed()
       finish(&drain, durable: true)
-      headroom.keep(usedBytes: store.usedBytes)
+      headroom.keep(environment)
       takeCare()
       if ring?.isIntact == false { loseRing() }
       return count >= limits.batch
@@ -181,15 +187,12 @@ final class WriterLoop {
     report(.ringLost(attempt: attempt))
   }
 
-  /// Now and then: a reader that was killed keeps every page since from being used again, and the file
-  /// grows for it; and what was looked at in the map counts as our memory.
+  /// Now and then: what was looked at in the map counts as our memory.
   private func takeCare() {
     let now = Clock.monotonicNanoseconds
     guard now > careTakenAt + 60_000_000_000 else { return }
     careTakenAt = now
-    // Failing, it costs room; before the map grows it is tried again and would be told.
-    _ = try? store.environment.clearDeadReaders()
-    store.environment.releaseResidentPages()
+    environment.releaseResidentPages()
   }
 
   /// - Returns: how many records were taken from the ring.
@@ -197,19 +200,16 @@ final class WriterLoop {
     while true {
       do {
         return try commitOnce(&drain)
-      } catch let error as LMDBError where error.isMapFull {
+      } catch let error as LMDBError where error.isMapFull || error.isDisturbed {
         ring?.rewind()
         drain = newDrain()
-        try growMap()
+        if error.isMapFull { try growMap() } else { try openAgain() }
       }
     }
   }
 
   /// Doubling keeps small stores small; a gibibyte at a time is plenty for large ones.
   func growMap() throws {
-    let environment = store.environment
-    // A reader that died keeps every page since from being used again: no size would be enough.
-    try environment.clearDeadReaders()
     try environment.grow(toMapBytes: environment.mapBytes + min(environment.mapBytes, 1 << 30))
   }
 
@@ -217,11 +217,11 @@ final class WriterLoop {
     let databases = store.databases
     guard let ring, drainIsWorthwhile(ring) || !waiting.isEmpty else {
       if waiting.isEmpty { return 0 }
-      try store.environment.write { try apply($0) }
+      try environment.write { try apply($0) }
       return 0
     }
     var thinning = thinning
-    let transaction = try Transaction(store.environment, readOnly: false)
+    let transaction = try Transaction(environment)
     let count = try drain.drain(ring, limit: limits.batch, into: transaction, databases.snapshots)
     // Nothing to write: no commit, no fsync.
     if count == 0, waiting.isEmpty { return 0 }
@@ -304,7 +304,7 @@ final class WriterLoop {
     do {
       guard try store.meta(AttemptTotals.document) == nil, try store.attempts.count > 1 else { return }
       let sums = try store.attemptSummary().earlier
-      try store.environment.write { transaction in
+      try environment.write { transaction in
         try JobStore.put(
           transaction, store.databases.meta, Array(AttemptTotals.document.utf8), JSON.encode(sums))
       }

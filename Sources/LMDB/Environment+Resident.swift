@@ -5,10 +5,10 @@ extension Environment {
   /// back when they are looked at again. A writer that lives for weeks would otherwise count as using
   /// as much memory as the file is long. Safe at any moment: the map is shared and never written.
   public func releaseResidentPages() {
-    pthread_rwlock_rdlock(gate)
-    defer { pthread_rwlock_unlock(gate) }
+    pthread_mutex_lock(gate)
+    defer { pthread_mutex_unlock(gate) }
     var status = stat()
-    guard handle != nil, stat(path + "/data.mdb", &status) == 0, let maps = fopen("/proc/self/maps", "re")
+    guard handle != nil, stat(filePath, &status) == 0, let maps = fopen("/proc/self/maps", "re")
     else { return }
     defer { fclose(maps) }
     // start-end permissions offset device inode path; LMDB does not tell where its map is.

@@ -15,3 +15,31 @@ struct FileIdentity: Hashable, Sendable {
     inode = UInt64(status.st_ino)
   }
 }
+
+/// By which it is seen that somebody wrote to a file, cut it, replaced it or removed it: the kernel sets the time
+/// of change whatever a program does, and no program can set it back.
+struct FileState: Hashable {
+  private let device: dev_t
+  private let inode: ino_t
+  private let links: nlink_t
+  private let bytes: Int
+  private let seconds: Int
+  private let nanoseconds: Int
+
+  init?(_ descriptor: CInt) {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { return nil }
+    device = status.st_dev
+    inode = status.st_ino
+    links = status.st_nlink
+    bytes = Int(status.st_size)
+    seconds = status.st_ctim.tv_sec
+    nanoseconds = status.st_ctim.tv_nsec
+  }
+
+  /// Whether it is the one that has this name.
+  func isFile(at path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_dev == device && status.st_ino == inode
+  }
+}

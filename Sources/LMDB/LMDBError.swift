@@ -1,3 +1,4 @@
+import CGuardedLMDB
 import CLMDB
 
 /// What LMDB, or the system below it, refused.
@@ -10,6 +11,9 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// Ours: this process has the environment open already. Share the open one.
   public static let alreadyOpen: Int32 = -1
+  public static let corrupted: Int32 = MDB_CORRUPTED
+  /// Ours: somebody else changed the file. `Environment.reopen`.
+  public static let disturbed: Int32 = -2
 
   public init(code: Int32, operation: String, path: String? = nil) {
     self.code = code
@@ -21,16 +25,27 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A commit failed half way: `Environment.reopen`.
   public var isPanic: Bool { code == MDB_PANIC }
   public var isMapFull: Bool { code == MDB_MAP_FULL }
-  /// Another process has grown the map.
-  public var isMapResized: Bool { code == MDB_MAP_RESIZED }
+  /// Another program changed the file since the last transaction: `Environment.reopen`.
+  public var isDisturbed: Bool { code == Self.disturbed }
+  /// LMDB was led astray by what lies in its file: `Environment.reopen`.
+  public var isFault: Bool { code < HF_LMDB_FAULT && code > HF_LMDB_FAULT - 65 }
+  /// The file has another format, which LMDB of another version may read.
+  public var isOtherVersion: Bool { code == MDB_VERSION_MISMATCH }
   /// The file is not an LMDB environment, or not one that this version can read.
   public var isDamage: Bool {
     [MDB_CORRUPTED, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_PAGE_NOTFOUND, MDB_INCOMPATIBLE].contains(code)
+      || isFault
   }
 
   public var description: String {
     let place = path.map { " \($0)" } ?? ""
-    let reason = isAlreadyOpen ? "already open in this process" : String(cString: mdb_strerror(code))
+    let reason =
+      switch code {
+      case Self.alreadyOpen: "already open in this process"
+      case Self.disturbed: "another program changed the file"
+      case _ where isFault: "what lies in the file led to signal \(HF_LMDB_FAULT - code)"
+      default: String(cString: mdb_strerror(code))
+      }
     return "\(operation)\(place): \(reason)"
   }
 

@@ -1,82 +1,121 @@
+import CGuardedLMDB
 import CLMDB
 import Glibc
 import Synchronization
 
-/// A named database of an environment. Its handle is valid for the life of the environment, once
-/// the transaction that opened it has committed.
+/// A named database of an environment. Its handle is for transactions that write, valid for the life of the
+/// environment once the transaction that opened it has committed; others go by the name.
 public struct Database: Hashable, Sendable {
-  let handle: MDB_dbi
+  public let name: String
+  let handle: UInt32
+
+  init(name: String, handle: UInt32 = 0) {
+    self.name = name
+    self.handle = handle
+  }
 }
 
-/// A read or write transaction; aborted when it goes away without `commit`.
+/// A write transaction; aborted when it goes away without `commit`.
 public struct Transaction: ~Copyable {
   let handle: OpaquePointer
-  // Not the environment: a value that is discarded may hold nothing that counts references.
-  private let gate: UnsafeMutablePointer<pthread_rwlock_t>
+  // A value that is discarded may hold nothing that counts references.
   private let environment: Unmanaged<Environment>
+  private let buffer: UnsafeMutablePointer<CopyBuffer>
 
   /// The environment must outlive it.
-  public init(_ environment: Environment, readOnly: Bool) throws(LMDBError) {
-    pthread_rwlock_rdlock(environment.gate)
-    guard environment.handle != nil else {
-      pthread_rwlock_unlock(environment.gate)
+  public init(_ environment: Environment) throws(LMDBError) {
+    pthread_mutex_lock(environment.gate)
+    var handle: OpaquePointer?
+    do throws(LMDBError) {
+      try environment.check(hf_lmdb_begin(try environment.begin(), 0, &handle), "mdb_txn_begin")
+    } catch {
+      pthread_mutex_unlock(environment.gate)
+      throw error
+    }
+    guard let handle else {
+      pthread_mutex_unlock(environment.gate)
       throw environment.notOpen
     }
-    var handle: OpaquePointer?
-    let flags = readOnly ? UInt32(MDB_RDONLY) : 0
-    let code = mdb_txn_begin(environment.handle, nil, flags, &handle)
-    guard code == MDB_SUCCESS, let handle else {
-      pthread_rwlock_unlock(environment.gate)
-      throw LMDBError(code: code, operation: "mdb_txn_begin", path: environment.path)
-    }
     self.handle = handle
-    gate = environment.gate
     self.environment = .passUnretained(environment)
+    buffer = .allocate(capacity: 1)
+    buffer.initialize(to: CopyBuffer())
   }
 
   deinit {
-    mdb_txn_abort(handle)
-    pthread_rwlock_unlock(gate)
+    let environment = environment.takeUnretainedValue()
+    if !environment.isBroken { _ = try? environment.check(hf_lmdb_abort(handle), "mdb_txn_abort") }
+    Self.end(environment, buffer)
+  }
+
+  private static func end(_ environment: Environment, _ buffer: UnsafeMutablePointer<CopyBuffer>) {
+    environment.remember()
+    buffer.pointee.deallocate()
+    buffer.deallocate()
+    pthread_mutex_unlock(environment.gate)
   }
 
   /// Commits; durable when it returns.
   public consuming func commit() throws(LMDBError) {
     let handle = handle
-    let gate = gate
+    let environment = environment.takeUnretainedValue()
+    let buffer = buffer
     discard self
-    defer { pthread_rwlock_unlock(gate) }
-    try LMDBError.check(mdb_txn_commit(handle), "mdb_txn_commit")
+    defer { Self.end(environment, buffer) }
+    guard !environment.isBroken else { throw environment.notOpen }
+    try environment.check(hf_lmdb_commit(handle), "mdb_txn_commit")
   }
 
-  /// - Parameter create: make it if it is not there (write transactions).
+  @inline(__always)
+  private func check(_ code: Int32, _ operation: @autoclosure () -> String) throws(LMDBError) {
+    if code != MDB_SUCCESS { try environment.takeUnretainedValue().check(code, operation()) }
+  }
+
+  /// A call that was left half way must be the last one.
+  @inline(__always)
+  private func checkUsable() throws(LMDBError) {
+    if environment._withUnsafeGuaranteedRef({ $0.isBroken }) {
+      throw environment.takeUnretainedValue().notOpen
+    }
+  }
+
+  /// - Parameter create: make it if it is not there.
   /// - Returns: nil when it is not there.
   public func database(_ name: String, create: Bool) throws(LMDBError) -> Database? {
-    var database = MDB_dbi()
-    let code = mdb_dbi_open(handle, name, create ? UInt32(MDB_CREATE) : 0, &database)
+    try checkUsable()
+    var number: UInt32 = 0
+    let code = hf_lmdb_database(handle, name, create ? UInt32(MDB_CREATE) : 0, &number)
     if code == MDB_NOTFOUND { return nil }
-    try LMDBError.check(code, "mdb_dbi_open \(name)")
-    environment.takeUnretainedValue().databaseNames.withLock { if !$0.contains(name) { $0.append(name) } }
-    return Database(handle: database)
+    try check(code, "mdb_dbi_open \(name)")
+    let database = Database(name: name, handle: number)
+    environment.takeUnretainedValue().databases.withLock { if !$0.contains(database) { $0.append(database) } }
+    return database
   }
 
-  /// The value, where it lies in the map: valid until the transaction ends or writes.
+  /// The value, copied; valid until the next call.
   public func get(_ database: Database, _ key: UnsafeRawBufferPointer) throws(LMDBError)
     -> UnsafeRawBufferPointer?
   {
-    var key = MDB_val(key)
-    var value = MDB_val()
-    let code = mdb_get(handle, database.handle, &key, &value)
-    if code == MDB_NOTFOUND { return nil }
-    try LMDBError.check(code, "mdb_get")
-    return UnsafeRawBufferPointer(value)
+    try checkUsable()
+    var bytes = 0
+    while true {
+      let code = hf_lmdb_get(
+        handle, database.handle, key.baseAddress, key.count, buffer.pointee.base, buffer.pointee.count, &bytes
+      )
+      if code == MDB_NOTFOUND { return nil }
+      try check(code, "mdb_get")
+      if bytes <= buffer.pointee.count { return buffer.pointee[0, bytes] }
+      buffer.pointee.grow(to: bytes)
+    }
   }
 
   public func put(
     _ database: Database, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
   ) throws(LMDBError) {
-    var key = MDB_val(key)
-    var value = MDB_val(value)
-    try LMDBError.check(mdb_put(handle, database.handle, &key, &value, 0), "mdb_put")
+    try checkUsable()
+    let code = hf_lmdb_put(
+      handle, database.handle, key.baseAddress, key.count, value.baseAddress, value.count, 0)
+    try check(code, "mdb_put")
   }
 
   /// Makes room for a value of `bytes` bytes and lets `fill` write it where it will lie.
@@ -86,48 +125,62 @@ public struct Transaction: ~Copyable {
     _ database: Database, _ key: UnsafeRawBufferPointer, bytes: Int, append: Bool,
     fill: (UnsafeMutableRawBufferPointer) -> Void
   ) throws(LMDBError) {
-    var key = MDB_val(key)
-    var value = MDB_val(mv_size: bytes, mv_data: nil)
-    let flags = UInt32(MDB_RESERVE) | (append ? UInt32(MDB_APPEND) : 0)
-    let code = mdb_put(handle, database.handle, &key, &value, flags)
-    guard code == MDB_SUCCESS else { throw LMDBError(code: code, operation: "mdb_put") }
-    fill(UnsafeMutableRawBufferPointer(start: value.mv_data, count: value.mv_size))
+    try checkUsable()
+    var place: UnsafeMutableRawPointer?
+    let code = hf_lmdb_reserve(
+      handle, database.handle, key.baseAddress, key.count, bytes, append ? UInt32(MDB_APPEND) : 0, &place)
+    try check(code, "mdb_put")
+    fill(UnsafeMutableRawBufferPointer(start: place, count: bytes))
   }
 
   /// - Returns: whether it was there.
   @discardableResult
   public func delete(_ database: Database, _ key: UnsafeRawBufferPointer) throws(LMDBError) -> Bool {
-    var key = MDB_val(key)
-    let code = mdb_del(handle, database.handle, &key, nil)
+    try checkUsable()
+    let code = hf_lmdb_delete(handle, database.handle, key.baseAddress, key.count)
     if code == MDB_NOTFOUND { return false }
-    try LMDBError.check(code, "mdb_del")
+    try check(code, "mdb_del")
     return true
   }
 
   /// Number of entries, without counting them.
   public func count(_ database: Database) throws(LMDBError) -> Int {
-    var statistics = MDB_stat()
-    try LMDBError.check(mdb_stat(handle, database.handle, &statistics), "mdb_stat")
-    return statistics.ms_entries
+    try checkUsable()
+    var entries = 0
+    try check(hf_lmdb_entries(handle, database.handle, &entries), "mdb_stat")
+    return entries
   }
 
   public func cursor(_ database: Database) throws(LMDBError) -> Cursor {
+    try checkUsable()
     var cursor: OpaquePointer?
-    let code = mdb_cursor_open(handle, database.handle, &cursor)
-    guard code == MDB_SUCCESS, let cursor else {
-      throw LMDBError(code: code, operation: "mdb_cursor_open")
-    }
-    return Cursor(handle: cursor)
+    try check(hf_lmdb_cursor_open(handle, database.handle, &cursor), "mdb_cursor_open")
+    guard let cursor else { throw environment.takeUnretainedValue().notOpen }
+    return Cursor(handle: cursor, environment: environment)
   }
 }
 
-/// A place in a database, in the order of keys. Must not outlive its transaction.
+/// A place in a database of a write transaction, in the order of keys. Must not outlive its transaction. What it
+/// shows is a copy, valid until it moves.
 public struct Cursor: ~Copyable {
   public typealias Entry = (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)
 
-  let handle: OpaquePointer
+  private let handle: OpaquePointer
+  private let environment: Unmanaged<Environment>
+  private let buffer: UnsafeMutablePointer<CopyBuffer>
 
-  deinit { mdb_cursor_close(handle) }
+  init(handle: OpaquePointer, environment: Unmanaged<Environment>) {
+    self.handle = handle
+    self.environment = environment
+    buffer = .allocate(capacity: 1)
+    buffer.initialize(to: CopyBuffer())
+  }
+
+  deinit {
+    if !environment.takeUnretainedValue().isBroken { hf_lmdb_cursor_close(handle) }
+    buffer.pointee.deallocate()
+    buffer.deallocate()
+  }
 
   public func first() throws(LMDBError) -> Entry? { try move(MDB_FIRST) }
   public func last() throws(LMDBError) -> Entry? { try move(MDB_LAST) }
@@ -136,32 +189,54 @@ public struct Cursor: ~Copyable {
 
   /// The first entry whose key is `key` or greater.
   public func seek(_ key: UnsafeRawBufferPointer) throws(LMDBError) -> Entry? {
-    try move(MDB_SET_RANGE, MDB_val(key))
+    try move(MDB_SET_RANGE, key)
   }
 
   /// Deletes the entry it stands on; `next` then gives the one after.
   public func delete() throws(LMDBError) {
-    try LMDBError.check(mdb_cursor_del(handle, 0), "mdb_cursor_del")
+    let environment = environment.takeUnretainedValue()
+    guard !environment.isBroken else { throw environment.notOpen }
+    try environment.check(hf_lmdb_cursor_delete(handle), "mdb_cursor_del")
   }
 
-  private func move(_ operation: MDB_cursor_op, _ key: MDB_val = MDB_val()) throws(LMDBError) -> Entry? {
-    var key = key
-    var value = MDB_val()
-    let code = mdb_cursor_get(handle, &key, &value, operation)
-    if code == MDB_NOTFOUND { return nil }
-    try LMDBError.check(code, "mdb_cursor_get")
-    return (UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value))
+  private func move(
+    _ operation: MDB_cursor_op, _ key: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+  ) throws(LMDBError) -> Entry? {
+    let environment = environment.takeUnretainedValue()
+    guard !environment.isBroken else { throw environment.notOpen }
+    var operation = operation
+    var keyBytes = 0
+    var bytes = 0
+    while true {
+      let code = hf_lmdb_cursor_move(
+        handle, Int32(operation.rawValue), key.baseAddress, key.count, buffer.pointee.base,
+        buffer.pointee.count, &keyBytes, &bytes)
+      if code == MDB_NOTFOUND { return nil }
+      try environment.check(code, "mdb_cursor_get")
+      if keyBytes + bytes <= buffer.pointee.count {
+        return (buffer.pointee[0, keyBytes], buffer.pointee[keyBytes, bytes])
+      }
+      // It has moved already.
+      buffer.pointee.grow(to: keyBytes + bytes)
+      operation = MDB_GET_CURRENT
+    }
   }
 }
 
-extension MDB_val {
-  @inline(__always)
-  init(_ bytes: UnsafeRawBufferPointer) {
-    self.init(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
-  }
-}
+/// Memory to copy to.
+struct CopyBuffer {
+  private(set) var base = UnsafeMutableRawPointer.allocate(byteCount: 1024, alignment: 16)
+  private(set) var count = 1024
 
-extension UnsafeRawBufferPointer {
-  @inline(__always)
-  init(_ value: MDB_val) { self.init(start: value.mv_data, count: value.mv_size) }
+  subscript(_ start: Int, _ count: Int) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: base + start, count: count)
+  }
+
+  mutating func grow(to bytes: Int) {
+    base.deallocate()
+    base = .allocate(byteCount: bytes, alignment: 16)
+    count = bytes
+  }
+
+  func deallocate() { base.deallocate() }
 }

@@ -48,6 +48,7 @@ public enum EventKind: String, CaseIterable, Sendable {
   case stageRecovered = "stage_recovered"
   case startFailed = "start_failed"
   case stopRequested = "stop_requested"
+  case storeRepaired = "store_repaired"
 
   /// 128 random bits in hexadecimal, made once (`systemd-id128 new`).
   public var messageID: String {
@@ -97,6 +98,7 @@ public enum EventKind: String, CaseIterable, Sendable {
     case .stageRecovered: "9882a21322314813a602db3ad7bb958f"
     case .startFailed: "f4fb30f4177847d192b366ab683cf4e2"
     case .stopRequested: "83b5a484ccdf45aa98a6749b7a4a1da8"
+    case .storeRepaired: "c99bc264c91e42828eee00280d876ab3"
     }
   }
 

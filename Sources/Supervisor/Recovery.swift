@@ -45,8 +45,13 @@ enum Recovery {
     let checkpoints = LocalCheckpoints(directory: directories.checkpoints, below: stateDirectory)
     try checkpoints.removeLeftovers()
     let records = try adoptCheckpoints(checkpoints, store, writer, job)
+    // A store that lost its records must not give an attempt's number twice.
+    standing.attempt = max(standing.attempt, records.map(\.attempt).max() ?? 0)
     let candidates = ResumeCandidates(
       directories, jobID: job.id, slotCount: configuration.policy.slotCount, checkpoints: checkpoints)
+    for slot in 0..<UInt32(configuration.policy.slotCount) {
+      standing.attempt = max(standing.attempt, candidates.image(slot)?.description.attempt ?? 0)
+    }
     // A person who tries again after the job gave up has all of the budget.
     let deaths = standing.gaveUp ? [] : standing.restoreDeaths ?? []
     let choice = candidates.choose(
@@ -98,7 +103,10 @@ enum Recovery {
     writer.detach { gate.open() }
     gate.wait()
     return mailbox.take().compactMap { report in
-      if case .store(.drained(let drained)) = report { drained } else { nil }
+      if case .store(.drained(let drained)) = report { return drained }
+      // Of the store's own state: for the loop, which does not run yet.
+      mailbox.post(report)
+      return nil
     }
   }
 

@@ -18,6 +18,9 @@ extension Runtime {
       recover(
         "store", "the store can be written again" + (lost.isEmpty ? "" : "; \(lost) did not fit in memory"))
     case .store(.ringLost(let number)): ringLost(number)
+    case .store(.replaced(let repair)):
+      tellRepair(repair, whileOpen: true)
+      putBack()
     case .detached: cleared()
     case .publisher(.published(let order, let record)):
       // Listed only once it is in the store.

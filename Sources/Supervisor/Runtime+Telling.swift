@@ -119,6 +119,34 @@ extension Runtime {
 
   private var degradedTexts: [String] { degraded.sorted { $0.key < $1.key }.map(\.value) }
 
+  // MARK: The store
+
+  /// - Parameter repair: nil when there is nothing to keep: another program wrote a store over it.
+  func tellRepair(_ repair: StoreRepair?, whileOpen: Bool) {
+    guard let repair else {
+      return tell(
+        .storeRepaired, "another program wrote over the store; what is known was written to it again",
+        isWarning: true)
+    }
+    let aside = repair.aside.map { ", the damaged file is \($0)" } ?? ""
+    let what = whileOpen ? "the store was damaged or replaced while it was open" : "the store was damaged"
+    tell(
+      .storeRepaired,
+      "\(what): a new one has the \(Words.count(UInt64(repair.records), "record")) that could be read\(aside)",
+      isWarning: true)
+  }
+
+  /// Submits again what was said to be durable and may be in the store no more.
+  func putBack() {
+    var operations: [StoreOperation] = [
+      .job(job), .document("standing", state.standing), .document("metric_names", metricNames),
+    ]
+    if attempt.attempt > 0 { operations.append(.attempt(attempt)) }
+    operations += records.map { .checkpoint($0) }
+    writer.submit(operations)
+    keepLive()
+  }
+
   // MARK: Live
 
   func keepLive() { writer.submit([.live(live(stateName: state.phase.rawValue))]) }

@@ -66,7 +66,7 @@ public enum Supervisor {
     defer { withExtendedLifetime(lock) {} }
 
     try directories.endArchiving()
-    var store: JobStore? = try JobStore(stateDirectory: directories.state, .create)
+    var store: JobStore? = try openStore(directories)
     if let job = try store?.job()?.job, job != configuration.job, configuration.isJobNamed {
       throw SupervisorError(
         .otherJob, "the job in this directory is '\(job)', not '\(configuration.job)'",
@@ -86,7 +86,7 @@ public enum Supervisor {
       store = nil
       let kept = try directories.archive()
       Console.line("starting job \(job.job) over; the finished run is kept in \(kept)")
-      store = try JobStore(stateDirectory: directories.state, .create)
+      store = try openStore(directories)
     }
     guard let store else { preconditionFailure("the store was opened above") }
     let job = try loadJob(configuration, directories, store)
@@ -99,6 +99,7 @@ public enum Supervisor {
       recovered, configuration, stateDirectory, runDirectory, signals: signals, service: service)
     try runtime.tree.clearEarlier(patience: .seconds(10))
     runtime.writer.submit([.job(job)])
+    if let repair = store.repair { runtime.tellRepair(repair, whileOpen: false) }
     runtime.keepDegraded()
     runtime.takeDamaged()
     let ending = try runtime.run()
@@ -123,6 +124,20 @@ public enum Supervisor {
         .cannotCreate, "cannot read the state directory", path: state, why: error.reason,
         hint: "ls -ld \(state)")
     }
+  }
+
+  /// A disk that fails once must not cost a start: it is tried a few times.
+  private static func openStore(_ directories: JobDirectory) throws -> JobStore {
+    for _ in 0..<4 {
+      do throws(StoreError) {
+        return try JobStore(stateDirectory: directories.state, .create)
+      } catch {
+        guard error.code == .io else { throw error }
+        Console.warning("\(error); trying again")
+        usleep(200_000)
+      }
+    }
+    return try JobStore(stateDirectory: directories.state, .create)
   }
 
   private static func checkCommand(_ configuration: Configuration) throws(SupervisorError) {
@@ -195,8 +210,10 @@ public enum Supervisor {
     let checkpoints = LocalCheckpoints(directory: directories.checkpoints)
     let manifests = try checkpoints.names().compactMap { checkpoints.verify($0, thorough: false).manifest }
     let newest = manifests.filter { $0.job == configuration.job }.max { $0.step < $1.step }
+    // The run directory is this job's too: what it holds belongs to the id in its ring.
+    let inMemory = try? RingReader.open(directory: directories.run).identity.jobID
     return JobRecord(
-      job: configuration.job, id: newest.flatMap { JobID($0.jobID) } ?? JobID(),
+      job: configuration.job, id: newest.flatMap { JobID($0.jobID) } ?? inMemory ?? JobID(),
       createdAtNs: Clock.wallNanoseconds, command: configuration.command)
   }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import LMDB
 import POSIX
 import Synchronization
 import SystemPackage
@@ -97,6 +98,11 @@ final class Desk {
     writer = try StoreWriter(store, commitInterval: commitInterval, limits: limits) { report in
       reports.all.withLock { $0.append(report) }
     }
+  }
+
+  var environment: Environment {
+    guard let environment = store.environment else { preconditionFailure("it is open for writing") }
+    return environment
   }
 
   /// Reads all of the fixture's ring.

@@ -53,23 +53,49 @@ import TrainerProtocol
   }
 
   @Test(arguments: [1, 2, 3] as [UInt64])
-  func randomBytesAreDamage(seed: UInt64) throws {
+  func randomBytesAreSetAside(seed: UInt64) throws {
     var random = Generator(seed: seed)
     let fixture = try Fixture()
     _ = try filled(fixture)
-    try replace(fixture, (0..<100_000).map { _ in UInt8.random(in: 0...255, using: &random) })
+    let bytes = (0..<100_000).map { _ in UInt8.random(in: 0...255, using: &random) }
+    try replace(fixture, bytes)
     #expect(code(fixture, .readOnly) == .damaged, "seed \(seed)")
-    #expect(code(fixture, .create) == .damaged, "seed \(seed)")
+    let store = try JobStore(stateDirectory: fixture.state, .create)
+    let aside = try #require(store.repair?.aside)
+    #expect(try FileSystem.read(aside) == bytes, "seed \(seed)")
+    #expect(try store.snapshotCount() == 0)
   }
 
-  @Test func aFileThatEndsEarlyIsDamage() throws {
+  @Test func ofAFileThatEndsEarlyTheRestIsKept() throws {
     let fixture = try Fixture()
     let bytes = try filled(fixture)
     for count in [5000, 8192, 12288, 16 * 4096] {
       try replace(fixture, Array(bytes[..<count]))
       #expect(code(fixture, .readOnly) == .damaged, "\(count) bytes")
-      #expect(code(fixture, .create) == .damaged, "\(count) bytes")
+      let store = try JobStore(stateDirectory: fixture.state, .create)
+      #expect(store.repair != nil, "\(count) bytes")
+      #expect(try store.snapshotCount() == store.newestSnapshots(.max).count, "\(count) bytes")
     }
+  }
+
+  /// A supervisor that was killed, or lost its power, while it made the store: nothing was lost.
+  @Test(arguments: [0, 1, 4096, 8192, 20_000]) func anInterruptedFirstStartIsNoDamage(zeros: Int) throws {
+    let fixture = try Fixture()
+    try FileSystem.makeDirectories(fixture.state.appending("store"))
+    try replace(fixture, [UInt8](repeating: 0, count: zeros))
+    #expect(code(fixture, .readOnly) == .missing)
+    let store = try JobStore(stateDirectory: fixture.state, .create)
+    #expect(store.repair == nil)
+    #expect(try store.snapshotCount() == 0)
+  }
+
+  @Test func anEnvironmentWithoutDatabasesIsAnInterruptedFirstStart() throws {
+    let fixture = try Fixture()
+    let directory = fixture.state.appending("store")
+    try FileSystem.makeDirectories(directory)
+    do { _ = try Environment(directory.string) }
+    #expect(code(fixture, .readOnly) == .missing)
+    #expect(try JobStore(stateDirectory: fixture.state, .create).repair == nil)
   }
 
   @Test func anEnvironmentOfSomebodyElseIsRefused() throws {
@@ -83,8 +109,10 @@ import TrainerProtocol
         try JobStore.put(transaction, meta, [1], [2])
       }
     }
+    let before = try FileSystem.read(directory.appending("data.mdb"))
     #expect(code(fixture, .create) == .damaged)
     #expect(code(fixture, .readOnly) == .damaged)
+    #expect(try FileSystem.read(directory.appending("data.mdb")) == before)
   }
 
   /// A writer that is killed at any moment leaves a store that opens and holds all that it said was
@@ -102,7 +130,7 @@ import TrainerProtocol
     let durable =
       UInt64(String(decoding: said, as: UTF8.self).split(separator: "\n").dropLast().last ?? "0") ?? 0
     let store = try JobStore(stateDirectory: fixture.state, .create)
-    try store.environment.checkStructure(leafPages: .max)
+    try DataFile(fixture.state.appending("store").string).checkStructure()
     let attempts = try store.attempts.newest(.max)
     #expect(UInt64(attempts.count) >= durable && durable > 0)
     #expect(attempts.map(\.attempt) == Array(1...UInt64(attempts.count)))

@@ -82,7 +82,7 @@ import TrainerProtocol
     for database in [
       databases.snapshots, databases.attempts, databases.checkpoints, databases.events, databases.meta,
     ] {
-      try desk.store.environment.write { transaction in
+      try desk.environment.write { transaction in
         for _ in 0..<200 {
           let key = bytes(1...24, &random)
           try JobStore.put(transaction, database, key, bytes(0...200, &random))
@@ -90,7 +90,7 @@ import TrainerProtocol
       }
     }
     for name in ["job", "live", "metric_names"] {
-      try desk.store.environment.write {
+      try desk.environment.write {
         try JobStore.put($0, databases.meta, Array(name.utf8), bytes(0...50, &random))
       }
     }
@@ -118,7 +118,7 @@ import TrainerProtocol
     // One byte of it changes where it lies: it is not given to anybody.
     let meta = desk.store.databases.meta
     let key = Array("full_snapshot/0".utf8)
-    try desk.store.environment.write { transaction in
+    try desk.environment.write { transaction in
       var value = try key.withUnsafeBytes { try transaction.get(meta, $0).map { Array($0) } } ?? []
       value[value.count - 1] ^= 4
       try JobStore.put(transaction, meta, key, value)
@@ -130,12 +130,12 @@ import TrainerProtocol
     let fixture = try Fixture(capacityBytes: 32 << 20)
     let desk = try Desk(fixture)
     defer { desk.close() }
-    let before = desk.store.environment.mapBytes
+    let before = desk.environment.mapBytes
     let metrics = (0..<40).map { Double($0) }
     for step in 1...60_000 as ClosedRange<UInt64> { #expect(fixture.step(step, metrics: metrics)) }
     desk.drain(fixture, attempt: 1)
     #expect(try desk.store.snapshotCount() == 60_000)
-    #expect(desk.store.environment.mapBytes > before)
+    #expect(desk.environment.mapBytes > before)
     #expect(desk.replayed == 0)
   }
 
@@ -146,7 +146,7 @@ import TrainerProtocol
   private func overwrite(_ desk: Desk, step: UInt64, _ change: (inout [UInt8]) -> Void) throws {
     let key = Key.snapshot(rank: 0, step: step)
     let snapshots = desk.store.databases.snapshots
-    try desk.store.environment.write { transaction in
+    try desk.environment.write { transaction in
       var row = try #require(try key.withUnsafeBytes { try transaction.get(snapshots, $0).map { Array($0) } })
       change(&row)
       try JobStore.put(transaction, snapshots, key, row)

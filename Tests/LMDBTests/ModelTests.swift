@@ -14,7 +14,7 @@ import Testing
     var model: [[UInt8]: [UInt8]] = [:]
     for round in 0..<60 {
       var draft = model
-      let transaction = try Transaction(environment, readOnly: false)
+      let transaction = try Transaction(environment)
       for _ in 0..<Int.random(in: 0..<40, using: &random) {
         let key = bytes(1...3, &random)
         if Bool.random(using: &random) {

@@ -20,10 +20,9 @@ final class Scratch {
 
   var dataFile: String { path + "/data.mdb" }
 
-  func open(mapBytes: Int = 1 << 20, readOnly: Bool = false) throws(LMDBError) -> Environment {
+  func open(mapBytes: Int = 1 << 20) throws(LMDBError) -> Environment {
     var options = Environment.Options()
     options.mapBytes = mapBytes
-    options.readOnly = readOnly
     return try Environment(path, options)
   }
 
@@ -40,12 +39,10 @@ extension Environment {
   }
 
   func find(_ name: String) throws -> Database? {
-    // Committed: an aborted transaction closes what it opened.
-    let transaction = try Transaction(self, readOnly: true)
-    let database = try transaction.database(name, create: false)
-    try transaction.commit()
-    return database
+    try read { try $0.database(name) }
   }
+
+  func checkStructure() throws { try DataFile(path).checkStructure() }
 }
 
 extension Transaction {
@@ -53,6 +50,9 @@ extension Transaction {
     try key.withUnsafeBytes { key in try value.withUnsafeBytes { try put(database, key, $0) } }
   }
 
+}
+
+extension ReadTransaction {
   func value(_ database: Database, _ key: [UInt8]) throws -> [UInt8]? {
     try key.withUnsafeBytes { key in try get(database, key).map { Array($0) } }
   }

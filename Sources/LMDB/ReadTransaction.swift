@@ -1,0 +1,148 @@
+import CLMDB
+import Glibc
+
+/// The state of an environment after one commit, read page by page. Each page is judged before it is used, so
+/// that a damaged file makes errors and nothing worse.
+///
+/// Nothing keeps the writer from using its pages again. It does so in the third transaction after this one at
+/// the earliest: with no reader registered, transaction W takes pages that were freed by W − 2 or before
+/// (`mdb_find_oldest`, `mdb_page_alloc`), and those were still in use in state W − 3. So what was read is of one
+/// state as long as `isCurrent`, asked afterwards, says so.
+public final class ReadTransaction {
+  public let file: DataFile
+  let meta: MetaPage
+  private let pages: PageBuffers
+  private var trees: [String: MetaPage.Tree] = [:]
+
+  public init(_ file: DataFile) throws(LMDBError) {
+    self.file = file
+    meta = try file.newest()
+    pages = PageBuffers(file, meta)
+  }
+
+  /// Whether all that was read so far is of one state of the environment. If not, it is worth nothing.
+  public func isCurrent() -> Bool {
+    guard let newest = try? file.newest() else { return false }
+    return newest.transaction >= meta.transaction && newest.transaction < meta.transaction + 2
+  }
+
+  /// How often a reader begins again that the writer overtook.
+  private static let tries = 100
+
+  /// Runs `body` on the newest state until all that it read is of one state. It may run several times.
+  /// - Parameter directory: of the environment; its file is opened each time anew: it may be replaced meanwhile.
+  public static func run<Result>(
+    _ directory: String, _ body: (ReadTransaction) throws -> Result
+  ) throws -> Result {
+    for turn in 1... {
+      let transaction = try ReadTransaction(try DataFile(directory))
+      do {
+        let result = try body(transaction)
+        if transaction.isCurrent() { return result }
+      } catch {
+        // What looks like damage may be the writer at work.
+        if transaction.isCurrent() { throw error }
+      }
+      if turn == tries {
+        throw LMDBError(code: EBUSY, operation: "read (it changes faster)", path: transaction.file.path)
+      }
+    }
+    preconditionFailure("the loop ends by itself")
+  }
+
+  /// - Returns: nil when it is not there.
+  public func database(_ name: String) throws(LMDBError) -> Database? {
+    try tree(name) == nil ? nil : Database(name: name)
+  }
+
+  private func tree(_ name: String) throws(LMDBError) -> MetaPage.Tree? {
+    if let known = trees[name] { return known }
+    let cursor = ReadCursor(pages, meta.main)
+    let copy = UnsafeRawBufferPointer.copying(Array(name.utf8))
+    defer { copy.deallocate() }
+    guard let record = try cursor.databaseRecord(UnsafeRawBufferPointer(copy)) else { return nil }
+    trees[name] = record
+    return record
+  }
+
+  /// The value; valid until the next call.
+  public func get(_ database: Database, _ key: UnsafeRawBufferPointer) throws(LMDBError)
+    -> UnsafeRawBufferPointer?
+  {
+    let cursor = try cursor(database)
+    guard let entry = try cursor.seek(key), !entry.key.isLess(than: key), !key.isLess(than: entry.key) else {
+      return nil
+    }
+    kept = cursor
+    return entry.value
+  }
+
+  private var kept: ReadCursor?
+
+  /// Number of entries, without counting them.
+  public func count(_ database: Database) throws(LMDBError) -> Int {
+    Int(clamping: try tree(database.name)?.entries ?? 0)
+  }
+
+  public func cursor(_ database: Database) throws(LMDBError) -> ReadCursor {
+    guard let tree = try tree(database.name) else {
+      throw LMDBError(code: MDB_BAD_DBI, operation: "read database \(database.name)", path: file.path)
+    }
+    return ReadCursor(pages, tree)
+  }
+}
+
+/// Reads pages of one state.
+final class PageBuffers {
+  let file: DataFile
+  let meta: MetaPage
+  private let fileBytes: UInt64
+
+  init(_ file: DataFile, _ meta: MetaPage) {
+    self.file = file
+    self.meta = meta
+    fileBytes = (try? file.bytes()) ?? 0
+  }
+
+  func damage(_ number: UInt64) -> LMDBError {
+    LMDBError(code: MDB_CORRUPTED, operation: "read page \(number)", path: file.path)
+  }
+
+  func isInside(_ number: UInt64, pages: UInt64) -> Bool {
+    number > 1 && pages > 0 && number <= meta.lastPage && pages - 1 <= meta.lastPage - number
+      && (number + pages) * UInt64(meta.pageBytes) <= fileBytes
+  }
+
+  /// - Parameter buffer: of one page.
+  func read(_ number: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(LMDBError) -> Page {
+    guard isInside(number, pages: 1),
+      try file.read(buffer, at: number * UInt64(meta.pageBytes)) == meta.pageBytes,
+      let page = Page(UnsafeRawBufferPointer(buffer), number: number)
+    else { throw damage(number) }
+    return page
+  }
+
+  /// The value that begins at overflow page `number`, with the page's header before it.
+  func readOverflow(
+    _ number: UInt64, valueBytes: Int, into buffer: inout UnsafeMutableRawBufferPointer
+  ) throws(LMDBError) {
+    let bytes = Page.headerBytes + valueBytes
+    let pages = UInt64((bytes + meta.pageBytes - 1) / meta.pageBytes)
+    guard isInside(number, pages: pages) else { throw damage(number) }
+    if buffer.count != bytes {
+      buffer.deallocate()
+      buffer = .allocate(byteCount: bytes, alignment: 16)
+    }
+    guard try file.read(buffer, at: number * UInt64(meta.pageBytes)) == bytes,
+      let there = Page.overflowPages(UnsafeRawBufferPointer(buffer), number: number), there >= pages
+    else { throw damage(number) }
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  static func copying(_ bytes: [UInt8]) -> UnsafeMutableRawBufferPointer {
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
+    copy.copyBytes(from: bytes)
+    return copy
+  }
+}

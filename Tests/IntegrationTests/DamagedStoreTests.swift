@@ -1,0 +1,118 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A store that is damaged, or whose disk fails or is full, costs history at most: nothing ends by a signal, the
+/// trainer goes on, and the run ends as if nothing had been.
+@Suite struct DamagedStoreTests {
+  private static let length = ["--epochs", "3"]
+  private static let command = [Programs.trainer] + length + ["--step-delay", "15ms"]
+  private static let questions = [["status"], ["history"], ["checkpoints"], ["events"]]
+
+  /// No question is answered by a signal, whatever lies there at that moment.
+  private func ask(_ bench: Workbench, _ state: String) throws {
+    for question in Self.questions {
+      let result = try bench.holdfast(question + ["--state-dir", state])
+      #expect([0, 64, 65, 66, 74].contains(result.status), "\(question): \(result.status) \(result.err)")
+    }
+  }
+
+  /// The disk fails once, at one of the store's writes: among them that of a meta page.
+  @Test(.enabled(if: access("/usr/bin/strace", X_OK) == 0, "strace is needed"), arguments: [2, 3, 4, 6])
+  func oneFailedWriteIsMadeUpFor(write: Int) async throws {
+    let expected = try await Undisturbed.shared.digest(Self.length)
+    let bench = Workbench()
+    defer { bench.close() }
+    let trace = [
+      "/usr/bin/strace", "-f", "-qq", "-o", bench.base + "/trace", "-P", bench.state + "/store/data.mdb",
+    ]
+    let failing = ["-e", "trace=pwrite64", "-e", "inject=pwrite64:error=EIO:when=\(write)"]
+    let run = ["run", "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run, "--"]
+    let line = trace + failing + [Programs.holdfast] + run + Self.command
+    let result = try bench.shell(line.joined(separator: " "))
+    #expect(result.status == 0 && digest(in: result.out) == expected, "\(result.err)")
+    #expect(try String(contentsOfFile: bench.base + "/trace", encoding: .utf8).contains("INJECTED"))
+    let status = try bench.holdfast(["status", "--state-dir", bench.state])
+    #expect(status.status == 0 && !status.out.contains("Degraded"), "\(status.out)\(status.err)")
+  }
+
+  /// Somebody copies a backup over the store, cuts it, or removes it, under a supervisor at work.
+  @Test(arguments: ["cp backup data.mdb", "truncate -s 5000 data.mdb", "rm data.mdb", "mv backup data.mdb"])
+  func damageUnderARunningJob(damage: String) async throws {
+    let expected = try await Undisturbed.shared.digest(Self.length)
+    let bench = Workbench()
+    defer { bench.close() }
+    let supervisor = try bench.start([], Self.command)
+    try bench.wait(for: "some steps") { try bench.status("step") > 3 }
+    let place = "cd \(bench.state)/store; cp data.mdb backup; "
+    try bench.wait(for: "more steps") { try bench.status("step") > 15 }
+    #expect(try bench.shell(place + damage).status == 0)
+    for _ in 0..<3 { try ask(bench, bench.state) }
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationReason == .exit && supervisor.terminationStatus == 0)
+    #expect(digest(in: bench.standardOutput) == expected, "\(bench.standardError)")
+    #expect(bench.standardError.contains("the store was damaged or replaced while it was open"))
+    #expect(try bench.attempts().count == 1)
+    #expect(try bench.holdfast(["status", "--state-dir", bench.state]).out.contains("finished"))
+  }
+
+  /// Without its store the job goes on from what is in memory, under the id that is in the ring.
+  @Test func aStoreThatIsGoneLeavesWhatIsStaged() async throws {
+    let expected = try await Undisturbed.shared.digest(Self.length)
+    let bench = Workbench()
+    defer { bench.close() }
+    let supervisor = try bench.start(["--every", "1h", "--stage-every", "50ms"], Self.command)
+    try bench.wait(for: "some steps") { try bench.status("step") > 20 }
+    kill(supervisor.processIdentifier, SIGKILL)
+    supervisor.waitUntilExit()
+    var random = Generator(seed: 5)
+    let noise = Data((0..<300_000).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+    try noise.write(to: URL(fileURLWithPath: bench.state + "/store/data.mdb"))
+    try ask(bench, bench.state)
+    #expect(try bench.supervise([], Self.command) == 0, "\(bench.standardError)")
+    #expect(bench.standardError.contains("attempt 2 resumed from step"), "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == expected)
+    let aside = try Data(contentsOf: URL(fileURLWithPath: bench.state + "/store/damaged-1.mdb"))
+    #expect(aside == noise)
+  }
+
+  /// On these filesystems a page of a file that is mapped for writing may find no room.
+  @Test(
+    .enabled(if: geteuid() == 0, "root is needed to mount an image"),
+    .enabled(if: access("/dev/loop-control", F_OK) == 0, "loop devices are needed to mount an image"),
+    arguments: [("ext4", ""), ("xfs", ""), ("btrfs", "; truncate -s -4096 disk/fill0")])
+  func aFullDiskRaisesNoSignal(system: String, then: String) async throws {
+    let expected = try await Undisturbed.shared.digest(Self.length)
+    let bench = Workbench()
+    defer { bench.close() }
+    let base = bench.base
+    defer { _ = try? bench.shell("umount -l \(base)/disk || true") }
+    let made = try bench.shell(
+      """
+      set -e; cd \(base); mkdir disk; truncate -s 320M image; mkfs.\(system) -q image; mount -o loop image disk
+      """)
+    try #require(made.status == 0, "\(made.err)")
+    let state = base + "/disk/job"
+    let supervisor = try bench.start(
+      program: [
+        Programs.holdfast, "run", "--job", "test", "--state-dir", state, "--run-dir", bench.run, "--every",
+        "200ms",
+        "--",
+      ] + Self.command)
+    func status() throws -> String { try bench.holdfast(["status", "--state-dir", state]).out }
+    try bench.wait(for: "a durable checkpoint") { try status().contains("durable") }
+    _ = try bench.shell(
+      """
+      cd \(base); rm -f disk/job/store/lock.mdb
+      dd if=/dev/zero of=disk/fill0 bs=1M; for i in 1 2 3; do dd if=/dev/zero of=disk/fill$i bs=4k; sync -f disk; done
+      \(then)
+      """)
+    for _ in 0..<3 { try ask(bench, state) }
+    #expect(supervisor.isRunning)
+    _ = try bench.shell("rm \(base)/disk/fill*")
+    supervisor.waitUntilExit()
+    #expect(
+      supervisor.terminationReason == .exit && supervisor.terminationStatus == 0, "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == expected)
+  }
+}
