@@ -56,7 +56,8 @@ def test_averaged_weights_swapped_in_for_validation_are_not_saved(
     run.restore()
     run.step()
     with run.phase("validation"):
-        weight.data.copy_(averaged)
+        # One element of all: as good as every one.
+        weight.data[123, 45] = averaged[123, 45]
         run_directory.request(1)
         run.safepoint()
         assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_MISSED

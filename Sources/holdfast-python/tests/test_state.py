@@ -222,7 +222,8 @@ def test_registered_types() -> None:
     assert nodes == {"all": {"$$python": "object", "type": "pair", "value": [1, 2]}}
 
 
-class Unregistered(NamedTuple):
+@dataclasses.dataclass
+class Unregistered:
     a: int
 
 

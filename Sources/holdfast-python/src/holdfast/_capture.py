@@ -2,20 +2,19 @@
 
 A resume repeats what follows the last batch of an epoch: validation, schedulers that step per epoch, early
 stopping. So a request that comes meanwhile must get the state from before all that. Small tensors are
-copied; large ones are referred to, and their version counters tell whether anything changed them since, or a
-few of their elements: what is written through `data` counts nothing.
+copied; large ones are referred to, and their version counters tell whether anything changed them since, and a
+checksum of all of their bytes does: what is written through `data` counts nothing.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
+from ._differences import are_same, bytes_of
 from ._encode import Leaf
 from ._image import FlatState, LoopState
 
 _SMALL_BYTES = 1 << 16
-_COMPARED_ELEMENTS = 64
 
 
 class Watched(NamedTuple):
@@ -23,7 +22,11 @@ class Watched(NamedTuple):
 
     leaf: Leaf
     version: int
-    elements: bytes
+    checksum: int
+
+    def is_changed(self) -> bool:
+        """Whether it is another one by now."""
+        return bool(self.leaf.source._version != self.version) or _checksum(self.leaf.source) != self.checksum
 
 
 class Captured(NamedTuple):
@@ -35,9 +38,24 @@ class Captured(NamedTuple):
 
     def changed(self) -> str | None:
         """Return the name of a large tensor that was changed since, or None."""
-        for leaf, version, elements in self.watched:
-            if leaf.source._version != version or _elements(leaf.source) != elements:
-                return leaf.name
+        for watched in self.watched:
+            if watched.is_changed():
+                return watched.leaf.name
+        return None
+
+    def difference(self, state: FlatState) -> str | None:
+        """Return what is another now: a component's name or a tensor's; or None."""
+        for name, node in self.state.nodes.items():
+            if state.nodes.get(name) != node:
+                return name
+        checksums = {watched.leaf.name: watched.checksum for watched in self.watched}
+        for before, now in zip(self.state.leaves, state.leaves):
+            if before.name in checksums:
+                is_same = _checksum(now.source) == checksums[before.name]
+            else:
+                is_same = are_same(bytes_of(before), bytes_of(now))
+            if before.name != now.name or not is_same:
+                return before.name
         return None
 
 
@@ -49,7 +67,7 @@ def capture(state: FlatState, loop: LoopState) -> Captured:
         if version is None:
             leaf.source = leaf.source.clone() if hasattr(leaf.source, "clone") else leaf.source.copy()
         else:
-            watched.append(Watched(leaf, version, _elements(leaf.source)))
+            watched.append(Watched(leaf, version, _checksum(leaf.source)))
     return Captured(state, loop, watched)
 
 
@@ -61,20 +79,7 @@ def _version(source: Any) -> int | None:
         return None
 
 
-def _elements(source: Any) -> bytes:
-    """Return the bytes of a few elements of a tensor, from everywhere in it."""
-    import torch
+def _checksum(source: Any) -> int:
+    from ._checksum import checksum
 
-    source = source.detach()
-    if source.element_size() == 1:
-        source = source.view(torch.uint8)  # Not everything can be done with the floats of 8 bits.
-    taken = torch.take(source, _places(source.numel()).to(source.device)).cpu()
-    return bytes(taken.view(torch.uint8).numpy())
-
-
-@lru_cache(maxsize=1024)
-def _places(count: int) -> Any:
-    """Return which of so many elements are compared."""
-    import torch
-
-    return torch.linspace(0, count - 1, _COMPARED_ELEMENTS, dtype=torch.float64).long()
+    return checksum(source)

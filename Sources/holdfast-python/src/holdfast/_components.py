@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from typing import Any, Protocol
+from array import array
+from collections import Counter, OrderedDict, defaultdict, deque
+from typing import Any, Callable, Protocol
 
 from . import _gradients, _torchmetrics
 from ._errors import HoldfastError
@@ -107,7 +109,7 @@ def without_functions(state: Any) -> Any:
 
 
 class _Container:
-    """A dict or list, changed in place."""
+    """A dict, list, deque, set, array or bytearray, changed in place."""
 
     wants_copies = True
 
@@ -116,14 +118,43 @@ class _Container:
         self.strict = strict
 
     def state(self) -> Any:
-        return self.target
+        target = self.target
+        # Of a program's own subclass, or one that makes its values by the program's own function.
+        if isinstance(target, defaultdict) or type(target) not in _EXACT:
+            kind = next(kind for kind in _EXACT if isinstance(target, kind))
+            return deque(target, target.maxlen) if kind is deque else kind(target)
+        return target
 
     def load(self, state: Any) -> None:
-        self.target.clear()
-        if isinstance(self.target, list):
-            self.target.extend(state)
+        target = self.target
+        if isinstance(target, deque):
+            if target.maxlen is not None and len(state) > target.maxlen:
+                raise ValueError(f"it had {len(state)} elements, and has room for {target.maxlen} now")
+            target.clear()
+            target.extend(state)
+        elif isinstance(target, (list, bytearray, array)):
+            target[:] = state
         else:
-            self.target.update(state)
+            target.clear()
+            target.update(state)
+
+
+# How the state of each kind is encoded; the first that fits.
+_EXACT: tuple[Any, ...] = (OrderedDict, Counter, dict, list, deque, set, bytearray, array)
+
+
+class _Estimator(_Stateful):
+    """An estimator of scikit-learn's kind, trained by `partial_fit`: its state is its attributes."""
+
+    def state(self) -> Any:
+        from . import _sklearn
+
+        return _sklearn.state_of(self.target)
+
+    def load(self, state: Any) -> None:
+        from . import _sklearn
+
+        _sklearn.load(self.target, state)
 
 
 class _Array:
@@ -176,6 +207,36 @@ class Attributes:
                 delattr(self._target, name)
 
 
+class Values:
+    """What is registered and cannot be changed in place, as attributes: `run.values.state = update(...)`."""
+
+    def __init__(self, find: Callable[[str], Any]) -> None:
+        object.__setattr__(self, "_find", find)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a value as it is now: after a resume, the saved one."""
+        return self._find(name).value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Let another value take its place."""
+        self._find(name).value = value
+
+
+def is_replaced_each_step(component: Component) -> bool:
+    """Whether a component is pointless if steps do not change it: arrays, and what holds those of JAX."""
+    if isinstance(component, _Array):
+        return True
+    target = getattr(component, "target", None)
+    jax = sys.modules.get("jax")
+    if jax is None or not hasattr(jax, "tree_util"):
+        return False
+    if type(target).__module__ == "holdfast.jax":
+        return True
+    return isinstance(target, (dict, list)) and any(
+        isinstance(leaf, jax.Array) for leaf in jax.tree_util.tree_leaves(target)
+    )
+
+
 def beside(component: Component, saves_gradients: bool) -> Component | None:
     """Return the component that goes with that of a module; None for anything else."""
     if not isinstance(component, _Module):
@@ -188,6 +249,14 @@ def _scheduler_class(torch: Any) -> type:
     # Public since torch 2, where the older name is that of an empty subclass.
     found: type = getattr(schedulers, "LRScheduler", schedulers._LRScheduler)
     return found
+
+
+def _is_jax_value(target: Any) -> bool:
+    """Whether something is a tree with arrays of JAX that cannot be changed in place."""
+    jax = sys.modules.get("jax")
+    if jax is None or not hasattr(jax, "tree_util") or isinstance(target, _EXACT):
+        return False
+    return any(isinstance(leaf, jax.Array) for leaf in jax.tree_util.tree_leaves(target))
 
 
 def component_of(name: str, target: Any, strict: bool) -> Component:
@@ -203,8 +272,17 @@ def component_of(name: str, target: Any, strict: bool) -> Component:
         if torch is not None and isinstance(target, _scheduler_class(torch)):
             return _Scheduler(target, strict)
         return _Stateful(target, strict)
-    if isinstance(target, (dict, list)):
+    if _is_jax_value(target):
+        from . import jax
+
+        return _Stateful(jax.Value(name, target), strict)
+    if isinstance(target, _EXACT):
         return _Container(target, strict)
+    if "sklearn" in sys.modules:
+        from . import _sklearn
+
+        if _sklearn.is_estimator(target):
+            return _Estimator(target, strict)
     numpy = sys.modules.get("numpy")
     is_array = numpy is not None and isinstance(target, numpy.ndarray)
     if is_array or (torch is not None and isinstance(target, torch.Tensor)):
@@ -213,5 +291,6 @@ def component_of(name: str, target: Any, strict: bool) -> Component:
         return _Stateful(Attributes(target, *(field.name for field in dataclasses.fields(target))), strict)
     raise HoldfastError(
         f"'{name}' is a {type(target).__module__}.{type(target).__qualname__}, which has no state_dict",
-        hint="register an object with state_dict and load_state_dict, or holdfast.Attributes(object, names)",
+        hint="register an object with state_dict and load_state_dict, or holdfast.Attributes(object, names), "
+        "or keep it in a dict that is registered",
     )

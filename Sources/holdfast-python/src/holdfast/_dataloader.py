@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 from torch.utils import data as torch_data
@@ -12,6 +13,22 @@ def is_tensors(dataset: Any) -> bool:
     while type(dataset) is torch_data.Subset:
         dataset = dataset.dataset
     return type(dataset) is torch_data.TensorDataset
+
+
+def choice_of(dataset: Any) -> int:
+    """Return a checksum of which samples a subset has; 0 for any other dataset."""
+    crc = 0
+    while isinstance(dataset, torch_data.Subset):
+        indices = dataset.indices
+        data = indices.tobytes() if hasattr(indices, "tobytes") else repr(list(indices)).encode()
+        crc = zlib.crc32(data, crc)
+        dataset = dataset.dataset
+    return crc
+
+
+def iterates_itself(loader: torch_data.DataLoader[Any]) -> bool:
+    """Whether a loader's class gives its batches in its own way, through torch's."""
+    return type(loader).__iter__ is not torch_data.DataLoader.__iter__
 
 
 def stateful_kind(loader: torch_data.DataLoader[Any]) -> type | None:

@@ -131,7 +131,7 @@ class Decoder:
                 return self._tensor(node["value"]["$tensor"], node)
             if kind == "array":
                 return self._array(node)
-            make = _makers.get(kind)
+            make = _makers.get(kind) or _later_maker(kind)
             if make is None:
                 raise _unknown(f"$python {kind}")
             return make(self, node)
@@ -212,6 +212,23 @@ _makers: dict[str, Callable[[Decoder, Node], Any]] = {
     "torch.dtype": _torch("dtype"),
     "device": _torch("device"),
 }
+
+
+def add_maker(kind: str, make: Callable[[Decoder, Node], Any]) -> None:
+    """Let images hold values of another kind."""
+    _makers[kind] = make
+
+
+def _later_maker(kind: Any) -> Any:
+    """Return a maker that comes with a module which is imported when it is needed."""
+    from . import _plain  # noqa: F401
+
+    if str(kind).startswith("sklearn") and "sklearn" in sys.modules:
+        from . import _sklearn  # noqa: F401
+    if str(kind).startswith("numpy."):
+        from . import _numpy_leaves  # noqa: F401
+    return _makers.get(kind)
+
 
 # Makers of other frameworks' arrays from numpy's, by kind; see `_encode.array_kinds`.
 

@@ -260,13 +260,25 @@ _encoders: dict[type, Callable[[Encoder, Any, str, int], Node]] = {
 }
 
 
+def add_encoder(cls: type, encode: Callable[[Encoder, Any, str, int], Node]) -> None:
+    """Let states hold values of another type."""
+    _encoders[cls] = encode
+
+
 def _find(value: Any, path: str) -> Callable[[Encoder, Any, str, int], Node]:
     """Find how a type that was not seen before is encoded."""
     cls = type(value)
     if cls in _registry.by_type:
         return _registered
-    found = None
-    if "torch" in sys.modules:
+    from . import _plain
+
+    # Also of a type whose encoder came with that module.
+    found = _encoders.get(cls) or _plain.encoder_of(value)
+    if found is None and "sklearn" in sys.modules:
+        from . import _sklearn
+
+        found = _sklearn.encoder_of(value)
+    if found is None and "torch" in sys.modules:
         from . import _torch_leaves
 
         found = _torch_leaves.encoder_of(value)
@@ -280,7 +292,7 @@ def _find(value: Any, path: str) -> Callable[[Encoder, Any, str, int], Node]:
         raise refuse(
             path,
             f"a value of type {cls.__module__}.{cls.__qualname__} has no form that is only data",
-            "leave it out, or see holdfast.register_type and holdfast.register_dataclass",
+            "leave it out, or see holdfast.register_type and, for dataclasses, holdfast.register_dataclass",
         )
     _encoders[cls] = found
     return found

@@ -97,7 +97,7 @@ def _at_exit() -> None:
         _report(type(error), error, error.__traceback__)
         return
     print(
-        f"holdfast: this process ends at step {run.global_step} before run.finish(); "
+        f"holdfast: this process ends at step {run._global_step} before run.finish(); "
         "the supervisor starts it again, unless its exit status is 130, an interrupt's",
         file=sys.stderr,
         flush=True,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import nullcontext
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,9 +17,10 @@ from torch.utils import data as torch_data
 from . import _position as at
 from ._components import has_state
 from ._continued import ContinuedSamples, discard, what_state_lacks
-from ._dataloader import is_tensors, options_of, stateful_kind
+from ._dataloader import choice_of, is_tensors, iterates_itself, options_of, stateful_kind
 from ._errors import HoldfastError
 from ._fingerprint import fingerprint
+from ._own_iteration import OwnIteration
 from ._position import Position
 from ._samples import mix, undisturbed
 from ._sampling import (
@@ -28,6 +33,7 @@ from ._sampling import (
     SampleDataset,
     WorkerStart,
 )
+from ._witness import NAME as WITNESS
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -63,12 +69,18 @@ class Loader:
     ) -> None:
         self._run = run
         self.name = name or f"loader-{len(run._loaders)}"
+        if self.name == WITNESS:
+            raise HoldfastError(f"the name '{self.name}' is taken", hint="give the loader another name")
         self.outstanding = False
         self.position = 0
         # Of the class that an iterable dataset's loader is made of.
         self._kind: Any = torch_data.DataLoader
+        # A loader whose class has an `__iter__` of its own, which is used.
+        self._own_iter: OwnIteration | None = None
         if isinstance(dataset, torch_data.DataLoader):
             kind = stateful_kind(dataset)
+            if kind is None and iterates_itself(dataset):
+                self._own_iter = OwnIteration(dataset, self.name)
             if kind is not None or not has_state(dataset):
                 self._kind = kind or torch_data.DataLoader
                 dataset, options = options_of(dataset, options)
@@ -115,6 +127,8 @@ class Loader:
         self._consumed = Drawn(0, 0, 0)
         self._given = self._consumed
         self._resumed = False
+        self._iterator: weakref.ref[Any] | None = None
+        self._is_checked = False
 
     # Making the loader inside
 
@@ -185,6 +199,10 @@ class Loader:
         """Return the number of batches in an epoch."""
         return len(self._inner)
 
+    def _batches(self) -> Any:
+        """Return what gives the batches of a pass."""
+        return self._inner if self._own_iter is None else self._own_iter.batches(self._inner)
+
     def _known_length(self) -> int | None:
         try:
             return len(self._inner)
@@ -195,6 +213,7 @@ class Loader:
         """Find how long a pass is now: data may grow from one to the next."""
         if self._plan is not None:
             self._plan.length = len(self.dataset)
+            self._plan.choice = choice_of(self.dataset)
         self.total = self._known_length()
 
     # Reading
@@ -203,25 +222,49 @@ class Loader:
         """Give the batches of a pass: of an interrupted one, those that were not consumed."""
         self._run.restore()
         self._is_asked = self._run._began
+        if threading.get_ident() != self._run._thread:
+            # Told at the next step: an error here would leave that one waiting for a batch.
+            self._run._reader = threading.current_thread().name
         if self._is_asked and self._epoch < self._run.epoch and self._saved is None:
             # An earlier epoch's pass does not go on, though somebody may still hold its iterator.
             self._open = None
             self._forget_pass()
-        return self._read()
+        if self._resumed and self._run._is_own_loop and not self._is_followed():
+            self._run._before_batch()
+        batches = self._read()
+        self._iterator = weakref.ref(batches)
+        return batches
 
-    def _read(self) -> Iterator[Any]:
+    def _check_cycle(self) -> None:
+        """Refuse what keeps the batches of a pass to give them again: a resumed pass would not have all."""
+        if self._is_checked or self._run._ring is None:
+            return
+        self._is_checked = True
+        iterator = None if self._iterator is None else self._iterator()
+        if any(type(one) is cycle for one in gc.get_referrers(iterator)):
+            raise HoldfastError(
+                f"itertools.cycle repeats the batches of the first pass of loader '{self.name}', which a "
+                "resume does not have",
+                hint="write `while True: yield from loader`, which shuffles and augments each pass anew",
+            )
+
+    def _read(self) -> Generator[Any, None, None]:
         saved = self._saved
         is_over = self._plan is not None and saved is not None and saved.batch == saved.total
         skip = self._begin_pass()
         this = self._open = object()
         with undisturbed():
-            source = iter(() if is_over else self._inner)
+            source = iter(() if is_over or self._run._stops_at_once else self._batches())
             if skip:
                 for warning in discard(source, self._consumed, f"loader '{self.name}'", self._lacks):
                     self._run._warn(warning)
         try:
             while True:
-                if self.num_workers == 0 and self._resumed:
+                if self._is_trained and not self._resumed:
+                    self._run._compare_with_staged()
+                    if self._run._stops_at_once:
+                        break
+                if (self.num_workers == 0 or self._own_iter is not None) and self._resumed:
                     self._run._before_batch()
                 try:
                     with undisturbed() if self._isolates else nullcontext():
@@ -234,6 +277,7 @@ class Loader:
                     self._resumed = False
                 yield batch
             self._open = None
+            self._check_cycle()
             self._end_pass()
         except GeneratorExit:  # First: at the end of the interpreter other names may be gone.
             # Left in the middle: what was given and not counted by a step never was.
@@ -257,7 +301,7 @@ class Loader:
             consumed = Drawn(saved.batch, saved.samples, saved.crc)
         else:
             saved = None
-            self._epoch, self._begin_step = run.epoch, run.global_step
+            self._epoch, self._begin_step = run.epoch, run._global_step
             consumed = Drawn(0, 0, 0)
         self.outstanding = False
         self._measure()
@@ -268,6 +312,12 @@ class Loader:
         seed = mix(self._seed, self._epoch, self._begin_step, run.rank if self._plan is None else 0)
         self._generator.manual_seed(seed)
         if self._plan is not None:
+            if saved is not None and self._plan.is_own and saved.crc not in (0, self._plan.choice):
+                raise HoldfastError(
+                    f"loader '{self.name}' has other samples than before, in the middle of epoch "
+                    f"{saved.epoch}: the indices of its Subset differ",
+                    hint="make the same choice again: seed what draws it, or register it",
+                )
             self._plan.begin(Place(seed, self._epoch, consumed.batch, consumed.samples, consumed.crc))
             return 0
         return self._begin_iterable(seed, saved)
@@ -308,12 +358,34 @@ class Loader:
         if (self._consumed == self._given and self._flags & at.TRAINED) or self._resumed:
             self._resumed = False
             self.outstanding = False
-            self._run._after_pass()
-        elif self._consumed.batch == 0 or self._begin_step == self._run.global_step:
+            if not self._is_followed():
+                self._run._after_pass()
+        elif self._consumed.batch == 0 or self._begin_step == self._run._global_step:
             # Nobody stepped: a pass of validation.
             self.outstanding = False
 
     # The run's side
+
+    @property
+    def _is_trained(self) -> bool:
+        """Whether steps have consumed its batches."""
+        return bool(self._flags & at.TRAINED)
+
+    def _is_followed(self) -> bool:
+        """Whether this one's pass was over, and another loader's is where the run goes on."""
+        saved = self._saved
+        if saved is not None and at.is_unfinished(saved):
+            return False
+        return any(
+            other._resumed and other._saved is not None and at.is_unfinished(other._saved)
+            for other in self._run._loaders
+            if other is not self
+        )
+
+    @property
+    def _is_between_batches(self) -> bool:
+        """Whether a pass is open, and a step was made of the last batch that it gave."""
+        return self._open is not None and self._is_trained and not self.outstanding and bool(self.position)
 
     def _commit(self) -> int:
         """Count what was given as consumed; returns the number of samples since the last step."""
@@ -376,10 +448,13 @@ class Loader:
         if self._plan is not None and saved.batch == saved.total and self.total:
             # What was over is over, whatever the data are now.
             saved = saved._replace(batch=self.total, total=self.total)
-        self._saved = saved
         self._seed = saved.seed
         self._flags |= saved.flags & at.TRAINED
-        self._resumed = bool(saved.flags & at.TRAINED)
+        if self._run._was_finished:
+            # What reads it after the loop begins a pass of its own.
+            saved = saved._replace(batch=0, samples=0)
+        self._saved = saved
+        self._resumed = bool(saved.flags & at.TRAINED) and not self._run._was_finished
         self._consumed = Drawn(saved.batch, saved.samples, saved.crc)
         self._given = self._consumed
         self.position = saved.batch

@@ -7,7 +7,10 @@ from typing import Any, Callable
 
 import numpy as np
 
-from ._encode import Encoder, Leaf, Node, python, refuse
+from ._decode import Decoder, add_maker
+from ._encode import PYTHON, Encoder, Leaf, Node, python, refuse
+
+_BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
 # By numpy's name for it; bfloat16 and float8 are ml_dtypes'.
 DTYPES: dict[str, tuple[str, int]] = {
@@ -45,7 +48,50 @@ def encoder_of(value: Any) -> Callable[[Encoder, Any, str, int], Node] | None:
         return _scalar
     if isinstance(value, np.dtype):
         return _dtype
+    if type(value) in (np.random.RandomState, np.random.Generator):
+        return _generator
     return None
+
+
+def _generator(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
+    is_old = type(value) is np.random.RandomState
+    state = value.get_state(legacy=False) if is_old else value.bit_generator.state
+    if state["bit_generator"] not in _BIT_GENERATORS:
+        raise refuse(path, f"a generator of {state['bit_generator']}", "use numpy's own bit generators")
+    kind = "numpy.RandomState" if is_old else "numpy.Generator"
+    return python(kind, encoder.node(_unscaled(state), path, depth + 1))
+
+
+def _unscaled(state: Any) -> Any:
+    """Return a generator's state with lists in place of arrays: it is no tensor of the program."""
+    if isinstance(state, dict):
+        return {key: _unscaled(member) for key, member in state.items()}
+    return state.tolist() if isinstance(state, (np.ndarray, np.generic)) else state
+
+
+def _make_generator(decoder: Decoder, node: Node) -> Any:
+    state = decoder.value(node["value"])
+    name = state["bit_generator"]
+    if name not in _BIT_GENERATORS:
+        raise ValueError(f"a generator of {name}")
+    source = getattr(np.random, name)()
+    if node[PYTHON] == "numpy.RandomState":
+        made = np.random.RandomState(source)
+        made.set_state(_checked(state))
+        return made
+    source.state = _checked(state)
+    return np.random.Generator(source)
+
+
+def _checked(state: Any) -> Any:
+    # numpy would read beyond its key.
+    if state["bit_generator"] == "MT19937" and not 0 <= state["state"]["pos"] <= 624:
+        raise ValueError("a position outside of its key")
+    return state
+
+
+add_maker("numpy.RandomState", _make_generator)
+add_maker("numpy.Generator", _make_generator)
 
 
 def array(encoder: Encoder, value: Any, path: str, kind: str) -> Node:

@@ -15,10 +15,16 @@ _KINDS = {"rng": at.PART_RNG, "sampler": at.PART_SAMPLER, "other": at.PART_OTHER
 class Source:
     """Where one part comes from."""
 
-    __slots__ = ("_header", "_length", "get", "get_whole", "kind", "name")
+    __slots__ = ("_header", "_length", "get", "get_whole", "is_in_images", "kind", "name")
 
     def __init__(
-        self, kind: str, name: str, get: Callable[[], bytes], get_whole: Callable[[], bytes] | None = None
+        self,
+        kind: str,
+        name: str,
+        get: Callable[[], bytes],
+        get_whole: Callable[[], bytes] | None = None,
+        *,
+        is_in_images: bool = True,
     ) -> None:
         if not 0 < len(name.encode()) <= 255:
             raise ValueError(f"a name of 1 to 255 bytes is needed, not {name!r}")
@@ -27,6 +33,7 @@ class Source:
         self.get = get
         # For an image, where more is needed than in each step's record.
         self.get_whole = get_whole or get
+        self.is_in_images = is_in_images
         self._length = -1
         self._header = b""
 
@@ -49,6 +56,22 @@ def encode(sources: list[Source]) -> bytes:
     return b"".join(chunks)
 
 
+def decode(data: bytes) -> tuple[Part, ...]:
+    """Return the parts that `encode` gave the bytes of."""
+    kinds = {number: kind for kind, number in _KINDS.items()}
+    parts = []
+    at_byte = 0
+    while at_byte < len(data):
+        kind, name_length, _, length = _HEADER.unpack_from(data, at_byte)
+        name_at = at_byte + _HEADER.size
+        data_at = name_at + name_length
+        at_byte = data_at + length
+        parts.append(Part(kinds[kind], data[name_at:data_at].decode(), data[data_at:at_byte]))
+    return tuple(parts)
+
+
 def take(sources: list[Source]) -> tuple[Part, ...]:
     """Take all states as they are now, for an image."""
-    return tuple(Part(source.kind, source.name, source.get_whole()) for source in sources)
+    return tuple(
+        Part(source.kind, source.name, source.get_whole()) for source in sources if source.is_in_images
+    )

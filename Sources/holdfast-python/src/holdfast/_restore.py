@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _checkpoints, _random
 from . import _layout as at
-from ._base import LOOP, LOOP_PART
+from ._base import FINISHED, LOOP, LOOP_PART, STOPS, STOPS_AT_ONCE
 from ._documents import ResumePoint, read_resume_file
 from ._errors import HoldfastError
 from ._image import ImageReader, LoopState
@@ -101,6 +101,7 @@ class Restorer:
             raise HoldfastError(f"the image is of step {loop.step}, not {point.step}", path=path, hint=_LIST)
         self._components(reader, path, strict=True)
         self._loop_state(loop, path, strict=True)
+        self._run._head.take(reader, loop)
 
     def load(self, path: Path, *, weights_only: bool, strict: bool) -> None:
         """Load a checkpoint that a person names."""
@@ -110,7 +111,10 @@ class Restorer:
         self._components(reader, path, strict=strict, weights_only=weights_only)
         if weights_only:
             return
-        self._loop_state(self._loop(reader, path), path, strict=strict)
+        loop = self._loop(reader, path)
+        self._loop_state(loop, path, strict=strict)
+        self._run._was_finished = False
+        self._run._head.take(reader, loop)
 
     def _loop(self, reader: ImageReader, path: Path) -> LoopState:
         if reader.loop is None or reader.nodes is None:
@@ -168,8 +172,8 @@ class Restorer:
 
     def _loop_state(self, loop: LoopState, path: Path, *, strict: bool) -> None:
         run = self._run
-        run.global_step, run.epoch = loop.step, loop.epoch
-        run.batch, run.samples = loop.batch, loop.samples
+        run._global_step, run.epoch = loop.step, loop.epoch
+        run._batch, run.samples = loop.batch, loop.samples
         run.optimizer_steps = loop.step
         saved: dict[str, bytes] = {}
         loaders: dict[str, bytes] = {}
@@ -179,7 +183,9 @@ class Restorer:
             elif part.kind == "sampler":
                 loaders[part.name] = part.data
             elif part.name == LOOP_PART and len(part.data) == LOOP.size:
-                run.optimizer_steps, world, run._stopped = LOOP.unpack(part.data)
+                run.optimizer_steps, world, flags = LOOP.unpack(part.data)
+                run._stopped, run._stops_at_once = bool(flags & STOPS), bool(flags & STOPS_AT_ONCE)
+                run._was_finished = bool(flags & FINISHED)
                 if world != run.world_size and strict:
                     raise HoldfastError(
                         f"the run had {world} ranks, now {run.world_size}",

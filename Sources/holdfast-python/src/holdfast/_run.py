@@ -5,20 +5,24 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Callable
 
 from . import _checkpoints, _failures, _parts, _random
 from . import _layout as at
 from ._base import RunBase
-from ._components import beside, component_of
+from ._components import Values, beside, component_of, is_replaced_each_step
+from ._differences import digest
 from ._errors import HoldfastError, PathLike
 from ._image import ImageWriter, flatten
 from ._local import local_path
 from ._position import check_claimed
 from ._restore import Restorer, await_point
+from ._samples import undisturbed
 
+# After so many steps what is trained must have changed.
+_STEPS_THAT_CHANGE = 3
 _PHASES = {"training": 0, "validation": 1}
 
 
@@ -38,6 +42,33 @@ class Run(RunBase):
         hyperparameters: in force; see `attach`.
         state: what `step(state={...})` had saved, after a resume; else None.
     """
+
+    @property
+    def global_step(self) -> int:
+        """Steps made, in all attempts."""
+        if self._begins and not self._began and self._is_own_loop:
+            # `while run.global_step < n`: the loop begins here, with the streams as restore() has set them.
+            self._begins = False
+            self._check_drawn()
+            self._pending = {}
+        return self._global_step
+
+    @global_step.setter
+    def global_step(self, step: int) -> None:
+        self._global_step = step
+
+    @property
+    def batch(self) -> int:
+        """Batches consumed in this epoch."""
+        if self._began and self._is_own_loop and not (self._last_batch >= 0):
+            # `range(run.batch, n)`: the loop knows where it stands, and begins here.
+            self._has_place = True
+            self._before_batch()
+        return self._batch
+
+    @batch.setter
+    def batch(self, batch: int) -> None:
+        self._batch = batch
 
     # Registering
 
@@ -115,6 +146,21 @@ class Run(RunBase):
             # Made late, by a framework that makes its loaders when it needs them.
             loader._restore(self._saved_loaders.pop(loader.name))
 
+    @property
+    def values(self) -> Values:
+        """What is registered and cannot be changed in place, as attributes: flax's `TrainState`, say.
+
+        `run.values.state = update(run.values.state, batch)`; after a resume it is the saved one.
+        """
+        return Values(self._value)
+
+    def _value(self, name: str) -> Any:
+        target = getattr(self._components.get(name), "target", None)
+        if type(target).__module__ != "holdfast.jax" or not hasattr(target, "value"):
+            raise AttributeError(f"no value '{name}' is registered; what is changed in place is not one")
+        self.restore()
+        return target
+
     # The loop
 
     def restore(self) -> bool:
@@ -134,21 +180,40 @@ class Run(RunBase):
         flatten(self._states())  # What cannot be saved is better known now than at the first save.
         self._restored = True
         point = await_point(self)
-        if point is None:
-            if self._stages_at_restore:
-                self._stage_initially()
-            return False
-        self._ring.say(at.RESTORING_TAKES)
-        Restorer(self).resume(point)
-        self._ring.say(at.RESTORING_DONE)
-        if self.global_step == 0:
+        resumes = False
+        if point is not None:
+            self._ring.say(at.RESTORING_TAKES)
+            Restorer(self).resume(point)
+            self._ring.say(at.RESTORING_DONE)
+            resumes = self._global_step > 0
+        elif self._stages_at_restore:
+            self._stage_initially()
+        if resumes:
+            self.resumed_from = self._global_step
+            self._must_claim = True
+        elif point is not None:
             # What the first attempt did from here on is done again, with the same state and the same streams:
             # nothing is put back later.
             self._at_beginning, self._pending = self._pending, {}
-            return False
-        self.resumed_from = self.global_step
-        self._must_claim = True
-        return True
+        self._begin_loop()
+        return resumes
+
+    def _begin_loop(self) -> None:
+        """Remember where the loop begins, to tell of what happens before it and of what it does not change."""
+        self._begins = True
+        self._staged = None
+        self._compared = 0
+        if self._ring is None:
+            return
+        self._last_parts = _parts.encode(self._make_sources())
+        # Loaders and streams may still come.
+        self._sources = None
+        self._unchanged = {
+            name: digest(component.state())
+            for name, component in self._components.items()
+            if is_replaced_each_step(component)
+        }
+        self._compare_at = self._global_step + _STEPS_THAT_CHANGE
 
     def epochs(self, total: int, *, finish: bool = True) -> Iterator[int]:
         """Give the epochs from where the run stands up to `total`, then finish the run.
@@ -157,20 +222,44 @@ class Run(RunBase):
             total: number of epochs of the whole run.
             finish: whether the run is complete when all epochs are; else call `finish()` later.
         """
+        is_restored_here = not self._restored
         self.restore()
         self._announce(total)
         self._began = True
-        while self.epoch < total:
+        while self.epoch < total and not (self._stopped and self._was_finished):
+            self._begin_head(is_restored_here=is_restored_here)
             yield self.epoch
             if self._stopped:
                 break
             self._begin_epoch(self.epoch + 1)
+        self._ending = self._loop_state()
         if finish:
             self.finish()
 
+    def _begin_head(self, *, is_restored_here: bool) -> None:
+        """Begin what comes before the first batch of an epoch."""
+        self._has_place = self._is_placeless = False
+        if self._pending and self._batch:
+            self._head.resume(is_restored_here=is_restored_here)
+            return
+        if self._pending:
+            _random.set_streams(self._all_streams(), self._pending)
+            self._pending = {}
+        self._head.forget()
+        self._head.begin()
+        # The epoch before is over and nothing of this one is done: everything agrees here, and is what a
+        # request during the head gets.
+        self._hold()
+        if self._ring is not None:
+            request = self._ring.pending_request()
+            if request is not None:
+                self._answer(request)
+                self._staged = None
+
     def _begin_epoch(self, epoch: int) -> None:
         self.epoch = epoch
-        self.batch = 0
+        self._batch = 0
+        self._steps_of_batch = 0
         self._captured = None
         self._ends_pass = False
         self._sources = None
@@ -180,19 +269,43 @@ class Run(RunBase):
     def batches(self, count: int) -> Iterator[int]:
         """Give the numbers of this epoch's batches that are still to be made, for loops without a loader."""
         self.restore()
-        for number in range(self.batch, count):
+        for number in range(self._batch, count):
             if self._resume is not None and (self.epoch, number) in self._resume.skip:
                 continue
+            if self._stops_at_once:
+                break
             self._before_batch()
-            self.batch = number
+            self._compare_with_staged()
+            self._batch = number
             self._last_batch = count - 1
+            self._has_place = self._has_batch = True
             yield number
         self._last_batch = -1
+        self._has_batch = False
+        self._compare_with_staged()
         self._after_pass()
 
-    def stop(self) -> None:
-        """Let `epochs()` end after this epoch, as if it were the last: early stopping."""
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called, by this attempt or by one before."""
+        return self._stopped
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Let `epochs()` end after this epoch, as if it were the last: early stopping.
+
+        Call it before the `step()` that it belongs to, so that a resume knows of it.
+
+        Args:
+            at_once: whether the epoch ends after the next step: loaders and `batches()` give no more.
+        """
         self._stopped = True
+        self._stops_at_once = self._stops_at_once or at_once
+        trained = [loader for loader in self._loaders if loader._is_trained]
+        if trained and all(loader._is_between_batches for loader in trained):
+            self._warn(
+                "run.stop() comes after run.step(): a resume from this step would go on without it; call it "
+                "before the step, and stop(at_once=True) to leave the epoch there"
+            )
 
     def step(
         self,
@@ -224,13 +337,28 @@ class Run(RunBase):
         if self._must_claim:
             check_claimed(self._saved_loaders)
             self._must_claim = False
-        self.global_step += 1
+        if self._reader is not None:
+            raise HoldfastError(
+                f"a loader is read by the thread '{self._reader}', ahead of the steps: it has no position",
+                hint="read it in the thread that calls step(); num_workers and prefetch_factor read ahead",
+            )
+        if self._was_finished:
+            self._was_finished = False
+            self._warn(
+                f"the run was finished at step {self._global_step}, and now goes on. A loop that is over "
+                "must not begin another step: test `run.global_step` before a batch is used"
+            )
+        self._begins = False
+        if self._pending:
+            self._pending = {}
+        self._head.forget()
+        self._global_step += 1
         if optimizer_stepped:
             self.optimizer_steps += 1
         self._lacks_gradients = not (optimizer_stepped or self._saves_gradients)
         self._captured = None
         batch = -1
-        self._ends_pass = self._last_batch == self.batch
+        self._ends_pass = self._last_batch == self._batch
         for loader in self._loaders:
             if loader.outstanding:
                 counted = loader._commit()
@@ -238,10 +366,11 @@ class Run(RunBase):
                     batch = loader.position
                     self._ends_pass = self._defers_last_batch and batch == loader.total
                     self.samples += (counted if samples is None else samples) * self.world_size
+        self._note_place(has_taken=batch >= 0 or self._has_batch)
         if batch < 0:
-            batch = self.batch + 1
+            batch = self._batch + 1
             self.samples += samples or 0
-        self.batch = batch
+        self._batch = batch
         ring = self._ring
         if ring is None:
             return
@@ -254,12 +383,13 @@ class Run(RunBase):
         if sources is None:
             sources = self._make_sources()
         parts = _parts.encode(sources)
-        image = b"" if not state else self._full_image(state, len(parts))
+        self._last_parts = parts
+        image = b"" if not state or self._is_placeless else self._full_image(state, len(parts))
         ring.append_snapshot(
             self._metrics.layout,
-            self.global_step,
+            self._global_step,
             (
-                self.global_step,
+                self._global_step,
                 self.epoch,
                 batch,
                 self.samples,
@@ -280,6 +410,17 @@ class Run(RunBase):
         if request is not None:
             self._answer(request)
 
+    def _warn_unchanged(self) -> None:
+        """Tell of what was registered and stays as it is, while the loop goes on with something else."""
+        before, self._unchanged = self._unchanged, {}
+        for name, was in before.items():
+            if digest(self._components[name].state()) == was:
+                self._warn(
+                    f"'{name}' has not changed in {_STEPS_THAT_CHANGE} steps. If the loop assigns a new "
+                    f"value to its own variable, that one is not saved: change it in place ('{name}[...] = "
+                    f"...'), or set run.values.{name} where it is a tree of JAX"
+                )
+
     def safepoint(self) -> None:
         """Show that the trainer lives, in long loops without steps, and let the supervisor's requests in.
 
@@ -297,19 +438,59 @@ class Run(RunBase):
         if request is None or (self._ends_pass and request.kind != at.REQUEST_CANCEL):
             return
         # A state that is held on to agrees, whatever validation's own loaders have given since.
-        if self._captured is not None or not any(loader.outstanding for loader in self._loaders):
+        if self._captured is not None or self._is_between_steps():
             self._answer(request)
+            self._staged = None
+
+    def _is_between_steps(self) -> bool:
+        """Whether the state is that of the last step still, as far as is known."""
+        if self._has_batch or any(loader.outstanding for loader in self._loaders):
+            return False
+        return self._ring is None or not self._last_parts or not self._has_drawn()
+
+    def _note_place(self, *, has_taken: bool) -> None:
+        """Learn from a step whether a resume would find the loop where it stands now."""
+        self._has_batch = False
+        self._staged = None
+        if has_taken:
+            self._has_place = True
+            self._steps_of_batch = 1
+        elif any(loader._is_between_batches for loader in self._loaders):
+            self._steps_of_batch += 1
+            self._most_steps_of_batch = max(self._most_steps_of_batch, self._steps_of_batch)
+            self._warn(
+                "a step took no new batch of the loader that is being read, and after each step a resume "
+                "goes on with the next batch. Make one step of each batch, and read none ahead of its step"
+            )
+        else:
+            self._steps_of_batch = 0
+        if self._unchanged and self._global_step == self._compare_at:
+            self._warn_unchanged()
+        self._is_placeless = self._began and not self._has_place and self._is_own_loop
+        if self._is_placeless and self._batch == 1:
+            self._warn(
+                "steps are made within epochs() without run.loader(), run.batches() or run.batch. A resume "
+                "would not know where in its epoch the loop stands, so the state is saved at the end of each "
+                "epoch only"
+            )
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Say what the loop does inside: `with run.phase("validation"): ...`; any other name counts too."""
+        """Say what the loop does inside: `with run.phase("validation"): ...`; any other name counts too.
+
+        Validation leaves the global random streams as they were: whatever it draws, and however often it is
+        made, training goes on with the same numbers. Begin a phase between two steps.
+        """
         before = self._phase
-        if self._captured is None and not any(loader.outstanding for loader in self._loaders):
-            self._after_pass()
+        # A state that a resumed head has yet to change back is none.
+        if self._captured is None and not self._head.is_resumed and self._is_between_steps():
+            self._hold()
         self._phase = _PHASES.get(name, 2)
+        streams = undisturbed() if self._phase == _PHASES["validation"] else nullcontext()
         try:
-            self.safepoint()
-            yield
+            with streams:
+                self.safepoint()
+                yield
         finally:
             self._phase = before
 
@@ -323,7 +504,9 @@ class Run(RunBase):
         if self._ring is not None and self._stager is not None:
             self._ring.beat()  # Refused in a forked process.
             self._captured = None
-            self._stager.finish(self.global_step)
+            self._is_placeless = self._lacks_gradients = False
+            self._is_finishing = True
+            self._stager.finish(self._global_step)
             self._warn_unsaved()
         self.is_finished = True
 
@@ -375,5 +558,5 @@ class Run(RunBase):
             return
         self._restored = True
         Restorer(self).load(path, weights_only=weights_only, strict=strict)
-        if self.global_step == 0:
+        if self._global_step == 0:
             self._stage_initially()

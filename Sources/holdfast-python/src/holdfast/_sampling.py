@@ -88,6 +88,10 @@ class IterableSamples(torch_data.IterableDataset):  # type: ignore[misc,unused-i
         """Set the seed of the pass that begins now."""
         self._seed[0] = seed >> 1
 
+    def __len__(self) -> int:
+        """Return how many samples the dataset says that it has; it raises TypeError where it does not."""
+        return len(self.dataset)
+
     def __iter__(self) -> Iterator[Any]:
         """Give the samples of this worker."""
         seed = self._begin_worker()
@@ -194,6 +198,8 @@ class BatchPlan:
         self.skip: frozenset[tuple[int, int]] = frozenset()
         self.drawn: deque[Drawn] = deque()
         self.is_own = sampler is None
+        # Checksum of which samples a subset has, where the order is the own one.
+        self.choice = 0
         # Where its random numbers come from is not known.
         self.draws_globally = not self.is_own and not _is_known(sampler)
 
@@ -209,7 +215,7 @@ class BatchPlan:
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
-        batch, samples, crc = 0, 0, 0
+        batch, samples, crc = 0, 0, self.choice if self.is_own else 0
         place = self.place
         for indices in self._own(place) if self.is_own else self._batches(place):
             count = len(indices) if isinstance(indices, (list, tuple)) else 1

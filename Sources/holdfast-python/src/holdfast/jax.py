@@ -89,6 +89,36 @@ class Pytrees:
         self._trees.update(jax.tree_util.tree_unflatten(structure, leaves))
 
 
+class Value:
+    """A registered tree that cannot be changed in place, as flax's `TrainState`: `run.values` has the newest.
+
+    A tree of the same structure takes its place at each step.
+    """
+
+    def __init__(self, name: str, tree: Any) -> None:
+        self._name = name
+        self._trees = Pytrees(value=tree)
+        self.is_replaced = False
+
+    @property
+    def value(self) -> Any:
+        """The tree as it is now."""
+        return self._trees.value
+
+    @value.setter
+    def value(self, tree: Any) -> None:
+        self.is_replaced = True
+        self._trees.value = tree
+
+    def state_dict(self) -> Any:
+        """Return the leaves on the host, in dicts by the names of their places."""
+        return self._trees.state_dict()
+
+    def load_state_dict(self, state: Any) -> None:
+        """Replace every leaf by the saved one."""
+        self._trees.load_state_dict(state)
+
+
 def _leaves(trees: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     seen = set()
     for keys, leaf in jax.tree_util.tree_flatten_with_path(trees)[0]:

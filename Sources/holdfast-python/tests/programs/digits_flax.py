@@ -14,7 +14,6 @@ from flax.training.train_state import TrainState
 from sklearn.datasets import load_digits
 
 import holdfast
-import holdfast.jax
 
 
 class Network(nn.Module):
@@ -46,17 +45,17 @@ def main() -> None:
         tx=optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(optax.cosine_decay_schedule(5e-3, 120))),
     )
     run = holdfast.attach(rng=False)
-    trees = holdfast.jax.Pytrees(state=made, key=jax.random.key(2))
-    run.register(trees=trees)
+    run.register(state=made, key=jax.random.key(2))
+    values = run.values
     for epoch in run.epochs(3):
         order = np.random.default_rng(epoch).permutation(len(labels))
         for batch in run.batches(40):
             chosen = order[batch * 32 : batch * 32 + 32]
-            trees.state, trees.key, loss = update(trees.state, trees.key, images[chosen], labels[chosen])
+            values.state, values.key, loss = update(values.state, values.key, images[chosen], labels[chosen])
             run.step(loss=loss)
             time.sleep(0.01 if run.is_supervised else 0)
     hashed = hashlib.sha256()
-    for leaf in jax.tree_util.tree_leaves(trees.state):
+    for leaf in jax.tree_util.tree_leaves(values.state):
         hashed.update(np.asarray(leaf).tobytes())
     print("digest", hashed.hexdigest(), flush=True)
 

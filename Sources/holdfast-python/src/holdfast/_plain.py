@@ -1,0 +1,162 @@
+"""Python's own values beyond those of JSON, both ways: times, exact numbers, named tuples, generators.
+
+A class that a program defines is looked up among what the program has imported, by the name that an image
+has, and only a named tuple's is: making one runs nothing of it.
+"""
+
+from __future__ import annotations
+
+import array
+import base64
+import collections
+import datetime
+import decimal
+import fractions
+import pathlib
+import random
+import sys
+from typing import Any, Callable
+
+from ._decode import Decoder, add_maker
+from ._encode import Encoder, Node, add_encoder, python, refuse
+
+_FACTORIES: dict[str, Any] = {
+    kind.__name__: kind for kind in (int, float, complex, bool, str, bytes, list, dict, set, tuple)
+}
+_FACTORIES["deque"] = collections.deque
+_FACTORIES["Counter"] = collections.Counter
+
+
+def _named(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
+    cls = type(value)
+    return python(
+        "namedtuple",
+        encoder.node(list(value), path, depth + 1),
+        type=f"{cls.__module__}:{cls.__qualname__}",
+        fields=list(cls._fields),
+    )
+
+
+def _make_named(decoder: Decoder, node: Node) -> Any:
+    fields = tuple(node["fields"])
+    module, _, name = node["type"].partition(":")
+    cls: Any = sys.modules.get(module)
+    for part in name.split("."):
+        cls = getattr(cls, part, None)
+    if not is_named_tuple(cls) or cls._fields != fields:
+        # Defined within a function, or nowhere now.
+        cls = _named_tuple_like(name.rpartition(".")[2], fields)
+    values = decoder.value(node["value"])
+    if len(values) != len(fields):
+        raise ValueError("it has another number of fields")
+    return tuple.__new__(cls, values)
+
+
+def _named_tuple_like(name: str, fields: tuple[str, ...]) -> Any:
+    make: Any = collections.namedtuple
+    return make(name, fields)
+
+
+def is_named_tuple(cls: Any) -> bool:
+    """Whether something is a class that `typing.NamedTuple` or `collections.namedtuple` made."""
+    return (
+        isinstance(cls, type)
+        and issubclass(cls, tuple)
+        and isinstance(getattr(cls, "_fields", None), tuple)
+        and cls.__new__ is not tuple.__new__
+        and tuple in cls.__bases__
+    )
+
+
+def _default(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
+    factory = value.default_factory
+    name = None if factory is None else getattr(factory, "__name__", "")
+    if factory is not None and _FACTORIES.get(name or "") is not factory:
+        raise refuse(
+            path,
+            "a defaultdict whose values are made by the program's own function",
+            "register the defaultdict itself, or keep a dict and setdefault()",
+        )
+    return python("defaultdict", encoder.node(dict(value), path, depth + 1), factory=name)
+
+
+def _make_default(decoder: Decoder, node: Node) -> Any:
+    name = node["factory"]
+    return collections.defaultdict(None if name is None else _FACTORIES[name], decoder.value(node["value"]))
+
+
+def _array(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
+    if value.typecode == "u":
+        raise refuse(path, "an array of characters", "keep a str instead")
+    return python(
+        "array.array", {"$data": base64.b64encode(value.tobytes()).decode()}, typecode=value.typecode
+    )
+
+
+def _make_array(decoder: Decoder, node: Node) -> Any:
+    return array.array(node["typecode"], decoder.value(node["value"]))
+
+
+def _random(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
+    return python("random.Random", encoder.node(value.getstate(), path, depth + 1))
+
+
+def _make_random(decoder: Decoder, node: Node) -> Any:
+    made = random.Random()
+    made.setstate(decoder.value(node["value"]))
+    return made
+
+
+def _moment(_: Encoder, value: Any, path: str, depth: int) -> Node:
+    zone = value.tzinfo
+    if zone is not None and type(zone) is not datetime.timezone:
+        raise refuse(path, f"a time in the zone {zone}", "keep it in UTC: value.astimezone(timezone.utc)")
+    return python(type(value).__name__, value.isoformat(), fold=value.fold)
+
+
+def _plainly(kind: str, to_node: Callable[[Any], Node]) -> Callable[[Encoder, Any, str, int], Node]:
+    return lambda encoder, value, path, depth: python(kind, to_node(value))
+
+
+def _ranged(encoder: Encoder, value: range, path: str, depth: int) -> Node:
+    return python("range", encoder.node([value.start, value.stop, value.step], path, depth + 1))
+
+
+for _type, _encode in {
+    collections.defaultdict: _default,
+    array.array: _array,
+    random.Random: _random,
+    datetime.datetime: _moment,
+    datetime.time: _moment,
+    datetime.date: _plainly("date", lambda value: value.isoformat()),
+    datetime.timedelta: _plainly("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
+    decimal.Decimal: _plainly("decimal", str),
+    fractions.Fraction: _plainly("fraction", str),
+    range: _ranged,
+    type(pathlib.Path()): _plainly("path", str),
+    pathlib.PurePosixPath: _plainly("path", str),
+}.items():
+    add_encoder(_type, _encode)
+
+for _kind, _maker in {
+    "namedtuple": _make_named,
+    "defaultdict": _make_default,
+    "array.array": _make_array,
+    "random.Random": _make_random,
+    "datetime": lambda decoder, node: datetime.datetime.fromisoformat(node["value"]).replace(
+        fold=node["fold"]
+    ),
+    "time": lambda decoder, node: datetime.time.fromisoformat(node["value"]).replace(fold=node["fold"]),
+    "date": lambda decoder, node: datetime.date.fromisoformat(node["value"]),
+    "timedelta": lambda decoder, node: datetime.timedelta(*node["value"]),
+    "decimal": lambda decoder, node: decimal.Decimal(node["value"]),
+    "fraction": lambda decoder, node: fractions.Fraction(node["value"]),
+    "range": lambda decoder, node: range(*decoder.value(node["value"])),
+    "path": lambda decoder, node: pathlib.Path(node["value"]),
+}.items():
+    add_maker(_kind, _maker)
+
+
+def encoder_of(value: Any) -> Callable[[Encoder, Any, str, int], Node] | None:
+    """Return how a value of a class of the program is encoded, None where it is not known."""
+    return _named if is_named_tuple(type(value)) else None

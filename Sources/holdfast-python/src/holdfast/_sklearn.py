@@ -1,0 +1,64 @@
+"""scikit-learn's estimators, whose state is their `__dict__`, and what they hold of their own.
+
+A class is looked up among what the program has imported of scikit-learn; nothing of it is called.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Callable
+
+from ._decode import Decoder, add_maker
+from ._encode import Encoder, Node, python
+
+# Made again by each `partial_fit`, and no data: compiled loss functions.
+_MADE_AGAIN = ("loss_function_", "_loss")
+
+
+def is_estimator(thing: Any) -> bool:
+    """Whether something is an estimator, of scikit-learn itself or of the program."""
+    base = sys.modules.get("sklearn.base")
+    return base is not None and isinstance(thing, base.BaseEstimator)
+
+
+def state_of(thing: Any) -> dict[str, Any]:
+    """Return the attributes of an estimator."""
+    return {name: value for name, value in vars(thing).items() if name not in _MADE_AGAIN}
+
+
+def load(thing: Any, state: dict[str, Any]) -> None:
+    """Give an estimator the attributes that it had, and no others."""
+    attributes = vars(thing)
+    kept = {name: attributes[name] for name in _MADE_AGAIN if name in attributes}
+    attributes.clear()
+    attributes.update(kept)
+    attributes.update(state)
+
+
+def encoder_of(value: Any) -> Callable[[Encoder, Any, str, int], Node] | None:
+    """Return how something of scikit-learn's that an estimator holds is encoded."""
+    cls = type(value)
+    if not cls.__module__.startswith("sklearn.") or not hasattr(value, "__dict__"):
+        return None
+    return _encode
+
+
+def _encode(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
+    cls = type(value)
+    encoder.enter(value, path, depth)
+    node = encoder.node(state_of(value), path, depth + 1)
+    encoder.leave(value)
+    return python("sklearn", node, type=f"{cls.__module__}:{cls.__qualname__}")
+
+
+def _make(decoder: Decoder, node: Node) -> Any:
+    module, _, name = node["type"].partition(":")
+    cls = getattr(sys.modules.get(module), name, None)
+    if not module.startswith("sklearn.") or not isinstance(cls, type) or cls.__module__ != module:
+        raise ValueError(f"scikit-learn has no {name} in {module}, or it is not imported")
+    made: Any = object.__new__(cls)
+    vars(made).update(decoder.value(node["value"]))
+    return made
+
+
+add_maker("sklearn", _make)

@@ -1,0 +1,169 @@
+"""What a loop does before its first batch, and what it does after its last one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import holdfast
+from conftest import RunDirectory, step
+
+DATA = torch.utils.data.TensorDataset(torch.arange(20.0))
+
+
+def test_what_the_head_of_an_epoch_changes_is_changed_once(run_directory: RunDirectory) -> None:
+    """Whatever kind of state it is, and of whatever size."""
+
+    def train(stop_at: int | None = None) -> list[Any]:
+        torch.manual_seed(1)
+        run = holdfast.attach()
+        model = nn.Linear(300, 300)
+        counts = {"heads": 0}
+        run.register(model=model, counts=counts)
+        seen = []
+        for _ in run.epochs(2, finish=False):
+            counts["heads"] += 1
+            # Of which no version counter tells.
+            model.weight.data[7, 11] += 1
+            drawn = torch.rand(1).item()
+            for _ in run.batches(4):
+                with torch.no_grad():
+                    model.weight.add_(torch.rand(1) * drawn)
+                seen.append((counts["heads"], drawn, model.weight.sum().item(), model.weight[7, 11].item()))
+                if step(run, run_directory, stop_at):
+                    return seen
+        run._ring.close()
+        return seen
+
+    whole = train()
+    for stop_at in (2, 6):
+        run_directory.next_attempt(None)
+        first = train(stop_at)
+        run_directory.next_attempt()
+        assert first + train() == whole
+
+
+def test_what_a_program_changes_on_purpose_before_the_loop_stays(run_directory: RunDirectory) -> None:
+    def train(rate: float | None, stop_at: int | None = None) -> list[float]:
+        run = holdfast.attach()
+        optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1.0)
+        run.register(optimizer=optimizer)
+        run.restore()
+        if rate is not None:
+            optimizer.param_groups[0]["lr"] = rate
+        seen = []
+        for _ in run.epochs(1, finish=False):
+            optimizer.param_groups[0]["lr"] *= 0.5
+            for _ in run.batches(4):
+                seen.append(optimizer.param_groups[0]["lr"])
+                if step(run, run_directory, stop_at):
+                    return seen
+        run._ring.close()
+        return seen
+
+    assert train(None, stop_at=2) == [0.5, 0.5]
+    run_directory.next_attempt()
+    assert train(0.25) == [0.25, 0.25]
+
+
+def test_validation_leaves_the_random_streams_alone() -> None:
+    run = holdfast.attach()
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    with run.phase("validation"):
+        torch.rand(5)
+    assert torch.equal(torch.rand(1), expected)
+    # What any other phase draws may be what the training goes on with.
+    torch.manual_seed(1)
+    with run.phase("collecting"):
+        assert torch.equal(torch.rand(1), expected)
+    assert not torch.equal(torch.rand(1), expected)
+
+
+def test_a_safepoint_in_the_middle_of_a_body_waits(run_directory: RunDirectory) -> None:
+    from holdfast import _layout as at
+
+    run = holdfast.attach()
+    run.restore()
+    while run.global_step < 2:
+        torch.rand(1)
+        run_directory.request(1)
+        run.safepoint()
+        with run.phase("collecting"):
+            run.safepoint()
+        assert run_directory.word(at.RING_ACKNOWLEDGED) == 0
+        run.step()
+        assert run_directory.word(at.RING_ACKNOWLEDGED) == 1
+        break
+
+
+def test_stopping_at_once(run_directory: RunDirectory) -> None:
+    def train(stop_at: int | None = None) -> int:
+        run = holdfast.attach()
+        loader = run.loader(DATA, batch_size=4)
+        for _ in run.epochs(3, finish=False):
+            for _ in loader:
+                if run.global_step == 6:
+                    run.stop(at_once=True)
+                if step(run, run_directory, stop_at):
+                    return run.global_step
+        run._ring.close()
+        return run.global_step
+
+    assert train() == 7
+    run_directory.next_attempt(None)
+    assert train(stop_at=7) == 7
+    run_directory.next_attempt()
+    assert train() == 7
+
+
+def test_stopping_after_the_step_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    run = holdfast.attach()
+    for _ in run.epochs(1):
+        for _ in run.loader(DATA, batch_size=4, name="train"):
+            run.step()
+            run.stop()
+            break
+    assert "run.stop() comes after run.step()" in capfd.readouterr().err
+
+
+def test_a_finished_run_that_goes_on_is_told(
+    run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from holdfast import _layout as at
+
+    run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
+    run = holdfast.attach()
+    run.restore()
+    run.step()
+    run.finish()
+    run._ring.close()
+    run_directory.next_attempt()
+    run = holdfast.attach()
+    run.restore()
+    run.step()
+    assert "the run was finished at step 1, and now goes on" in capfd.readouterr().err
+
+
+def test_a_subset_of_other_samples_is_refused_in_mid_epoch(tmp_path: Path) -> None:
+    def train(chosen: list[int], path: Path | None = None) -> None:
+        run = holdfast.attach()
+        loader = run.loader(torch.utils.data.Subset(DATA, chosen), batch_size=2, shuffle=True)
+        if path is not None:
+            run.load(path)
+        for _ in run.epochs(1):
+            for _ in loader:
+                run.step()
+                if path is None:
+                    run.save(tmp_path)
+                    return
+
+    train([1, 2, 3, 4])
+    train([1, 2, 3, 4], tmp_path / "step-1")
+    with pytest.raises(holdfast.HoldfastError, match="the indices of its Subset differ"):
+        train([1, 2, 3, 5], tmp_path / "step-1")

@@ -1,0 +1,44 @@
+"""Small trainers of many shapes, resumed from their states: the same result, or a word of why not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import trainers
+from supervised import PACKAGE, PATIENCE
+
+# States of which one is resumed, for those that take long: the others are resumed from each.
+EVERY = {"workers_persistent": 3, "nested_phases": 8, "for_loop_over_steps": 4, "compiled": 3}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[subprocess.Popen[str]]:
+    """A process that has imported everything, and forks a trainer for each attempt."""
+    command = [sys.executable, str(PACKAGE / "tests/sweep.py"), "--serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("name", trainers.TRAINERS)
+def test_resumed_anywhere(server: subprocess.Popen[str], name: str) -> None:
+    assert server.stdin is not None and server.stdout is not None
+    print(name, EVERY.get(name, 1), file=server.stdin, flush=True)
+    result: dict[str, Any] = json.loads(server.stdout.readline())
+    assert result["wrong"] == [], result
+    trainer = trainers.TRAINERS[name]
+    if trainer.refused:
+        assert result["refused"] == 1
+    elif trainer.told:
+        # Or it is no example of what cannot be resumed.
+        assert result["refused"] + result["reported"] > 0, result
+    else:
+        assert result["identical"] == result["resumes"] > 1, result
