@@ -45,7 +45,6 @@ extension Runtime {
 
   private func take(_ drained: Drained) {
     guard drained.attempt == attempt.attempt else { return }
-    reported.signsOfLife += 1
     metrics?.take(drained.stepDurations)
     attempt.steps += drained.snapshots
     attempt.replayedSteps += drained.audit.replayed

@@ -8,8 +8,6 @@ import TrainerProtocol
 
 /// What the runtime remembers only for the service manager.
 struct ServiceFacts {
-  /// Grows with every word of the trainer and every step of a stop.
-  var signsOfLife: UInt64 = 0
   var rate = StepRate()
   /// Of the newest step.
   var metrics: [Double] = []
@@ -29,29 +27,18 @@ extension Runtime {
     guard let interval = service.beatInterval else { return }
     let now = Self.now.monotonic
     if let step = attempt.lastStep { reported.rate.sample(step: step, attempt: attempt.attempt, now: now) }
-    service.beat(
-      status: serviceStatus, progress: state.stop == nil ? nil : stopProgress,
-      // A moment more than the grace time, in which the last commit is made.
-      limit: stopTimeLeft.map { $0 + .seconds(5) })
+    service.beat(status: serviceStatus, stopTimeLeft: stopTimeLeft)
     arm(.beat, at: now + interval)
   }
 
   /// What the core decided may be news.
   func tellService(since phase: Phase, wasStopping: Bool) {
     guard timers.deadline(.beat) != nil else { return }
-    if state.stop != nil, !wasStopping {
-      service.beginStop(progress: stopProgress)
-      beat()
-    } else if state.phase != phase {
-      reported.signsOfLife += 1
-      beat()
-    }
+    if (state.stop != nil) != wasStopping || state.phase != phase { beat() }
   }
 
-  /// The trainer makes steps on its way to the save, and the publisher writes.
-  private var stopProgress: UInt64 {
-    reported.signsOfLife &+ publisher.progress.writtenBytes.load(ordering: .relaxed)
-  }
+  /// Before anything is done for it: the service manager counts already.
+  func tellServiceOfStop() { if let stopTimeLeft { service.beginStop(timeLeft: stopTimeLeft) } }
 
   private var stopTimeLeft: Duration? {
     state.stop.map { max(.zero, $0.endsAt - Self.now.monotonic) }

@@ -53,18 +53,17 @@ final class ServiceLink: Sendable {
       })
   }
 
-  /// - Parameters:
-  ///   - progress: see `ServiceReport.extend`; nil: this is no time for more time.
-  ///   - limit: see there.
-  func beat(status: String, progress: UInt64?, limit: Duration?) {
+  /// - Parameter stopTimeLeft: of a stop's grace time; nil: there is no stop.
+  func beat(status: String, stopTimeLeft: Duration?) {
     guard let sender else { return }
     sender.send(
       state.withLock { state in
         let now = Self.now
         var notifications = state.report.watchdog(
           writerTurnAt: state.writer.map(Self.turn) ?? .zero, now: now)
-        if let progress {
-          notifications += state.report.extend(progress: progress, limit: limit, now: now)
+        if let stopTimeLeft {
+          // First: nothing else of it is as urgent.
+          notifications = state.report.extendStop(left: stopTimeLeft, now: now) + notifications
         }
         return notifications + state.report.status(status, now: now)
       })
@@ -72,7 +71,24 @@ final class ServiceLink: Sendable {
 
   private static func turn(_ writer: StoreWriter) -> Duration { .nanoseconds(writer.lastTurnNanoseconds) }
 
-  func beginStop(progress: UInt64) { state.withLock { $0.report.beginStop(progress: progress) } }
+  /// A stop begins.
+  func beginStop(timeLeft: Duration) {
+    guard let sender else { return }
+    sender.send(state.withLock { $0.report.extendStop(left: timeLeft, isFirst: true, now: Self.now) })
+  }
+
+  /// Asks for the time of a stop when its signal arrives, from a thread of its own: the loop may be busy, or
+  /// wait for a disk, for longer than the service manager waits for it.
+  /// - Parameter signals: blocked ones, which the loop takes.
+  func announceStop(by signals: [CInt], grace: Duration) throws(POSIXError) {
+    guard let sender else { return }
+    let arrivals = try SignalSource(watching: signals)
+    try NativeThread.start {
+      // The loop may have taken it before this thread looked. Then it also says it.
+      while !arrivals.isPending() {}
+      sender.send([ServiceReport.stopExtension(left: grace)])
+    }
+  }
 
   /// Around a reload of the configuration.
   func reloading() { sender?.send([.reloading(monotonicNanoseconds: Clock.monotonicNanoseconds)]) }

@@ -4,12 +4,15 @@ import Systemd
 ///
 /// - `WATCHDOG=1` speaks for the supervisor, never for the trainer: whoever calls is the loop, which
 ///   is alive then, and the store's writer must have made a turn since the last one.
-/// - `EXTEND_TIMEOUT_USEC=` is sent only for progress made since the last one, so that a start or a
-///   stop that hangs is ended by systemd's own limits.
+/// - `EXTEND_TIMEOUT_USEC=` is sent for a stop, which has its own limit, the grace time: all of that is
+///   asked for when it begins, since a busy machine may show no progress for longer than
+///   `TimeoutStopSec=`.
 /// - `STATUS=` is sent when it says something new, at most once a second.
 struct ServiceReport {
-  /// How long the next sign of progress may take. It is sent again after a third of it.
-  static let allowance = Duration.seconds(30)
+  /// A word may be lost: more time is asked for again after this.
+  static let extensionInterval = Duration.seconds(10)
+  /// More than the grace time, in which the last commit is made.
+  static let graceMargin = Duration.seconds(5)
   static let statusInterval = Duration.seconds(1)
 
   /// Between two `WATCHDOG=1` at most; nil: nobody waits for them.
@@ -18,8 +21,7 @@ struct ServiceReport {
   private var watchdogAt: Duration
   private var statusAt: Duration?
   private var status = ""
-  private var extendedAt: Duration?
-  private var extendedFor: UInt64 = 0
+  private var stopExtendedAt: Duration?
 
   init(watchdogInterval: Duration?, now: Duration) {
     self.watchdogInterval = watchdogInterval
@@ -31,7 +33,6 @@ struct ServiceReport {
 
   mutating func ready(now: Duration) -> [Notification] {
     isReady = true
-    extendedAt = nil
     // systemd begins to wait for the first one now.
     watchdogAt = now
     return [.ready]
@@ -52,22 +53,13 @@ struct ServiceReport {
     return [.status(text)]
   }
 
-  /// - Parameters:
-  ///   - progress: a number that is another one whenever there was progress.
-  ///   - limit: no more time than this is asked for.
-  mutating func extend(progress: UInt64, limit: Duration?, now: Duration) -> [Notification] {
-    guard progress != extendedFor else { return [] }
-    if let extendedAt, now - extendedAt < Self.allowance / 3 { return [] }
-    let wanted = min(Self.allowance, limit ?? Self.allowance)
-    guard wanted > .zero else { return [] }
-    extendedAt = now
-    extendedFor = progress
-    return [.extendTimeout(wanted)]
+  /// For a stop: at its beginning and then every ten seconds, for a word that was lost.
+  /// - Parameter left: of the grace time.
+  mutating func extendStop(left: Duration, isFirst: Bool = false, now: Duration) -> [Notification] {
+    if !isFirst, let stopExtendedAt, now - stopExtendedAt < Self.extensionInterval { return [] }
+    stopExtendedAt = now
+    return [Self.stopExtension(left: left)]
   }
 
-  /// A stop begins: only what is done from now on is progress.
-  mutating func beginStop(progress: UInt64) {
-    extendedAt = nil
-    extendedFor = progress
-  }
+  static func stopExtension(left: Duration) -> Notification { .extendTimeout(max(.zero, left) + graceMargin) }
 }

@@ -39,6 +39,12 @@ import Testing
       return process.terminationStatus
     }
 
+    /// What was asked for, in microseconds.
+    var extensions: [Int] {
+      heard.flatMap { $0.split(separator: "\n") }.filter { $0.hasPrefix("EXTEND_TIMEOUT_USEC=") }
+        .compactMap { Int($0.drop { $0 != "=" }.dropFirst()) }
+    }
+
     func count(_ line: String) -> Int {
       heard.flatMap { $0.split(separator: "\n") }.count { $0 == line }
     }
@@ -63,12 +69,46 @@ import Testing
     #expect(try service.end(process) == 75)
     #expect(service.heard.last?.hasPrefix("STOPPING=1\nSTATUS=stopped, resumes at step ") == true)
     #expect(service.count("READY=1") == 1 && service.count("STOPPING=1") == 1)
-    // The save was progress: more time was asked for, and never more than the grace time and a moment.
-    let more = service.heard.flatMap { $0.split(separator: "\n") }.filter {
-      $0.hasPrefix("EXTEND_TIMEOUT_USEC=")
-    }
-    #expect(!more.isEmpty && more.allSatisfy { Int($0.drop { $0 != "=" }.dropFirst()) ?? .max <= 30_000_000 })
+    // All of the grace time was asked for, and a moment, but never more.
+    let more = service.extensions
+    #expect(!more.isEmpty && more.allSatisfy { 25_000_000...30_000_000 ~= $0 }, "\(more)")
     #expect(!service.heard.contains { $0.contains("ERRNO=") })
+  }
+
+  /// Nothing moves: the trainer stands still, and the loop waits in its next read for much longer than any
+  /// service manager waits. The grace time is asked for all the same, when the signal comes.
+  @Test func theTimeOfAStopIsAskedForWhateverTheLoopDoes() throws {
+    let service = Service()
+    defer { service.bench.close() }
+    let process = try service.start(["--grace", "1h"], ["sleep", "1000"])
+    try service.wait(for: "READY") { !$0.isEmpty }
+    let supervisor = process.processIdentifier
+    let tracer = Process()
+    tracer.executableURL = URL(fileURLWithPath: "/usr/bin/strace")
+    // Only the main thread, which has the loop.
+    tracer.arguments = [
+      "-p", "\(supervisor)", "-o", service.bench.base + "/trace", "-e", "trace=read,epoll_wait,epoll_pwait",
+      "-e", "inject=read:delay_enter=3600s",
+    ]
+    try tracer.run()
+    defer {
+      // It waits for the delay's end itself, and lets go when it is killed.
+      kill(tracer.processIdentifier, SIGKILL)
+      tracer.waitUntilExit()
+    }
+    try service.bench.wait(for: "the loop in its read") {
+      func isHeld() throws -> Bool {
+        try String(contentsOfFile: "/proc/\(supervisor)/status", encoding: .utf8).contains("State:\tt")
+      }
+      guard try isHeld() else { return false }
+      // Every call that is traced stops it, but for a moment only.
+      usleep(300_000)
+      return try isHeld()
+    }
+    kill(supervisor, SIGTERM)
+    try service.wait(for: "more time") { heard in heard.contains { $0.contains("EXTEND_TIMEOUT_USEC=") } }
+    #expect(service.extensions == [3_605_000_000])
+    #expect(!service.bench.standardError.contains("stopping"), "the loop knows nothing yet")
   }
 
   @Test func theTrainerHearsNothingThatWasSaidToItsSupervisor() throws {

@@ -32,18 +32,18 @@ import Testing
     #expect(report.status("step 2", now: .seconds(60)).isEmpty)
   }
 
-  @Test func moreTimeIsAskedForOnlyWithProgress() {
+  /// All of the grace time, at once and again, with or without progress; and never more than that.
+  @Test func aStopAsksForItsGraceTime() {
     var report = ServiceReport(watchdogInterval: nil, now: .zero)
-    report.beginStop(progress: 7)
-    #expect(report.extend(progress: 7, limit: .seconds(60), now: .seconds(1)).isEmpty)
-    #expect(
-      report.extend(progress: 8, limit: .seconds(60), now: .seconds(2)) == [.extendTimeout(.seconds(30))])
-    // Within each interval again, for as long as there is progress, and never past the limit.
-    #expect(report.extend(progress: 9, limit: .seconds(50), now: .seconds(11)).isEmpty)
-    #expect(
-      report.extend(progress: 9, limit: .seconds(20), now: .seconds(12)) == [.extendTimeout(.seconds(20))])
-    #expect(report.extend(progress: 9, limit: .seconds(10), now: .seconds(30)).isEmpty)
-    #expect(report.extend(progress: 10, limit: .zero, now: .seconds(40)).isEmpty)
+    let stop = { (left: Int, now: Int, isFirst: Bool) in
+      report.extendStop(left: .seconds(left), isFirst: isFirst, now: .seconds(now))
+    }
+    #expect(stop(60, 100, true) == [.extendTimeout(.seconds(65))])
+    #expect(stop(51, 109, false).isEmpty)
+    #expect(stop(50, 110, false) == [.extendTimeout(.seconds(55))])
+    #expect(stop(-1, 161, false) == [.extendTimeout(.seconds(5))])
+    // Another one, after the first was taken back.
+    #expect(stop(60, 162, true) == [.extendTimeout(.seconds(65))])
   }
 
   @Test func theStatusIsOneLineForPeople() {
