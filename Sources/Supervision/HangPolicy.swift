@@ -10,8 +10,13 @@ enum HangPolicy {
   /// under load a little more.
   static let stacksTime = Duration.seconds(2)
 
-  /// - Parameter longestPause: between recorded steps of this job; nil before the second step.
-  static func timeout(_ limit: Policy.Limit, stepped: Bool, longestPause: Duration?) -> Duration? {
+  /// - Parameters:
+  ///   - speaks: the protocol; a program that does not has no steps, and cannot hang between them.
+  ///   - longestPause: between recorded steps of this job; nil before the second step.
+  static func timeout(
+    _ limit: Policy.Limit, speaks: Bool, stepped: Bool, longestPause: Duration?
+  ) -> Duration? {
+    guard speaks else { return nil }
     switch limit {
     case .off: return nil
     case .fixed(let timeout): return stepped ? timeout : timeout * firstStepFactor

@@ -1,11 +1,13 @@
 // What happens while a trainer runs: steps, requests, checkpoints, hangs.
 extension Transition {
   mutating func attached(_ tellsStacks: Bool) {
-    guard state.attempt != nil else { return }
+    guard let attempt = state.attempt else { return }
     state.attempt?.attached = true
     state.attempt?.tellsStacks = tellsStacks
     state.attempt?.aliveAt = now.monotonic
     offer()
+    // It is sent again when more is known.
+    if state.phase == .running, !attempt.attached { armHang() }
   }
 
   mutating func stepped(_ progress: Progress) {
@@ -255,7 +257,8 @@ extension Transition {
   private var hangTimeout: Duration? {
     guard let attempt = state.attempt, attempt.finishedStep == nil else { return nil }
     return HangPolicy.timeout(
-      state.policy.stepTimeout, stepped: attempt.progress != nil, longestPause: state.longestPause)
+      state.policy.stepTimeout, speaks: attempt.attached || attempt.progress != nil,
+      stepped: attempt.progress != nil, longestPause: state.longestPause)
   }
 
   /// One timer for many steps: it is armed again only when it fires early.

@@ -4,7 +4,7 @@
 /// While it runs.
 let cellsWhenRunning: [String: String] = [
   "running, a program that does not attach": """
-    attached                           | running [- -]: offer 0
+    attached                           | running [- -]: offer 0; hang +30s
     stepped to 61                      | running [- -] at 61: stage +0s; durable +598s; hang +3s
     heartbeat                          | running [- -]
     finished 61 in the offered slot    | running [- -] finished 61: -stage -hang
@@ -20,12 +20,12 @@ let cellsWhenRunning: [String: String] = [
     staged before its first step       | running [0 -]
     that failed                        | running [- -] failing: 'stageFailed(errno: 28)'
     durable                            | running [- -] publishNext
-    hang                               | running [- -]: hang +28s
+    hang                               | nothing
     stop                               | terminating [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang -saveDeadline; terminate; kill +24s
     checkpoint                         | running [- -]: 'checkpointUnavailable'
     notice                             | running [- -] publishNext goes: 'noticed cloud in 120s'; preemption +95s
     warning                            | running [- -] publishNext: 'warned cloud'
-    policy                             | running [- -]: -hang; hang +8s
+    policy                             | running [- -]: -hang
     """,
   "running, attached, no step yet": """
     attached                           | running [- -]

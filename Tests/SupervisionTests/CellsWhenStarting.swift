@@ -14,7 +14,7 @@ let cellsWhenStarting: [String: String] = [
     policy                      | idle [- -]
     """,
   "starting": """
-    started                            | running [- -]: hang +30s
+    started                            | running [- -]
     startFailed notFound               | done [- -]: 'startFailed notFound'; -timers; keep; leave commandNotFound
     startFailed notExecutable          | done [- -]: 'startFailed notExecutable'; -timers; keep; leave commandNotExecutable
     startFailed noRoom                 | done [- -]: 'startFailed noRoom'; -timers; keep; leave cannotStart
@@ -59,7 +59,7 @@ let cellsWhenStarting: [String: String] = [
     policy                             | starting [- -] stops
     """,
   "starting again, 50 staged": """
-    started                            | running [50 -]: hang +30s
+    started                            | running [50 -]
     startFailed notFound               | starting [50 -] stalls 1: 'startFailed notFound'; keep; start 3 from staged 50
     startFailed notExecutable          | starting [50 -] stalls 1: 'startFailed notExecutable'; keep; start 3 from staged 50
     startFailed noRoom                 | starting [50 -] stalls 1: 'startFailed noRoom'; keep; start 3 from staged 50

@@ -249,6 +249,20 @@ import Testing
     #expect(ended.contains(.note(.attemptEnded(.signaled(9), .hang, progressed: true))))
   }
 
+  /// It has no steps that could fail to come, however long it runs.
+  @Test func aProgramThatNeverAttachesIsNeverTakenForHung() {
+    var policy = Policy()
+    policy.stepTimeout = .fixed(.seconds(10))
+    var driver = Driver(policy)
+    driver.send(.begin(driver.remains(.beginning)))
+    driver.send(.started)
+    driver.wait(.seconds(1_000_000))
+    #expect(driver.send(.timer(.hang)).isEmpty && driver.state.phase == .running)
+    // From when it attaches it has ten times as long for its first step.
+    let attached = driver.send(.attached())
+    #expect(attached.contains(.arm(.hang, at: driver.now.monotonic + .seconds(100))))
+  }
+
   @Test func aHungTrainerIsAskedForItsStacksAndKilledSoonAfter() throws {
     var policy = Policy()
     policy.stepTimeout = .fixed(.seconds(10))

@@ -375,7 +375,7 @@ struct Walk {
   }
 
   private mutating func checkRunning(_ state: State) {
-    if case .fixed = state.policy.stepTimeout, !world.finished {
+    if case .fixed = state.policy.stepTimeout, !world.finished, state.attempt?.attached == true {
       claim(world.armed[.hang] != nil, "nobody looks for a hang")
     }
     guard let attempt = state.attempt, attempt.attached, attempt.progress != nil, !world.finished else {
