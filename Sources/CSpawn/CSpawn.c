@@ -37,13 +37,15 @@ static void fail(int pipe, int stage, int error) {
 }
 
 // Between fork and exec: async-signal-safe calls only. The order matters.
-static void run_child(const struct hf_spawn_request *request, int pipe, pid_t parent) {
-  // 1. Dispositions back to default while everything is still blocked: no handler of ours may run
-  //    in this process, and an ignored SIGPIPE would be inherited across exec.
+static void run_child(const struct hf_spawn_request *request, int pipe, int gate, pid_t parent) {
+  // 1. Dispositions as they were before ours while everything is still blocked: no handler of ours may run
+  //    in this process, and what we ignore would be inherited across exec.
   struct sigaction action;
   memset(&action, 0, sizeof action);
-  action.sa_handler = SIG_DFL;
-  for (int number = 1; number < NSIG; number++) sigaction(number, &action, NULL);
+  for (int number = 1; number < NSIG; number++) {
+    action.sa_handler = request->ignored >> (number - 1) & 1 ? SIG_IGN : SIG_DFL;
+    sigaction(number, &action, NULL);
+  }
 
   // 2. A session of its own: a Ctrl-C at the terminal reaches the supervisor alone, and the whole
   //    group can be killed by one number.
@@ -86,7 +88,14 @@ static void run_child(const struct hf_spawn_request *request, int pipe, pid_t pa
 
   if (request->directory && chdir(request->directory) < 0) fail(pipe, HF_SPAWN_DIRECTORY, errno);
 
-  // 8. Only now, with nothing left to protect, let signals in.
+  // 8. Not before it is on record: what a program does with its parent-death signal and its environment
+  //    is its own affair from then on. A parent that dies instead takes us along (3).
+  uint64_t open_gate;
+  ssize_t count = 0;
+  while (gate >= 0 && (count = read(gate, &open_gate, sizeof open_gate)) < 0 && errno == EINTR) {}
+  if (gate >= 0 && count != sizeof open_gate) fail(pipe, HF_SPAWN_REGISTER, errno);
+
+  // 9. Only now, with nothing left to protect, let signals in.
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -99,6 +108,13 @@ pid_t hf_spawn(const struct hf_spawn_request *request, int *pidfd, int *stage) {
   int ends[2];
   *stage = HF_SPAWN_PIPE;
   if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
+  int gate = request->registered ? eventfd(0, EFD_CLOEXEC) : -1;
+  if (request->registered && gate < 0) {
+    int error = errno;
+    close(ends[0]);
+    close(ends[1]);
+    return -error;
+  }
 
   // No signal may be handled in the child before its dispositions are reset.
   sigset_t all, before;
@@ -110,11 +126,19 @@ pid_t hf_spawn(const struct hf_spawn_request *request, int *pidfd, int *stage) {
   // Not clone3: filters of system calls cannot look into its structure, so systemd's RestrictNamespaces=
   // and container runtimes answer it with ENOSYS. clone(2) puts the pidfd where parent_tid points.
   long child = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &descriptor, NULL, NULL);
-  if (child == 0) run_child(request, ends[1], parent);
+  if (child == 0) run_child(request, ends[1], gate, parent);
   int error = errno;
 
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   close(ends[1]);
+  int refusal = 0;
+  if (child >= 0 && gate >= 0) {
+    refusal = request->registered((pid_t)child, request->context);
+    uint64_t one = 1;
+    if (refusal == 0 && write(gate, &one, sizeof one) != sizeof one) refusal = errno;
+    if (refusal != 0) hf_pidfd_send_signal(descriptor, SIGKILL);
+  }
+  if (gate >= 0) close(gate);
   if (child < 0) {
     close(ends[0]);
     *stage = HF_SPAWN_FORK;
@@ -127,7 +151,8 @@ pid_t hf_spawn(const struct hf_spawn_request *request, int *pidfd, int *stage) {
   do count = read(ends[0], &report, sizeof report);
   while (count < 0 && errno == EINTR);
   close(ends[0]);
-  if (count == (ssize_t)sizeof report) {
+  if (refusal != 0) report = (struct report){refusal, HF_SPAWN_REGISTER};
+  if (refusal != 0 || count == (ssize_t)sizeof report) {
     int status;
     while (waitpid((pid_t)child, &status, 0) < 0 && errno == EINTR) {}
     close(descriptor);

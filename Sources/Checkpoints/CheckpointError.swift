@@ -37,7 +37,7 @@ public struct CheckpointError: Error, Sendable, CustomStringConvertible {
   public init(_ error: POSIXError, what: String, hint: String? = nil) {
     let code: Code =
       switch error.errno {
-      case .noSpace, .diskQuotaExceeded: .noRoom
+      case _ where error.errno.isNoRoom: .noRoom
       case .noSuchFileOrDirectory: .missing
       default: .io
       }

@@ -196,7 +196,7 @@ extension LocalCheckpoints {
     if error.errno == .canceled {
       return CheckpointError(.cancelled, operation: "publish", path: error.path, what: "cancelled")
     }
-    guard error.errno == .noSpace || error.errno == .diskQuotaExceeded else {
+    guard error.errno.isNoRoom else {
       return CheckpointError(error, what: "the checkpoint could not be made durable")
     }
     let free = (try? FileSystem.availableBytes(directory)).map { "\($0) are free" } ?? "too few are free"

@@ -11,6 +11,10 @@ public final class SHA256 {
     return true
   }()
 
+  /// Makes libgcrypt ready. Its first use opens files, and aborts the process where it cannot: whoever may run
+  /// out of descriptors later does this at the start.
+  public static func prepare() { _ = hex([]) }
+
   public init() {
     precondition(Self.isReady)
     var handle: gcry_md_hd_t?

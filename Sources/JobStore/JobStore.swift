@@ -57,7 +57,7 @@ public final class JobStore: Sendable {
     } catch let error as SalvagedRecord.NewerVersion {
       throw Self.newer(directory, error.version)
     } catch {
-      let noRoom = (error as? POSIXError)?.errno == .noSpace
+      let noRoom = (error as? POSIXError)?.errno.isNoRoom ?? false
       throw StoreError(
         noRoom ? .noRoom : .io, operation: "create store", path: directory, reason: "\(error)",
         hint: "look at the disk: df \(stateDirectory)")

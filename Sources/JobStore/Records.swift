@@ -65,6 +65,10 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   public var attempt: UInt64
   public var generation: UInt64
   public var pid: Int32?
+  /// Clock ticks since boot at which that process began.
+  public var pidStartTime: UInt64?
+  /// Device and inode of the lock of the supervisor that began it.
+  public var stateIdentity: String?
   /// `boot_id` of the kernel that it ran under.
   public var boot: String
   public var startedAtNs: UInt64

@@ -31,7 +31,9 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
   init(_ error: LMDBError, path: FilePath) {
     let code: Code =
-      if error.isDamage { .damaged } else if error.code == 2 { .missing } else if error.code == 28 {
+      if error.isDamage { .damaged } else if error.code == 2 {
+        .missing
+      } else if Errno(rawValue: error.code).isNoRoom {
         .noRoom
       } else { .io }
     let hint: Hint =

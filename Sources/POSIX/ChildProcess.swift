@@ -1,5 +1,6 @@
 import CSpawn
 import Glibc
+import Synchronization
 public import SystemPackage
 
 /// A child that we started, held by its pidfd so that its number can never mean another process.
@@ -27,18 +28,24 @@ public final class ChildProcess {
     public var cgroup: OpenFile?
     /// Becomes its standard output, and then it has no standard input; nil: it has ours.
     public var output: OpenFile?
+    /// Signals that it begins with ignored; bit 0 is signal 1.
+    public var ignoredSignals: UInt64
 
     public init(
       path: FilePath, arguments: [String], environment: [String], cgroup: OpenFile? = nil,
-      output: OpenFile? = nil
+      output: OpenFile? = nil, ignoredSignals: UInt64 = 0
     ) {
       self.path = path
       self.arguments = arguments
       self.environment = environment
       self.cgroup = cgroup
       self.output = output
+      self.ignoredSignals = ignoredSignals
     }
   }
+
+  /// Children whose status somebody here waits for, from before they can end until they are reaped.
+  private static let awaited = Mutex<Set<pid_t>>([])
 
   public let pid: pid_t
   /// Readable (as poll(2) says) when the child has exited.
@@ -47,28 +54,105 @@ public final class ChildProcess {
 
   /// Starts `program` as `hf_spawn` describes. Call it only from a thread that lives as long as the
   /// process: the child is killed when that thread ends.
+  /// - Parameter registered: called with the pid before the program may begin; throws: it never does.
   /// - Throws: `POSIXError` whose operation is `execve` when the program itself cannot be run.
-  public init(_ program: Program) throws(POSIXError) {
+  public init(
+    _ program: Program, registered: ((pid_t) throws(POSIXError) -> Void)? = nil
+  ) throws(POSIXError) {
+    let result = Self.awaited.withLock { awaited in
+      let result = Self.spawn(program, registered)
+      if result.pid > 0 { awaited.insert(result.pid) }
+      return result
+    }
+    guard result.pid > 0 else {
+      throw result.refusal
+        ?? POSIXError(
+          Self.operation(result.stage), path: program.path, errno: Errno(rawValue: -result.pid))
+    }
+    pid = result.pid
+    descriptor = result.pidfd
+  }
+
+  deinit {
+    close(descriptor)
+    // Not reaped: nobody waits for it any more.
+    Self.awaited.withLock { _ = $0.remove(pid) }
+  }
+
+  /// Who asks to be called before the program begins, and with which error it was refused.
+  private struct Registration {
+    let registered: (pid_t) throws(POSIXError) -> Void
+    var refusal: POSIXError?
+  }
+
+  private static func spawn(
+    _ program: Program, _ registered: ((pid_t) throws(POSIXError) -> Void)?
+  ) -> (pid: pid_t, pidfd: CInt, stage: CInt, refusal: POSIXError?) {
     var pidfd: CInt = -1
     var stage: CInt = 0
-    let pid = withCStrings(program.arguments) { arguments in
+    var registration = Registration(registered: registered ?? { _ in })
+    let pid = withUnsafeMutablePointer(to: &registration) { registration in
+      spawn(program, &pidfd, &stage, registered == nil ? nil : registration)
+    }
+    return (pid, pidfd, stage, registration.refusal)
+  }
+
+  private static func spawn(
+    _ program: Program, _ pidfd: inout CInt, _ stage: inout CInt,
+    _ registration: UnsafeMutablePointer<Registration>?
+  ) -> pid_t {
+    withCStrings(program.arguments) { arguments in
       withCStrings(program.environment) { environment in
         program.path.withPlatformString { path in
           var request = hf_spawn_request(
             path: path, arguments: arguments, environment: environment, directory: nil,
-            cgroup_procs: program.cgroup?.descriptor ?? -1, output: program.output?.descriptor ?? -1)
+            cgroup_procs: program.cgroup?.descriptor ?? -1, output: program.output?.descriptor ?? -1,
+            ignored: program.ignoredSignals, registered: nil, context: nil)
+          if let registration {
+            request.context = UnsafeMutableRawPointer(registration)
+            request.registered = { pid, context in
+              guard let registration = context?.assumingMemoryBound(to: Registration.self) else {
+                return EINVAL
+              }
+              do throws(POSIXError) {
+                try registration.pointee.registered(pid)
+                return 0
+              } catch {
+                registration.pointee.refusal = error
+                return error.errno.rawValue
+              }
+            }
+          }
           return hf_spawn(&request, &pidfd, &stage)
         }
       }
     }
-    guard pid > 0 else {
-      throw POSIXError(Self.operation(stage), path: program.path, errno: Errno(rawValue: -pid))
-    }
-    self.pid = pid
-    descriptor = pidfd
   }
 
-  deinit { close(descriptor) }
+  /// Whether this process has no child, living or ended: wait(2).
+  public static var hasNone: Bool {
+    var information = siginfo_t()
+    return waitid(P_ALL, 0, &information, WEXITED | WNOHANG | WNOWAIT) == -1 && errno == ECHILD
+  }
+
+  /// Reaps children that have exited and that nobody here waits for: what was orphaned below this process
+  /// (`ProcessTable.becomeSubreaper`), or was here before it became what it is.
+  public static func reapOrphans() {
+    // Whoever starts a child just now has it finished soon, and its end calls again.
+    awaited.withLockIfAvailable { awaited in
+      while true {
+        var information = siginfo_t()
+        // Looks first: the status of an awaited one is not for us to take.
+        guard waitid(P_ALL, 0, &information, WEXITED | WNOHANG | WNOWAIT) == 0 else { return }
+        let pid = hf_siginfo_pid(&information)
+        guard pid > 0 else { return }
+        guard !awaited.contains(pid) else { break }
+        waitpid(pid, nil, WNOHANG)
+      }
+      // One that is awaited hides those behind it.
+      for pid in ProcessTable.children() ?? [] where !awaited.contains(pid) { waitpid(pid, nil, WNOHANG) }
+    }
+  }
 
   private static func operation(_ stage: CInt) -> String {
     switch UInt32(bitPattern: stage) {
@@ -79,6 +163,7 @@ public final class ChildProcess {
     case HF_SPAWN_CGROUP.rawValue: "join cgroup"
     case HF_SPAWN_DESCRIPTORS.rawValue: "close_range"
     case HF_SPAWN_DIRECTORY.rawValue: "chdir"
+    case HF_SPAWN_REGISTER.rawValue: "register"
     default: "execve"
     }
   }
@@ -99,6 +184,7 @@ public final class ChildProcess {
     var usage = rusage()
     let reaped = try posix("wait4") { wait4(pid, &status, WNOHANG, &usage) }
     guard reaped == pid else { return nil }
+    Self.awaited.withLock { _ = $0.remove(pid) }
     self.usage = Usage(
       peakResidentBytes: usage.ru_maxrss * 1024,
       userTime: .init(usage.ru_utime), systemTime: .init(usage.ru_stime))

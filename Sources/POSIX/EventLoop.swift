@@ -27,10 +27,19 @@ public final class EventLoop {
   }
 
   /// Runs handlers until one of them calls `stop`.
-  public func run() throws(POSIXError) {
+  /// - Parameters:
+  ///   - pause: how often `look` is called, whatever else happens.
+  ///   - look: for what a lost wake-up has left lying.
+  public func run(lookingEvery pause: Duration, _ look: () -> Void) throws(POSIXError) {
     var events = [epoll_event](repeating: epoll_event(), count: 16)
+    let milliseconds = Int32(clamping: Int64(pause / .milliseconds(1)))
+    var lookedAt = Clock.monotonicNanoseconds
     while !stopped {
-      let count = try posix("epoll_wait") { epoll_wait(descriptor, &events, 16, -1) }
+      let count = try posix("epoll_wait") { epoll_wait(descriptor, &events, 16, milliseconds) }
+      if Clock.monotonicNanoseconds - lookedAt >= UInt64(pause / .nanoseconds(1)) {
+        look()
+        lookedAt = Clock.monotonicNanoseconds
+      }
       for event in events.prefix(Int(count)) {
         // An earlier handler of this round may have removed it.
         handlers[event.data.fd]?()
@@ -69,7 +78,7 @@ public final class DeadlineTimer {
 }
 
 /// signalfd(2): signals as events instead of interruptions.
-public final class SignalSource {
+public final class SignalSource: Sendable {
   public let descriptor: CInt
 
   /// Blocks `signals` in the calling thread, and no others, and takes them from then on. What whoever
@@ -86,7 +95,22 @@ public final class SignalSource {
     }
   }
 
+  /// Only looks whether one of `signals` has arrived, for `isPending`. They must be blocked in every thread.
+  public init(watching signals: [CInt]) throws(POSIXError) {
+    var set = sigset_t()
+    sigemptyset(&set)
+    for signal in signals { sigaddset(&set, signal) }
+    descriptor = try posix("signalfd") { signalfd(-1, &set, CInt(SFD_NONBLOCK | SFD_CLOEXEC)) }
+  }
+
   deinit { close(descriptor) }
+
+  /// Waits for a signal to arrive, and does not take it.
+  /// - Returns: false when another thread took it first.
+  public func isPending() -> Bool {
+    var arrival = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&arrival, 1, -1) > 0
+  }
 
   /// The next signal that arrived, nil when there is none.
   public func next() -> CInt? {
@@ -106,9 +130,11 @@ public final class WakeUp: Sendable {
 
   deinit { close(descriptor) }
 
+  /// A full counter is signalled already. No other error is known to happen; whoever must not wait for ever
+  /// looks without being woken, too.
   public func signal() {
     var one: UInt64 = 1
-    _ = write(descriptor, &one, 8)
+    _ = try? posix("eventfd_write") { write(descriptor, &one, 8) }
   }
 
   public func acknowledge() {

@@ -21,6 +21,27 @@ public enum FileSystem {
     return path.withPlatformString { stat($0, &status) } == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// When it was last written, since 1970; nil where it is not there.
+  public static func modificationNanoseconds(_ path: FilePath) -> UInt64? {
+    var status = stat()
+    guard path.withPlatformString({ lstat($0, &status) }) == 0 else { return nil }
+    return hf_modification_nanoseconds(&status)
+  }
+
+  /// Where a symbolic link leads; nil where there is none.
+  public static func linkTarget(_ path: FilePath) -> String? {
+    var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = path.withPlatformString { readlink($0, &target, target.count) }
+    return count < 0 ? nil : String(decoding: target[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// The path without symbolic links; nil where it leads to nothing.
+  public static func canonical(_ path: FilePath) -> FilePath? {
+    guard let text = path.withPlatformString({ realpath($0, nil) }) else { return nil }
+    defer { free(text) }
+    return FilePath(platformString: text)
+  }
+
   public static func exists(_ path: FilePath) -> Bool {
     path.withPlatformString { access($0, F_OK) } == 0
   }

@@ -102,6 +102,12 @@ public final class OpenFile: Sendable {
     return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
   }
 
+  /// Device and inode, which name a file for as long as it is open somewhere.
+  public func identity() throws(POSIXError) -> String {
+    let status = try status()
+    return "\(status.st_dev):\(status.st_ino)"
+  }
+
   /// Size in bytes.
   public func size() throws(POSIXError) -> Int { Int(try status().st_size) }
 

@@ -15,18 +15,24 @@ public enum ProcessTable {
   }
 
   /// Clock ticks since boot at which `pid` began: with the pid, a name that is never reused.
-  public static func startTime(of pid: pid_t) -> UInt64? {
-    let fields = statusFields(of: pid)
-    return fields.count > 19 ? UInt64(fields[19]) : nil
+  public static func startTime(of pid: pid_t) -> UInt64? { status(of: pid)?.identity.startTime }
+
+  private static func status(of pid: pid_t) -> ProcessStatus? {
+    do { return try ProcessStatus.read(pid) } catch { return nil }
   }
 
-  /// What /proc/PID/stat says from the third field on, the state: proc_pid_stat(5).
-  private static func statusFields(of pid: pid_t) -> [Substring] {
-    guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/stat")) else { return [] }
-    // The second field is the name in parentheses and may itself hold spaces and parentheses.
-    let text = String(decoding: bytes, as: UTF8.self)
-    guard let end = text.lastIndex(of: ")") else { return [] }
-    return Array(text[end...].dropFirst().split(separator: " "))
+  /// Numbers of processes are those of one namespace: pid_namespaces(7). Empty: not known.
+  public static var namespace: String { FileSystem.linkTarget("/proc/self/ns/pid") ?? "" }
+
+  /// All processes that are to be seen; nil: /proc is not there, is that of other processes, or does not say,
+  /// which is not to say that there are none.
+  public static func all() -> [ProcessStatus]? {
+    guard FileSystem.linkTarget("/proc/self") == "\(getpid())" else { return nil }
+    do {
+      return try FileSystem.list("/proc").compactMap { pid_t($0) }.compactMap { try ProcessStatus.read($0) }
+    } catch {
+      return nil
+    }
   }
 
   /// Whether this process started it, or something that this process started.
@@ -34,8 +40,7 @@ public enum ProcessTable {
     var ancestor = pid
     // Numbers that are given anew meanwhile could lead in a circle.
     for _ in 0..<1000 {
-      let fields = statusFields(of: ancestor)
-      guard fields.count > 1, let parent = pid_t(fields[1]), parent > 0 else { return false }
+      guard let parent = status(of: ancestor)?.parent, parent > 0 else { return false }
       if parent == getpid() { return true }
       ancestor = parent
     }
@@ -53,25 +58,61 @@ public enum ProcessTable {
       } : nil
   }
 
-  /// Living children of this process, of all its threads.
-  public static func children() -> [pid_t] {
-    let tasks = (try? FileSystem.list("/proc/self/task")) ?? []
-    return tasks.flatMap { task in
-      let bytes = (try? FileSystem.read(FilePath("/proc/self/task/\(task)/children"))) ?? []
-      return String(decoding: bytes, as: UTF8.self).split(separator: " ").compactMap { pid_t($0) }
-    }
+  /// Children of this process, of all its threads; nil: /proc does not tell.
+  public static func children() -> [pid_t]? {
+    guard FileSystem.linkTarget("/proc/self") == "\(getpid())" else { return nil }
+    // Kernels without CONFIG_PROC_CHILDREN have no such list.
+    return listedChildren(of: getpid()) ?? all()?.filter { $0.parent == getpid() }.map(\.pid)
   }
 
-  /// Processes, other than this one, that were started with `entry` (`NAME=value`) in their
-  /// environment and that we may look into.
-  public static func processes(withEnvironment entry: String) -> [pid_t] {
-    let all = ((try? FileSystem.list("/proc")) ?? []).compactMap { pid_t($0) }
-    return all.filter { $0 != getpid() && hasEnvironment($0, entry) }
+  /// - Returns: nil where there is no list.
+  private static func listedChildren(of pid: pid_t) -> [pid_t]? {
+    guard let tasks = try? FileSystem.list(FilePath("/proc/\(pid)/task")), !tasks.isEmpty else { return nil }
+    var children: [pid_t] = []
+    for task in tasks {
+      do {
+        let bytes = try FileSystem.read(FilePath("/proc/\(pid)/task/\(task)/children"))
+        children += String(decoding: bytes, as: UTF8.self).split(separator: " ").compactMap { pid_t($0) }
+      } catch {
+        // A thread may have ended since.
+        guard !FileSystem.exists(FilePath("/proc/\(pid)/task/\(task)")) else { return nil }
+      }
+    }
+    return children
+  }
+
+  /// `roots` and everything below them, as far as it can be seen.
+  public static func descendants(of roots: [pid_t]) -> [ProcessIdentity] {
+    var found: [ProcessIdentity] = []
+    var next = roots
+    var seen = Set(roots)
+    while let pid = next.popLast() {
+      guard let status = status(of: pid), !status.isZombie else { continue }
+      found.append(status.identity)
+      for child in listedChildren(of: pid) ?? [] where seen.insert(child).inserted { next.append(child) }
+    }
+    return found
+  }
+
+  /// The variables that `pid` was started with, as they lie there; nil: of no process that we may look into.
+  public static func environment(of pid: pid_t) -> [ArraySlice<UInt8>]? {
+    guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/environ")) else { return nil }
+    return bytes.split(separator: 0)
   }
 
   private static func hasEnvironment(_ pid: pid_t, _ entry: String) -> Bool {
-    guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/environ")) else { return false }
-    return bytes.split(separator: 0).contains { $0.elementsEqual(entry.utf8) }
+    environment(of: pid)?.contains { $0.elementsEqual(entry.utf8) } ?? false
+  }
+
+  /// Sends SIGKILL to this process and to no other that has its number by now.
+  /// - Returns: false when that is not for us to do (EPERM).
+  public static func kill(_ process: ProcessIdentity) -> Bool {
+    let descriptor = hf_pidfd_open(process.pid)
+    guard descriptor >= 0 else { return errno == ESRCH }
+    let held = OpenFile(adopting: descriptor, path: FilePath("pidfd"))
+    // Looked at after the pidfd was opened: of this process, or of none.
+    guard startTime(of: process.pid) == process.startTime else { return true }
+    return hf_pidfd_send_signal(held.descriptor, SIGKILL) == 0 || errno == ESRCH
   }
 
   /// Sends `signal` to a process that a trainer named, if that was started by us, or elsewhere (`srun`) with
@@ -102,13 +143,5 @@ public enum ProcessTable {
     return mask >> UInt64(signal - 1) & 1 == 1
   }
 
-  public static func isAlive(_ pid: pid_t) -> Bool { kill(pid, 0) == 0 || errno == EPERM }
-
-  /// Reaps every child that has exited.
-  public static func reapAll() {
-    while true {
-      let pid = waitpid(-1, nil, WNOHANG)
-      if pid == 0 || (pid < 0 && errno != EINTR) { return }
-    }
-  }
+  public static func isAlive(_ pid: pid_t) -> Bool { Glibc.kill(pid, 0) == 0 || errno == EPERM }
 }

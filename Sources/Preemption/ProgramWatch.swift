@@ -97,7 +97,7 @@ final class ProgramWatch: Sendable {
       let why =
         switch error as? Executable.Failure {
         case .notFound: "no such program"
-        case .notExecutable: "not executable"
+        case .notExecutable(_, let code): "\(code)"
         case nil: "\(error)"
         }
       throw PreemptionError(

@@ -24,4 +24,15 @@ final class JobLock {
   }
 
   private init(_ file: OpenFile) { self.file = file }
+
+  /// Device and inode. The number of a file that is held is not given to another one.
+  func identity() throws(POSIXError) -> String { try file.identity() }
+
+  /// Of the lock in `directory`; nil where there is none.
+  static func identity(in directory: FilePath) -> String? {
+    guard let file = try? OpenFile(directory.appending(name), .readOnly) else {
+      return nil
+    }
+    return try? file.identity()
+  }
 }

@@ -160,7 +160,7 @@ extension Note {
   static func words(_ failure: StartFailure) -> String {
     switch failure {
     case .notFound: "no such file"
-    case .notExecutable: "not executable"
+    case .notExecutable: "it cannot be executed"
     case .noRoom: "no room in the run directory"
     case .other(let errno): String(cString: strerror(errno))
     }

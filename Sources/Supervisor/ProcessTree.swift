@@ -13,17 +13,26 @@ import SystemPackage
 /// whatever is in our own session: the trainer began a new one, and nobody can join another's.
 struct ProcessTree {
   let cgroup: Cgroup?
-  private let bystanders = Set(ProcessTable.children())
+  private let bystanders = Set(ProcessTable.children() ?? [])
   private let ownSession = getsid(0)
 
   init(cgroup: Cgroup?) { self.cgroup = cgroup }
 
-  private func orphans(sparing session: pid_t?) -> [pid_t] {
-    ProcessTable.children().filter { pid in
+  /// - Returns: nil when /proc does not tell.
+  private func children(sparing session: pid_t?) -> [pid_t]? {
+    ProcessTable.children()?.filter { pid in
       let itsSession = getsid(pid)
       return !bystanders.contains(pid) && itsSession != ownSession && itsSession != session
     }
   }
+
+  /// All processes of the trainer that can be seen now.
+  func census(sparing session: pid_t?) -> [ProcessIdentity] {
+    ProcessTable.descendants(of: children(sparing: session) ?? [])
+  }
+
+  /// What is left, for whoever waits for its end.
+  func remaining(sparing session: pid_t?) -> [pid_t] { census(sparing: session).map(\.pid) }
 
   /// Kills what is left, and reaps it.
   /// - Parameter session: of a program that helps the supervisor, and stays.
@@ -33,8 +42,9 @@ struct ProcessTree {
     if let cgroup, cgroup.isPopulated { try? cgroup.kill() }
     // Killing a child hands us its children; a few rounds reach the leaves in one call mostly.
     for _ in 0..<4 {
-      ProcessTable.reapAll()
-      let left = orphans(sparing: session)
+      ChildProcess.reapOrphans()
+      // Not seen is not gone. Whoever has no child at all, though, knows it without /proc.
+      guard let left = children(sparing: session) else { return ChildProcess.hasNone }
       if left.isEmpty { return !(cgroup?.isPopulated ?? false) }
       for child in left { kill(child, SIGKILL) }
     }
@@ -54,21 +64,5 @@ struct ProcessTree {
     throw SupervisorError(
       .leftoverProcess, "processes of an earlier attempt cannot be ended", path: cgroup.path,
       hint: "systemd-cgls \(cgroup.path)")
-  }
-
-  /// Ends processes that an earlier supervisor of this job left when it was killed: trainers die
-  /// with their supervisor, what they forked may not. They are known by the run directory in their
-  /// environment.
-  /// - Returns: pids that are still alive after `patience`.
-  static func clearLeftovers(environment entry: String, patience: Duration) -> [pid_t] {
-    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
-    var pause: UInt32 = 1_000
-    while true {
-      let leftovers = ProcessTable.processes(withEnvironment: entry)
-      for pid in leftovers { kill(pid, SIGKILL) }
-      if leftovers.isEmpty || .nanoseconds(Clock.monotonicNanoseconds) > deadline { return leftovers }
-      usleep(pause)
-      pause = min(pause * 2, 50_000)
-    }
   }
 }

@@ -18,6 +18,7 @@ enum Recovery {
     var checkpoints: LocalCheckpoints
     var candidates: ResumeCandidates
     var job: JobRecord
+    var mark: JobMark
     var standing: Standing
     var choice: ResumeCandidates.Choice
     var records: [CheckpointRecord]
@@ -28,10 +29,10 @@ enum Recovery {
 
   static func recover(
     _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore, _ job: JobRecord,
-    _ stateDirectory: OpenFile, _ service: ServiceLink
+    _ stateDirectory: OpenFile, _ mark: JobMark, _ service: ServiceLink
   ) throws -> Result {
     let mailbox = try Mailbox<Runtime.Report>()
-    try endLeftovers(job)
+    try Leftovers(job, directories, mark, store).end(patience: .seconds(10))
     let writer = try StoreWriter(store, commitInterval: configuration.commitInterval) {
       mailbox.post(.store($0))
     }
@@ -58,18 +59,9 @@ enum Recovery {
       store: store, records: records, ResumeCandidates.Knowledge(), deaths: deaths)
     return Result(
       directories: directories, store: store, writer: writer, mailbox: mailbox, checkpoints: checkpoints,
-      candidates: candidates, job: job, standing: standing, choice: choice, records: records,
+      candidates: candidates, job: job, mark: mark, standing: standing, choice: choice, records: records,
       lastRecordedStep: try store.newestSnapshots(1).last?.step, metricNames: try store.metricNames(),
       deviation: try store.deviation())
-  }
-
-  private static func endLeftovers(_ job: JobRecord) throws(SupervisorError) {
-    let left = ProcessTree.clearLeftovers(
-      environment: "\(RunEnvironment.jobID)=\(job.id)", patience: .seconds(10))
-    guard let pid = left.first else { return }
-    throw SupervisorError(
-      .leftoverProcess, "a process of an earlier attempt cannot be ended (pid \(pid))",
-      hint: "ps -o pid,stat,wchan,args -p \(pid)")
   }
 
   /// Takes the records that the earlier supervisor had not committed.
@@ -179,7 +171,8 @@ enum Recovery {
       else { continue }
       let record = CheckpointRecord(
         name: name, step: manifest.step, cut: cut, attempt: manifest.attempt, epoch: manifest.epoch,
-        batch: manifest.batch, bytes: file.bytes, sha256: file.sha256, createdAtNs: Clock.wallNanoseconds,
+        batch: manifest.batch, bytes: file.bytes, sha256: file.sha256,
+        createdAtNs: Timestamp.nanoseconds(manifest.createdAt) ?? Clock.wallNanoseconds,
         tookNs: 0, metrics: manifest.metrics)
       records.append(record)
       writer.submit([.checkpoint(record)])

@@ -31,6 +31,9 @@ extension Runtime {
       let child = try launch(number, skips, after: commit)
       self.child = child
       attempt.pid = child.pid
+      attempt.pidStartTime = trainerRecord?.trainer.startTime
+      attempt.stateIdentity = mark.stateID
+      beginCensus()
       writer.submit([.attempt(attempt)])
       try watch(child)
       tellStart(from)
@@ -91,19 +94,40 @@ extension Runtime {
         kind: error.code == .noRoom ? .noRoom : .other(errno: error.errno?.rawValue ?? EIO), why: "\(error)")
     }
     do {
-      return try ChildProcess(
-        .init(
-          path: path, arguments: configuration.command, environment: environment,
-          cgroup: try tree.cgroup?.openProcs()))
+      return try spawn(path, environment, number)
     } catch {
       writer.detach {}
-      let kind: StartFailure =
-        switch (error.operation, error.errno) {
-        case ("execve", .noSuchFileOrDirectory), ("execve", .notDirectory): .notFound
-        case ("execve", .permissionDenied), ("execve", .execFormatError): .notExecutable
-        default: .other(errno: error.errno.rawValue)
-        }
-      throw LaunchFailure(kind: kind, why: "\(error)")
+      throw launchFailure(error, path)
+    }
+  }
+
+  private func spawn(
+    _ path: FilePath, _ environment: [String], _ number: UInt64
+  ) throws(POSIXError) -> ChildProcess {
+    // Ignored SIGCHLD would keep it from waiting for its own children.
+    let ignored = SignalDispositions.inherited & ~(1 << UInt64(SIGCHLD - 1))
+    return try ChildProcess(
+      .init(
+        path: path, arguments: configuration.command, environment: environment,
+        cgroup: try tree.cgroup?.openProcs(), ignoredSignals: ignored)
+    ) { [unowned self] pid throws(POSIXError) in try keepTrainer(pid, number) }
+  }
+
+  private func launchFailure(_ error: POSIXError, _ path: FilePath) -> LaunchFailure {
+    guard error.operation == "execve" else {
+      return LaunchFailure(
+        kind: error.errno.isNoRoom ? .noRoom : .other(errno: error.errno.rawValue), why: "\(error)")
+    }
+    switch error.errno {
+    case .noSuchFileOrDirectory:
+      return LaunchFailure(kind: .notFound, why: Executable.missingInterpreter(of: path) ?? "\(error)")
+    case .execFormatError:
+      // A shell would run a text without it, and with it nobody needs to guess.
+      let hint = Executable.isText(path) ? "; it is a text, and has no line '#!/bin/sh' or the like" : ""
+      return LaunchFailure(kind: .notExecutable, why: "\(error)\(hint)")
+    case .permissionDenied, .notDirectory, .tooManySymbolicLinkLevels:
+      return LaunchFailure(kind: .notExecutable, why: "\(error)")
+    default: return LaunchFailure(kind: .other(errno: error.errno.rawValue), why: "\(error)")
     }
   }
 
@@ -121,7 +145,8 @@ extension Runtime {
     } catch {
       switch error {
       case .notFound: throw LaunchFailure(kind: .notFound, why: "\(name): no such file")
-      case .notExecutable(let path): throw LaunchFailure(kind: .notExecutable, why: "\(path): not executable")
+      case .notExecutable(let path, let code):
+        throw LaunchFailure(kind: .notExecutable, why: "\(path): \(code)")
       }
     }
   }
@@ -130,18 +155,16 @@ extension Runtime {
   private func environment(_ number: UInt64) -> [String] {
     let ours = ["NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "HOLDFAST_"]
     return configuration.environment.filter { entry in !ours.contains { entry.hasPrefix($0) } } + [
-      "\(RunEnvironment.runDirectory)=\(directories.run)", "\(RunEnvironment.jobID)=\(job.id)",
-      "\(RunEnvironment.attempt)=\(number)",
-    ]
+      "\(RunEnvironment.runDirectory)=\(directories.run)", "\(RunEnvironment.attempt)=\(number)",
+    ] + mark.environment
   }
 
-  /// For programs that help the supervisor: the job's id, by which the next one finds what is left of
+  /// For programs that help the supervisor: the job's mark, by which the next one finds what is left of
   /// them, and the endpoints that the user named.
   var helperEnvironment: [String] {
-    let ours = ["NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "\(RunEnvironment.jobID)="]
-    return configuration.environment.filter { entry in !ours.contains { entry.hasPrefix($0) } } + [
-      "\(RunEnvironment.jobID)=\(job.id)"
-    ]
+    let ours = ["NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_"] + RunEnvironment.all.map { "\($0)=" }
+    return configuration.environment.filter { entry in !ours.contains { entry.hasPrefix($0) } }
+      + mark.environment
   }
 
   private func startFailed(_ kind: StartFailure, _ why: String) {
@@ -195,9 +218,11 @@ extension Runtime {
   func clear() {
     if tree.clear(group: child?.pid, sparing: preemption?.session) {
       child = nil
+      endCensus()
       writer.detach(durable: false) { [mailbox] in mailbox.post(.detached) }
     } else {
       clearingPause = min(clearingPause * 2, .milliseconds(50))
+      tellRemaining()
       arm(.clearing, at: Self.now.monotonic + clearingPause)
     }
   }

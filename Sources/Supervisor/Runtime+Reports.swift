@@ -29,6 +29,8 @@ extension Runtime {
       }
     case .publisher(.failed(let order, let why)):
       degrade("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
+      // Once more when that is no news: `holdfast checkpoint` waits for an answer.
+      keepDegraded()
       send(.publishFailed(slot: order.slot, step: order.step))
     case .publisher(.damaged(let order, let why)):
       degrade("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)

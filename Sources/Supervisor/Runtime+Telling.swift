@@ -111,7 +111,7 @@ extension Runtime {
     // Not into what takes its place.
     guard runDirectory.displacement == nil else { return }
     do {
-      try LiveRecord.keepDegraded(degradedTexts, in: directories.run)
+      try LiveRecord.keepDegraded(degraded, in: directories.run)
     } catch {
       Console.warning("cannot write to the run directory: \(error)")
     }

@@ -55,6 +55,10 @@ final class Runtime {
 
   var state: State
   var job: JobRecord
+  let mark: JobMark
+  /// Which processes are the attempt's, as it is written down beside the ring.
+  var trainerRecord: TrainerRecord?
+  var censusPause = Duration.zero
   var choice: ResumeCandidates.Choice
   /// The resume point that is being read.
   var reading: ResumePointReading?
@@ -87,6 +91,7 @@ final class Runtime {
   var stacksOffer: StacksOffer?
   var hang: Hang?
   var clearingPause = Duration.milliseconds(1)
+  var clearingSince = Duration.zero
   var staged: LiveRecord.Staged?
   var degraded: [String: String] = [:]
   /// Which signal asked for the stop.
@@ -116,6 +121,7 @@ final class Runtime {
     checkpoints = recovered.checkpoints
     candidates = recovered.candidates
     job = recovered.job
+    mark = recovered.mark
     choice = recovered.choice
     records = recovered.records
     lastRecordedStep = recovered.lastRecordedStep
@@ -148,14 +154,16 @@ final class Runtime {
     try ProcessTable.becomeSubreaper()
     try loop.add(signals.descriptor) { [unowned self] in takeSignals() }
     try loop.add(timers.descriptor) { [unowned self] in takeTimers() }
-    try loop.add(mailbox.descriptor) { [unowned self] in
-      for report in mailbox.take() { take(report) }
-    }
+    try loop.add(mailbox.descriptor) { [unowned self] in takeReports() }
     listen()
     exportMetrics()
     watchPlaces()
     send(.begin(Remains(resume: choice.point, progress: nil, slots: choice.slots)))
-    try loop.run()
+    // No wake-up is relied on: one that is lost costs a second.
+    try loop.run(lookingEvery: .seconds(1)) {
+      takeReports()
+      ChildProcess.reapOrphans()
+    }
     return ending ?? .stopped
   }
 
@@ -168,10 +176,13 @@ final class Runtime {
     try? loop.remove(child.descriptor)
   }
 
+  private func takeReports() { for report in mailbox.take() { take(report) } }
+
   private func takeSignals() {
     while let signal = signals.next() {
       switch signal {
-      case SIGTERM, SIGINT: stop(by: signal)
+      case SIGTERM, SIGINT, SIGXCPU: stop(by: signal)
+      case SIGCHLD: ChildProcess.reapOrphans()
       case SIGUSR1: send(.checkpointRequested)
       default: reload()
       }
@@ -193,6 +204,7 @@ final class Runtime {
       case .metrics: tellMetrics()
       case .reading: tellReading()
       case .places: lookAtRunDirectory()
+      case .census: keepCensus()
       }
     }
   }
@@ -228,6 +240,7 @@ final class Runtime {
       let before = (phase: state.phase, isStopping: state.stop != nil)
       let (next, actions) = transition(state, events.removeFirst(), at: Self.now)
       state = next
+      if !before.isStopping { tellServiceOfStop() }
       for action in actions { perform(action) }
       if state.phase != before.phase, state.phase != .starting { keepLive() }
       tellService(since: before.phase, wasStopping: before.isStopping)
@@ -249,6 +262,7 @@ final class Runtime {
       child?.signalGroup(SIGKILL)
     case .clear:
       clearingPause = .milliseconds(1)
+      clearingSince = Self.now.monotonic
       clear()
     case .arm(let kind, let deadline): arm(.core(kind), at: deadline)
     case .disarm(let kind): _ = require { () throws(POSIXError) in try timers.disarm(.core(kind)) }

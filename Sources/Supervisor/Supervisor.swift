@@ -35,13 +35,14 @@ public enum Supervisor {
   /// Runs on the calling thread, which must be the main one, until the job is over.
   public static func run(_ configuration: Configuration) throws -> Result {
     Console.begin(job: configuration.job)
+    // While there is a free descriptor: without one its first use aborts the process.
+    SHA256.prepare()
+    let stopSignals = Self.stopSignals
     // Before any other thread: they inherit the mask.
-    let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
-    signal(SIGPIPE, SIG_IGN)
-    // systemd's watchdog ends a service that hangs by SIGABRT. Where Swift's runtime prints a backtrace for
-    // that signal, the process goes on afterwards: it came from outside.
-    signal(SIGABRT, SIG_DFL)
+    let signals = try SignalSource(stopSignals + [SIGHUP, SIGUSR1, SIGCHLD].filter(isTaken))
+    arrangeSignals()
     let service = try ServiceLink()
+    try service.announceStop(by: stopSignals, grace: configuration.policy.grace)
     // The command line's own words come after ours.
     defer { Console.flush(patience: .seconds(1)) }
     do {
@@ -52,6 +53,26 @@ public enum Supervisor {
       service.leaving(status: "failed: \(error)", errno: ServiceStatus.errno(error))
       throw error
     }
+  }
+
+  /// SIGXCPU: batch systems warn by it before they kill, and so does the kernel (`ulimit -t`).
+  private static var stopSignals: [CInt] { [SIGTERM, SIGINT, SIGXCPU].filter(isTaken) }
+
+  /// nohup(1) has SIGHUP ignored, and a shell without job control SIGINT in what it starts by `&`: whoever did
+  /// that wants the job to go on. All others are taken whatever was inherited.
+  private static func isTaken(_ signal: CInt) -> Bool {
+    ![SIGHUP, SIGINT].contains(signal) || !SignalDispositions.isInheritedIgnored(signal)
+  }
+
+  private static func arrangeSignals() {
+    // A write that fails says so by its error: to a pipe that nobody reads (SIGPIPE), beyond the largest file
+    // that is allowed (SIGXFSZ, `ulimit -f`). One to the terminal from the background goes through, also with
+    // `stty tostop` (SIGTTOU): a supervisor that stands still looks after nobody.
+    SignalDispositions.ignore([SIGPIPE, SIGXFSZ, SIGTTOU])
+    // Ignored, the kernel would reap the trainer itself and its status would be lost. systemd's watchdog ends a
+    // service that hangs by SIGABRT; where Swift's runtime prints a backtrace for that signal, the process
+    // goes on afterwards: it came from outside.
+    SignalDispositions.setDefault([SIGCHLD, SIGABRT])
   }
 
   private static func supervise(
@@ -93,8 +114,11 @@ public enum Supervisor {
     if !FileSystem.isInMemory(directories.run) {
       Console.warning("the run directory \(directories.run) is not on tmpfs: every step goes to a disk")
     }
+    let mark = JobMark(
+      jobID: job.id.hexadecimal, runDirectory: directories.run.string,
+      stateDirectory: FileSystem.canonical(directories.state)?.string, stateID: try lock.identity())
     let recovered = try Recovery.recover(
-      configuration, directories, store, job, stateDirectory, service)
+      configuration, directories, store, job, stateDirectory, mark, service)
     let runtime = try Runtime(
       recovered, configuration, stateDirectory, runDirectory, signals: signals, service: service)
     try runtime.tree.clearEarlier(patience: .seconds(10))
@@ -150,10 +174,10 @@ public enum Supervisor {
         throw SupervisorError(
           .commandNotFound, "the command '\(name)' was not found", why: "no such file",
           hint: Executable.hint(error, name))
-      case .notExecutable(let path):
+      case .notExecutable(let path, let code):
         throw SupervisorError(
           .commandNotExecutable, "the command '\(name)' cannot be executed", path: path,
-          why: "not executable", hint: Executable.hint(error, name))
+          why: "\(code)", hint: Executable.hint(error, name))
       }
     }
   }
@@ -179,6 +203,7 @@ public enum Supervisor {
             holdfast stop --state-dir \(directories.state)  save, and stop it
             """)
       }
+      try Leftovers.checkForLivingSupervisor(directories)
       guard let run = try RunDirectory.take(directories) else {
         throw SupervisorError(
           .alreadySupervised, "the run directory is used by another job", path: directories.run,
@@ -186,7 +211,7 @@ public enum Supervisor {
       }
       return (job, run)
     } catch let error as POSIXError {
-      let code: SupervisorError.Code = error.errno == .noSpace ? .io : .cannotCreate
+      let code: SupervisorError.Code = error.errno.isNoRoom ? .io : .cannotCreate
       let path = error.path ?? directories.state
       throw SupervisorError(
         code, "cannot make the job's lock", path: path, why: error.reason,

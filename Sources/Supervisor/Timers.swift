@@ -15,6 +15,8 @@ final class Timers {
     case reading
     /// Look whether the run directory is in its place.
     case places
+    /// Write down what the trainer has started.
+    case census
   }
 
   private let timer: DeadlineTimer

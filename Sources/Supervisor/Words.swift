@@ -19,6 +19,13 @@ public enum Words {
     "\(number(value)) \(noun)\(value == 1 ? "" : "s")"
   }
 
+  /// `pid 4711`, `pids 4711 and 4712`
+  static func pids(_ pids: [pid_t]) -> String {
+    let texts = pids.map { "\($0)" }
+    guard let last = texts.last, texts.count > 1 else { return "pid \(texts.first ?? "?")" }
+    return "pids \(texts.dropLast().joined(separator: ", ")) and \(last)"
+  }
+
   /// At most two units: `12 s`, `3 min 20 s`, `2 h 47 min`, `3 d 4 h`.
   public static func duration(seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0 else { return "unknown" }

@@ -32,7 +32,7 @@ public struct ProtocolError: Error, Sendable, CustomStringConvertible {
   init(_ error: POSIXError, hint: String) {
     let code: Code =
       switch error.errno {
-      case .noSpace: .noRoom
+      case _ where error.errno.isNoRoom: .noRoom
       case .noSuchFileOrDirectory: .missing
       default: .system
       }

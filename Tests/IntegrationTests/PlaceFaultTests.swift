@@ -29,11 +29,35 @@ import Testing
     let bench = Workbench()
     defer { bench.close() }
     let script = try bench.write("script", "#!/bin/sh\n")
-    expectError(bench, try bench.supervise([], [script]), 126, "cannot be executed", "not executable")
+    expectError(bench, try bench.supervise([], [script]), 126, "cannot be executed", "Permission denied")
     let orphan = try bench.write("orphan", "#!/no/such/interpreter\n", executable: true)
-    #expect(try bench.supervise([], [orphan]) == 127)
+    expectError(
+      bench, try bench.supervise([], [orphan]), 127, "its interpreter /no/such/interpreter is not there")
     let garbage = try bench.write("garbage", "this is no program", executable: true)
-    #expect(try bench.supervise([], [garbage]) == 126)
+    expectError(
+      bench, try bench.supervise([], [garbage]), 126, "cannot be executed", "Exec format error", "#!/bin/sh")
+    expectError(bench, try bench.supervise([], [script + "/x"]), 126, "cannot be executed", "Not a directory")
+  }
+
+  /// As env(1): a program that may not be reached is not one that is not there.
+  @Test func commandBehindALockedDirectory() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let locked = bench.base + "/locked"
+    try FileManager.default.createDirectory(atPath: locked + "/bin", withIntermediateDirectories: true)
+    _ = try bench.write("locked/bin/program", "#!/bin/sh\n", executable: true)
+    chmod(locked, 0o600)
+    defer { chmod(locked, 0o700) }
+    for (path, name) in [("/bin", "\(locked)/bin/program"), ("\(locked)/bin:/bin", "program")] {
+      let result = try bench.unprivileged(
+        ["run", "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run, "--", name],
+        environment: ["PATH": path])
+      #expect(result.status == 126, "\(result.err)")
+      #expect(
+        result.err.contains("Permission denied") && result.err.contains("where: \(locked)\n"), "\(result.err)"
+      )
+    }
+    #expect(!FileManager.default.fileExists(atPath: bench.state), "no job was made")
   }
 
   @Test func stateDirectoryThatCannotBeMade() throws {

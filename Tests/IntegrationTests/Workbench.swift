@@ -125,10 +125,12 @@ final class Workbench {
 
   /// Runs holdfast as someone whom the modes of files and directories bind: root without its powers,
   /// which needs no other user to be able to reach the programs; anyone else as they are.
-  func unprivileged(_ arguments: [String]) throws -> (status: Int32, out: String, err: String) {
-    guard geteuid() == 0 else { return try holdfast(arguments) }
+  func unprivileged(_ arguments: [String], environment: [String: String] = [:]) throws -> (
+    status: Int32, out: String, err: String
+  ) {
+    guard geteuid() == 0 else { return try holdfast(arguments, environment: environment) }
     let powerless = ["--bounding-set=-all", "--inh-caps=-all", "--", Programs.holdfast]
-    return try Self.run("/usr/bin/setpriv", powerless + arguments)
+    return try Self.run("/usr/bin/setpriv", powerless + arguments, environment)
   }
 
   /// Runs a script of bash.

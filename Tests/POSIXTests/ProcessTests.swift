@@ -84,10 +84,17 @@ import Testing
     #expect(try Executable.find("sh", searchPath: "/nowhere:/bin").string == "/bin/sh")
     #expect(throws: Executable.Failure.notFound) { try Executable.find("sh", searchPath: "/nowhere") }
     #expect(throws: Executable.Failure.notFound) { try Executable.find("", searchPath: "/bin") }
-    #expect(throws: Executable.Failure.notExecutable("/etc/passwd")) {
+    #expect(throws: Executable.Failure.notExecutable("/etc/passwd", .permissionDenied)) {
       try Executable.find("passwd", searchPath: "/etc:/nowhere")
     }
-    #expect(throws: Executable.Failure.notExecutable("/etc")) { try Executable.find("/etc", searchPath: "") }
+    #expect(throws: Executable.Failure.notExecutable("/etc", .permissionDenied)) {
+      try Executable.find("/etc", searchPath: "")
+    }
+    #expect(throws: Executable.Failure.notExecutable("/etc/passwd/x", .notDirectory)) {
+      try Executable.find("/etc/passwd/x", searchPath: "")
+    }
+    // As execvp(3), a directory of the search path that is none is passed over.
+    #expect(throws: Executable.Failure.notFound) { try Executable.find("x", searchPath: "/etc/passwd") }
   }
 
   @Test func aTimerFiresOnceAndIsDisarmed() throws {
@@ -105,5 +112,9 @@ import Testing
   @Test func timestampsAreRFC3339() {
     #expect(Timestamp.text(0) == "1970-01-01T00:00:00.000Z")
     #expect(Timestamp.text(1_767_225_599_987_654_321) == "2025-12-31T23:59:59.987Z")
+    #expect(Timestamp.nanoseconds("2025-12-31T23:59:59.987Z") == 1_767_225_599_987_000_000)
+    for text in ["", "now", "2025-12-31", "1969-12-31T23:59:59.000Z", "9999-01-01T00:00:00.000Z"] {
+      #expect(Timestamp.nanoseconds(text) == nil, "\(text)")
+    }
   }
 }

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/vfs.h>
@@ -24,6 +25,7 @@ enum hf_spawn_stage {
   HF_SPAWN_CGROUP,
   HF_SPAWN_DESCRIPTORS,
   HF_SPAWN_DIRECTORY,
+  HF_SPAWN_REGISTER,
   HF_SPAWN_EXEC,
 };
 
@@ -34,10 +36,15 @@ struct hf_spawn_request {
   const char *directory;    // or NULL
   int cgroup_procs;         // open descriptor of a cgroup.procs to join, or -1
   int output;               // becomes standard output, with no standard input; or -1: both inherited
+  uint64_t ignored;         // signals that it begins with ignored: bit 0 is signal 1
+  // Called in the parent before the program may begin, with the child's pid; returns 0, or an errno, and
+  // then the program never runs. Whoever dies in between leaves no program behind. Or NULL.
+  int (*registered)(pid_t pid, void *context);
+  void *context;
 };
 
-// Starts the program in a new session with default dispositions, an empty signal mask, no inherited
-// descriptor above 2, and SIGKILL at the death of the calling thread: call it from a thread that
+// Starts the program in a new session with default dispositions (but for those named), an empty signal
+// mask, no inherited descriptor above 2, and SIGKILL at the death of the calling thread: call it from a thread that
 // lives as long as the process. Returns when exec has succeeded, with the pid and, in *pidfd, its
 // pidfd (close-on-exec); or -errno, with *stage naming what failed.
 pid_t hf_spawn(const struct hf_spawn_request *request, int *pidfd, int *stage);
@@ -45,6 +52,14 @@ pid_t hf_spawn(const struct hf_spawn_request *request, int *pidfd, int *stage);
 int hf_pidfd_open(pid_t pid);
 int hf_pidfd_send_signal(int pidfd, int signal);
 int hf_set_child_subreaper(void);
+
+// The child that waitid(2) tells of; 0: of none. (A macro of a union, which Swift does not see.)
+static inline pid_t hf_siginfo_pid(const siginfo_t *information) { return information->si_pid; }
+
+// When a file was last written, since 1970.
+static inline uint64_t hf_modification_nanoseconds(const struct stat *status) {
+  return (uint64_t)status->st_mtim.tv_sec * 1000000000u + (uint64_t)status->st_mtim.tv_nsec;
+}
 
 // pipe2 with O_CLOEXEC: first the end to read from.
 int hf_pipe(int ends[2]);

@@ -90,7 +90,7 @@ struct InstallUnitCommand: ParsableCommand {
       let hints = [Executable.hint(error, program)]
       switch error {
       case .notFound: throw Failure(.notFound, "the command '\(program)' was not found", hints: hints)
-      case .notExecutable(let path):
+      case .notExecutable(let path, _):
         throw Failure(
           .notExecutable, "the command '\(program)' cannot be executed", path: path.string, hints: hints)
       }

@@ -71,12 +71,14 @@ struct CheckpointCommand: ParsableCommand {
         .gaveUp, "job '\(reader.name)' is not running, so no checkpoint can be taken",
         path: reader.directory.string, hints: ["holdfast checkpoints list \(reader.argument)  what there is"])
     }
-    let before = Set(try reader.store.checkpoints().map(\.name))
-    let lastEvent = try reader.store.events.newest(1).last?.sequence ?? 0
+    let before = Before(
+      names: Set(try reader.store.checkpoints().map(\.name)),
+      lastEvent: try reader.store.events.newest(1).last?.sequence ?? 0,
+      degradationChange: LiveRecord.degradationChange(in: FilePath(live.runDirectory)))
     try Signals.send(SIGUSR1, live, reader)
     var waited = Duration.zero
     while waited < timeout, try reader.isSupervised() {
-      if let new = try reader.store.checkpoints().last(where: { !before.contains($0.name) }) {
+      if let new = try reader.store.checkpoints().last(where: { !before.names.contains($0.name) }) {
         let output = Output.standard
         if format.json {
           return output.json(.object(["format_version": .integer(1), "checkpoint": new.json]))
@@ -84,7 +86,7 @@ struct CheckpointCommand: ParsableCommand {
         return output.line(
           "\(new.name) is durable: step \(Words.number(new.step)), \(Words.bytes(new.bytes))")
       }
-      if let refusal = try refusal(reader, after: lastEvent, live) {
+      if let refusal = try refusal(reader, since: before, live, waited) {
         throw Failure(
           refusal.status, "no checkpoint was taken", path: reader.directory.string, why: refusal.why,
           hints: ["holdfast status \(reader.argument)", "df -h \(reader.directory)  is there room?"])
@@ -102,18 +104,29 @@ struct CheckpointCommand: ParsableCommand {
       hints: ["holdfast status \(reader.argument)  is it making steps?"])
   }
 
-  /// What the supervisor says against it: in the store, or beside the ring when the store is full.
+  /// What there was when the checkpoint was asked for.
+  private struct Before {
+    var names: Set<String>
+    var lastEvent: UInt64
+    var degradationChange: UInt64
+  }
+
+  /// What was degraded before, and has not been said again, may have recovered with this very checkpoint.
+  private static let patience = Duration.seconds(10)
+
+  /// What the supervisor says against it: in the store, or beside the ring when the store is full. What has nothing
+  /// to do with checkpoints, such as a port in use, says nothing against one.
   private func refusal(
-    _ reader: JobReader, after lastEvent: UInt64, _ live: LiveRecord
+    _ reader: JobReader, since before: Before, _ live: LiveRecord, _ waited: Duration
   ) throws -> (status: ExitStatus, why: String)? {
-    let refusals = ["checkpoint_unavailable", "stage_failed", "degraded"]
-    if let event = try reader.store.events.first(1000, after: lastEvent).first(where: {
-      refusals.contains($0.kind)
-    }) {
-      return (event.kind == "degraded" ? .io : .gaveUp, event.message)
-    }
-    let degraded = LiveRecord.degraded(in: FilePath(live.runDirectory)) ?? live.degraded
-    return degraded.first.map { (.io, $0) }
+    let refusals = ["checkpoint_unavailable", "stage_failed"]
+    let events = try reader.store.events.first(1000, after: before.lastEvent)
+    if let event = events.first(where: { refusals.contains($0.kind) }) { return (.gaveUp, event.message) }
+    let run = FilePath(live.runDirectory)
+    let isNews = LiveRecord.degradationChange(in: run) != before.degradationChange
+    guard isNews || waited >= Self.patience else { return nil }
+    let reason = LiveRecord.degradations(in: run)?.first(where: \.preventsCheckpoints)
+    return reason.map { (.io, $0.text) }
   }
 }
 

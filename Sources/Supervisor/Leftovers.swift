@@ -1,0 +1,156 @@
+import Glibc
+import JobStore
+import POSIX
+import SystemPackage
+
+/// Processes that an earlier supervisor of this job left when it was killed: a trainer dies with its
+/// supervisor, unless it changed its user (sudo, su) or asked not to, and what it forked may live on.
+struct Leftovers {
+  let job: JobRecord
+  let directories: JobDirectory
+  let mark: JobMark
+  /// Attempts whose end is not on record.
+  let unended: [AttemptRecord]
+  private let record: TrainerRecord?
+  private let boot = ProcessTable.bootID
+
+  init(_ job: JobRecord, _ directories: JobDirectory, _ mark: JobMark, _ store: JobStore) throws {
+    self.job = job
+    self.directories = directories
+    self.mark = mark
+    unended = try store.attempts.newest(16).filter(\.running)
+    record = TrainerRecord.read(in: directories.run)
+  }
+
+  /// Ends what is certainly ours.
+  /// - Throws: where something may be the job's trainer, or is and cannot be ended. Then nothing may be started.
+  func end(patience: Duration) throws(SupervisorError) {
+    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
+    var sessions: Set<pid_t> = []
+    var pause: UInt32 = 1_000
+    while true {
+      guard let processes = ProcessTable.all() else { return try endUnseen() }
+      let found = judgement.judge(processes, sessions: sessions) { process in
+        ProcessTable.environment(of: process.pid).flatMap(JobMark.init)
+      }
+      let hidden = hiddenTrainers(processes)
+      guard found.doubtful.isEmpty, hidden.isEmpty else {
+        // Nothing is ended then: who looks at them sees all of them.
+        throw refusal(found.doubtful.map(\.pid) + hidden, certain: found.ours.map(\.pid))
+      }
+      if found.ours.isEmpty { return TrainerRecord.remove(in: directories.run) }
+      let refused = found.ours.filter { !ProcessTable.kill($0.identity) }.map(\.pid)
+      guard refused.isEmpty else { throw notAllowed(refused) }
+      sessions.formUnion(found.ours.filter { $0.pid == $0.session }.map(\.session))
+      guard .nanoseconds(Clock.monotonicNanoseconds) < deadline else { throw stuck(found.ours.map(\.pid)) }
+      usleep(pause)
+      pause = min(pause * 2, 50_000)
+    }
+  }
+
+  private var judgement: LeftoverJudgement {
+    let ring = directories.run.appending("ring-0")
+    var recorded: Set<ProcessIdentity> = []
+    var leaders: Set<ProcessIdentity> = []
+    var doubtful: Set<ProcessIdentity> = []
+    if let record = validRecord {
+      let isOurs = record.jobID == mark.jobID && record.stateID == mark.stateID
+      let all = Set(record.others + [record.trainer])
+      if isOurs { recorded.formUnion(all) } else { doubtful.formUnion(all) }
+      if isOurs { leaders.insert(record.trainer) }
+    }
+    for attempt in unended where attempt.boot == boot {
+      guard let pid = attempt.pid, let startTime = attempt.pidStartTime else { continue }
+      let trainer = ProcessIdentity(pid: pid, startTime: startTime)
+      if attempt.stateIdentity == mark.stateID {
+        recorded.insert(trainer)
+        leaders.insert(trainer)
+      } else {
+        doubtful.insert(trainer)
+      }
+    }
+    return LeftoverJudgement(
+      place: .init(mark: mark, pid: getpid(), session: getsid(0)), recorded: recorded, leaders: leaders,
+      doubtful: doubtful, attached: Set(LockTable.holders(of: ring)),
+      lockIdentity: { JobLock.identity(in: FilePath($0)) })
+  }
+
+  /// Its numbers mean something here.
+  private var validRecord: TrainerRecord? {
+    guard let record, record.boot == boot, record.pidNamespace == ProcessTable.namespace else { return nil }
+    return record
+  }
+
+  /// Trainers on record whose number is in use, by a process that is hidden from us (`hidepid=2`): of another user.
+  private func hiddenTrainers(_ processes: [ProcessStatus]) -> [pid_t] {
+    let seen = Set(processes.map(\.pid))
+    let trainers =
+      [validRecord?.trainer.pid].compactMap { $0 } + unended.filter { $0.boot == boot }.compactMap(\.pid)
+    return Set(trainers).filter { pid in
+      // It may have begun after the list was made, or ended since.
+      guard !seen.contains(pid), kill(pid, 0) == 0 || errno == EPERM else { return false }
+      do { return try ProcessStatus.read(pid) == nil && (kill(pid, 0) == 0 || errno == EPERM) } catch {
+        return true
+      }
+    }.sorted()
+  }
+
+  /// Without a look at processes a trainer may be there, if one was and nobody saw it end.
+  private func endUnseen() throws(SupervisorError) {
+    guard record != nil || !unended.isEmpty else { return }
+    throw SupervisorError(
+      .leftoverProcess,
+      "a trainer of an earlier attempt may still be running, and /proc does not show this process the others",
+      path: "/proc", hint: "mount -t proc proc /proc  or start it where processes can be seen")
+  }
+
+  private func refusal(_ pids: [pid_t], certain: [pid_t]) -> SupervisorError {
+    let all = (pids + certain).sorted()
+    return SupervisorError(
+      .leftoverProcess,
+      "a trainer of this job may still be running: \(Words.pids(all)) cannot be told apart from it for certain",
+      path: directories.state,
+      why: "a second trainer is never started in doubt, and nothing was ended",
+      hint: """
+        ps -o pid,ppid,user,lstart,args -p \(Self.list(all))  what they are
+        kill -KILL \(words: Self.list(all, " "))  ends them; then start the job again
+        """)
+  }
+
+  private func notAllowed(_ pids: [pid_t]) -> SupervisorError {
+    SupervisorError(
+      .leftoverProcess,
+      "the trainer of an earlier attempt is still running, as another user (\(Words.pids(pids)))",
+      path: directories.state, why: "\(Errno.notPermitted)",
+      hint: """
+        sudo kill -KILL \(words: Self.list(pids, " "))  ends it; then start the job again
+        ps -o pid,ppid,user,lstart,args -p \(Self.list(pids))
+        """)
+  }
+
+  private func stuck(_ pids: [pid_t]) -> SupervisorError {
+    SupervisorError(
+      .leftoverProcess, "processes of an earlier attempt cannot be ended (\(Words.pids(pids)))",
+      path: directories.state, hint: "ps -o pid,stat,wchan,args -p \(Self.list(pids))")
+  }
+
+  private static func list(_ pids: [pid_t], _ separator: String = ",") -> String {
+    pids.map(String.init).joined(separator: separator)
+  }
+
+  /// A supervisor that lives, and whose state directory was removed, moved away or replaced under it: its lock is
+  /// another file by now, and does not keep us out.
+  static func checkForLivingSupervisor(_ directories: JobDirectory) throws(SupervisorError) {
+    guard let state = FileSystem.canonical(directories.state) else { return }
+    let pids = LockTable.holders(of: state.appending(JobLock.name))
+    guard !pids.isEmpty else { return }
+    throw SupervisorError(
+      .alreadySupervised,
+      "this job is still supervised (\(Words.pids(pids))), though its state directory was removed or replaced",
+      path: directories.state,
+      hint: """
+        kill -TERM \(words: list(pids, " "))  stops it and its trainer; then start the job again
+        ps -o pid,ppid,user,lstart,args -p \(list(pids))  what it is
+        """)
+  }
+}
