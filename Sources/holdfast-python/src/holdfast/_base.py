@@ -175,7 +175,8 @@ class RunBase:
         sources += [_parts.Source("rng", stream.name, stream.get) for stream in self._all_streams()]
         # Only in the records of steps: an image has the whole state.
         witness = _witness.Witness(self._components.values())
-        sources.append(_parts.Source("sampler", _witness.NAME, witness.checksum, is_in_images=False))
+        if witness.has_any:
+            sources.append(_parts.Source("sampler", _witness.NAME, witness.checksum, is_in_images=False))
         self._sources = sources
         return sources
 
@@ -227,7 +228,7 @@ class RunBase:
 
     def _check_drawn(self) -> None:
         """Tell of random numbers that were drawn between restore() and a loop without `epochs()`."""
-        if self._began or self._ring is None or not self._is_own_loop or not self._last_parts:
+        if self._began or self.resumed_from is None or not self._is_own_loop or not self._last_parts:
             return
         drawn = _moved(self._last_parts, _parts.encode(self._make_sources()))
         if drawn:
@@ -286,6 +287,7 @@ class RunBase:
         if self._stager is not None:
             self._stager.stage_initially()
             self._warn_unsaved()
+            self._staged = None
             # Loaders and streams may still come.
             self._sources = None
 

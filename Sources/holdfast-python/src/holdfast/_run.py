@@ -199,7 +199,7 @@ class Run(RunBase):
         return resumes
 
     def _begin_loop(self) -> None:
-        """Remember where the loop begins, to tell of what happens before it and of what it does not change."""
+        """Remember where the loop begins, to tell of what happens before it, and of what stays as it is."""
         self._begins = True
         self._staged = None
         self._compared = 0

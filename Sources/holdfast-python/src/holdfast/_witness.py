@@ -29,6 +29,11 @@ class Witness:
         chosen = sorted({count - 1 - index * count // _ARRAYS for index in range(min(_ARRAYS, count))})
         self._chosen = [arrays[index] for index in chosen]
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anything that is registered can be looked at."""
+        return bool(self._chosen)
+
     def checksum(self) -> bytes:
         """Return a checksum of the elements as they are now."""
         crc = 0
