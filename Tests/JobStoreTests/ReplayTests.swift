@@ -148,7 +148,7 @@ import TrainerProtocol
       let desk = try Desk(fixture)
       desk.close()
       let old = try row(fixture, rng: rng)
-      try desk.store.environment.write { transaction in
+      try desk.store.environment!.write { transaction in
         try JobStore.put(transaction, desk.store.databases.snapshots, Key.snapshot(rank: 0, step: 7), old)
       }
       #expect(try desk.store.snapshot(at: 7)?.metrics == [1.5], "it is readable")

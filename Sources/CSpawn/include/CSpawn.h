@@ -8,7 +8,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/vfs.h>
@@ -55,11 +54,6 @@ int hf_set_child_subreaper(void);
 
 // The child that waitid(2) tells of; 0: of none. (A macro of a union, which Swift does not see.)
 static inline pid_t hf_siginfo_pid(const siginfo_t *information) { return information->si_pid; }
-
-// When a file was last written, since 1970.
-static inline uint64_t hf_modification_nanoseconds(const struct stat *status) {
-  return (uint64_t)status->st_mtim.tv_sec * 1000000000u + (uint64_t)status->st_mtim.tv_nsec;
-}
 
 // pipe2 with O_CLOEXEC: first the end to read from.
 int hf_pipe(int ends[2]);
