@@ -175,7 +175,8 @@ def _like(leaf: Any, saved: Any, path: tuple[str, ...]) -> Any:
     if _is_key(leaf):
         if not isinstance(saved, dict) or saved.get("implementation") != _implementation(leaf):
             raise _differs(path, "was no random key of this implementation")
-        value = jax.random.wrap_key_data(saved[_KEY], impl=saved["implementation"])
+        # Of an array of JAX: a key over numpy's cannot be saved again before it is used.
+        value = jax.random.wrap_key_data(jax.numpy.array(saved[_KEY]), impl=saved["implementation"])
     else:
         if not isinstance(saved, np.ndarray):
             raise _differs(path, f"was a {type(saved).__name__}, and is an array now")
