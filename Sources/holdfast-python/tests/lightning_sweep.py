@@ -594,6 +594,8 @@ def swept(
         for moment in range(first, len(names) + 1, stride):
             kills += 1
             directory = RunDirectory(home / f"run-{moment}")
+            # For the state before the first step.
+            directory.put(at.RING_INITIAL_SLOT, "<I", 1)
             if attempt(name, files, directory, moment, every, seed=1) is not None:
                 different.append(f"{name}: not killed at {moment}")
                 continue

@@ -51,6 +51,12 @@ class Attributes:
         self._at_call = {place: _prints(values) for place, values in self._places().items()}
         self._at_start: dict[str, dict[str, _Print]] = {}
 
+    def forget_module(self) -> None:
+        """Save all of the module: a search trained it before `fit`, and is not made again."""
+        self._at_call = {
+            place: prints for place, prints in self._at_call.items() if not place.startswith("module")
+        }
+
     def started(self) -> None:
         """Remember how they are before the first batch."""
         self._at_start = {place: _prints(values) for place, values in self._places().items()}

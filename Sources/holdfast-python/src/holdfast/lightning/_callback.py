@@ -118,6 +118,8 @@ class Holdfast:
             self._keep_files(trainer, fits)
             return
         state = self._state = TrainerState(trainer, module, run, seed)
+        if fits.tuners:
+            state.attributes.forget_module()
         how = fits.begin(state)
         self._resumes, self._is_over = how == RESUMED, how == OVER
         self._numbers = {}

@@ -50,6 +50,7 @@ class Tuning:
             try:
                 original(trainer, module)
             finally:
+                _make_loaders_again(trainer)
                 found = _found(callback, name)
                 if found is not None:
                     fits.found[place] = found
@@ -81,9 +82,7 @@ def _give(callback: Any, name: str, found: dict[str, Any], trainer: Any, module:
     if name == "scale_batch_size":
         callback.optimal_batch_size = found["size"]
         set_attribute(module, callback._batch_arg_name, found["size"])
-        if getattr(trainer.fit_loop, "_combined_loader", None) is not None:
-            # Made with the size from before.
-            trainer.fit_loop._combined_loader = None
+        _make_loaders_again(trainer)
         return
     library = sys.modules[f"{package}.tuner.lr_finder"]
     finder = library._LRFinder(
@@ -96,6 +95,12 @@ def _give(callback: Any, name: str, found: dict[str, Any], trainer: Any, module:
         rate = finder.suggestion()
         if rate is not None:
             set_attribute(module, _attribute(callback, library, trainer, module), rate)
+
+
+def _make_loaders_again(trainer: Any) -> None:
+    """Drop the loaders that a search had made, for itself or with another size of batches."""
+    if getattr(trainer.fit_loop, "_combined_loader", None) is not None:
+        trainer.fit_loop._combined_loader = None
 
 
 def _attribute(callback: Any, library: Any, trainer: Any, module: Any) -> str:
