@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -175,6 +176,12 @@ int hf_set_child_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0,
 int hf_timer_set(int timer, int64_t seconds, int64_t nanoseconds) {
   struct itimerspec value = {.it_value = {seconds, nanoseconds}};
   return timerfd_settime(timer, TFD_TIMER_ABSTIME, &value, NULL);
+}
+
+int64_t hf_modification_nanoseconds(const char *path) {
+  struct stat status;
+  if (lstat(path, &status) != 0) return -1;
+  return (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
 }
 
 int hf_semaphore_wait(sem_t *semaphore, uint64_t deadline) {

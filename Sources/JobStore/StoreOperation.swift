@@ -34,6 +34,9 @@ public struct StoreOperation: Sendable {
 
   public static func job(_ record: JobRecord) -> StoreOperation { document("job", record) }
   public static func live(_ record: LiveRecord) -> StoreOperation { document("live", record) }
+  public static func deviation(_ deviation: Deviation) -> StoreOperation {
+    document(JobStore.deviationKey, deviation)
+  }
 }
 
 /// What was read from a ring and is now in the store.

@@ -23,11 +23,7 @@ public enum FileSystem {
 
   /// When it was last written, since 1970; nil where it is not there.
   public static func modificationNanoseconds(_ path: FilePath) -> UInt64? {
-    var status = stat()
-    guard path.withPlatformString({ lstat($0, &status) }) == 0 else { return nil }
-    // Before 1970 only where a clock was wrong.
-    guard let seconds = UInt64(exactly: status.st_mtim.tv_sec) else { return 0 }
-    return seconds &* 1_000_000_000 &+ UInt64(status.st_mtim.tv_nsec)
+    UInt64(exactly: path.withPlatformString { hf_modification_nanoseconds($0) })
   }
 
   /// Where a symbolic link leads; nil where there is none.

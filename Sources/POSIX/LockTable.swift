@@ -6,6 +6,8 @@ public enum LockTable {
   /// Processes, other than this one, that hold a lock on the file which `path` names, or named when they opened
   /// it: one that was removed since is meant too. Of those that we may look into.
   public static func holders(of path: FilePath) -> [pid_t] {
+    // The numbers of another pid namespace would name us, too, as somebody else.
+    guard FileSystem.linkTarget("/proc/self") == "\(getpid())" else { return [] }
     let names = [path.string, path.string + " (deleted)"]
     let holders = all().filter { lock in
       guard lock.pid != getpid(), let numbers = try? FileSystem.list(FilePath("/proc/\(lock.pid)/fd")) else {

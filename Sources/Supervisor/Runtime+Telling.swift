@@ -143,6 +143,8 @@ extension Runtime {
     ]
     if attempt.attempt > 0 { operations.append(.attempt(attempt)) }
     operations += records.map { .checkpoint($0) }
+    // What was said of the run once is not taken back by a damaged disk.
+    if let deviation { operations.append(.deviation(deviation)) }
     writer.submit(operations)
     keepLive()
   }

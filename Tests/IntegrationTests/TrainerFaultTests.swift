@@ -174,7 +174,8 @@ import Testing
     #expect(status == 69)
     #expect(bench.standardError.contains("died in batch 60 of epoch 0"), "\(bench.standardError)")
     #expect(
-      bench.standardError.contains("error: job 'test' gave up: 3 attempts in a row made no progress past step"))
+      bench.standardError.contains(
+        "error: job 'test' gave up: 3 attempts in a row made no progress past step"))
     #expect(bench.standardError.contains("  hint: holdfast history"))
     let check = try bench.holdfast(["status", "--check", "--state-dir", bench.state])
     #expect(check.status == 69)

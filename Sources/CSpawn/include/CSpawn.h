@@ -55,6 +55,10 @@ int hf_set_child_subreaper(void);
 // The child that waitid(2) tells of; 0: of none. (A macro of a union, which Swift does not see.)
 static inline pid_t hf_siginfo_pid(const siginfo_t *information) { return information->si_pid; }
 
+// When the file was last written, in nanoseconds since 1970, without following a link; -1 and errno on an error.
+// (By path: a header that names struct stat takes it away from Glibc's module for all that import this one.)
+int64_t hf_modification_nanoseconds(const char *path);
+
 // pipe2 with O_CLOEXEC: first the end to read from.
 int hf_pipe(int ends[2]);
 
