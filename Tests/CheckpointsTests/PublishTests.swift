@@ -85,9 +85,9 @@ struct PublishTests {
     for allowed in 0..<3 {
       let asked = Atomic(0)
       let error = #expect(throws: CheckpointError.self) {
-        try place.checkpoints.publish(image: UnsafeRawBufferPointer(big.bytes), .draft(step: 2)) {
-          asked.add(1, ordering: .relaxed).oldValue >= allowed
-        }
+        try place.checkpoints.publish(
+          image: UnsafeRawBufferPointer(big.bytes), .draft(step: 2),
+          isCancelled: { asked.add(1, ordering: .relaxed).oldValue >= allowed })
       }
       #expect(error?.code == .cancelled)
       #expect(try place.entries() == ["step-1"])

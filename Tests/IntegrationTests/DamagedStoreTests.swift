@@ -46,7 +46,11 @@ import Testing
     try bench.wait(for: "some steps") { try bench.status("step") > 3 }
     let place = "cd \(bench.state)/store; cp data.mdb backup; "
     try bench.wait(for: "more steps") { try bench.status("step") > 15 }
+    // It makes no step meanwhile: on a busy machine the job would be over before it was damaged.
+    let trainer = try #require(bench.trainerPID)
+    kill(trainer, SIGSTOP)
     #expect(try bench.shell(place + damage).status == 0)
+    kill(trainer, SIGCONT)
     for _ in 0..<3 { try ask(bench, bench.state) }
     supervisor.waitUntilExit()
     #expect(supervisor.terminationReason == .exit && supervisor.terminationStatus == 0)
@@ -101,14 +105,17 @@ import Testing
       ] + Self.command)
     func status() throws -> String { try bench.holdfast(["status", "--state-dir", state]).out }
     try bench.wait(for: "a durable checkpoint") { try status().contains("durable") }
+    let trainer = try #require(bench.trainerPID)
+    kill(trainer, SIGSTOP)
     _ = try bench.shell(
       """
       cd \(base); rm -f disk/job/store/lock.mdb
       dd if=/dev/zero of=disk/fill0 bs=1M; for i in 1 2 3; do dd if=/dev/zero of=disk/fill$i bs=4k; sync -f disk; done
       \(then)
       """)
-    for _ in 0..<3 { try ask(bench, state) }
     #expect(supervisor.isRunning)
+    kill(trainer, SIGCONT)
+    for _ in 0..<3 { try ask(bench, state) }
     _ = try bench.shell("rm \(base)/disk/fill*")
     supervisor.waitUntilExit()
     #expect(

@@ -71,6 +71,7 @@ import Testing
     }
     #expect(supervisor.isRunning && bench.trainerPID != nil)
     // The newest record of it: what it forked may be among the children for a moment.
+    try bench.wait(for: "the trainer's pid") { try bench.status("trainer_pid") > 0 }
     kill(Int32(try bench.status("trainer_pid")), SIGINT)
     supervisor.waitUntilExit()
     #expect(try bench.attempts().last?["signal"] as? Int == 2, "its status was not taken by somebody else")

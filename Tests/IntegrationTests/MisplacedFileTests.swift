@@ -6,7 +6,7 @@ import Testing
 /// the job runs: nobody waits for one, nothing is written through one, and the run has the same bits.
 @Suite struct MisplacedFileTests {
   static let length = ["--epochs", "2"]
-  static let command = [Programs.trainer] + length + ["--step-delay", "5ms"]
+  static let command = [Programs.trainer] + length + ["--step-delay", "15ms"]
   static let options = ["--stage-every", "20ms", "--every", "200ms"]
 
   enum Kind: String, CaseIterable {
@@ -72,9 +72,12 @@ import Testing
     defer { bench.close() }
     let supervisor = try bench.start(Self.options, Self.command)
     try bench.wait(for: "a staged step") { try bench.status("staged_step") > 0 }
+    let trainer = try #require(bench.trainerPID)
+    // It makes no step meanwhile: on a busy machine the job would be over.
+    kill(trainer, SIGSTOP)
     try put(kind, Self.ofTheRun.map { "\(bench.run)/\($0)" }, bench)
     #expect(try bench.holdfast(["status", "--state-dir", bench.state]).status == 0)
-    kill(try #require(bench.trainerPID), SIGKILL)
+    kill(trainer, SIGKILL)
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 0, "\(bench.standardError)")
     #expect(digest(in: bench.standardOutput) == expected)
@@ -101,7 +104,7 @@ import Testing
   @Test(arguments: [Kind.pipe, .danglingLink]) func inPlaceOfTheLockWhileItRuns(kind: Kind) throws {
     let bench = Workbench()
     defer { bench.close() }
-    try bench.start([], [Programs.trainer, "--epochs", "1000", "--step-delay", "5ms"])
+    try bench.start([], [Programs.trainer, "--epochs", "1000", "--step-delay", "15ms"])
     try bench.wait(for: "a step") { try bench.status("step") > 0 }
     try put(kind, [bench.state + "/lock", bench.run + "/lock"], bench)
     let status = try bench.holdfast(["status", "--state-dir", bench.state])
