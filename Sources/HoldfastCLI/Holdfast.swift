@@ -7,6 +7,7 @@ import POSIX
 struct Entry {
   /// The parser's own `main` would print errors its way; ours say what, where and what to type.
   static func main() {
+    StandardStreams.fillClosed()
     let arguments = Array(CommandLine.arguments.dropFirst())
     let wantsJSON = arguments.prefix { $0 != "--" }.contains("--json")
     do {

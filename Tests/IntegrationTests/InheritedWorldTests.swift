@@ -144,9 +144,17 @@ import Testing
     defer { bench.close() }
     let trainer = "\(Programs.trainer) --epochs 2"
     let supervisor = try start(bench, "exec \(run(bench, trainer, options: "--every 100ms")) \(closed)")
+    try bench.wait(for: "the trainer") { bench.trainerPID != nil || !supervisor.isRunning }
+    if let pid = bench.trainerPID {
+      for stream in 0...2 {
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\(stream)")
+        #expect(target?.contains("/ring-0") != true && target?.contains("/arena-") != true, "\(target ?? "")")
+      }
+    }
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 0, "\(bench.standardError)")
     #expect(try bench.json(["status"])["state"] as? String == "finished")
+    #expect(try bench.attempts().first?["last_step"] as? Int == 90, "no line was written over the ring")
     let verified = try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state])
     #expect(verified.status == 0, "\(verified.out)\(verified.err)")
   }
