@@ -46,7 +46,8 @@ import Testing
     try bench.wait(for: "some steps") { try bench.status("step") > 3 }
     let place = "cd \(bench.state)/store; "
     #expect(try bench.shell(place + "cp data.mdb backup").status == 0)
-    try bench.wait(for: "more steps") { try bench.status("step") > 15 }
+    let copied = try bench.status("step")
+    try bench.wait(for: "more steps in the store") { try bench.status("step") > copied + 15 }
     // It makes no step meanwhile: on a busy machine the job would be over before it was damaged.
     let trainer = try #require(bench.trainerPID)
     kill(trainer, SIGSTOP)
