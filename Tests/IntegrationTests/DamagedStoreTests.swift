@@ -58,7 +58,9 @@ import Testing
     #expect(supervisor.terminationReason == .exit && supervisor.terminationStatus == 0)
     #expect(digest(in: bench.standardOutput) == expected, "\(bench.standardError)")
     // An older store in its place is whole, and takes what is known again.
-    let words = ["the store was damaged or replaced while it was open", "another program wrote over the store"]
+    let words = [
+      "the store was damaged or replaced while it was open", "another program wrote over the store",
+    ]
     #expect(words.contains { bench.standardError.contains($0) }, "\(bench.standardError)")
     #expect(try bench.attempts().count == 1)
     #expect(try bench.holdfast(["status", "--state-dir", bench.state]).out.contains("finished"))
