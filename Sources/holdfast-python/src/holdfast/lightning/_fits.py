@@ -103,7 +103,8 @@ class Fits:
         self.number += 1
         self._final = None
         self._state = state
-        self._run.is_finished = False
+        # What was complete is but a part: images are of a run that goes on again.
+        self._run.is_finished = self._run._is_finishing = self._run._was_finished = False
         if self.number < self._target:
             self._final = self._ended[self.number]
         elif self.number == self._target:
