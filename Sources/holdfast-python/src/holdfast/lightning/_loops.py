@@ -31,8 +31,7 @@ class EpochLoop:
         self._callback = callback
         self._loop = trainer.fit_loop.epoch_loop
         self._begins_with_validation = False
-        # The wish to stop, that validation must not be left out for; the limit that the last step reached.
-        self._stops = False
+        # The limit that the last step reached.
         self._max_steps: int | None = None
         self._is_started = False
         self._known_metrics: dict[str, Any] = {}
@@ -94,8 +93,6 @@ class EpochLoop:
         self._state.put_back()
         self._known_metrics = dict(self._trainer._logger_connector._callback_metrics)
         self._begins_with_validation = bool(loop._should_check_val_fx(*self._fetcher(arguments)))
-        if self._begins_with_validation:
-            self._stops, self._trainer.should_stop = self._trainer.should_stop, False
         # Lightning leaves plateau schedulers alone at the end of an epoch that was resumed, for want of
         # their metrics; those are here.
         self._trainer.fit_loop._restarting = False
@@ -106,6 +103,12 @@ class EpochLoop:
             loop.val_loop.dataloader_progress.reset_on_run()
         loop._restarting = self._begins_with_validation
         self._run._before_batch()
+        if self._begins_with_validation and self._trainer.should_stop:
+            # Done already: the loop would leave out the validation that made it stop, or that follows it.
+            loop._restarting = False
+            self.on_advance_end(*self._fetcher(arguments))
+            if hasattr(loop, "on_iteration_done"):
+                loop.on_iteration_done()
 
     def _fetcher(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         # 1.9 gives the fetcher to `on_run_start` alone.
@@ -119,7 +122,6 @@ class EpochLoop:
             self._original["on_advance_end"](*arguments)
             return
         if resumed:
-            self._trainer.should_stop = self._stops
             # 2.5 and later take a state in which all counters agree for one from after validation.
             loop._skip_next_val = False
         is_step = not loop._should_accumulate() and not resumed

@@ -99,8 +99,13 @@ def _give(callback: Any, name: str, found: dict[str, Any], trainer: Any, module:
 
 def _make_loaders_again(trainer: Any) -> None:
     """Drop the loaders that a search had made, for itself or with another size of batches."""
-    if getattr(trainer.fit_loop, "_combined_loader", None) is not None:
-        trainer.fit_loop._combined_loader = None
+    for loop in (trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop):
+        if hasattr(loop, "_combined_loader"):
+            loop._combined_loader = None
+    for name in ("train_dataloader", "val_dataloaders"):
+        # 1.9 has them itself.
+        if name in vars(trainer):
+            setattr(trainer, name, None)
 
 
 def _attribute(callback: Any, library: Any, trainer: Any, module: Any) -> str:
