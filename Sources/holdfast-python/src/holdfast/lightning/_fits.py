@@ -40,6 +40,7 @@ class Fits:
         self._saved_model: Any = {}
         self._saved: dict[str, Any] = {}
         self._target = -1
+        self._began = 0.0
         run.register(
             model=_Component(lambda: self._dump()[0], self._take_model),
             trainer=_Component(lambda: self._dump()[1], self._take_rest),
@@ -54,6 +55,8 @@ class Fits:
             self._target = int(self._saved.get("fit", 0))
             self._ended = list(self._saved.get("ended", ()))
             self.found = dict(self._saved.get("found", {}))
+            states = [*(one["rest"] for one in self._ended), self._saved]
+            self._began = next((one["extra"]["saving"]["began"] for one in states if "extra" in one), 0.0)
 
     @staticmethod
     def of(run: Run) -> Fits:
@@ -103,6 +106,8 @@ class Fits:
         self.number += 1
         self._final = None
         self._state = state
+        # When the job began, by which files of its lost future are known.
+        self._began = state.saving.began = self._began or state.saving.began
         # What was complete is but a part: images are of a run that goes on again.
         self._run.is_finished = self._run._is_finishing = self._run._was_finished = False
         if self.number < self._target:
