@@ -220,7 +220,7 @@ class World:
             "callbacks": {
                 one.state_key: _state_of(one) for one in trainer.callbacks if not isinstance(one, Moments)
             },
-            "best": [Path(one.best_model_path).name for one in trainer.checkpoint_callbacks],
+            "best": [Path(getattr(one, "best_model_path", "")).name for one in trainer.checkpoint_callbacks],
             "module": (
                 model.seen,
                 [float(one) for one in model.losses],
