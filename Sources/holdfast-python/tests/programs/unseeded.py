@@ -1,4 +1,4 @@
-"""A program without a seed, in the shape that is asked for; it dies after its first, second and third step."""
+"""A program that sets no seed, of the shape asked for; it dies after its first, second and third step."""
 
 from __future__ import annotations
 
