@@ -25,7 +25,7 @@ STRIDE = 19
 def test_killed_at_some_moments(number: int, name: str) -> None:
     kills, different = sweep.swept(name, STRIDE, every=1 + number % 3, first=2 + number * 7 % STRIDE)
     assert not different
-    assert kills >= 2
+    assert kills >= 1
 
 
 @pytest.mark.parametrize("name", ["plain", "checkpoint, best", "fit, then test", "the same trainer twice"])
