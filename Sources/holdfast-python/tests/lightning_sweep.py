@@ -522,6 +522,8 @@ def warm_up() -> None:
     if _is_warm:
         return
     _is_warm.append(True)
+    # Of a test before this one.
+    holdfast._attach._attached = None
     with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         CASES["fit, then test"](World(Path(directory), Clock(None, 0, 1)))
@@ -549,6 +551,8 @@ def attempt(
             random.seed(seed)
             np.random.seed(seed)
             torch.manual_seed(seed)
+            # As in a new process; this one has what a test has attached since.
+            holdfast._attach._attached = None
             if directory is not None:
                 os.environ["HOLDFAST_RUN_DIR"] = str(directory.path)
             else:
