@@ -94,13 +94,16 @@ public final class JobStore: Sendable {
     try checkFile(directory)
     try FileSystem.makeDirectories(directory, mode: 0o750)
     try Salvage.removeUnfinished(directory)
+    let environment: Environment
     var repair: StoreRepair?
     do {
       try judge(directory)
+      // All that LMDB would follow is checked here.
+      environment = try Environment(directory.string)
     } catch let error as LMDBError where error.isDamage && !error.isOtherVersion {
       repair = try Salvage.run(directory, source: try? DataFile(directory.string), isOurs: false)
+      environment = try Environment(directory.string)
     }
-    let environment = try Environment(directory.string)
     let databases = try createDatabases(environment)
     // LMDB does not make its new files' names durable.
     try FileSystem.synchronizeDirectory(directory)
@@ -108,10 +111,9 @@ public final class JobStore: Sendable {
     return (environment, databases, repair)
   }
 
-  /// Before anything is written: whether what is there is a sound store of ours, or none yet.
+  /// Before anything is written: whether what is there is a store of ours, or none yet.
   private static func judge(_ directory: FilePath) throws {
     guard let file = try openFile(directory), try !file.isUnborn() else { return }
-    try file.checkStructure()
     let (version, known, count) = try ReadTransaction.run(directory.string) { transaction in
       try contents(transaction)
     }
@@ -242,6 +244,12 @@ public final class JobStore: Sendable {
   public func deviation() throws(StoreError) -> Deviation? { try document(Self.deviationKey) }
 
   public func metricNames() throws(StoreError) -> [String] { try document("metric_names") ?? [] }
+
+  /// Attempts that nobody saw end. Each one's end is written before the next one's beginning, so that only the
+  /// newest can be without; a few more are looked at, should a store be damaged.
+  public func unendedAttempts() throws(StoreError) -> [AttemptRecord] {
+    try attempts.newest(16).filter(\.running)
+  }
 
   public var attempts: NumberedRecords<AttemptRecord> { NumberedRecords(self, databases.attempts) }
   public var events: NumberedRecords<EventRecord> { NumberedRecords(self, databases.events) }

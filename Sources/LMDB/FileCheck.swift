@@ -19,10 +19,8 @@ enum FileCheck {
       if try file.metaPages().count < 2, try file.bytes() > 0 { try empty(path) }
       return
     }
-    let newest = try file.newest()
-    var check = StructureCheck(file, newest)
-    try check.run()
-    try repair(file, newest)
+    try file.checkStructure()
+    try repair(file, try file.newest())
   }
 
   private static func empty(_ path: String) throws(LMDBError) {

@@ -18,7 +18,7 @@ struct Leftovers {
     self.job = job
     self.directories = directories
     self.mark = mark
-    unended = try store.attempts.newest(16).filter(\.running)
+    unended = try store.unendedAttempts()
     record = TrainerRecord.read(in: directories.run)
   }
 

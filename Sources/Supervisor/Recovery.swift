@@ -102,14 +102,10 @@ enum Recovery {
     }
   }
 
-  /// Each attempt's end is written before the next one's beginning, so that only the newest can be without one;
-  /// a few more are looked at, should a store be damaged.
-  private static let attemptsWithoutEnd = 16
-
   /// Ends, in the record, attempts that nobody saw end.
   private static func closeAttempts(_ store: JobStore, _ writer: StoreWriter, _ drained: [Drained]) throws {
     let boot = ProcessTable.bootID
-    for var attempt in try store.attempts.newest(attemptsWithoutEnd) where attempt.running {
+    for var attempt in try store.unendedAttempts() {
       for part in drained where part.attempt == attempt.attempt {
         attempt.steps = [attempt.steps, part.snapshots].saturatingSum
         attempt.replayedSteps = [attempt.replayedSteps, part.audit.replayed].saturatingSum
