@@ -38,6 +38,9 @@ extension WriterLoop {
 
   private func replaced(_ repair: StoreRepair?) {
     nextEvent = max(nextEvent, ((try? store.events.lastNumber) ?? 0) &+ 1)
+    // Written when they change, and by nobody else: rows of attempts would be compared under wrong names.
+    waiting.append(
+      StoreWriter.Submission(operations: [.document(Self.namesKey, namesByAttempt)], completion: nil))
     report(.replaced(repair))
   }
 }

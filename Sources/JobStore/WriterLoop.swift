@@ -334,7 +334,7 @@ final class WriterLoop {
     }
   }
 
-  private static let namesKey = "metric_names_by_attempt"
+  static let namesKey = "metric_names_by_attempt"
 
   /// With the rows that took the place of what they are compared with: a death right after that commit must
   /// not take what was found with it. The first one stays.

@@ -130,6 +130,7 @@ import TrainerProtocol
     let desk = try Desk(fixture)
     defer { desk.close() }
     try fixture.nextAttempt()
+    #expect(fixture.trainer.append(.metricNames, JSON.encode(["loss"])))
     for step in 3001...4000 as ClosedRange<UInt64> { fixture.step(step) }
     desk.drain(fixture, attempt: 2)
 
@@ -143,6 +144,8 @@ import TrainerProtocol
     #expect(desk.all.contains { if case .replaced = $0 { true } else { false } })
     #expect(try desk.store.newestSnapshots(100).map(\.step) == Array(4001...4100))
     #expect(try desk.store.attempts[3] == record)
+    let names: MetricNames? = try desk.store.document("metric_names_by_attempt")
+    #expect(names?.entries.last?.names == ["loss"])
     try DataFile(fixture.state.appending("store").string).checkStructure()
     if [.renamedOver, .removed, .pipe].contains(disturbance) {
       // The file that was open had all of it.
