@@ -31,7 +31,8 @@ extension Runtime {
   func keepCensus() {
     guard var record = trainerRecord else { return }
     let others = tree.census(sparing: preemption?.session).filter { $0 != record.trainer }
-    if Set(others) != Set(record.others) {
+    // Not into what takes the run directory's place.
+    if Set(others) != Set(record.others), runDirectory.displacement == nil {
       record.others = others
       do {
         try record.write(in: directories.run)
@@ -52,7 +53,7 @@ extension Runtime {
   func endCensus() {
     trainerRecord = nil
     try? timers.disarm(.census)
-    TrainerRecord.remove(in: directories.run)
+    if runDirectory.displacement == nil { TrainerRecord.remove(in: directories.run) }
     recover("clearing", "all processes of attempt \(attempt.attempt) are gone")
   }
 
