@@ -66,7 +66,7 @@ extension LocalCheckpoints {
       throw CheckpointError(.damaged, operation: "publish", what: "the image was cut off while it was read")
     }
     if let expected = expected(), expected != digest {
-      throw .damaged("digest \(digest.prefix(12))…, expected \(expected.prefix(12))…")
+      throw .damaged(SHA256.mismatch(digest, expected))
     }
     var manifest = draft
     manifest.files = [.init(name: Self.stateName, bytes: UInt64(image.count), sha256: digest)]

@@ -32,7 +32,7 @@ extension LocalCheckpoints {
     }
     let digest = SHA256.hex(text)
     guard digest == expected else {
-      throw Fault(file: Self.manifestName, what: Self.mismatch(digest, expected))
+      throw Fault(file: Self.manifestName, what: SHA256.mismatch(digest, expected))
     }
     let manifest = try Self.manifest(text)
     var listed = Set([Self.manifestName])
@@ -49,10 +49,6 @@ extension LocalCheckpoints {
     }
     for file in manifest.files { try check(file, path, thorough: thorough) }
     return manifest
-  }
-
-  private static func mismatch(_ digest: String, _ expected: String) -> String {
-    "digest \(digest.prefix(12))…, expected \(expected.prefix(12))…"
   }
 
   private static func manifest(_ text: [UInt8]) throws(Fault) -> Manifest {
@@ -129,7 +125,7 @@ extension LocalCheckpoints {
     try read(expected.name, file) { digest.update($0) }
     let found = digest.finish()
     guard found == expected.sha256 else {
-      throw Fault(file: expected.name, what: Self.mismatch(found, expected.sha256))
+      throw Fault(file: expected.name, what: SHA256.mismatch(found, expected.sha256))
     }
   }
 

@@ -44,4 +44,9 @@ public final class SHA256 {
   }
 
   public static func hex(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { hex($0) } }
+
+  /// In words, for whoever compares two by eye.
+  public static func mismatch(_ found: String, _ expected: String) -> String {
+    "digest \(found.prefix(12))…, expected \(expected.prefix(12))…"
+  }
 }

@@ -99,13 +99,16 @@ extension Transition {
     case .staged(let step, let stall):
       state.slots[slot] = .complete(step: step)
       state.schedule.measured(stall: stall)
-    case .failed(let errno):
-      if !state.stageIsFailing { note(.stageFailed(errno: errno)) }
-      state.stageIsFailing = true
+    case .failed(let errno): stageFailed(errno)
     case .missed:
       break
     }
     offer()
+  }
+
+  private mutating func stageFailed(_ errno: Int32) {
+    if !state.stageIsFailing { note(.stageFailed(errno: errno)) }
+    state.stageIsFailing = true
   }
 
   mutating func answered(_ sequence: UInt64, _ outcome: StageOutcome) {
@@ -123,9 +126,7 @@ extension Transition {
         note(.stageRecovered)
       }
       if state.phase == .saving { note(.saveAnswered(step: step)) }
-    case .failed(let errno):
-      if !state.stageIsFailing { note(.stageFailed(errno: errno)) }
-      state.stageIsFailing = true
+    case .failed(let errno): stageFailed(errno)
     case .missed:
       break
     }

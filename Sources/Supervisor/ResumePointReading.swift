@@ -57,7 +57,7 @@ final class ResumePointReading: Sendable {
     if let now = candidates.image(slot), now.description.cutID != description.cutID { return nil }
     guard let found else { return "\(path) cannot be read to its end" }
     if found == expected.sha256 { return nil }
-    return "digest \(found.prefix(12))…, expected \(expected.sha256.prefix(12))…"
+    return SHA256.mismatch(found, expected.sha256)
   }
 
   /// The file that the trainer loads is compared with the store, whose bytes have their own digest.
