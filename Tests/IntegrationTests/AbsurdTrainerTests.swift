@@ -50,9 +50,7 @@ import Testing
     #expect(first.isRunning, "\(bench.standardError)")
     try readEverything(bench, "while it runs")
     try watch(bench)
-    kill(first.processIdentifier, SIGKILL)
-    first.waitUntilExit()
-    try bench.wait(for: "the trainer's end") { bench.leftovers().isEmpty }
+    try bench.killBoth(first)
     try readEverything(bench, "when nobody lives")
 
     // The next supervisor reads what the first one left, and sees the same again.

@@ -34,9 +34,7 @@ import Testing
     defer { bench.close() }
     let supervisor = try bench.start(Self.options, Self.command)
     try bench.wait(for: "a staged step") { try bench.status("staged_step") > 0 }
-    kill(supervisor.processIdentifier, SIGKILL)
-    supervisor.waitUntilExit()
-    try bench.wait(for: "the trainer's end") { bench.leftovers().isEmpty }
+    try bench.killBoth(supervisor)
     truncate(bench.run + "/" + name, bytes)
     if name == "ring-0.new" { truncate(bench.run + "/" + name, Self.ringBytes) }
     #expect(try bench.holdfast(["status", "--state-dir", bench.state]).status == 0)

@@ -87,6 +87,9 @@ import Testing
 
   // MARK: Limits
 
+  private static let length = ["--epochs", "4"]
+  private static let command = [Programs.trainer] + length + ["--step-delay", "20ms"]
+
   private func limit(_ pid: Int32, _ what: String) throws {
     let result = try Workbench.run("/usr/bin/prlimit", ["--pid", "\(pid)", what])
     try #require(result.status == 0, "\(result.err)")
@@ -94,12 +97,10 @@ import Testing
 
   /// No file may grow (`ulimit -f`): as a full disk, and no signal that ends the supervisor.
   @Test func aLimitOfFileSizesIsAFullDisk() async throws {
-    let length = ["--epochs", "4"]
-    let expected = try await Undisturbed.shared.digest(length)
+    let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
-    let supervisor = try bench.start(
-      ["--stage-every", "20ms", "--every", "100ms"], [Programs.trainer] + length + ["--step-delay", "20ms"])
+    let supervisor = try bench.start(["--stage-every", "20ms", "--every", "100ms"], Self.command)
     try bench.wait(for: "a few steps") { try bench.status("step") > 10 }
     try limit(supervisor.processIdentifier, "--fsize=4096:unlimited")
     try bench.wait(for: "what comes of it") {
@@ -115,12 +116,10 @@ import Testing
 
   /// No descriptor is free, from before anything was digested: no checkpoint, no new attempt, and no end either.
   @Test func withoutDescriptorsTheJobWaits() async throws {
-    let length = ["--epochs", "4"]
-    let expected = try await Undisturbed.shared.digest(length)
+    let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
-    let supervisor = try bench.start(
-      ["--stage-every", "20ms", "--every", "100ms"], [Programs.trainer] + length + ["--step-delay", "20ms"])
+    let supervisor = try bench.start(["--stage-every", "20ms", "--every", "100ms"], Self.command)
     try bench.wait(for: "the trainer") { bench.trainerPID != nil }
     try limit(supervisor.processIdentifier, "--nofile=3:4096")
     try bench.wait(for: "what comes of it") {

@@ -16,9 +16,7 @@ import Testing
     defer { bench.close() }
     let supervisor = try bench.start(Self.options, Self.command)
     try bench.wait(for: "a staged step") { try bench.status("staged_step") > 0 }
-    kill(supervisor.processIdentifier, SIGKILL)
-    supervisor.waitUntilExit()
-    try bench.wait(for: "the trainer's end") { bench.leftovers().isEmpty }
+    try bench.killBoth(supervisor)
     var random = Generator(seed: 5)
     try Data(random.bytes(100_000)).write(to: URL(fileURLWithPath: "\(bench.run)/\(name)"))
     #expect(try bench.supervise(Self.options, Self.command) == 0, "\(bench.standardError)")

@@ -9,9 +9,7 @@ import Testing
     let command = [Programs.trainer, "--epochs", "2", "--step-delay", "20ms"]
     let first = try bench.start(["--stage-every", "20ms", "--every", "100ms"], command)
     try bench.wait(for: "a checkpoint") { try bench.status("durable_step") > 0 }
-    kill(first.processIdentifier, SIGKILL)
-    first.waitUntilExit()
-    try bench.wait(for: "the trainer's end") { bench.leftovers().isEmpty }
+    try bench.killBoth(first)
     // Every checkpoint becomes one of 40 GiB, nearly all of it a hole, with a manifest that agrees.
     let script = """
       set -e

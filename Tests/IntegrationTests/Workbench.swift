@@ -209,6 +209,13 @@ final class Workbench {
     throw CancellationError()
   }
 
+  /// Kills the supervisor, and waits until its trainer is gone too.
+  func killBoth(_ supervisor: Process) throws {
+    kill(supervisor.processIdentifier, SIGKILL)
+    supervisor.waitUntilExit()
+    try wait(for: "the trainer's end") { leftovers().isEmpty }
+  }
+
   /// Processes that still have this job's run directory in their environment.
   func leftovers() -> [Int32] {
     let wanted = "HOLDFAST_RUN_DIR=\(run)"
