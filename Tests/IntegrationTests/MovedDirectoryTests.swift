@@ -127,6 +127,14 @@ import Testing
     #expect(digest(in: bench.standardOutput) == expected)
   }
 
+  /// An empty one takes its place.
+  private func replaceRunDirectory(of bench: Workbench, movingItTo away: String) throws {
+    try FileManager.default.moveItem(atPath: bench.run, toPath: away)
+    try FileManager.default.createDirectory(
+      atPath: bench.run, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    try bench.wait(for: "the word") { bench.standardError.contains("\(bench.run) was moved away") }
+  }
+
   @Test func theRunDirectoryIsMovedAndComesBack() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
@@ -134,10 +142,7 @@ import Testing
     let supervisor = try start(bench)
     let away = bench.run + ".away"
     defer { try? FileManager.default.removeItem(atPath: away) }
-    try FileManager.default.moveItem(atPath: bench.run, toPath: away)
-    try FileManager.default.createDirectory(
-      atPath: bench.run, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    try bench.wait(for: "the word") { bench.standardError.contains("\(bench.run) was moved away") }
+    try replaceRunDirectory(of: bench, movingItTo: away)
     try expectEmpty(bench.run)
     try FileManager.default.removeItem(atPath: bench.run)
     try FileManager.default.moveItem(atPath: away, toPath: bench.run)
@@ -146,6 +151,26 @@ import Testing
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 0, "\(bench.standardError)")
     #expect(digest(in: bench.standardOutput) == expected)
+  }
+
+  /// What the trainer starts is written down beside the ring, at pauses of two seconds at most.
+  @Test func whatTheTrainerStartsMeanwhileIsNotWrittenThere() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let script = try bench.write(
+      "trainer", "#!/bin/bash\n(while :; do sleep 0.3; done) &\nexec \(Programs.trainer) --epochs 1000\n",
+      executable: true)
+    let supervisor = try bench.start(Self.options, [script])
+    let record = bench.run + "/trainer.json"
+    try bench.wait(for: "the first of them on record") {
+      (try? String(contentsOfFile: record, encoding: .utf8))?.contains(#""others":[{"#) == true
+    }
+    let away = bench.run + ".away"
+    defer { try? FileManager.default.removeItem(atPath: away) }
+    try replaceRunDirectory(of: bench, movingItTo: away)
+    sleep(3)
+    #expect(supervisor.isRunning)
+    #expect(!FileManager.default.fileExists(atPath: record), "nothing is written there")
   }
 
   /// The next attempt has a new one.
