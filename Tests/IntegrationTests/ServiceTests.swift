@@ -54,12 +54,15 @@ import Testing
   func aJobIsReadyTellsWhereItIsAndStopsWhenItLeaves(abstract: Bool) throws {
     let service = Service(abstract: abstract)
     defer { service.bench.close() }
-    let process = try service.start(["--every", "1s"], Self.slow, ["WATCHDOG_USEC": "600000"])
+    // It does not end by itself, however late it is looked at.
+    let command = [Programs.trainer, "--epochs", "1000", "--step-delay", "10ms"]
+    let process = try service.start(["--every", "1s"], command, ["WATCHDOG_USEC": "600000"])
     try service.wait(for: "a status of a running job, with a durable checkpoint") { heard in
       heard.contains {
         $0.range(
-          of: #"(?m)^STATUS=epoch \d/3 · batch \d+/45 · step \d+/135 · [\d.]+ steps/s · loss [\d.e-]+ · "#
-            + #"durable .* ago · attempt 1$"#, options: .regularExpression) != nil
+          of: #"(?m)^STATUS=epoch \d+/1,000 · batch \d+/45 · step [\d,]+/45,000 · "#
+            + #"[\d.]+ steps/s · loss [\d.e-]+ · durable .* ago · attempt 1$"#, options: .regularExpression)
+          != nil
       }
     }
     try service.wait(for: "signs of life") { heard in heard.filter { $0.hasPrefix("WATCHDOG=1") }.count >= 3 }
