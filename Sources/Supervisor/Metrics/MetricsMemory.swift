@@ -38,7 +38,7 @@ struct MetricsMemory {
     if attempt.attempt > 0 { past.add(attempt) }
   }
 
-  mutating func take(_ durations: StepDurations) {
+  mutating func add(_ durations: StepDurations) {
     kept.stepDurations.add(durations.counts, sum: Double(durations.sumNanoseconds) / 1e9)
   }
 
@@ -58,7 +58,7 @@ struct MetricsMemory {
   }
 
   /// Lets the facts be read: their counters are in the store, or it cannot be waited for any longer.
-  mutating func tell() {
+  mutating func publish() {
     guard let waiting else { return }
     export.take(waiting)
     self.waiting = nil

@@ -33,11 +33,9 @@ struct ResumeCandidates: Sendable {
     }
   }
 
-  /// What is known of candidates, by reading them in full.
+  /// What is known of candidates, by reading them in full. Identities.
   struct Knowledge {
-    /// Names of durable checkpoints that are whole.
     var whole: Set<String> = []
-    /// Identities of what is damaged.
     var damaged: Set<String> = []
   }
 
@@ -147,7 +145,7 @@ struct ResumeCandidates: Sendable {
     // that faulty trainers had mapped.
     case .staged(let slot, let image, _):
       return digests.digest(slot, of: image.cutID) == nil ? .whole : .unread
-    case .durable(let record): return known.whole.contains(record.name) ? .whole : .unread
+    case .durable: return known.whole.contains(source.identity) ? .whole : .unread
     case .snapshot: return .unread
     }
   }

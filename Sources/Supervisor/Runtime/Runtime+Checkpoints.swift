@@ -1,87 +1,70 @@
-import Checkpoints
 import JobStore
 import POSIX
 import Supervision
-import TrainerProtocol
 
-// The durable checkpoints: listed, read, kept, and removed when newer ones are there.
+// Durable checkpoints: requested, published, recorded, and removed when newer ones are there.
 extension Runtime {
+  func request(_ kind: RequestKind, sequence: UInt64, slot: Int, deadline: Duration?) {
+    // The core counts in time since boot.
+    link.post(
+      kind, sequence: sequence, slot: slot, generation: state.standing.attempt,
+      deadline: deadline.map { $0 - Self.now.monotonic })
+    if kind != .cancel { writer.expectAnswer() }
+  }
+
+  func publish(slot: Int, step: UInt64) {
+    let order = Publisher.Order(slot: slot, step: step, job: job) {
+      [store, writer, metricNames = attempt.metricNames] in
+      // The step may be one of the last of a trainer that has ended, and not written yet.
+      writer.submitAndWait([], patience: .seconds(5))
+      // A row that cannot be read costs the manifest its metrics, and nothing else.
+      let values = (try? store.snapshot(at: step))?.metrics ?? []
+      return Dictionary(zip(metricNames, values)) { first, _ in first }
+    }
+    publisher.publish(order) { [mailbox] result in mailbox.post(.publisher(result)) }
+  }
+
+  func published(_ result: Publisher.Result) {
+    switch result {
+    case .published(let order, let record):
+      // Listed only once it is in the store.
+      writer.submit([.checkpoint(record)]) { [mailbox] durable in
+        mailbox.post(.recorded(order, record, durable: durable))
+      }
+    case .failed(let order, let why):
+      degradations.begin("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
+      // Once more when that is no news: `holdfast checkpoint` waits for an answer.
+      degradations.persist()
+      send(.publishFailed(slot: order.slot, step: order.step))
+    case .damaged(let order, let why):
+      degradations.begin("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
+      send(.publishFailed(slot: order.slot, step: order.step, isDamaged: true))
+    }
+  }
+
   func recorded(_ order: Publisher.Order, _ record: CheckpointRecord, durable: Bool) {
     guard durable else {
       return send(.publishFailed(slot: order.slot, step: order.step))
     }
-    records.append(record)
-    verified.insert(record.name)
-    recover("checkpoints", "checkpoints can be made durable again")
-    tell(
+    catalogue.add(record)
+    degradations.end("checkpoints", "checkpoints can be made durable again")
+    events.log(
       .published,
       "step \(Words.number(record.step)) is durable: \(record.name), \(Words.bytes(record.bytes)) in "
         + Words.duration(.nanoseconds(record.tookNs)), step: record.step)
     prune()
-    keepSaved()
+    recordSaved()
     send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))
   }
 
-  /// Keeps the newest verified checkpoints; damaged ones are nobody's to delete.
-  private func prune() {
-    let plan = Retention.plan(
-      records.map {
-        let condition: Retention.Condition =
-          $0.damage != nil ? .damaged : verified.contains($0.name) ? .verified : .unread
-        return .init(name: $0.name, step: $0.step, condition: condition)
-      }, keepLast: configuration.keptCheckpoints)
-    if let oldest = plan.oldestKept { writer.setOldestKept(step: oldest) }
-    for record in records where plan.remove.contains(record.name) { remove(record) }
-    for record in records where plan.read.contains(record.name) && beingRead.insert(record.name).inserted {
-      publisher.read(record) { [mailbox] fault in mailbox.post(.read(record, fault: fault)) }
-    }
-  }
-
-  /// Out of the list first, then off the disk; on the writer's thread, not on the loop's.
-  private func remove(_ record: CheckpointRecord) {
-    records.removeAll { $0.name == record.name }
-    verified.remove(record.name)
-    writer.submit([.removeCheckpoint(record)]) { [checkpoints] durable in
-      guard durable else { return }
-      do {
-        try checkpoints.remove(record.name)
-      } catch {
-        Console.warning("cannot remove the old checkpoint \(record.name): \(error)")
-      }
-    }
-  }
-
   func wasRead(_ record: CheckpointRecord, fault: String?) {
-    beingRead.remove(record.name)
-    if let fault {
-      tellDamaged(record.name, fault)
-    } else {
-      keepVerified([record.name])
-    }
+    catalogue.wasRead(record, fault: fault)
     prune()
   }
 
-  /// Takes note that these were read in full and are whole.
-  func keepVerified(_ names: some Sequence<String>) {
-    for name in names where verified.insert(name).inserted {
-      guard let index = records.firstIndex(where: { $0.name == name }) else { continue }
-      records[index].damage = nil
-      records[index].verifiedAtNs = Clock.wallNanoseconds
-      writer.submit([.checkpoint(records[index])])
+  private func prune() {
+    for record in catalogue.prune(keepLast: configuration.keptCheckpoints) {
+      publisher.read(record) { [mailbox] fault in mailbox.post(.read(record, fault: fault)) }
     }
-  }
-
-  func tellDamaged(_ name: String, _ what: String) {
-    guard knownDamage.insert(name).inserted else { return }
-    if let index = records.firstIndex(where: { $0.name == name }) {
-      records[index].damage = what
-      writer.submit([.checkpoint(records[index])])
-    }
-    verified.remove(name)
-    let verify: Hint = "holdfast checkpoints verify \(job.job) \(name)"
-    tell(
-      .checkpointDamaged,
-      "checkpoint \(name) is damaged (\(what)) and is skipped; it is kept as it is: \(verify)",
-      isWarning: true)
   }
 }

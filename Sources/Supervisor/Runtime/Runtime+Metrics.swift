@@ -4,7 +4,7 @@ import Metrics
 import POSIX
 import Supervision
 
-// What is told to whoever collects metrics.
+// What whoever collects metrics reads.
 extension Runtime {
   /// Metrics that cannot be had are said to be, and are no reason not to train.
   func exportMetrics() {
@@ -14,25 +14,25 @@ extension Runtime {
         listen: configuration.metricsAddress, file: configuration.metricsFile
       ) { [mailbox] report in mailbox.post(.metrics(report)) }
       metrics = try MetricsMemory(export, store: store)
-      tellMetrics()
+      publishMetrics()
     } catch {
-      degrade("metrics", "no metrics: \(error)")
+      degradations.begin("metrics", "no metrics: \(error)")
     }
   }
 
-  func take(_ report: MetricsReport) {
+  func handle(_ report: MetricsReport) {
     switch report {
-    case .degraded(let error): degrade("metrics \(error.code)", "\(error): \(error.hint)")
-    case .recovered(let code, let text): recover("metrics \(code)", text)
+    case .degraded(let error): degradations.begin("metrics \(error.code)", "\(error): \(error.hint)")
+    case .recovered(let code, let text): degradations.end("metrics \(code)", text)
     }
   }
 
-  /// Gathers the facts. They are told when the counters in them are in the store: after a kill of the
+  /// Gathers the facts. They are published when the counters in them are in the store: after a kill of the
   /// supervisor, the next one must not say less than was read.
-  func tellMetrics() {
+  func publishMetrics() {
     guard metrics != nil else { return }
     // Those of the last time still wait: the store cannot be written, or only slowly.
-    metrics?.tell()
+    metrics?.publish()
     if let operation = gatherMetrics() {
       writer.submit([operation]) { [mailbox] _ in mailbox.post(.metricsKept) }
     }
@@ -43,7 +43,7 @@ extension Runtime {
   func endMetrics() {
     guard metrics != nil else { return }
     if let operation = gatherMetrics(isSupervised: false) { _ = writer.submitAndWait([operation]) }
-    metrics?.tell()
+    metrics?.publish()
     metrics?.export.stop(patience: .seconds(1))
     metrics = nil
   }
@@ -54,17 +54,18 @@ extension Runtime {
       gatheredAtNs: Clock.wallNanoseconds, stepDurations: MetricsMemory.Kept.noDurations)
     facts.isSupervised = isSupervised
     facts.attempt = state.standing.attempt > 0 ? state.standing.attempt : nil
-    facts.trainerIsRunning = child != nil
-    facts.residentBytes = child.flatMap { ProcessTable.residentBytes(of: $0.pid) }
-    facts.step = lastRecordedStep
+    facts.trainerIsRunning = processes.child != nil
+    facts.residentBytes = processes.child.flatMap { ProcessTable.residentBytes(of: $0.pid) }
+    facts.step = attempt.furthestStep
     facts.totalSteps = job.totalSteps
     facts.stalls = state.standing.stalls
-    facts.degradations = degraded.count
-    facts.trainerMetrics = zip(metricNames, reported.metrics).map { .init(name: $0, value: $1) }
+    facts.degradations = degradations.reasons.count
+    facts.trainerMetrics = zip(attempt.metricNames, attempt.metrics).map { .init(name: $0, value: $1) }
     if let staged = state.newestStaged { facts.checkpoints.append(.init(level: "staged", step: staged.step)) }
-    let durable = records.filter { $0.damage == nil }
-    if let step = durable.map(\.step).max() { facts.checkpoints.append(.init(level: "durable", step: step)) }
-    facts.durableAtNs = durable.map(\.createdAtNs).max()
-    return metrics?.complete(&facts, current: attempt)
+    if let step = catalogue.undamaged.map(\.step).max() {
+      facts.checkpoints.append(.init(level: "durable", step: step))
+    }
+    facts.durableAtNs = catalogue.newestDurableAtNs
+    return metrics?.complete(&facts, current: attempt.record)
   }
 }

@@ -9,29 +9,30 @@ extension Runtime {
   func listen() {
     do {
       let watch = try PreemptionWatch(
-        configuration.preemption, environment: helperEnvironment
+        configuration.preemption, environment: command.helperEnvironment
       ) { [mailbox] report in mailbox.post(.preemption(report)) }
       preemption = watch
+      processes.sparedSession = { watch.session }
       if let cloud = watch.cloud {
-        tell(.preemptionSource, "listening for preemption notices from \(cloud.name)")
+        events.log(.preemptionSource, "listening for preemption notices from \(cloud.name)")
       }
     } catch {
-      degrade("preemption", "no preemption notices: \(error)")
+      degradations.begin("preemption", "no preemption notices: \(error)")
     }
   }
 
-  func take(_ report: NoticeReport) {
+  func handle(_ report: NoticeReport) {
     switch report {
     case .notice(let notice):
       send(.preemptionNotice(notice))
-      keepNotice()
+      recordNotice()
     case .warning(let source, let text): send(.preemptionWarning(source: source, text: text))
     case .cancelled(let event):
       send(.preemptionCancelled(event: event))
-      keepNotice()
-    case .degraded(let text): degrade("preemption", text)
-    case .recovered(let text): recover("preemption", text)
-    case .absent(let text): tell(.preemptionAbsent, text)
+      recordNotice()
+    case .degraded(let text): degradations.begin("preemption", text)
+    case .recovered(let text): degradations.end("preemption", text)
+    case .absent(let text): events.log(.preemptionAbsent, text)
     }
   }
 
@@ -46,34 +47,31 @@ extension Runtime {
   }
 
   /// In the attempt's record: should the machine go before we do, the next supervisor knows why.
-  private func keepNotice() {
-    attempt.notice = noticeRecord
-    writer.submit([.attempt(attempt)])
+  private func recordNotice() {
+    attempt.update { $0.notice = noticeRecord }
   }
 
   /// Before we leave: the source acts on it at once.
   func acknowledge(_ notice: PreemptionNotice) {
     do {
       try preemption?.acknowledge(event: notice.event, patience: .seconds(2))
-      tell(.preemptionAcknowledged, "told \(notice.source) that it need not wait any longer")
+      events.log(.preemptionAcknowledged, "told \(notice.source) that it need not wait any longer")
     } catch {
-      tell(
+      events.log(
         .preemptionUnacknowledged, "\(notice.source) was not told that it need not wait: \(error)",
         isWarning: true)
     }
   }
 
   /// How the attempt left, for its record: who asked, and how long it took until all was durable.
-  func keepLeaving(_ grace: Duration, isByNotice: Bool) {
-    attempt.leaving = .init(
-      by: isByNotice ? "\(state.preemption?.notice.source ?? "a") notice" : Words.signal(stopSignal),
-      graceSeconds: grace / .seconds(1))
-    writer.submit([.attempt(attempt)])
+  func recordLeaving(_ grace: Duration, isByNotice: Bool) {
+    let by = isByNotice ? "\(state.preemption?.notice.source ?? "a") notice" : Words.signal(stopSignal)
+    attempt.update { $0.leaving = .init(by: by, graceSeconds: grace / .seconds(1)) }
   }
 
-  func keepSaved() {
-    guard let stop = state.stop, attempt.leaving != nil else { return }
-    attempt.leaving?.savedSeconds = (Self.now.monotonic - stop.requestedAt) / .seconds(1)
-    writer.submit([.attempt(attempt)])
+  func recordSaved() {
+    guard let stop = state.stop, attempt.record.leaving != nil else { return }
+    let saved = (Self.now.monotonic - stop.requestedAt) / .seconds(1)
+    attempt.update { $0.leaving?.savedSeconds = saved }
   }
 }

@@ -11,11 +11,11 @@ extension Runtime {
     defer { service.reloaded() }
     switch reload() {
     case .refused(let why):
-      tell(.reloadRefused, "not reloaded, the values before stay in force: \(why)", isWarning: true)
+      events.log(.reloadRefused, "not reloaded, the values before stay in force: \(why)", isWarning: true)
     case .taken(let policy, let changes):
       send(.policyChanged(policy))
-      for line in changes { tell(.reloaded, line) }
-      keepLive()
+      for line in changes { events.log(.reloaded, line) }
+      writeLive()
     }
   }
 }

@@ -6,19 +6,12 @@ import Synchronization
 import SystemPackage
 import TrainerProtocol
 
-/// What the runtime remembers only for the service manager.
-struct ServiceFacts {
-  var rate = StepRate()
-  /// Of the newest step.
-  var metrics: [Double] = []
-}
-
 // The job as a service: ready, alive, how far, how much longer.
 extension Runtime {
   /// The store is open, the resume point chosen, and the trainer's exec confirmed.
   func serviceIsReady() {
     // Without a listener there is nothing to do, now or later.
-    guard attempt.running, service.beatInterval != nil, timers.deadline(.beat) == nil else { return }
+    guard attempt.record.running, service.beatInterval != nil, timers.deadline(.beat) == nil else { return }
     service.ready(status: serviceStatus)
     beat()
   }
@@ -26,19 +19,19 @@ extension Runtime {
   func beat() {
     guard let interval = service.beatInterval else { return }
     let now = Self.now.monotonic
-    if let step = attempt.lastStep { reported.rate.sample(step: step, attempt: attempt.attempt, now: now) }
+    attempt.sampleRate(now: now)
     service.beat(status: serviceStatus, stopTimeLeft: stopTimeLeft)
     arm(.beat, at: now + interval)
   }
 
   /// What the core decided may be news.
-  func tellService(since phase: Phase, wasStopping: Bool) {
+  func notifyService(since phase: Phase, wasStopping: Bool) {
     guard timers.deadline(.beat) != nil else { return }
     if (state.stop != nil) != wasStopping || state.phase != phase { beat() }
   }
 
   /// Before anything is done for it: the service manager counts already.
-  func tellServiceOfStop() { if let stopTimeLeft { service.beginStop(timeLeft: stopTimeLeft) } }
+  func notifyServiceOfStop() { if let stopTimeLeft { service.beginStop(timeLeft: stopTimeLeft) } }
 
   private var stopTimeLeft: Duration? {
     state.stop.map { max(.zero, $0.endsAt - Self.now.monotonic) }
@@ -57,25 +50,26 @@ extension Runtime {
       text = status
     }
     // The worst first: one line has no room for two.
-    guard let reason = degraded.min(by: { $0.key < $1.key })?.value else { return text }
+    guard let reason = degradations.reasons.min(by: { $0.key < $1.key })?.value else { return text }
     return "degraded: \(reason) · \(text)"
   }
 
   private var status: String {
     switch state.phase {
-    case .idle, .starting: return "starting attempt \(attempt.attempt) \(ServiceStatus.from(state.resume))"
+    case .idle, .starting:
+      return "starting attempt \(attempt.record.attempt) \(ServiceStatus.from(state.resume))"
     case .running:
       guard let position else {
-        if let doing { return "attempt \(attempt.attempt): \(doing)" }
-        return "attempt \(attempt.attempt) started \(ServiceStatus.from(state.resume)) · no step yet"
+        if let doing { return "attempt \(attempt.record.attempt): \(doing)" }
+        return "attempt \(attempt.record.attempt) started \(ServiceStatus.from(state.resume)) · no step yet"
       }
-      return ServiceStatus.running(position, attempt: attempt.attempt)
+      return ServiceStatus.running(position, attempt: attempt.record.attempt)
     case .backingOff:
       let left = timers.deadline(.core(.backoff)).map { max(.zero, $0 - Self.now.monotonic) } ?? .zero
       return ServiceStatus.backingOff(
         left, stalls: state.standing.stalls, maxStalls: state.policy.maxStalls, resume: state.resume)
-    case .saving, .terminating: return "ending attempt \(attempt.attempt)"
-    case .clearing: return "attempt \(attempt.attempt) ended, clearing up"
+    case .saving, .terminating: return "ending attempt \(attempt.record.attempt)"
+    case .clearing: return "attempt \(attempt.record.attempt) ended, clearing up"
     case .settling, .done: return publishing ?? "leaving"
     }
   }
@@ -89,7 +83,7 @@ extension Runtime {
     }
   }
 
-  private var atStep: String { attempt.lastStep.map { " at step \(Words.number($0))" } ?? "" }
+  private var atStep: String { attempt.record.lastStep.map { " at step \(Words.number($0))" } ?? "" }
 
   private var publishing: String? {
     guard let publication = state.publication else { return nil }
@@ -99,16 +93,15 @@ extension Runtime {
   }
 
   private var position: ServiceStatus.Position? {
-    guard let step = attempt.lastStep, let newestPosition else { return nil }
-    let named = Array(zip(metricNames, reported.metrics)).filter { !$0.1.isNaN || $0.0 == "loss" }
+    guard let step = attempt.record.lastStep, let position = attempt.position else { return nil }
+    let named = Array(zip(attempt.metricNames, attempt.metrics)).filter { !$0.1.isNaN || $0.0 == "loss" }
     let wall = Clock.wallNanoseconds
-    let durable = records.filter { $0.damage == nil }.map(\.createdAtNs).max()
     return ServiceStatus.Position(
-      step: step, totalSteps: job.totalSteps, epoch: newestPosition.epoch, totalEpochs: job.totalEpochs,
-      batch: newestPosition.batch, batchesPerEpoch: job.batchesPerEpoch,
-      stepsPerSecond: reported.rate.stepsPerSecond,
+      step: step, totalSteps: job.totalSteps, epoch: position.epoch, totalEpochs: job.totalEpochs,
+      batch: position.batch, batchesPerEpoch: job.batchesPerEpoch,
+      stepsPerSecond: attempt.stepsPerSecond,
       metric: (named.first { $0.0 == "loss" } ?? named.first).map { ($0.0, $0.1) },
-      durableAge: durable.map { .nanoseconds(wall - min(wall, $0)) })
+      durableAge: catalogue.newestDurableAtNs.map { .nanoseconds(wall - min(wall, $0)) })
   }
 
   // MARK: The end

@@ -35,76 +35,45 @@ final class Runtime {
   /// As it was opened at the start.
   let stateDirectory: OpenFile
   var stateWatch: StateWatch?
-  var runDirectory: RunDirectory
-  let store: JobStore
-  let writer: StoreWriter
-  let checkpoints: any CheckpointStorage
-  let candidates: ResumeCandidates
-  let publisher: Publisher
-  let mailbox: Mailbox<Report>
-  let tree: ProcessTree
-  /// That of the supervisor when it began, which has the trainer in it too.
-  let sharedCgroup: Cgroup?
-  var outOfMemory: OutOfMemoryWatch?
+  let runDirectory: RunDirectory
   let boot = ProcessTable.bootID
   /// Of this process.
   let startTime = ProcessTable.startTime(of: getpid()) ?? 0
   private let loop: EventLoop
   let timers: Timers
   private let signals: SignalSource
+  let mailbox: Mailbox<Report>
 
+  let store: JobStore
+  let writer: StoreWriter
+  let publisher: Publisher
+  let service: ServiceLink
+  var preemption: PreemptionWatch?
+  var metrics: MetricsMemory?
+
+  /// The core's.
   var state: State
   var job: JobRecord
   let mark: JobMark
-  /// Which processes are the attempt's, as it is written down beside the ring.
-  var trainerRecord: TrainerRecord?
-  var censusPause = Duration.zero
-  var choice: ResumeCandidates.Choice
+  let catalogue: ResumeCatalogue
   /// The resume point that is being read.
   var reading: ResumePointReading?
-  /// The trainer that runs was told, or is to be told, of another resume point than it began with.
-  var pointIsReplaced = false
-  /// Cut that the open request asked for.
-  var requestedCut: CutID?
-  var records: [CheckpointRecord]
-  /// Durable checkpoints that this supervisor wrote, or read in full: they are not read again.
-  var verified: Set<String> = []
-  /// Identities of what could have been resumed from and is damaged.
-  var damagedSources: Set<String> = []
-  /// Those that are being read now.
-  var beingRead: Set<String> = []
-  var lastRecordedStep: UInt64?
-  var metricNames: [String]
-
-  var child: ChildProcess?
-  var ring: RingReader?
-  var attempt: AttemptRecord
-  var replayIsTold = false
-  /// Where the run ceased to be the undisturbed one.
-  var deviation: Deviation?
-  var newestPosition: BatchPosition?
-  var knownDamage: Set<String> = []
-  var toldSkipped: UInt64 = 0
-  /// Fields of this attempt's records that were spoken of.
-  var unusableFields: Set<String> = []
-  var heartbeat: UInt64 = 0
-  var stacksOffer: StacksOffer?
-  var hang: Hang?
-  var clearingPause = Duration.milliseconds(1)
-  var clearingSince = Duration.zero
+  let attempt: AttemptRecorder
+  let command: TrainerCommand
+  let processes: TrainerProcesses
+  let link: TrainerLink
+  let stacks: HangStacks
+  let events: EventLog
+  let degradations: Degradations
+  /// The newest image in the arena.
   var staged: LiveRecord.Staged?
-  var degraded: [String: String] = [:]
+
   /// Which signal asked for the stop.
   var stopSignal = SIGTERM
   var ending: Ending?
   /// Why it ends badly, where the kernel said it.
   var fatalErrno: Int32?
-  let service: ServiceLink
-  var reported = ServiceFacts()
-  var preemption: PreemptionWatch?
-  var metrics: MetricsMemory?
-
-  private var events: [Event] = []
+  private var queue: [Event] = []
   private var isHandling = false
 
   init(
@@ -114,34 +83,38 @@ final class Runtime {
     self.configuration = configuration
     self.service = service
     self.signals = signals
+    self.stateDirectory = stateDirectory
+    self.runDirectory = runDirectory
     directories = recovered.directories
     store = recovered.store
     writer = recovered.writer
     mailbox = recovered.mailbox
-    checkpoints = recovered.checkpoints
-    candidates = recovered.candidates
     job = recovered.job
     mark = recovered.mark
-    choice = recovered.choice
-    records = recovered.records
-    lastRecordedStep = recovered.lastRecordedStep
-    metricNames = recovered.metricNames
-    deviation = recovered.deviation
+    attempt = AttemptRecorder(
+      writer, metricNames: recovered.metricNames, furthestStep: recovered.lastRecordedStep,
+      deviation: recovered.deviation)
+    events = EventLog(writer, attempt)
+    degradations = Degradations(events, runDirectory)
+    catalogue = ResumeCatalogue(recovered, events)
+    command = TrainerCommand(configuration, directories, mark)
+    // The whole cgroup is looked at before it is divided.
+    let sharedCgroup = Cgroup.own
+    processes = TrainerProcesses(
+      ProcessTree(cgroup: Cgroup.divide(own: "supervisor", children: "trainer")), sharedCgroup: sharedCgroup,
+      TrainerCensus(runDirectory, mark, degradations), degradations)
+    link = TrainerLink()
+    stacks = HangStacks(runDirectory, job.id)
     let candidates = recovered.candidates
-    self.stateDirectory = stateDirectory
-    self.runDirectory = runDirectory
     publisher = Publisher(directories.checkpoints, below: stateDirectory, candidates.digests) {
       candidates.image($0)
     }
-    sharedCgroup = Cgroup.own
-    tree = ProcessTree(cgroup: Cgroup.divide(own: "supervisor", children: "trainer"))
-    attempt = AttemptRecord(attempt: 0, generation: 0, boot: "", startedAtNs: 0, resumedFrom: nil)
-    let damaged = Set(recovered.choice.damaged.map(\.source.identity))
-    let durableStep = Self.durableStep(recovered.records, damaged)
     state = State(
-      policy: configuration.policy, standing: recovered.standing, durableStep: durableStep, now: Self.now)
+      policy: configuration.policy, standing: recovered.standing, durableStep: catalogue.durableStep,
+      now: Self.now)
     loop = try EventLoop()
     timers = try Timers()
+    degradations.changed = { [unowned self] in writeLive() }
   }
 
   static var now: Moment {
@@ -152,16 +125,16 @@ final class Runtime {
 
   func run() throws(POSIXError) -> Ending {
     try ProcessTable.becomeSubreaper()
-    try loop.add(signals.descriptor) { [unowned self] in takeSignals() }
-    try loop.add(timers.descriptor) { [unowned self] in takeTimers() }
-    try loop.add(mailbox.descriptor) { [unowned self] in takeReports() }
+    try loop.add(signals.descriptor) { [unowned self] in handleSignals() }
+    try loop.add(timers.descriptor) { [unowned self] in handleTimers() }
+    try loop.add(mailbox.descriptor) { [unowned self] in handleReports() }
     listen()
     exportMetrics()
     watchPlaces()
-    send(.begin(Remains(resume: choice.point, progress: nil, slots: choice.slots)))
+    send(.begin(Remains(resume: catalogue.choice.point, progress: nil, slots: catalogue.choice.slots)))
     // No wake-up is relied on: one that is lost costs a second.
     try loop.run(lookingEvery: .seconds(1)) {
-      takeReports()
+      handleReports()
       ChildProcess.reapOrphans()
     }
     return ending ?? .stopped
@@ -176,9 +149,9 @@ final class Runtime {
     try? loop.remove(child.descriptor)
   }
 
-  private func takeReports() { for report in mailbox.take() { take(report) } }
+  private func handleReports() { for report in mailbox.take() { handle(report) } }
 
-  private func takeSignals() {
+  private func handleSignals() {
     while let signal = signals.next() {
       switch signal {
       case SIGTERM, SIGINT, SIGXCPU: stop(by: signal)
@@ -194,17 +167,17 @@ final class Runtime {
     send(.stopRequested)
   }
 
-  private func takeTimers() {
+  private func handleTimers() {
     let due = require { () throws(POSIXError) in try timers.takeDue(now: Self.now.monotonic) } ?? []
     for name in due {
       switch name {
       case .core(let kind): send(.timer(kind))
       case .clearing: clear()
       case .beat: beat()
-      case .metrics: tellMetrics()
-      case .reading: tellReading()
+      case .metrics: publishMetrics()
+      case .reading: showReading()
       case .places: lookAtRunDirectory()
-      case .census: keepCensus()
+      case .census: lookAtProcesses()
       }
     }
   }
@@ -232,18 +205,18 @@ final class Runtime {
   /// Hands an event to the core and carries out what it decides. Actions may bring new events; they
   /// wait for their turn.
   func send(_ event: Event) {
-    events.append(event)
+    queue.append(event)
     guard !isHandling else { return }
     isHandling = true
     defer { isHandling = false }
-    while !events.isEmpty {
+    while !queue.isEmpty {
       let before = (phase: state.phase, isStopping: state.stop != nil)
-      let (next, actions) = transition(state, events.removeFirst(), at: Self.now)
+      let (next, actions) = transition(state, queue.removeFirst(), at: Self.now)
       state = next
-      if !before.isStopping { tellServiceOfStop() }
+      if !before.isStopping { notifyServiceOfStop() }
       for action in actions { perform(action) }
-      if state.phase != before.phase, state.phase != .starting { keepLive() }
-      tellService(since: before.phase, wasStopping: before.isStopping)
+      if state.phase != before.phase, state.phase != .starting { writeLive() }
+      notifyService(since: before.phase, wasStopping: before.isStopping)
     }
   }
 
@@ -252,55 +225,22 @@ final class Runtime {
     case .start(let number, let from, let skips): start(number, from: from, skips: skips)
     case .request(let kind, let sequence, let slot, let deadline):
       request(kind, sequence: sequence, slot: slot, deadline: deadline)
-    case .offer(let slot): ring?.offer(slot: slot.map(UInt32.init))
+    case .offer(let slot): link.offer(slot: slot)
     case .publish(let slot, let step): publish(slot: slot, step: step)
     case .cancelPublishing: publisher.cancel()
-    case .signal(.stacks): askForStacks()
-    case .signal(.terminate): try? child?.signal(SIGTERM)
-    case .signal(.kill):
-      try? child?.signal(SIGKILL)
-      child?.signalGroup(SIGKILL)
+    case .signal(.stacks): stacks.request()
+    case .signal(.terminate): processes.terminate()
+    case .signal(.kill): processes.kill()
     case .clear:
-      clearingPause = .milliseconds(1)
-      clearingSince = Self.now.monotonic
+      processes.beginClearing(now: Self.now.monotonic)
       clear()
     case .arm(let kind, let deadline): arm(.core(kind), at: deadline)
     case .disarm(let kind): _ = require { () throws(POSIXError) in try timers.disarm(.core(kind)) }
-    case .note(let note): tell(note)
+    case .note(let note): log(note)
     case .keepStanding: writer.submit([.document("standing", state.standing)])
     case .acknowledge(let notice): acknowledge(notice)
     case .leave(let ending): leave(ending)
     }
-  }
-
-  private func request(_ kind: RequestKind, sequence: UInt64, slot: Int, deadline: Duration?) {
-    // The core counts in time since boot; requests carry CLOCK_MONOTONIC, which every language reads.
-    let remaining = deadline.map { max(.zero, $0 - Self.now.monotonic) }
-    let wait = remaining.map { UInt64($0 / .nanoseconds(1)) + Clock.monotonicNanoseconds } ?? 0
-    let word: Request.Kind =
-      switch kind {
-      case .save: .save
-      case .saveAndLeave: .saveAndLeave
-      case .cancel: .cancel
-      }
-    let cut = CutID()
-    requestedCut = cut
-    ring?.post(
-      Request(
-        sequence: sequence, kind: word, slot: UInt32(slot), cutID: cut,
-        generation: state.standing.attempt, deadlineNanoseconds: wait))
-    if kind != .cancel { writer.expectAnswer() }
-  }
-
-  private func publish(slot: Int, step: UInt64) {
-    let order = Publisher.Order(slot: slot, step: step, job: job) { [store, writer, metricNames] in
-      // The step may be one of the last of a trainer that has ended, and not written yet.
-      writer.submitAndWait([], patience: .seconds(5))
-      // A row that cannot be read costs the manifest its metrics, and nothing else.
-      let values = (try? store.snapshot(at: step))?.metrics ?? []
-      return Dictionary(zip(metricNames, values)) { first, _ in first }
-    }
-    publisher.publish(order) { [mailbox] result in mailbox.post(.publisher(result)) }
   }
 
   private func leave(_ ending: Ending) {
@@ -315,8 +255,9 @@ final class Runtime {
       job.finishedAtNs = Clock.wallNanoseconds
       job.finishedStep = state.resume.step
       let step = Words.number(state.resume.step)
-      let doubt = deviation.map { "; it is not the undisturbed run \($0.words)" } ?? ""
-      tell(.finished, "job \(job.job) finished at step \(step)\(doubt)", isWarning: deviation != nil)
+      let doubt = attempt.deviation.map { "; it is not the undisturbed run \($0.words)" } ?? ""
+      events.log(
+        .finished, "job \(job.job) finished at step \(step)\(doubt)", isWarning: attempt.deviation != nil)
     }
     let last: [StoreOperation] = [.job(job), .live(live(stateName: Self.name(ending)))]
     if state.stop == nil {
@@ -334,7 +275,7 @@ final class Runtime {
 
   /// Gives the memory of a finished job back.
   private func clearRunDirectory() {
-    ring = nil
+    link.close()
     for name in (try? FileSystem.list(directories.run)) ?? [] where name != JobLock.name {
       do {
         try FileSystem.removeTree(directories.run.appending(name))

@@ -121,21 +121,22 @@ public enum Supervisor {
       configuration, directories, store, job, stateDirectory, mark, service)
     let runtime = try Runtime(
       recovered, configuration, stateDirectory, runDirectory, signals: signals, service: service)
-    try runtime.tree.clearEarlier(patience: .seconds(10))
+    try runtime.processes.clearEarlier(patience: .seconds(10))
     runtime.writer.submit([.job(job)])
-    if let repair = store.repair { runtime.tellRepair(repair, whileOpen: false) }
-    runtime.keepDegraded()
-    runtime.takeDamaged()
+    if let repair = store.repair { runtime.logRepair(repair, whileOpen: false) }
+    runtime.degradations.persist()
+    runtime.catalogue.logDamage()
     let ending = try runtime.run()
     let state = runtime.state
     var result = Result(
-      ending: ending, step: state.resume.step, why: runtime.lastWords, attempt: state.standing.attempt,
+      ending: ending, step: state.resume.step, why: runtime.attempt.lastWords,
+      attempt: state.standing.attempt,
       errno: runtime.errno(ending))
-    result.deviation = runtime.deviation
+    result.deviation = runtime.attempt.deviation
     result.requiresIdentical = state.policy.requiresIdentical
-    result.traceback = runtime.attempt.failure?.traceback
+    result.traceback = runtime.attempt.record.failure?.traceback
     if ending == .gaveUp { result.gaveUp = Note.gaveUp(result.step, state.standing) }
-    result.checkpoint = runtime.records.last { $0.step == result.step && $0.damage == nil }?.name
+    result.checkpoint = runtime.catalogue.undamaged.last { $0.step == result.step }?.name
     return result
   }
 

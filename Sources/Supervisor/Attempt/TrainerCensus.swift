@@ -1,0 +1,68 @@
+import Glibc
+import JobStore
+import POSIX
+import SystemPackage
+
+/// Which processes are the trainer's: written down for a supervisor that comes after this one was killed.
+final class TrainerCensus {
+  /// Between two looks at most. What is born and orphaned in between, in a session and an environment of its
+  /// own, is known to nobody if we are killed just then.
+  private static let longestPause = Duration.seconds(2)
+  private static let firstPause = Duration.milliseconds(250)
+
+  private let runDirectory: RunDirectory
+  private let mark: JobMark
+  private let degradations: Degradations
+  private(set) var record: TrainerRecord?
+  private var pause = Duration.zero
+
+  init(_ runDirectory: RunDirectory, _ mark: JobMark, _ degradations: Degradations) {
+    self.runDirectory = runDirectory
+    self.mark = mark
+    self.degradations = degradations
+  }
+
+  /// Called before the trainer's program begins.
+  func begin(_ pid: pid_t, attempt: UInt64, boot: String) throws(POSIXError) {
+    let record = TrainerRecord(
+      jobID: mark.jobID, stateID: mark.stateID ?? "", attempt: attempt, boot: boot,
+      pidNamespace: ProcessTable.namespace,
+      trainer: ProcessIdentity(pid: pid, startTime: ProcessTable.startTime(of: pid) ?? 0))
+    try record.write(in: runDirectory.path)
+    self.record = record
+    pause = Self.firstPause
+  }
+
+  /// - Parameter processes: all that can be seen now.
+  func update(_ processes: [ProcessIdentity]) {
+    guard var record else { return }
+    record.others = processes.filter { $0 != record.trainer }
+    // Not into what takes the run directory's place.
+    guard Set(record.others) != Set(self.record?.others ?? []), runDirectory.displacement == nil else {
+      return
+    }
+    do {
+      try record.write(in: runDirectory.path)
+      self.record = record
+      degradations.end("census", "what the trainer starts can be written down again")
+    } catch {
+      degradations.begin(
+        "census",
+        "what the trainer starts cannot be written down, for the time after a kill of this supervisor: \(error)"
+      )
+    }
+  }
+
+  /// Until the next look; nil: there is nothing to look at.
+  func nextPause() -> Duration? {
+    guard record != nil else { return nil }
+    defer { pause = min(pause * 2, Self.longestPause) }
+    return pause
+  }
+
+  /// All of it is gone.
+  func end() {
+    record = nil
+    if runDirectory.displacement == nil { TrainerRecord.remove(in: runDirectory.path) }
+  }
+}
