@@ -100,7 +100,8 @@ struct RingDrain {
   /// The step beyond which rows can be appended. By the keys: where the newest rows are damaged, they
   /// are in the way all the same.
   private func lastKey(_ transaction: borrowing Transaction, _ snapshots: Database) throws -> UInt64? {
-    guard let (key, _) = try transaction.cursor(snapshots).last() else { return nil }
+    var cursor = try transaction.cursor(snapshots)
+    guard let (key, _) = try cursor.last() else { return nil }
     // Of another rank, or no key of ours: then nothing is appended.
     guard key.count == Key.snapshotBytes, key.starts(with: Key.number(UInt64(rank)).suffix(4)) else {
       return .max

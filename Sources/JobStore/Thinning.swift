@@ -31,7 +31,7 @@ struct Thinning {
     // In pieces of some size: a cursor for each commit and its one row would not be worth it.
     guard stride > 1, below > position, position == 0 || below - position >= max(1, min(thinned / 16, 4096))
     else { return }
-    let cursor = try transaction.cursor(database)
+    var cursor = try transaction.cursor(database)
     var entry = try Key.snapshot(rank: 0, step: position).withUnsafeBytes { try cursor.seek($0) }
     // Faster than rows come, or the bound would be none.
     let inserted = newest - min(newest, previousNewest ?? newest)

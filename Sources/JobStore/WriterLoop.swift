@@ -284,7 +284,7 @@ final class WriterLoop {
     // Of attempts that are yet to come: it is damaged.
     if totals?.through ?? 0 >= number { totals = nil }
     var sums = totals ?? AttemptTotals()
-    let cursor = try transaction.cursor(attempts)
+    var cursor = try transaction.cursor(attempts)
     var entry = try Key.number(sums.through + 1).withUnsafeBytes { try cursor.seek($0) }
     while let (key, value) = entry, let earlier = Key.lastNumber(key), earlier < number {
       if var attempt: AttemptRecord = JSON.decode(value) {

@@ -161,7 +161,8 @@ public struct Transaction: ~Copyable {
 }
 
 /// A place in a database of a write transaction, in the order of keys. Must not outlive its transaction. What it
-/// shows is a copy, valid until it moves.
+/// shows is a copy, valid until it moves, and moving changes it: so it has to be kept in a variable, and cannot be gone
+/// while its copy is read.
 public struct Cursor: ~Copyable {
   public typealias Entry = (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)
 
@@ -182,13 +183,13 @@ public struct Cursor: ~Copyable {
     buffer.deallocate()
   }
 
-  public func first() throws(LMDBError) -> Entry? { try move(MDB_FIRST) }
-  public func last() throws(LMDBError) -> Entry? { try move(MDB_LAST) }
-  public func next() throws(LMDBError) -> Entry? { try move(MDB_NEXT) }
-  public func previous() throws(LMDBError) -> Entry? { try move(MDB_PREV) }
+  public mutating func first() throws(LMDBError) -> Entry? { try move(MDB_FIRST) }
+  public mutating func last() throws(LMDBError) -> Entry? { try move(MDB_LAST) }
+  public mutating func next() throws(LMDBError) -> Entry? { try move(MDB_NEXT) }
+  public mutating func previous() throws(LMDBError) -> Entry? { try move(MDB_PREV) }
 
   /// The first entry whose key is `key` or greater.
-  public func seek(_ key: UnsafeRawBufferPointer) throws(LMDBError) -> Entry? {
+  public mutating func seek(_ key: UnsafeRawBufferPointer) throws(LMDBError) -> Entry? {
     try move(MDB_SET_RANGE, key)
   }
 
@@ -199,7 +200,7 @@ public struct Cursor: ~Copyable {
     try environment.check(hf_lmdb_cursor_delete(handle), "mdb_cursor_del")
   }
 
-  private func move(
+  private mutating func move(
     _ operation: MDB_cursor_op, _ key: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
   ) throws(LMDBError) -> Entry? {
     let environment = environment.takeUnretainedValue()

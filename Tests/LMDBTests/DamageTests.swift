@@ -104,7 +104,7 @@ import Testing
         let database = try? environment.find("rows")
       else { continue }
       _ = try? environment.write { transaction in
-        let cursor = try transaction.cursor(database)
+        var cursor = try transaction.cursor(database)
         var entry = try cursor.first()
         var sum = 0
         while let (key, value) = entry {

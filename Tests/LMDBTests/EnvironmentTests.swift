@@ -113,7 +113,7 @@ import Testing
     func look() throws -> Int {
       // Through the map, as only a writer reads.
       try environment.write { transaction in
-        let cursor = try transaction.cursor(database)
+        var cursor = try transaction.cursor(database)
         var sum = 0
         var entry = try cursor.first()
         while let (_, value) = entry {
