@@ -37,8 +37,35 @@ static void fail(int pipe, int stage, int error) {
   _exit(127);
 }
 
+static void close_between(unsigned first, unsigned last) {
+  if (first > last) return;
+  if (syscall(SYS_close_range, first, last, 0u) == 0) return;
+  long limit = sysconf(_SC_OPEN_MAX);
+  for (unsigned number = first; limit > 0 && number < (unsigned long)limit && number <= last; number++)
+    close((int)number);
+}
+
+// Closes every descriptor above 2 but these; -1: none.
+static void keep_only(const int *descriptors, int count) {
+  unsigned first = 3;
+  for (;;) {
+    unsigned next = ~0u;
+    for (int index = 0; index < count; index++) {
+      unsigned number = (unsigned)descriptors[index];
+      if (descriptors[index] >= 0 && number >= first && number < next) next = number;
+    }
+    if (next == ~0u) return close_between(first, ~0u);
+    if (next > first) close_between(first, next - 1);
+    first = next + 1;
+  }
+}
+
 // Between fork and exec: async-signal-safe calls only. The order matters.
 static void run_child(const struct hf_spawn_request *request, int pipe, int gate, pid_t parent) {
+  // 0. Its copies of our locks go first: whatever holds it up from here on, they are ours alone.
+  const int kept[] = {pipe, gate, request->cgroup_procs, request->output};
+  keep_only(kept, 4);
+
   // 1. Dispositions as they were before ours while everything is still blocked: no handler of ours may run
   //    in this process, and what we ignore would be inherited across exec.
   struct sigaction action;
