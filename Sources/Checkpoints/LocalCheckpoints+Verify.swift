@@ -1,6 +1,7 @@
 import Glibc
 import POSIX
 import SystemPackage
+public import TrainerProtocol
 
 extension LocalCheckpoints {
   /// What is wrong, and in which file.
@@ -16,6 +17,20 @@ extension LocalCheckpoints {
     } catch {
       return .damaged(file: error.file, what: error.what)
     }
+  }
+
+  /// As `verify`, and whether it is what is wanted.
+  /// - Parameter step: that the store says it is of; nil: any.
+  public func verify(_ name: String, of job: JobID, step: UInt64?, thorough: Bool) -> Verdict {
+    let verdict = verify(name, thorough: thorough)
+    guard let manifest = verdict.manifest else { return verdict }
+    if manifest.jobID != job.hexadecimal {
+      return .damaged(file: Self.manifestName, what: "belongs to another job")
+    }
+    if let step, manifest.step != step {
+      return .damaged(file: Self.manifestName, what: "is of step \(manifest.step), not \(step)")
+    }
+    return verdict
   }
 
   private func examine(_ name: String, thorough: Bool) throws(Fault) -> Manifest {

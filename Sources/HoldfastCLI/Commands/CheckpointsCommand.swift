@@ -59,7 +59,9 @@ struct CheckpointsCommand: ParsableCommand {
       // With --state-dir the first word is a checkpoint already, unless it is the job's name.
       let first = place.stateDirectory != nil && job != reader.name ? job.map { [$0] } ?? [] : []
       let wanted = first + names
-      let known = try reader.checkpoints.names()
+      let listed = try reader.store.checkpoints()
+      // One that is listed and gone is damaged, and does not pass unseen.
+      let known = Set(try reader.checkpoints.names() + listed.map(\.name)).sorted()
       for name in wanted where !known.contains(name) { throw noSuchCheckpoint(name, known, reader) }
       let output = Output.standard
       var damaged: [String] = []
@@ -69,7 +71,7 @@ struct CheckpointsCommand: ParsableCommand {
         : JSONListWriter(
           output, list: "checkpoints", members: ["format_version": .integer(1), "job": .string(reader.name)])
       for name in wanted.isEmpty ? known : wanted {
-        let fault = reader.checkpoints.verify(name, thorough: true).fault
+        let fault = reader.fault(of: name, listed.first { $0.name == name }, thorough: true)
         if fault != nil { damaged.append(name) }
         list?.append(
           .object(["name": .string(name), "verified": .bool(fault == nil), "damage": .optional(fault)]))

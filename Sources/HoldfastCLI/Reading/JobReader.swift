@@ -27,16 +27,18 @@ struct JobReader {
     guard FileSystem.isDirectory(path) else {
       if path.withPlatformString({ access($0, F_OK) != 0 && errno == EACCES }) {
         throw Failure(
-          .io, "job '\(job ?? directory.lastComponent?.string ?? "")' is not yours to look at",
+          .io, "no permission to read job '\(job ?? directory.lastComponent?.string ?? "")'",
           path: directory.string, why: "\(Errno.permissionDenied)",
           hints: ["ls -ld \(directory)  become a member of its group, or its user"])
       }
       if let lost = LostState.find(directory, locations) { throw lost.failure }
-      throw missing(job ?? directory.lastComponent?.string ?? "", directory, locations)
+      throw missing(
+        job ?? directory.lastComponent?.string ?? "", directory, locations, isNamed: stateDirectory != nil)
     }
     let store = try JobStore(stateDirectory: directory, .readOnly)
     guard let record = try store.job() else {
-      throw missing(job ?? directory.lastComponent?.string ?? "", directory, locations)
+      throw missing(
+        job ?? directory.lastComponent?.string ?? "", directory, locations, isNamed: stateDirectory != nil)
     }
     if let job, stateDirectory != nil, job != record.job {
       throw Failure(
@@ -78,7 +80,16 @@ struct JobReader {
     }
   }
 
-  private static func missing(_ name: String, _ directory: FilePath, _ locations: Locations) -> Failure {
+  /// - Parameter isNamed: the directory was named, and not looked for by the job's name.
+  private static func missing(
+    _ name: String, _ directory: FilePath, _ locations: Locations, isNamed: Bool
+  ) -> Failure {
+    if isNamed {
+      // What is left of a job there is resumed by the same command with the same directory.
+      return Failure(
+        .missing, "there is no job in this directory", path: directory.string,
+        hints: ["holdfast run --state-dir \(directory) -- COMMAND  starts one there, from what is left"])
+    }
     let guess = Suggestions.nearest(to: name, among: jobs(in: locations.stateRoot))
     let question = guess.map { "; did you mean '\($0)'?" } ?? ""
     return Failure(
@@ -90,8 +101,14 @@ struct JobReader {
   /// With what a look at its sizes and manifest alone finds, which costs no reading of its state.
   func examined(_ record: CheckpointRecord) -> CheckpointRecord {
     var record = record
-    record.damage = record.damage ?? checkpoints.verify(record.name, thorough: false).fault
+    record.damage = record.damage ?? fault(of: record.name, record, thorough: false)
     return record
+  }
+
+  /// Why a resume would not use this checkpoint; nil: it would.
+  /// - Parameter record: what the store says of it; nil: it is not listed.
+  func fault(of name: String, _ record: CheckpointRecord?, thorough: Bool) -> String? {
+    checkpoints.verify(name, of: job.id, step: record?.step, thorough: thorough).fault
   }
 
   /// Whether a supervisor lives: it holds the lock for as long as it does.

@@ -67,8 +67,9 @@ struct CheckpointsText {
     guard let newestDamaged else { return }
     output.line("")
     let verify: Hint = "holdfast checkpoints verify \(status.argument) \(newestDamaged)"
-    output.line(
-      "\(output.paint(output.warningSign, .yellow)) \(damaged) damaged, skipped when resuming: \(verify)")
+    let line: Line =
+      "\(output.paint(output.warningSign, .yellow)) \(damaged) damaged, skipped when resuming: \(verify)"
+    output.line(line)
   }
 
   /// - Parameter metric: nil: there is no such column; nil in it: not known of this one.

@@ -22,12 +22,19 @@ struct ImageDigest: Hashable, Sendable, Codable {
     directory.appending("digest-0-\(slot).json")
   }
 
-  static func read(in directory: FilePath, slot: UInt32) -> ImageDigest? {
+  /// - Returns: nil where there is none.
+  /// - Throws: when there is one that cannot be read. It takes its name when it is whole, so it was damaged since.
+  static func read(in directory: FilePath, slot: UInt32) throws(Unreadable) -> ImageDigest? {
     let path = path(in: directory, slot: slot)
-    guard let file = try? OpenFile(path, .readOnly), let size = try? file.size(),
-      size < 1 << 16, let bytes = try? FileSystem.read(path)
-    else { return nil }
-    return JSON.decode(bytes)
+    guard FileKind.of(path) != nil else { return nil }
+    guard let file = try? OpenFile(path, .readOnly), let size = try? file.size(), size < 1 << 16,
+      let bytes = try? FileSystem.read(path), let digest: ImageDigest = JSON.decode(bytes)
+    else { throw Unreadable(path: path) }
+    return digest
+  }
+
+  struct Unreadable: Error {
+    var path: FilePath
   }
 
   func write(in directory: FilePath, slot: UInt32) throws(POSIXError) {

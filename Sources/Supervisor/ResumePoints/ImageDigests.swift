@@ -49,7 +49,18 @@ final class ImageDigests: Sendable {
   /// The digest of the image that has this cut, where one was made, now or by an earlier supervisor.
   func digest(_ slot: UInt32, of cut: CutID) -> ImageDigest? {
     if let made = state.withLock({ $0.made[slot] }), made.cutID == cut { return made }
-    return ImageDigest.read(in: directory, slot: slot).flatMap { $0.cutID == cut ? $0 : nil }
+    return (try? ImageDigest.read(in: directory, slot: slot)).flatMap { $0.cutID == cut ? $0 : nil }
+  }
+
+  /// What is wrong with the digest that an earlier supervisor left; nil: nothing.
+  func fault(_ slot: UInt32, of cut: CutID) -> String? {
+    if state.withLock({ $0.made[slot]?.cutID == cut }) { return nil }
+    do throws(ImageDigest.Unreadable) {
+      _ = try ImageDigest.read(in: directory, slot: slot)
+      return nil
+    } catch {
+      return "its digest cannot be read: \(error.path)"
+    }
   }
 
   /// As `digest`, after the one that is being made is.

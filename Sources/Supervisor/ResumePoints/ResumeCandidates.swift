@@ -129,7 +129,8 @@ struct ResumeCandidates: Sendable {
       let source = Source.staged(
         slot: slot, image.description, lengthBytes: UInt64(image.bytes.count))
       if known.damaged.contains(source.identity) { continue }
-      if !digests.knows(slot, image), let what = Self.fault(of: image) {
+      let structure = digests.knows(slot, image) ? nil : Self.fault(of: image)
+      if let what = structure ?? digests.fault(slot, of: image.description.cutID) {
         choice.damaged.append((source, what))
       } else {
         sources.append(source)
@@ -175,12 +176,8 @@ struct ResumeCandidates: Sendable {
         offsetBytes: UInt64(StagedImage.offsetBytes), lengthBytes: lengthBytes,
         cutID: image.cutID.description)
     case .durable(let record):
-      let verdict = checkpoints.verify(record.name, thorough: false)
-      guard let manifest = verdict.manifest else { throw Fault(what: verdict.fault ?? "damaged") }
-      guard manifest.jobID == jobID.hexadecimal else { throw Fault(what: "belongs to another job") }
-      guard manifest.step == record.step else {
-        throw Fault(what: "is of step \(manifest.step), not \(record.step)")
-      }
+      let verdict = checkpoints.verify(record.name, of: jobID, step: record.step, thorough: false)
+      if let fault = verdict.fault { throw Fault(what: fault) }
       let path = checkpoints.path(of: record.name).appending(LocalCheckpoints.stateName)
       return .init(
         level: Level.durable.rawValue, step: record.step, path: path.string, offsetBytes: 0,
