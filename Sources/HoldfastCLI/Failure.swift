@@ -1,3 +1,4 @@
+import Checkpoints
 import Glibc
 import JobFile
 import JobStore
@@ -63,12 +64,26 @@ struct Failure: Error, CustomStringConvertible {
     case let error as SupervisorError: self.init(error)
     case let error as StoreError: self.init(error)
     case let error as JobFileError: self.init(error)
+    case let error as CheckpointError: self.init(error)
     case let error as POSIXError:
       self.init(
         .io, "\(error.operation) failed", path: error.path?.string, why: "\(error.errno)",
-        hints: ["df \(error.path?.string ?? ".")  is there room?"])
+        hints: [Self.hint(error)])
     default:
       self.init(.internal, "\(error)", hints: ["holdfast --version  please report this with the version"])
+    }
+  }
+
+  private static func hint(_ error: POSIXError) -> Hint {
+    let path = error.path?.string ?? "."
+    switch error.errno {
+    case .tooManyOpenFiles: return "ulimit -n  the number of open files that is allowed here; raise it"
+    case .tooManyOpenFilesInSystem:
+      return "sysctl fs.file-max  the number of open files that the machine allows"
+    case .noMemory, .resourceTemporarilyUnavailable:
+      return "ulimit -a  limits of memory and processes; free -m  what is left"
+    case .permissionDenied, .notPermitted, .readOnlyFileSystem: return "ls -ld \(path)"
+    default: return "df \(path)  is there room?"
     }
   }
 
@@ -86,6 +101,19 @@ struct Failure: Error, CustomStringConvertible {
     self.init(
       status, error.what, path: error.path?.string, why: error.why,
       hints: error.hint.lines)
+  }
+
+  private init(_ error: CheckpointError) {
+    let status: ExitStatus =
+      switch error.code {
+      case .missing: .missing
+      case .damaged: .damaged
+      case .newerVersion: .configuration
+      case .noRoom, .io, .unsupported, .cancelled: .io
+      }
+    self.init(
+      status, error.what, path: error.path?.string, why: error.errno.map { "\($0)" },
+      hints: error.path.map { ["ls -ld \($0)"] } ?? [])
   }
 
   private init(_ error: StoreError) {

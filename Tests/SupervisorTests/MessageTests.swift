@@ -7,7 +7,7 @@ import Testing
   @Test func endsAreToldInWords() {
     func text(_ exit: Supervision.ExitStatus, _ cause: Cause, progressed: Bool = true) -> String {
       Note.attemptEnded(exit, cause, progressed: progressed).message(
-        attempt: 3, step: 41_820, policy: Policy()
+        attempt: 3, step: 41_820, policy: Policy(), runDirectory: "/run/job"
       ).text
     }
     #expect(text(.signaled(9), .killed) == "attempt 3 was ended by SIGKILL at step 41,820")
@@ -23,7 +23,7 @@ import Testing
     standing.stalls = 5
     standing.deathTally = .init(batch: .init(epoch: 2, batch: 60), step: 261, count: 4)
     let text = Note.gaveUp(step: 250, standing).message(
-      attempt: 9, step: 260, policy: Policy()
+      attempt: 9, step: 260, policy: Policy(), runDirectory: "/run/job"
     ).text
     #expect(
       text

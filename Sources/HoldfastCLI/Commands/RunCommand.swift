@@ -98,12 +98,21 @@ struct RunCommand: ParsableCommand {
     case .cannotStart:
       throw Failure(
         .cannotCreate, "the trainer cannot be started", path: state.string, why: result.why,
-        hints: ["df -h /dev/shm  is there room? name another place with --run-dir DIR"])
+        hints: [
+          "df -h \(job.run)  is there room? name another place with --run-dir DIR",
+          "ulimit -a  limits of memory, processes and open files",
+        ])
     case .finalStateNotDurable:
       throw Failure(
         .io, "the job finished, but its final state could not be made durable", path: state.string,
+        why: result.degraded.isEmpty ? nil : result.degraded.joined(separator: "\n"),
         kept: result.step > 0 ? "resume point step \(Words.number(result.step))" : nil,
-        hints: ["df -h \(state) /dev/shm  make room, then run the same command again: it goes on from there"])
+        hints: result.stateIsDisplaced
+          ? ["mv MOVED \(state)  put the state directory back, then run the same command again"]
+          : [
+            "df -h \(state) \(job.run)  is there room? --run-dir DIR names a larger place for what is staged",
+            "\(again)  goes on from there when that is mended",
+          ])
     case .internalError:
       throw Failure(
         .internal, "the supervisor failed", path: state.string, hints: ["holdfast events \(option)"])

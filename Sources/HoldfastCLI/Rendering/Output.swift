@@ -61,11 +61,15 @@ struct Output {
   /// A part of a JSON document, without the end of the line.
   func json(part text: String) { Self.write(text, to: descriptor) }
 
+  // An error whose text nobody can read keeps its exit status.
+
   static func standardError(_ lines: [String]) {
-    write(lines.map { VisibleText.line($0) + "\n" }.joined(), to: STDERR_FILENO)
+    _ = writeAll(lines.map { VisibleText.line($0) + "\n" }.joined(), to: STDERR_FILENO)
   }
 
-  static func standardError(_ value: JSONValue) { write(value.text(isASCII: true) + "\n", to: STDERR_FILENO) }
+  static func standardError(_ value: JSONValue) {
+    _ = writeAll(value.text(isASCII: true) + "\n", to: STDERR_FILENO)
+  }
 
   /// What comes of `line` here.
   func render(_ line: Line) -> String {
@@ -82,15 +86,22 @@ struct Output {
   }
 
   private static func write(_ text: String, to descriptor: CInt) {
+    let error = writeAll(text, to: descriptor)
+    // The reader has gone, as `head` does.
+    if error != 0 { exit(error == EPIPE ? 0 : ExitStatus.io.rawValue) }
+  }
+
+  /// - Returns: 0, or why not all of it was written: errno(3).
+  private static func writeAll(_ text: String, to descriptor: CInt) -> CInt {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0 {
         if errno == EINTR { continue }
-        // The reader has gone, as `head` does.
-        exit(errno == EPIPE ? 0 : ExitStatus.io.rawValue)
+        return errno
       }
       rest = rest.dropFirst(count)
     }
+    return 0
   }
 }

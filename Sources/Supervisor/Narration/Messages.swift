@@ -13,7 +13,7 @@ extension Note {
   /// - Parameters:
   ///   - attempt: the number of the attempt that it is about.
   ///   - step: the newest that this attempt recorded.
-  func message(attempt: UInt64, step: UInt64?, policy: Policy) -> Message {
+  func message(attempt: UInt64, step: UInt64?, policy: Policy, runDirectory: String) -> Message {
     switch self {
     case .attemptEnded(let exit, let cause, let progressed):
       let ending = Self.words(exit, cause)
@@ -65,7 +65,8 @@ extension Note {
     case .stageFailed(let errno):
       return Message(
         kind: .stageFailed,
-        text: "cannot stage a checkpoint: \(String(cString: strerror(errno))); trying again",
+        text:
+          "cannot stage a checkpoint in \(runDirectory): \(String(cString: strerror(errno))); trying again",
         isWarning: true)
     case .stageRecovered:
       return Message(kind: .stageRecovered, text: "staging works again")

@@ -19,7 +19,6 @@ final class ResumeCatalogue {
   private let store: JobStore
   private let writer: StoreWriter
   private let events: EventLog
-  private let job: String
 
   init(_ recovered: Recovery.Result, _ events: EventLog) {
     records = recovered.records
@@ -28,7 +27,6 @@ final class ResumeCatalogue {
     checkpoints = recovered.checkpoints
     store = recovered.store
     writer = recovered.writer
-    job = recovered.job.job
     self.events = events
   }
 
@@ -98,7 +96,9 @@ final class ResumeCatalogue {
         isWarning: true)
     }
     update(record.name) { $0.damage = what }
-    let verify: Hint = "holdfast checkpoints verify \(job) \(record.name)"
+    // Right wherever the job lives, and whatever the reader's environment is.
+    let verify: Hint =
+      "holdfast checkpoints verify --state-dir \(candidates.directories.state) \(record.name)"
     events.log(
       .checkpointDamaged,
       "checkpoint \(record.name) is damaged (\(what)) and is skipped; it is kept as it is: \(verify)",

@@ -16,7 +16,9 @@ extension Runtime {
     }
     // The core may have gone on to the next attempt already: notes are about the one on record.
     let record = attempt.record
-    var message = note.message(attempt: record.attempt, step: record.lastStep, policy: state.policy)
+    var message = note.message(
+      attempt: record.attempt, step: record.lastStep, policy: state.policy,
+      runDirectory: directories.run.string)
     if case .attemptEnded(_, let cause, _) = note { message.text += Self.further(record, cause) }
     events.log(message.kind, message.text, isWarning: message.isWarning)
     switch note {

@@ -28,6 +28,10 @@ public enum Supervisor {
     public var attempt: UInt64
     /// The job had finished before; nothing was started.
     public var wasFinished = false
+    /// What does not work, a sentence each.
+    public var degraded: [String] = []
+    /// The state directory is not where it was.
+    public var stateIsDisplaced = false
     /// Why it failed, as in errno(3), where that is known.
     var errno: Int32?
   }
@@ -132,6 +136,8 @@ public enum Supervisor {
       ending: ending, step: state.resume.step, why: runtime.attempt.lastWords,
       attempt: state.standing.attempt,
       errno: runtime.errno(ending))
+    result.degraded = runtime.degradations.texts
+    result.stateIsDisplaced = stateDirectory.displacement != nil
     result.deviation = runtime.attempt.deviation
     result.requiresIdentical = state.policy.requiresIdentical
     result.traceback = runtime.attempt.record.failure?.traceback
