@@ -99,11 +99,16 @@ struct JobDirectory {
     }
   }
 
-  /// Ends what an earlier supervisor died in: its store was moved, and the run has no number yet.
+  /// Ends what an earlier supervisor died in. Its store was moved, and the run has no number yet; or it was not, and
+  /// the finished run has its checkpoints back.
   func endArchiving() throws(SupervisorError) {
-    guard FileSystem.exists(archiving.appending("store")) else { return }
     do {
-      _ = try nameArchive()
+      if FileSystem.exists(archiving.appending("store")) {
+        _ = try nameArchive()
+      } else if FileSystem.exists(archiving.appending("checkpoints")), FileKind.of(checkpoints) == nil {
+        try FileSystem.rename(archiving.appending("checkpoints"), to: checkpoints)
+        for path in [state, archiving] { try FileSystem.synchronizeDirectory(path) }
+      }
     } catch {
       throw archiveFailure(error)
     }
