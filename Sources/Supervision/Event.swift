@@ -13,6 +13,12 @@ public enum StartFailure: Hashable, Sendable {
   case notExecutable
   case noRoom
   case other(errno: Int32)
+
+  /// Whether the system has too little of something for a moment, as in errno(3): ENOMEM, EAGAIN, ENFILE, EMFILE.
+  var isTransient: Bool {
+    guard case .other(let errno) = self else { return false }
+    return [12, 11, 23, 24].contains(errno)
+  }
 }
 
 /// What an arena slot holds.

@@ -106,14 +106,15 @@ struct Transition {
     note(.startFailed(failure))
     state.attempt = nil
     if state.stop != nil { return settle(.stopped) }
-    guard state.startedOnce else {
+    guard state.startedOnce || failure.isTransient else {
       switch failure {
       case .notFound: return settle(.commandNotFound)
       case .notExecutable: return settle(.commandNotExecutable)
       case .noRoom, .other: return settle(.cannotStart)
       }
     }
-    // It did start before: an upgrade in progress, a full tmpfs. Try again, within the budget.
+    // It did start before (an upgrade in progress, a full tmpfs), or the system was short of something. Try again,
+    // within the budget.
     follow(progressed: false)
   }
 

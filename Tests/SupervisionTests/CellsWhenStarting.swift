@@ -18,7 +18,7 @@ let cellsWhenStarting: [String: String] = [
     startFailed notFound               | done [- -]: 'startFailed notFound'; -timers; keep; leave commandNotFound
     startFailed notExecutable          | done [- -]: 'startFailed notExecutable'; -timers; keep; leave commandNotExecutable
     startFailed noRoom                 | done [- -]: 'startFailed noRoom'; -timers; keep; leave cannotStart
-    startFailed EMFILE                 | done [- -]: 'startFailed other(errno: 24)'; -timers; keep; leave cannotStart
+    startFailed EMFILE                 | starting [- -] stalls 1: 'startFailed other(errno: 24)'; keep; start 2 from beginning
     attached                           | starting [- -]: offer 0
     stepped to 61                      | starting [- -] at 61
     heartbeat                          | starting [- -]
