@@ -47,6 +47,17 @@ public enum ProcessTable {
     return false
   }
 
+  /// Whether there is such a process, of which /proc says nothing to us: `hidepid=2`, and it is another user's.
+  public static func isHidden(_ pid: pid_t) -> Bool {
+    guard Glibc.kill(pid, 0) == 0 || errno == EPERM else { return false }
+    do { return try ProcessStatus.read(pid) == nil && (Glibc.kill(pid, 0) == 0 || errno == EPERM) } catch {
+      return true
+    }
+  }
+
+  /// Whether /proc hides other users' processes from us: one that is always there, if this is where it is.
+  public static var hidesOthers: Bool { isHidden(1) }
+
   /// Memory of `pid` that is resident now; of one that may be looked at, which is any.
   public static func residentBytes(of pid: pid_t) -> UInt64? {
     guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/statm")) else { return nil }

@@ -31,6 +31,11 @@ struct ProcessTree {
     ProcessTable.descendants(of: children(sparing: session) ?? [])
   }
 
+  /// Whether there are some that this process may not look at.
+  func hasHidden(sparing session: pid_t?) -> Bool {
+    (children(sparing: session) ?? []).contains { ProcessTable.isHidden($0) }
+  }
+
   /// What is left, for whoever waits for its end.
   func remaining(sparing session: pid_t?) -> [pid_t] { census(sparing: session).map(\.pid) }
 

@@ -33,14 +33,18 @@ final class TrainerCensus {
     pause = Self.firstPause
   }
 
-  /// - Parameter processes: all that can be seen now.
-  func update(_ processes: [ProcessIdentity]) {
+  /// - Parameters:
+  ///   - processes: all that can be seen now.
+  ///   - hasHidden: there are others.
+  func update(_ processes: [ProcessIdentity], hasHidden: Bool) {
     guard var record else { return }
+    // For good: what a hidden one started may outlive it.
+    if hasHidden { record.hasHidden = true }
     record.others = processes.filter { $0 != record.trainer }
     // Not into what takes the run directory's place.
-    guard Set(record.others) != Set(self.record?.others ?? []), runDirectory.displacement == nil else {
-      return
-    }
+    let isNews =
+      Set(record.others) != Set(self.record?.others ?? []) || record.hasHidden != self.record?.hasHidden
+    guard isNews, runDirectory.displacement == nil else { return }
     do {
       try record.write(in: runDirectory.path)
       self.record = record

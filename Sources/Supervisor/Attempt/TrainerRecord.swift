@@ -17,9 +17,12 @@ struct TrainerRecord: Hashable, Codable {
   /// Also the number of its session.
   var trainer: ProcessIdentity
   var others: [ProcessIdentity] = []
+  /// Some were seen to be there and could not be looked at (`hidepid=2`, another user): what they started is not
+  /// known. Absent in records of earlier versions.
+  var hasHidden: Bool?
 
   private enum CodingKeys: String, CodingKey {
-    case formatVersion, attempt, boot, pidNamespace, trainer, others
+    case formatVersion, attempt, boot, pidNamespace, trainer, others, hasHidden
     // As the decoder makes them of `job_id` and `state_id`.
     case jobID = "jobId"
     case stateID = "stateId"

@@ -38,7 +38,10 @@ struct Leftovers {
         // Nothing is ended then: who looks at them sees all of them.
         throw refusal(found.doubtful.map(\.pid) + hidden, certain: found.ours.map(\.pid))
       }
-      if found.ours.isEmpty { return TrainerRecord.remove(in: directories.run) }
+      if found.ours.isEmpty {
+        try checkUnseen()
+        return TrainerRecord.remove(in: directories.run)
+      }
       let refused = found.ours.filter { !ProcessTable.kill($0.identity) }.map(\.pid)
       guard refused.isEmpty else { throw notAllowed(refused) }
       sessions.formUnion(found.ours.filter { $0.pid == $0.session }.map(\.session))
@@ -86,13 +89,22 @@ struct Leftovers {
     let seen = Set(processes.map(\.pid))
     let trainers =
       [validRecord?.trainer.pid].compactMap { $0 } + unended.filter { $0.boot == boot }.compactMap(\.pid)
-    return Set(trainers).filter { pid in
-      // It may have begun after the list was made, or ended since.
-      guard !seen.contains(pid), kill(pid, 0) == 0 || errno == EPERM else { return false }
-      do { return try ProcessStatus.read(pid) == nil && (kill(pid, 0) == 0 || errno == EPERM) } catch {
-        return true
-      }
-    }.sorted()
+    // It may have begun after the list was made, or ended since.
+    return Set(trainers).filter { !seen.contains($0) && ProcessTable.isHidden($0) }.sorted()
+  }
+
+  /// The trainer was, or had started, another user's process that was hidden from its supervisor, and may be from us.
+  private func checkUnseen() throws(SupervisorError) {
+    guard let record = validRecord, record.hasHidden == true, ProcessTable.hidesOthers else { return }
+    let path = directories.run.appending(TrainerRecord.name)
+    throw SupervisorError(
+      .leftoverProcess,
+      "a trainer of this job may still be running as another user, whose processes are hidden here",
+      path: "/proc", why: "it is mounted with hidepid; a second trainer is never started in doubt",
+      hint: """
+        sudo ps -eo pid,ppid,user,lstart,args  look for the trainer, and end it: sudo kill -KILL PID
+        rm \(path)  when it is gone; then start the job again
+        """)
   }
 
   /// Without a look at processes a trainer may be there, if one was and nobody saw it end.
