@@ -121,6 +121,10 @@ import Testing
     try expect("a step less", older) { try job.writeHeader(job.steps[job.newest] - 1, at: 72) }
     try expect("too short a length", older) { try job.writeHeader(100_000, at: 80) }
     try expect("a length beyond the file", older) { try job.writeHeader(.max, at: 80) }
+    try expect("an unreadable digest", older) {
+      try Workbench.flipBit(of: job.path, at: 60_003)
+      try job.write(Array("{".utf8), to: "\(job.bench.run)/digest-0-\(job.newest).json", at: 20)
+    }
     try expect("no digest any more", newest) {
       try FileManager.default.removeItem(atPath: "\(job.bench.run)/digest-0-\(job.newest).json")
     }

@@ -123,8 +123,12 @@ import Testing
       """)
     #expect(supervisor.isRunning)
     kill(trainer, SIGCONT)
+    try bench.wait(for: "the word") { bench.standardError.contains("warning: ") }
+    // Its last step waits until there is room, however long the questions take.
+    kill(trainer, SIGSTOP)
     for _ in 0..<3 { try ask(bench, state) }
     _ = try bench.shell("rm \(base)/disk/fill*")
+    kill(trainer, SIGCONT)
     supervisor.waitUntilExit()
     #expect(
       supervisor.terminationReason == .exit && supervisor.terminationStatus == 0, "\(bench.standardError)")

@@ -95,6 +95,41 @@ import Testing
     #expect(try bench.attempts().first?["resumed_from"] is NSNull, "the new run begins at the beginning")
   }
 
+  /// As above, and nobody says that it is to be started over: the finished run has its checkpoints.
+  @Test func anArchiveThatWasCutOffIsUndone() async throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    #expect(try bench.supervise([], Self.quick) == 0)
+    let before = try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state]).out
+    let aside = bench.state + "/runs/.archiving"
+    let files = FileManager.default
+    try files.createDirectory(atPath: aside, withIntermediateDirectories: true)
+    try files.moveItem(atPath: bench.state + "/checkpoints", toPath: aside + "/checkpoints")
+    // What is listed and gone is damaged.
+    let gone = try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state])
+    #expect(gone.status == 65 && gone.out.contains("missing"), "\(gone)")
+    #expect(try bench.supervise([], Self.quick) == 0)
+    let after = try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state])
+    #expect(after.status == 0 && after.out == before && before.contains("verified"), "\(after)")
+  }
+
+  /// Each is whole, and neither is what the store says: a resume uses none of them, and whoever asks is told so.
+  @Test func exchangedCheckpointsDoNotVerify() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let command = [Programs.trainer, "--epochs", "2", "--step-delay", "10ms"]
+    #expect(try bench.supervise(["--every", "200ms", "--stage-every", "50ms"], command) == 0)
+    let names = try FileManager.default.contentsOfDirectory(atPath: bench.state + "/checkpoints").sorted()
+    try #require(names.count == 2)
+    let swapped = try bench.shell(
+      "cd \(bench.state)/checkpoints; mv \(names[0]) x; mv \(names[1]) \(names[0]); mv x \(names[1])")
+    #expect(swapped.status == 0)
+    let verify = try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state])
+    #expect(verify.status == 65 && verify.out.contains("DAMAGED  manifest.json: is of step"), "\(verify)")
+    let list = try bench.holdfast(["checkpoints", "list", "--state-dir", bench.state])
+    #expect(list.out.contains(/\n[▲!] 2 damaged, skipped when resuming: holdfast/), "\(list.out)")
+  }
+
   /// The terminal has gone: no reason to lose anything, and none to go on without it.
   @Test func aHangupWithoutAConfigurationFileIsAStop() throws {
     let bench = Workbench()

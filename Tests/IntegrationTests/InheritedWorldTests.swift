@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What whoever starts a supervisor hands down to it: ignored signals, limits, closed descriptors, children.
@@ -218,5 +219,70 @@ import Testing
     let after = try #require(times(try bench.json(["checkpoints", "list"])))
     #expect(bench.standardError.contains("which was not listed"))
     #expect(after.last == before.last, "\(after) \(before)")
+  }
+
+  /// `| head -1`: the status is the result, whoever reads the words.
+  @Test func aFailureKeepsItsStatusWhereNobodyReadsTheError() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let command = run(bench, "sh -c 'sleep 0.3; exit 3'", options: "--max-stalls 1")
+    let result = try bench.shell("bash -c \"\(command) 2>&1 | true; exit \\${PIPESTATUS[0]}\"")
+    #expect(result.status == 69, "\(result)")
+  }
+
+  /// Little memory (`ulimit -v`): whatever is freed is gone at once, and none of it is read.
+  @Test(arguments: [150_000, 200_000]) func littleMemoryEndsNothingByASignal(kibibytes: Int) throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let command = run(bench, "\(Programs.trainer) --epochs 1")
+    let result = try bench.shell("ulimit -v \(kibibytes); \(command)")
+    #expect([0, 73, 74].contains(result.status), "\(result)")
+    let again = try bench.shell(command)
+    #expect(again.status == 0, "\(again)")
+  }
+
+  /// No memory for a process, once: the first start is tried again as any other.
+  @Test(.enabled(if: access("/usr/bin/strace", X_OK) == 0, "strace is needed"))
+  func theFirstStartIsTriedAgain() async throws {
+    let expected = try await Undisturbed.shared.digest(["--epochs", "1"])
+    let bench = Workbench()
+    defer { bench.close() }
+    let command = run(bench, "\(Programs.trainer) --epochs 1")
+    let failing = "strace -f -qq -o \(bench.base)/trace -e trace=clone -e inject=clone:error=EAGAIN:when=1"
+    let result = try bench.shell("\(failing) \(command)")
+    #expect(try String(contentsOfFile: bench.base + "/trace", encoding: .utf8).contains("INJECTED"))
+    #expect(result.status == 0 && digest(in: result.out) == expected, "\(result.err)")
+  }
+
+  /// Stopped between fork and exec when its supervisor was killed: it holds no lock of the job, and is ended.
+  @Test(.enabled(if: access("/usr/bin/strace", X_OK) == 0, "strace is needed"))
+  func aTrainerThatHasNotBegunHoldsNothing() async throws {
+    let expected = try await Undisturbed.shared.digest(["--epochs", "1"])
+    let bench = Workbench()
+    defer { bench.close() }
+    let command = run(bench, "\(Programs.trainer) --epochs 1")
+    let supervisor = try start(
+      bench,
+      "exec strace -f -qq -o \(bench.base)/trace -e trace=setsid -e inject=setsid:signal=SIGSTOP:when=1 \(command)"
+    )
+    let record = bench.run + "/trainer.json"
+    try bench.wait(for: "the trainer on record") { FileManager.default.fileExists(atPath: record) }
+    let killed = try bench.shell(
+      "kill -KILL $(cat /proc/\(supervisor.processIdentifier)/task/*/children) \(supervisor.processIdentifier)"
+    )
+    #expect(killed.status == 0, "\(killed)")
+    supervisor.waitUntilExit()
+    let result = try bench.shell(command)
+    #expect(result.status == 0 && digest(in: result.out) == expected, "\(result.err)")
+  }
+
+  /// A daemon's way: exit 0 at once, and the work goes on elsewhere.
+  @Test func workInTheBackgroundIsNotEndedWithoutAWord() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let result = try bench.shell(run(bench, "sh -c 'sleep 1000 & sleep 0.2'"))
+    #expect(result.status == 0 && result.err.contains("processes that it started still ran"), "\(result)")
+    let events = try bench.holdfast(["events", "--state-dir", bench.state, "--json"]).out
+    #expect(events.contains(#""kind": "background_work""#) || events.contains(#""kind":"background_work""#))
   }
 }

@@ -168,4 +168,81 @@ import Testing
     #expect(masked.status == 73, "\(masked.err)")
     #expect(masked.err.contains("/proc") && pids(bench) == [old] && isAlive(old), "\(masked.err)")
   }
+
+  /// `hidepid=2`, and a trainer that became another user: neither it nor what it started is to be seen.
+  @Test(.enabled(if: geteuid() == 0, "root is needed to mount /proc"))
+  func whatIsHiddenIsInDoubt() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    defer { end(pids(bench)) }
+    // Root's by its file mode, as sudo is.
+    let privileged = bench.base + "/privileged"
+    let sleeper = try Self.sleeper(bench)
+    let made = try bench.shell(
+      """
+      set -e; cp /bin/dash \(privileged); chmod 4755 \(privileged); touch \(bench.base)/pids
+      mkdir -p \(bench.state) \(bench.run); chmod 777 \(bench.base) \(bench.base)/pids
+      chown 65534 \(bench.state) \(bench.run); chmod 700 \(bench.run)
+      """)
+    try #require(made.status == 0, "\(made.err)")
+    let command =
+      "\(Programs.holdfast) run --job test --state-dir \(bench.state) --run-dir \(bench.run) -- "
+      + "\(privileged) -p -c '\(sleeper) & wait'"
+    func confined(_ script: String) throws -> (status: Int32, out: String, err: String) {
+      try Workbench.run(
+        "/usr/bin/unshare",
+        [
+          "--mount", "--propagation", "private", "sh", "-c",
+          "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups sh -c "
+            + "\"$0\"", script,
+        ])
+    }
+    let first = try confined(
+      """
+      \(command) > /dev/null 2>&1 & supervisor=$!
+      for i in $(seq 600); do grep -q '"has_hidden":true' \(bench.run)/trainer.json 2>/dev/null && break; sleep 0.1; done
+      kill -KILL $supervisor
+      """)
+    let old = try #require(pids(bench).first, "\(first)")
+    #expect(isAlive(old))
+    // Whoever ends only what can be named still has the trainer, and no second one.
+    for _ in 0..<2 {
+      let again = try confined(command)
+      #expect(again.status == 73 && pids(bench) == [old] && isAlive(old), "\(again.err)")
+      _ = try bench.shell("pkill -KILL -f '^\(privileged) '; true")
+    }
+  }
+
+  /// Some process has hundreds of files open and locked: each of them is looked at once, not once for each lock.
+  @Test(.enabled(if: access("/usr/bin/strace", X_OK) == 0, "strace is needed"))
+  func aProcessWithManyLocksHoldsUpNoStart() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let holder = Process()
+    holder.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
+    holder.arguments = [
+      "-c",
+      """
+      import fcntl, sys, time
+      files = [open(f"{sys.argv[1]}/lock{i}", "w") for i in range(300)]
+      for file in files: fcntl.flock(file, fcntl.LOCK_EX)
+      open(f"{sys.argv[1]}/locked", "w")
+      time.sleep(1000)
+      """, bench.base,
+    ]
+    try holder.run()
+    defer {
+      kill(holder.processIdentifier, SIGKILL)
+      holder.waitUntilExit()
+    }
+    try bench.wait(for: "the locks") { FileManager.default.fileExists(atPath: bench.base + "/locked") }
+    let result = try bench.shell(
+      "strace -f -qq -o \(bench.base)/trace -e trace=readlink,readlinkat \(Programs.holdfast) run --job test "
+        + "--state-dir \(bench.state) --run-dir \(bench.run) -- true")
+    #expect(result.status == 0, "\(result)")
+    let trace = try String(contentsOfFile: bench.base + "/trace", encoding: .utf8)
+    let looks = trace.split(separator: "\n").count { $0.contains("/proc/\(holder.processIdentifier)/fd/") }
+    // Two files are looked for: the ring, and the lock of a state directory that was replaced.
+    #expect(300...1500 ~= looks, "\(looks)")
+  }
 }

@@ -171,6 +171,9 @@ import Testing
     sleep(3)
     #expect(supervisor.isRunning)
     #expect(!FileManager.default.fileExists(atPath: record), "nothing is written there")
+    kill(supervisor.processIdentifier, SIGTERM)
+    supervisor.waitUntilExit()
+    #expect(supervisor.terminationStatus == 75, "\(bench.standardError)")
   }
 
   /// The next attempt has a new one.

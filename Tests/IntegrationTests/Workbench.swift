@@ -198,9 +198,9 @@ final class Workbench {
     return text.split(separator: " ").first.flatMap { Int32($0) }
   }
 
-  /// Waits for something that must come; a minute is for machines under load, not a limit to meet.
+  /// Waits for something that must come; three minutes are for a disk under load, not a limit to meet.
   func wait(for what: String, _ condition: () throws -> Bool) throws {
-    let end = Date().addingTimeInterval(60)
+    let end = Date().addingTimeInterval(180)
     while Date() < end {
       if try condition() { return }
       usleep(10_000)

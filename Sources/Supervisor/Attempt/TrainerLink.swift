@@ -70,6 +70,9 @@ final class TrainerLink {
   /// It loads the state at this moment.
   var isRestoring: Bool { ring?.restoring == .takes }
 
+  /// It is in its loop, as far as it says.
+  var isPastRestoring: Bool { ring.map { $0.restoring == .done || $0.restoring == .silent } ?? false }
+
   /// It does not wait for verdicts, and may have loaded the point that was replaced.
   var mayBeMisled: Bool { pointIsReplaced && ring?.restoring == .silent }
 

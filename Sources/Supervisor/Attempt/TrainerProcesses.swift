@@ -66,13 +66,16 @@ final class TrainerProcesses {
   /// Looks which there are.
   /// - Returns: when to look again; nil: there is none any more.
   func lookAround() -> Duration? {
-    census.update(tree.census(sparing: sparedSession()))
+    census.update(tree.census(sparing: sparedSession()), hasHidden: tree.hasHidden(sparing: sparedSession()))
     return census.nextPause()
   }
 
   var firstLook: Duration? { census.nextPause() }
 
   // MARK: Their end
+
+  /// What the trainer leaves behind when it has exited.
+  var remaining: [pid_t] { tree.remaining(sparing: sparedSession()).filter { $0 != child?.pid } }
 
   func beginClearing(now: Duration) { clearing = (now, .milliseconds(1)) }
 

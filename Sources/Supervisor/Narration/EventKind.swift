@@ -7,6 +7,7 @@ public enum EventKind: String, CaseIterable, Sendable {
   case attemptOrphaned = "attempt_orphaned"
   case attemptStarted = "attempt_started"
   case backoff
+  case backgroundWork = "background_work"
   case checkpointDamaged = "checkpoint_damaged"
   case checkpointFound = "checkpoint_found"
   case checkpointMissing = "checkpoint_missing"
@@ -57,6 +58,7 @@ public enum EventKind: String, CaseIterable, Sendable {
     case .attemptOrphaned: "3c5f020865734637bc320d0abb0b1853"
     case .attemptStarted: "1ef1cb0e71a44a2ba7d73c5f68f02cc7"
     case .backoff: "340fa787f2244a98a261e51c61aebb5b"
+    case .backgroundWork: "6d0f3a1c58e94b7d9a24c7e1b3f05862"
     case .checkpointDamaged: "1ccde1799c05466f9a690fb592be344b"
     case .checkpointFound: "e55b1dcaea324e8385a6cf2963d8c05f"
     case .checkpointMissing: "0f44d6f736c04255910d7b9552f00ebd"

@@ -131,6 +131,7 @@ extension Runtime {
       switch status {
       case .exited(let code):
         attempt.note { $0.exitStatus = code }
+        if code == 0, state.attempt?.attached == false { reportBackgroundWork() }
         // A shell around the trainer tells its child's SIGKILL so.
         let ranOut = code == 128 + SIGKILL && ranOutOfMemory(child.pid)
         send(.exited(.exited(code), outOfMemory: ranOut, restoring: link.isRestoring))
@@ -144,6 +145,17 @@ extension Runtime {
       unwatch(child)
       send(.exited(.signaled(SIGKILL)))
     }
+  }
+
+  /// Exit 0 of a program without the protocol is its end, whatever it has in the background: `setsid -f`, `&`.
+  private func reportBackgroundWork() {
+    let left = processes.remaining
+    guard !left.isEmpty else { return }
+    events.log(
+      .backgroundWork,
+      "the command exited with status 0 while processes that it started still ran (\(Words.pids(left))); they are "
+        + "ended with it: start the program in the foreground",
+      isWarning: true)
   }
 
   private func ranOutOfMemory(_ pid: pid_t) -> Bool {
@@ -169,6 +181,7 @@ extension Runtime {
 
   /// The ring is drained, and everything in it was reported.
   func cleared() {
+    let reachedItsLoop = state.attempt?.attached == true && link.isPastRestoring
     link.close()
     // What the trainer itself said of its end comes first.
     if attempt.record.failure == nil, let failure = stacks.read() { attempt.note { $0.failure = failure } }
@@ -180,18 +193,20 @@ extension Runtime {
     send(
       .cleared(
         Remains(
-          resume: catalogue.choice.point, progress: progress, slots: catalogue.choice.slots, failure: failure,
+          resume: catalogue.choice.point, progress: progress(reachedItsLoop), slots: catalogue.choice.slots,
+          failure: failure,
           furthest: attempt.furthestStep ?? 0)))
     // The start of the next attempt has committed what this one left. Without one nobody waits for it.
     writer.commit()
   }
 
-  private var progress: Progress? {
+  /// - Parameter reachedItsLoop: it attached, and has loaded its state; else it died in no batch.
+  private func progress(_ reachedItsLoop: Bool) -> Progress? {
     if let step = attempt.record.lastStep, let position = attempt.position {
       return Progress(step: step, position: position, batchesPerEpoch: job.batchesPerEpoch)
     }
     // Died before its first step: in the batch after the newest one that was ever recorded.
-    guard let row = (try? store.newestSnapshots(1))?.last else { return nil }
+    guard reachedItsLoop, let row = (try? store.newestSnapshots(1))?.last else { return nil }
     return Progress(
       step: row.step, position: BatchPosition(epoch: row.epoch, batch: row.batch),
       batchesPerEpoch: job.batchesPerEpoch)
