@@ -40,7 +40,7 @@ public struct ImageReader {
       throw .damaged("it has no '\(ImageWriter.loopKey)': another program's file")
     }
     guard let document = try? JSONDocument(text), let loop = ImageLoop(document) else {
-      throw .damaged("its loop state is none")
+      throw .damaged("it has no loop state")
     }
     return loop
   }

@@ -83,8 +83,9 @@ struct HoldfastCommand: ParsableCommand {
   private static func unknown(_ word: String, _ names: [String], prefix: String) -> Failure {
     let guess = Suggestions.nearest(to: word, among: names)
     let question = guess.map { "; did you mean '\($0)'?" } ?? ""
+    let group = prefix == "holdfast" ? "" : prefix.dropFirst("holdfast ".count) + " "
     return Failure(
-      .usage, "'\(word)' is no command of \(prefix)\(question)",
+      .usage, "unknown command '\(group)\(word)'\(question)",
       hints: guess.map { ["\(words: prefix) \($0) --help"] } ?? ["holdfast --help  what there is"])
   }
 }

@@ -55,19 +55,19 @@ extension Setting {
 
   public static let grace = Setting(
     "stop", "grace", option: "grace", .duration, \.policy.grace, .atOnce,
-    "From the stop signal to the exit. A stop that is under way keeps the time it was given.")
+    "Time to save and exit after a stop signal. A stop that is under way keeps the time it was given.")
 
   public static let stepTimeout = Setting(
     "hang", "step-timeout", option: "step-timeout", .limit("auto", "off"), \.policy.stepTimeout, .atOnce,
     """
-    A trainer without a step for so long is hung; the first step may take ten times as long. auto waits \
-    until a step time is known.
+    A trainer that has attached and makes no step for so long is hung; the first step may take ten times as \
+    long. auto waits until a step time is known.
     """)
 
   public static let preemption = Setting(
     "preemption", "source", option: "preemption", .preemption, \.preemption, .nextStart,
     """
-    Who says that this machine will be taken away: gce, aws, azure, command:PROGRAM, none; auto asks the \
+    Source of preemption notices: gce, aws, azure, command:PROGRAM, none; auto asks the \
     cloud that the machine's firmware names.
     """)
 

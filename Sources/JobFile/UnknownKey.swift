@@ -1,4 +1,4 @@
-/// What to say of a key that is none: where it belongs, or what was meant.
+/// What to say of an unknown key: where it belongs, or what was meant.
 enum UnknownKey {
   static func words(_ key: String, in section: String?, isTable: Bool) -> String {
     if section == nil, isTable { return "unknown section [\(key)]\(sectionHint(key))" }

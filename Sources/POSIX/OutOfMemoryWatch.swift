@@ -1,7 +1,7 @@
 import Glibc
 import SystemPackage
 
-/// Whether the kernel killed for want of memory, since this was made: by what it counts for a cgroup
+/// Whether the kernel killed because memory ran out, since this was made: by what it counts for a cgroup
 /// and, where we may read it, by what it says in its log.
 public final class OutOfMemoryWatch {
   private let counter: FilePath?

@@ -11,7 +11,7 @@ public struct Policy: Hashable, Sendable {
   public var durableInterval: Duration = .seconds(600)
   /// Time between staged checkpoints. `auto` keeps the measured stall under 1 % of the time.
   public var stageInterval: Limit = .auto
-  /// From the stop signal to our exit.
+  /// Time to save and exit after a stop signal.
   public var grace: Duration = .seconds(25)
   /// Longest time without a step before the trainer counts as hung.
   public var stepTimeout: Limit = .auto

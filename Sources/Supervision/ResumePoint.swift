@@ -13,6 +13,14 @@ public enum ResumePoint: Hashable, Sendable {
   case beginning
   case checkpoint(level: Level, step: UInt64)
 
+  /// nil: the beginning.
+  public var level: Level? {
+    switch self {
+    case .beginning: nil
+    case .checkpoint(let level, _): level
+    }
+  }
+
   /// Steps that are behind it.
   public var step: UInt64 {
     switch self {

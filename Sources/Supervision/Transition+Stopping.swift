@@ -1,4 +1,4 @@
-// From the stop signal to our exit, within the grace time.
+// From a stop signal to the exit, within the grace time.
 //
 //   0            ask for a save
 //   saveBudget   stop waiting for it; TERM

@@ -136,7 +136,7 @@ import Testing
     try reload(
       slow + "[checkpoint]\nintervall = 1\n",
       expecting: "job.toml:3:1: unknown key 'intervall' in [checkpoint]")
-    #expect(bench.standardError.contains("the values before stay in force"))
+    #expect(bench.standardError.contains("previous configuration kept"))
     #expect(try bench.status("durable_step") == 0)
     let fast =
       "[checkpoint]\ninterval = \"100ms\"\n[restart]\nmax-stalls = 9\n[environment]\nA = \"secret\"\n"

@@ -86,7 +86,7 @@ import Testing
     ("[restart]\nskip-batch-after = -1", "2:20: 'skip-batch-after' in [restart]: it must be above 0"),
     (
       "[job]\nname = 'a b'",
-      "2:8: 'name' in [job]: 'a b' is no job's name; letters, digits, '.', '_' and '-' make one"
+      "2:8: 'name' in [job]: invalid job name 'a b'; use letters, digits, '.', '_', '-'"
     ),
     (
       "[job]\nstate-dir = 's3://bucket/x'",

@@ -33,7 +33,7 @@ struct ConfigCheckCommand: ParsableCommand {
       "problems": .array([]),
     ])
     if format.json { return Output.standard.json(document) }
-    Output.standard.line("\(path) is right: it sets up job '\(job.name)'")
+    Output.standard.line("\(path): valid (job '\(job.name)')")
   }
 }
 

@@ -161,26 +161,20 @@ struct JobStatus {
 
   /// What the loss of a process, or of power, would cost.
   func resume(afterPowerLoss: Bool) -> ResumeAt {
-    let recorded = newest?.step ?? 0
-    var level = "beginning"
-    var step: UInt64 = 0
-    if let durable {
-      level = "durable"
-      step = durable.step
-    }
-    // At step 0 too: the state before the first step is not drawn anew.
-    if !afterPowerLoss, let staged, staged.step > step || level == "beginning" {
-      level = "staged"
-      step = staged.step
-    }
+    var points: [ResumePoint] = []
+    if let durable { points.append(.checkpoint(level: .durable, step: durable.step)) }
     // In the store, so durable with the commit after its step.
-    if let fullSnapshotStep, fullSnapshotStep > step {
-      level = "snapshot"
-      step = fullSnapshotStep
-    }
-    let replay = recorded > step ? recorded - step : 0
+    if let fullSnapshotStep { points.append(.checkpoint(level: .snapshot, step: fullSnapshotStep)) }
+    if !afterPowerLoss, let staged { points.append(.checkpoint(level: .staged, step: staged.step)) }
+    let best = ResumeChoice.best(
+      of: points.map { ResumeCandidate($0, .unread) },
+      deaths: standing.gaveUp ? [] : standing.restoreDeaths ?? [])
+    let point = best.map { points[$0] } ?? .beginning
+    let recorded = newest?.step ?? 0
+    let replay = recorded > point.step ? recorded - point.step : 0
     return ResumeAt(
-      level: level, step: step, replay: replay, seconds: stepsPerSecond.map { Double(replay) / $0 })
+      level: point.level?.rawValue ?? "beginning", step: point.step, replay: replay,
+      seconds: stepsPerSecond.map { Double(replay) / $0 })
   }
 
   var timeSpent: TimeSpent {

@@ -11,7 +11,7 @@ extension Runtime {
     defer { service.reloaded() }
     switch reload() {
     case .refused(let why):
-      events.log(.reloadRefused, "not reloaded, the values before stay in force: \(why)", isWarning: true)
+      events.log(.reloadRefused, "reload rejected, previous configuration kept: \(why)", isWarning: true)
     case .taken(let policy, let changes):
       send(.policyChanged(policy))
       for line in changes { events.log(.reloaded, line) }

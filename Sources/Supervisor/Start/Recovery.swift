@@ -144,7 +144,8 @@ enum Recovery {
       let what = attempt.boot == boot ? "its supervisor was killed" : "the machine was restarted"
       Console.write(
         .init(
-          text: "attempt \(attempt.attempt) ended without us: \(what)", kind: .attemptOrphaned,
+          text: "attempt \(attempt.attempt) ended while no supervisor was running: \(what)",
+          kind: .attemptOrphaned,
           attempt: attempt.attempt, step: attempt.lastStep))
     }
   }
