@@ -8,7 +8,7 @@ from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, Callable, Protocol
 
-from . import _gradients, _torchmetrics
+from . import _gradients, _sklearn, _torchmetrics
 from ._errors import HoldfastError
 
 
@@ -147,13 +147,9 @@ class _Estimator(_Stateful):
     """An estimator of scikit-learn's kind, trained by `partial_fit`: its state is its attributes."""
 
     def state(self) -> Any:
-        from . import _sklearn
-
         return _sklearn.state_of(self.target)
 
     def load(self, state: Any) -> None:
-        from . import _sklearn
-
         _sklearn.load(self.target, state)
 
 
@@ -278,11 +274,8 @@ def component_of(name: str, target: Any, strict: bool) -> Component:
         return _Stateful(jax.Value(name, target), strict)
     if isinstance(target, _EXACT):
         return _Container(target, strict)
-    if "sklearn" in sys.modules:
-        from . import _sklearn
-
-        if _sklearn.is_estimator(target):
-            return _Estimator(target, strict)
+    if _sklearn.is_estimator(target):
+        return _Estimator(target, strict)
     numpy = sys.modules.get("numpy")
     is_array = numpy is not None and isinstance(target, numpy.ndarray)
     if is_array or (torch is not None and isinstance(target, torch.Tensor)):

@@ -28,8 +28,10 @@ _WORDS = 624
 _KEY_BYTES = 4 * _WORDS
 _STATE_BYTES = _KEY_BYTES + 4
 _POSITION = struct.Struct("<i")
-_GAUSS = struct.Struct("<d")
-_NO_GAUSS = struct.pack("<?7xd", False, 0.0)
+_DOUBLE = struct.Struct("<d")
+# Whether there is a second number of a pair of Gaussian ones, and that number.
+GAUSS = struct.Struct("<?7xd")
+_NO_GAUSS = GAUSS.pack(False, 0.0)
 
 Getter = Callable[[], bytes]
 Setter = Callable[[bytes], bool]
@@ -90,12 +92,11 @@ def python_getter(source: Any) -> Getter | None:
         return None
     memory = _view(id(source), offset + _KEY_BYTES)
     position, key = memory[offset - 4 : offset], memory[offset:]
-    pack = struct.Struct("<?7xd").pack
     generator: Any = source
 
     def get() -> bytes:
         gauss = generator.gauss_next
-        return b"".join((key, position, _NO_GAUSS if gauss is None else pack(True, gauss)))
+        return b"".join((key, position, _NO_GAUSS if gauss is None else GAUSS.pack(True, gauss)))
 
     return get
 
@@ -124,7 +125,7 @@ def _numpy_gauss_offset() -> int:
         state = probe.get_state(legacy=False)
         state.update(gauss=gauss, has_gauss=has_gauss)
         probe.set_state(state)
-        found = _only_place(bytes(memory), _GAUSS.pack(gauss))
+        found = _only_place(bytes(memory), _DOUBLE.pack(gauss))
         if found < 8 or found % 8 or offset not in (-1, found):
             return -1
         if _POSITION.unpack_from(memory, found - 8)[0] != has_gauss:

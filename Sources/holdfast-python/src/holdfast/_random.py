@@ -13,6 +13,7 @@ from typing import Any, Callable, NamedTuple
 
 from . import _mersenne
 from ._errors import HoldfastError
+from ._values import new_decoder, new_encoder
 
 
 class Stream(NamedTuple):
@@ -32,20 +33,17 @@ def _stream(name: str, get: Callable[[], bytes], put: Callable[[bytes], None]) -
     return Stream(name, get, put, get, put)
 
 
-_GAUSS = struct.Struct("<?7xd")
-
-
 def _python_bytes(source: Any) -> bytes:
     version, words, gauss = source.getstate()
     if version != 3:
         raise HoldfastError(f"random states of version {version} are not known", hint="update holdfast")
-    return array("I", words).tobytes() + _GAUSS.pack(gauss is not None, gauss or 0.0)
+    return array("I", words).tobytes() + _mersenne.GAUSS.pack(gauss is not None, gauss or 0.0)
 
 
 def _set_python(source: Any, data: bytes) -> None:
     words = array("I")
-    words.frombytes(data[: -_GAUSS.size])
-    has_gauss, gauss = _GAUSS.unpack(data[-_GAUSS.size :])
+    words.frombytes(data[: -_mersenne.GAUSS.size])
+    has_gauss, gauss = _mersenne.GAUSS.unpack(data[-_mersenne.GAUSS.size :])
     source.setstate((3, tuple(words), gauss if has_gauss else None))
 
 
@@ -104,20 +102,16 @@ def _numpy_stream(name: str, source: Any) -> Stream:
 
 
 def _json_bytes(state: Any) -> bytes:
-    from ._encode import Encoder
-
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: plain(member) for key, member in value.items()}
         return value.tolist() if hasattr(value, "tolist") else value
 
-    return json.dumps(Encoder().node(plain(state), "generator"), separators=(",", ":")).encode()
+    return json.dumps(new_encoder().node(plain(state), "generator"), separators=(",", ":")).encode()
 
 
 def _from_json(data: bytes) -> Any:
-    from ._decode import Decoder
-
-    return Decoder({}).value(json.loads(data))
+    return new_decoder({}).value(json.loads(data))
 
 
 def _torch_bytes(source: Any) -> bytes:

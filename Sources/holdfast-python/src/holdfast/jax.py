@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import _decode, _encode
+from . import _numpy_leaves
 from ._errors import HoldfastError
 
 __all__ = ["Pytrees"]
@@ -202,5 +202,4 @@ def _is_plain_array(value: Any) -> bool:
 
 
 # Arrays within other states too: `run.step(state={...})`, hooks.
-_encode.array_kinds.append((_is_plain_array, "jax", np.asarray))
-_decode.add_array_kind("jax", jax.numpy.asarray)
+_numpy_leaves.add_array_kind("jax", _is_plain_array, np.asarray, jax.numpy.asarray)
