@@ -20,7 +20,7 @@ from torch.utils.data import (
 )
 
 import holdfast
-from conftest import RunDirectory
+from conftest import RunDirectory, close
 from holdfast._sampling import SampleDataset, WorkerStart
 from loading import Noisy, Numbers, Pairs, Shuffled, check, train
 
@@ -156,7 +156,7 @@ def test_another_batch_size_and_order_between_epochs_are_taken(run_directory: Ru
             break
         for _ in loader:
             run.step()
-    run._ring.close()
+    close(run)
     run_directory.next_attempt()
     steps = train(lambda: {"dataset": Noisy(), "batch_size": 23, "shuffle": True}, epochs=2)
     assert [(epoch, step) for epoch, step, _, _ in steps] == [(1, 6)]

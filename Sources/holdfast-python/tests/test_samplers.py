@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler
 
 import holdfast
-from conftest import RunDirectory, step
+from conftest import RunDirectory, close, step
 from loading import Noisy, Numbers, check, train
 
 
@@ -99,7 +99,7 @@ def test_a_loader_that_is_renamed_in_the_middle_of_an_epoch_is_refused(
         run.step()
         if run.global_step == 2:
             break
-    run._ring.close()
+    close(run)
     run_directory.next_attempt()
     run = holdfast.attach()
     batches = named(run, name, late)
@@ -123,7 +123,7 @@ def test_a_loader_is_renamed_between_epochs(run_directory: RunDirectory) -> None
             break
         for _ in loader:
             run.step()
-    run._ring.close()
+    close(run)
     run_directory.next_attempt()
     run = holdfast.attach()
     for _ in named(run, "renamed", late=False):
@@ -167,7 +167,7 @@ def test_the_pass_after_a_resumed_one_is_whole(run_directory: RunDirectory) -> N
                 seen.append(float(batch))
                 if step(run, run_directory, stop_at):
                     return seen
-        run._ring.close()
+        close(run)
         return seen
 
     assert loop(stop_at=4) == [0, 1, 2, 3]

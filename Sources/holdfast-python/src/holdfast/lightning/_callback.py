@@ -71,7 +71,6 @@ class Holdfast:
         self._tuning: Tuning | None = None
         self._kept: Loggers | None = None
         self._begun_by: Any = None
-        self._resumes = False
         self._is_over = False
         self._first_epoch = 0
         self._numbers: dict[str, int] = {}
@@ -82,6 +81,10 @@ class Holdfast:
         if self._run is None:
             raise HoldfastError("there is no run before fit()", hint="read it in a hook, or after fit()")
         return self._run
+
+    @property
+    def _resumes(self) -> bool:
+        return self._state is not None and self._state.resumes
 
     @property
     def log(self) -> Any:
@@ -109,7 +112,7 @@ class Holdfast:
         self._remove(trainer)
         run = self._run = self._attach(trainer, module)
         # After the last batch Lightning goes on with validation and the epoch's end, and so does a resume.
-        run._defers_last_batch = False
+        run._loop.is_own = False
         seed = torch.initial_seed()
         fits = self._fits = Fits.of(run)
         self._tuning = Tuning(trainer, fits)
@@ -121,7 +124,7 @@ class Holdfast:
         if fits.tuners:
             state.attributes.forget_module()
         how = fits.begin(state)
-        self._resumes, self._is_over = how == RESUMED, how == OVER
+        state.resumes, self._is_over = how == RESUMED, how == OVER
         self._numbers = {}
         Configuration(trainer, run).allow(resumes=self._resumes or self._is_over)
 
@@ -132,7 +135,7 @@ class Holdfast:
 
     def _attach(self, trainer: Any, module: Any) -> Run:
         run = attached()
-        is_other = run is not None and "trainer" in run._components and not Fits.has(run)
+        is_other = run is not None and "trainer" in run._registered.components and not Fits.has(run)
         if run is not None and run.is_supervised and is_other:
             raise HoldfastError(
                 "the name 'trainer' is taken in this run",
@@ -232,8 +235,8 @@ class Holdfast:
                     "a training loader without a length has no position under Lightning, which reads ahead",
                     hint="give the dataset a __len__, or use the loop of holdfast.attach()",
                 )
-            run._loaders = [other for other in run._loaders if other.name != name]
-            run._add_loader(wrapped)
+            run._registered.remove_loader(name)
+            run._registered.add_loader(wrapped)
         return wrapped
 
     # Where Lightning is
@@ -252,7 +255,7 @@ class Holdfast:
         run, state, fits = self.run, self._state, self._fits
         assert state is not None
         assert fits is not None
-        if not run._loaders:
+        if not run._registered.loaders:
             # 1.9 shows its connector nothing but DataLoaders.
             raise _no_position("training loader")
         state.is_running = True
@@ -273,7 +276,7 @@ class Holdfast:
         run = self.run
         if run._at_beginning:
             state.put_back()
-            _random.set_streams(run._all_streams(), run._at_beginning)
+            _random.set_streams(run._registered.streams(), run._at_beginning)
             run._at_beginning = {}
         else:
             run._stage_initially()
@@ -285,10 +288,10 @@ class Holdfast:
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin an epoch, unless it is the one that the run resumed in."""
         self._numbers = {}
-        if self._resumes:
-            self._resumes = False
+        if self._state is not None and self._state.resumes:
+            self._state.resumes = False
         else:
-            self.run._begin_epoch(self._first_epoch + trainer.current_epoch)
+            self.run._loop.begin_epoch(self._first_epoch + trainer.current_epoch)
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         """Let the supervisor's requests in."""
@@ -321,7 +324,7 @@ class Holdfast:
         """Let an interrupt end the program: Lightning would go on after `fit` as if it were complete."""
         self._remove(trainer)
         if isinstance(exception, KeyboardInterrupt) and self._run is not None and self._run.is_supervised:
-            self._run._leaving = True
+            self._run._is_leaving = True
             raise SystemExit(130) from exception
 
     def _end(self, trainer: Any) -> None:
@@ -330,9 +333,10 @@ class Holdfast:
         assert state is not None
         assert fits is not None
         # Loaders have no position any more.
-        run._loaders = [one for one in run._loaders if not one.name.startswith("train-")]
-        run._sources = None
-        run._captured = None
+        for name in [one.name for one in run._registered.loaders if one.name.startswith("train-")]:
+            run._registered.remove_loader(name)
+        run._registered.forget_sources()
+        run._loop.release_captured()
         was_over = self._is_over
         if was_over:
             state.put_back_at_end()

@@ -49,9 +49,10 @@ class Fits:
         run._stages_at_restore = False
         run.restore()
         # They are of the fit that the image is of, which may be a later one.
-        self._held = (run._pending, run._saved_loaders)
+        loop = run._loop
+        self._held = (loop.pending, loop.registered.saved_loaders)
         if self._saved:
-            run._pending, run._saved_loaders = {}, {}
+            loop.pending, loop.registered.saved_loaders = {}, {}
             self._target = int(self._saved.get("fit", 0))
             self._ended = list(self._saved.get("ended", ()))
             self.found = dict(self._saved.get("found", {}))
@@ -109,7 +110,8 @@ class Fits:
         # When the job began, by which files of its lost future are known.
         self._began = state.saving.began = self._began or state.saving.began
         # What was complete is but a part: images are of a run that goes on again.
-        self._run.is_finished = self._run._is_finishing = self._run._was_finished = False
+        loop = self._run._loop
+        self._run.is_finished = loop.is_complete = loop.was_finished = False
         if self.number < self._target:
             self._final = self._ended[self.number]
         elif self.number == self._target:
@@ -121,7 +123,7 @@ class Fits:
                 # It does all that the first attempt did before its first step, and then has that state.
                 state.take(model, saved, frozenset())
             elif "checkpoint" in saved:
-                self._run._pending, self._run._saved_loaders = self._held
+                loop.pending, loop.registered.saved_loaders = self._held
                 state.take(model, saved, frozenset())
                 return RESUMED
         if self._final is None:
@@ -162,13 +164,13 @@ class Fits:
             self._final = {}
             return
         model, rest = state.dump()
-        streams = {stream.name: stream.get() for stream in run._all_streams()}
+        streams = {stream.name: stream.get() for stream in run._registered.streams()}
         self._final = {"model": _copied(model), "rest": {**_copied(rest), "streams": streams}}
 
     def give_streams(self) -> None:
         """Let the random streams go on as after the fit that was over already."""
         assert self._final is not None
-        _random.set_streams(self._run._all_streams(), self._final["rest"]["streams"])
+        _random.set_streams(self._run._registered.streams(), self._final["rest"]["streams"])
 
 
 class _Component:

@@ -10,13 +10,10 @@ undisturbed run.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._run import Run
 from ._state import TrainerState
-
-if TYPE_CHECKING:
-    from ._callback import Holdfast
 
 _WRAPPED = ("on_run_start", "on_advance_end")
 
@@ -24,7 +21,7 @@ _WRAPPED = ("on_run_start", "on_advance_end")
 class EpochLoop:
     """Wraps two methods of one trainer's epoch loop, and one of its fit loop."""
 
-    def __init__(self, trainer: Any, run: Run, state: TrainerState, callback: Holdfast) -> None:
+    def __init__(self, trainer: Any, run: Run, state: TrainerState, callback: Any) -> None:
         self._trainer = trainer
         self._run = run
         self._state = state
@@ -71,7 +68,7 @@ class EpochLoop:
             getattr(fit_loop, name, False) for name in ("restarted_mid_epoch", "restarted_on_epoch_end")
         )
         self._on_advance_start()
-        if skips and self._callback._resumes:
+        if skips and self._state.resumes:
             package = type(self._trainer).__module__.rpartition(".trainer.")[0]
             call = sys.modules[f"{package}.trainer.call"]
             call._call_callback_hooks(self._trainer, "on_train_epoch_start")
@@ -89,7 +86,7 @@ class EpochLoop:
         if not is_first or not loop.restarting or self._run.resumed_from is None:
             return
         self._end_last_step()
-        self._callback._resumes = False
+        self._state.resumes = False
         self._state.put_back()
         self._known_metrics = dict(self._trainer._logger_connector._callback_metrics)
         self._begins_with_validation = bool(loop._should_check_val_fx(*self._fetcher(arguments)))
@@ -102,7 +99,7 @@ class EpochLoop:
             # By which 1.9 would think at the end of an epoch that it has validated already.
             loop.val_loop.dataloader_progress.reset_on_run()
         loop._restarting = self._begins_with_validation
-        self._run._before_batch()
+        self._run._loop.before_batch()
         if self._begins_with_validation and self._trainer.should_stop:
             # Done already: the loop would leave out the validation that made it stop, or that follows it.
             loop._restarting = False
@@ -129,9 +126,9 @@ class EpochLoop:
         metrics = self._metrics() if is_step and run.is_supervised else {}
         if is_step and is_due:
             run.step(metrics)
-        if is_due and not any(loader.outstanding for loader in run._loaders):
+        if is_due and not any(loader.outstanding for loader in run._registered.loaders):
             # What validation and its callbacks change is not in the state that a resume begins with.
-            run._after_pass()
+            run._loop.after_pass()
         self._original["on_advance_end"](*arguments)
         if is_step and not is_due:
             run.step(metrics)

@@ -41,9 +41,8 @@ class Saving:
         return file_exists
 
     def _is_of_lost_future(self, path: str) -> bool:
-        resume = self._run._resume
         # Also the save after the last recorded step: the trainer died before its step was recorded.
-        if resume is None or self._run.global_step > resume.last_recorded_step:
+        if not self._run.is_supervised or self._run.global_step > self._run._last_recorded_step:
             return False
         if path in {name for callback in self._callbacks for name in _in_use(callback)}:
             return False

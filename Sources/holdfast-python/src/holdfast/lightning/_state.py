@@ -52,6 +52,8 @@ class TrainerState:
         self.attributes = Attributes(trainer, module)
         # Before the loops run there is nothing to save, and parts of the trainer are missing.
         self.is_running = False
+        # This fit goes on from a saved state, and its first epoch has not begun yet.
+        self.resumes = False
         self._checkpoint: dict[str, Any] = {}
         self._extra: dict[str, Any] | None = None
 
