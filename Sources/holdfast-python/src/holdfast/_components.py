@@ -10,6 +10,7 @@ from typing import Any, Callable, Protocol
 
 from . import _gradients, _sklearn, _torchmetrics
 from ._errors import HoldfastError
+from ._torch_compatibility import scheduler_class
 
 
 class Component(Protocol):
@@ -240,13 +241,6 @@ def beside(component: Component, saves_gradients: bool) -> Component | None:
     return _Beside(component.target, component.strict, saves_gradients)
 
 
-def _scheduler_class(torch: Any) -> type:
-    schedulers = torch.optim.lr_scheduler
-    # Public since torch 2, where the older name is that of an empty subclass.
-    found: type = getattr(schedulers, "LRScheduler", schedulers._LRScheduler)
-    return found
-
-
 def _is_jax_value(target: Any) -> bool:
     """Whether something is a tree with arrays of JAX that cannot be changed in place."""
     jax = sys.modules.get("jax")
@@ -265,7 +259,7 @@ def component_of(name: str, target: Any, strict: bool) -> Component:
     if torch is not None and isinstance(target, torch.nn.Module):
         return _Module(target, strict)
     if has_state(target):
-        if torch is not None and isinstance(target, _scheduler_class(torch)):
+        if torch is not None and isinstance(target, scheduler_class(torch)):
             return _Scheduler(target, strict)
         return _Stateful(target, strict)
     if _is_jax_value(target):

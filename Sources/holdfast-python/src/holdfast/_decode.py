@@ -11,6 +11,7 @@ from typing import Any, Callable, NamedTuple
 from . import _registry
 from ._encode import PYTHON, Node
 from ._errors import HoldfastError
+from ._torch_compatibility import set_state_metadata
 
 
 class Stored(NamedTuple):
@@ -134,7 +135,7 @@ def _dict(decoder: Decoder, node: Node) -> dict[Any, Any]:
 def _ordered(decoder: Decoder, node: Node) -> OrderedDict[Any, Any]:
     value: Any = OrderedDict(decoder.value(node["value"]))
     if "metadata" in node:
-        value._metadata = decoder.value(node["metadata"])
+        set_state_metadata(value, decoder.value(node["metadata"]))
     return value  # type: ignore[no-any-return]
 
 

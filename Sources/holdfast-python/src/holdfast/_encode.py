@@ -16,6 +16,7 @@ from typing import Any, Callable
 
 from . import _registry
 from ._errors import HoldfastError
+from ._torch_compatibility import state_metadata
 
 PYTHON = "$$python"
 # Levels of containers; readers take 512, Python's own stack fewer.
@@ -240,7 +241,7 @@ def _dict(encoder: Encoder, value: dict[Any, Any], path: str, depth: int) -> Nod
 def _ordered(encoder: Encoder, value: OrderedDict[Any, Any], path: str, depth: int) -> Node:
     node = python("ordered", _dict(encoder, value, path, depth + 1))
     # The versions of a module's parts, by which `load_state_dict` understands older states.
-    metadata = getattr(value, "_metadata", None)
+    metadata = state_metadata(value)
     if metadata is not None:
         node["metadata"] = encoder.node(metadata, f"{path}~metadata", depth + 1)
     return node

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Callable
 
-from . import _checkpoints
+from . import _checkpoints, _torch_compatibility
 from . import _layout as at
 from ._components import Values
 from ._connection import Connection, ForkedConnection
@@ -259,6 +259,7 @@ class Run:
         loop = self._loop
         if loop.is_restored:
             return loop.resumed_from is not None
+        _torch_compatibility.check()
         flatten(self._registered.states())  # What cannot be saved is better known now than at the first save.
         loop.is_restored = True
         point = None

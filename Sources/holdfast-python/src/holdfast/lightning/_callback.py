@@ -26,7 +26,7 @@ from .._components import has_state
 from .._errors import HoldfastError
 from .._loader import Loader
 from .._run import Run
-from . import _namespaces
+from . import _compatibility, _namespaces
 from ._files import Configuration
 from ._fits import OVER, RESUMED, Fits
 from ._loggers import Loggers
@@ -109,6 +109,7 @@ class Holdfast:
             self._keep_files(trainer, Fits.of(self._run))
 
     def _begin(self, trainer: Any, module: Any) -> None:
+        _compatibility.check(trainer)
         self._remove(trainer)
         run = self._run = self._attach(trainer, module)
         # After the last batch Lightning goes on with validation and the epoch's end, and so does a resume.
@@ -169,7 +170,7 @@ class Holdfast:
         state.loggers.opened()
         if self._resumes or self._is_over:
             state.loggers.mute()
-            self._give_to_connector(trainer, state.give())
+            self._load_when_resuming(trainer, state.checkpoint())
         trainer.profiler.describe = self._described(trainer, trainer.profiler.describe)
         if self._is_over:
             trainer.fit_loop.run = _do_not_run
@@ -186,33 +187,19 @@ class Holdfast:
 
         return describe
 
-    def _give_to_connector(self, trainer: Any, checkpoint: dict[str, Any]) -> None:
-        """Let the trainer's connector load this checkpoint, in place of `ckpt_path` if that was given."""
-        connector = trainer._checkpoint_connector
+    def _load_when_resuming(self, trainer: Any, checkpoint: dict[str, Any]) -> None:
         for callback in trainer.callbacks:
             # It loads into an attribute that it does not have.
             if hasattr(callback, "running_mean") and not hasattr(callback, "running"):
                 callback.running = callback.running_mean
-
-        def resume_start(*_: Any, **__: Any) -> None:
-            connector._loaded_checkpoint = checkpoint
-            vars(connector).pop("resume_start")
-
-        connector.resume_start = resume_start
+        _compatibility.load_when_resuming(trainer, checkpoint)
 
     def _wrap_loaders(self, trainer: Any) -> None:
-        connector = trainer._data_connector
-        original = connector._prepare_dataloader
+        def wrap(loader: Any, stage: str) -> Any:
+            # A tuner leaves all callbacks out, and its loaders are no concern of the run.
+            return self._wrapped(loader, stage) if self in trainer.callbacks else loader
 
-        def prepare(dataloader: Any, *args: Any, **kwargs: Any) -> Any:
-            prepared = original(dataloader, *args, **kwargs)
-            if self not in trainer.callbacks:
-                # A tuner's.
-                return prepared
-            mode = kwargs.get("mode")
-            return self._wrapped(prepared, str(getattr(mode, "value", mode)))
-
-        connector._prepare_dataloader = prepare
+        _compatibility.wrap_loaders(trainer, wrap)
 
     def _wrapped(self, loader: Any, stage: str) -> Any:
         if isinstance(loader, Loader) or type(loader).__name__ == "CombinedLoader":
@@ -361,8 +348,8 @@ class Holdfast:
         if self._state is not None:
             self._state.saving.remove()
             self._state.loggers.remove()
-        vars(trainer._data_connector).pop("_prepare_dataloader", None)
-        vars(trainer._checkpoint_connector).pop("resume_start", None)
+        _compatibility.unwrap_loaders(trainer)
+        _compatibility.stop_loading(trainer)
         vars(trainer.fit_loop).pop("run", None)
         vars(trainer.profiler).pop("describe", None)
         self._loop = self._tuning = self._state = None

@@ -14,6 +14,7 @@ import torch
 from .. import _random
 from .._errors import HoldfastError
 from .._run import Run
+from .._torch_compatibility import set_state_metadata, state_metadata
 from ._loggers import directories
 from ._state import TrainerState
 
@@ -198,9 +199,9 @@ def _copied(value: Any) -> Any:
             copied: Any = kind()
             for key, member in value.items():
                 copied[key] = copy(member)
-            metadata = getattr(value, "_metadata", None)
+            metadata = state_metadata(value)
             if metadata is not None:
-                copied._metadata = metadata
+                set_state_metadata(copied, metadata)
             return copied
         if kind in (list, tuple):
             return kind(map(copy, value))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .._run import Run
+from . import _compatibility
 
 
 def directories(state: Any) -> set[str]:
@@ -39,15 +40,16 @@ class Loggers:
         for number, (logger, saved) in enumerate(zip(self._trainer.loggers, state.get("loggers", ()))):
             if saved["type"] != type(logger).__qualname__:
                 continue
-            experiment = getattr(logger, "_experiment", None)
-            if experiment is None and "version" in saved and hasattr(logger, "_version"):
-                logger._version = saved["version"]
+            experiment = _compatibility.experiment_of(logger)
+            if experiment is None and "version" in saved:
+                _compatibility.set_version(logger, saved["version"])
             goes_on = saved.get("directory") not in later
             if "rows" in saved:
                 rows = self._files[number] = _Rows(Path(logger.log_dir) / "metrics.csv")
                 rows.take(saved["rows"] if goes_on else None, experiment)
             elif experiment is None and goes_on and "TensorBoard" in saved["type"]:
-                logger._kwargs.setdefault("purge_step", state["next_step"])
+                options = _compatibility.TensorBoardLogger(logger).options
+                options.setdefault("purge_step", state["next_step"])
 
     def opened(self) -> None:
         """Give the loggers, whose files are made by now, their rows."""
@@ -82,19 +84,19 @@ class Loggers:
 
     def state(self) -> dict[str, Any]:
         """Return what they have written."""
-        loop = self._trainer.fit_loop.epoch_loop
+        loop = _compatibility.EpochLoop(self._trainer.fit_loop.epoch_loop)
         saved = []
         for number, logger in enumerate(self._trainer.loggers):
             one: dict[str, Any] = {"type": type(logger).__qualname__}
             if isinstance(getattr(logger, "log_dir", None), str):
                 one["directory"] = logger.log_dir
-            version = getattr(logger, "_version", None)
+            version = _compatibility.version_of(logger)
             if type(version) in (int, str):
                 one["version"] = version
             if number in self._files:
                 one["rows"] = self._files[number].state()
             saved.append(one)
-        return {"loggers": saved, "next_step": loop._batches_that_stepped}
+        return {"loggers": saved, "next_step": loop.batches_that_stepped}
 
 
 class _Rows:
@@ -184,7 +186,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _has_rows(logger: Any) -> bool:
-    return any(cls.__name__ == "CSVLogger" for cls in type(logger).__mro__)
+    return _compatibility.is_a(logger, "CSVLogger")
 
 
 def _filled(row: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import time
 from typing import Any
 
 from .._run import Run
+from . import _compatibility
 
-_REMEMBERED = ("_last_global_step_saved", "_last_checkpoint_saved")
-_PATHS = ("best_model_path", "kth_best_model_path", "last_model_path", "_last_checkpoint_saved")
+_PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
 
 
 class Saving:
@@ -56,8 +56,8 @@ class Saving:
         now = time.monotonic()
         callbacks = {}
         for callback in self._callbacks:
-            saved = {name: getattr(callback, name) for name in _REMEMBERED if hasattr(callback, name)}
-            last = getattr(callback, "_last_time_checked", None)
+            saved = _compatibility.remembered_files(callback)
+            last = _compatibility.last_save_time(callback)
             if last is not None:
                 # Of a clock that begins anew with each boot.
                 saved["elapsed"] = now - last
@@ -69,13 +69,12 @@ class Saving:
         self.began = state["began"]
         for callback in self._callbacks:
             saved = state["callbacks"].get(callback.state_key, {})
-            for name in _REMEMBERED:
-                if name in saved:
-                    setattr(callback, name, saved[name])
+            _compatibility.set_remembered_files(callback, saved)
             if "elapsed" in saved:
-                callback._last_time_checked = time.monotonic() - saved["elapsed"]
+                _compatibility.set_last_save_time(callback, time.monotonic() - saved["elapsed"])
 
 
 def _in_use(callback: Any) -> list[str]:
     paths = [str(getattr(callback, name, "")) for name in _PATHS]
+    paths.append(str(_compatibility.last_saved_path(callback)))
     return paths + [str(path) for path in getattr(callback, "best_k_models", {})]
