@@ -8,7 +8,7 @@ import struct
 import sys
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -127,6 +127,15 @@ def step(run: Any, directory: RunDirectory | None, stop_at: int | None, **metric
     if stops:
         close(run)
     return stops
+
+
+def check_resumed(directory: RunDirectory, train: Callable[..., list[Any]], stop_at: int) -> None:
+    """Compare what two attempts saw, the first of which ends at a step, with what one of them sees."""
+    whole = train()
+    directory.next_attempt(None)
+    first = train(stop_at)
+    directory.next_attempt()
+    assert first + train() == whole
 
 
 @pytest.fixture

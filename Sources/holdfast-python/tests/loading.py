@@ -118,6 +118,21 @@ def check(directory: RunDirectory, make: Any, *, remake: Any = None) -> None:
     assert seen == whole
 
 
+def end_between_epochs(directory: RunDirectory, **options: Any) -> None:
+    """Save after the first epoch of a run, and begin the next attempt."""
+    run = holdfast.attach()
+    loader = run.loader(Noisy(), batch_size=4, **options)
+    for epoch in run.epochs(2, finish=False):
+        if epoch == 1:
+            directory.request(1)
+            run.safepoint()
+            break
+        for _ in loader:
+            run.step()
+    close(run)
+    directory.next_attempt()
+
+
 class Numbers(IterableDataset):
     """An iterable dataset, with or without a state."""
 

@@ -15,7 +15,7 @@ from torch.utils.data import (
 )
 
 import holdfast
-from conftest import RunDirectory, close, step
+from conftest import RunDirectory, check_resumed, close, step
 from loading import Noisy, train
 
 SHUFFLED: Any = lambda: {"dataset": Noisy(), "batch_size": 4, "shuffle": True}  # noqa: E731
@@ -73,11 +73,7 @@ def test_a_pass_that_goes_on_over_epochs(run_directory: RunDirectory, stop_at: i
         close(run)
         return seen
 
-    whole = train()
-    run_directory.next_attempt(None)
-    first = train(stop_at)
-    run_directory.next_attempt()
-    assert first + train() == whole
+    check_resumed(run_directory, train, stop_at)
 
 
 @pytest.mark.parametrize("stop_at", [2, 3, 6, 9])
@@ -170,11 +166,7 @@ def test_loaders_made_within_the_loop(run_directory: RunDirectory, stop_at: int)
         close(run)
         return seen
 
-    whole = train()
-    run_directory.next_attempt(None)
-    first = train(stop_at)
-    run_directory.next_attempt()
-    assert first + train() == whole
+    check_resumed(run_directory, train, stop_at)
 
 
 def test_validation_passes_leave_no_trace(run_directory: RunDirectory) -> None:

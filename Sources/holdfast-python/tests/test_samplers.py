@@ -12,7 +12,7 @@ from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampl
 
 import holdfast
 from conftest import RunDirectory, close, step
-from loading import Noisy, Numbers, check, train
+from loading import Noisy, Numbers, check, end_between_epochs, train
 
 
 class ByEpoch(Sampler):
@@ -114,17 +114,7 @@ def test_a_loader_that_is_renamed_in_the_middle_of_an_epoch_is_refused(
 
 
 def test_a_loader_is_renamed_between_epochs(run_directory: RunDirectory) -> None:
-    run = holdfast.attach()
-    loader = run.loader(Noisy(), batch_size=4, name="train")
-    for epoch in run.epochs(2, finish=False):
-        if epoch == 1:
-            run_directory.request(1)
-            run.safepoint()
-            break
-        for _ in loader:
-            run.step()
-    close(run)
-    run_directory.next_attempt()
+    end_between_epochs(run_directory, name="train")
     run = holdfast.attach()
     for _ in named(run, "renamed", late=False):
         run.step()
