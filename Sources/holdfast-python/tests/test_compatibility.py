@@ -19,9 +19,9 @@ def test_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     run = holdfast.attach()
     with pytest.raises(
         holdfast.HoldfastError, match="has no DataLoader._get_iterator; use torch 1.13"
-    ) as told:
+    ) as refused:
         run.restore()
-    assert f"torch {torch.__version__} " in str(told.value)
+    assert f"torch {torch.__version__} " in str(refused.value)
 
 
 def test_torchmetrics() -> None:

@@ -1,6 +1,6 @@
 """Small trainers of the shapes that people use, each written as its author would have written it.
 
-`sweep.py` kills them everywhere. What a trainer returns is what its run has come to. `told` marks those that
+`sweep.py` kills them everywhere. What a trainer returns is what its run has come to. `warns` marks those that
 cannot be made identical: they must be refused, or a message must say so.
 """
 
@@ -37,7 +37,7 @@ class Trainer(NamedTuple):
     """A program, and what its sweep must come to."""
 
     train: Callable[[], Any]
-    told: bool
+    warns: bool
     # Of the error that ends it, wherever it begins.
     refused: str | None
 
@@ -45,11 +45,11 @@ class Trainer(NamedTuple):
 TRAINERS: dict[str, Trainer] = {}
 
 
-def trainer(function: Any = None, *, told: bool = False, refused: str | None = None) -> Any:
+def trainer(function: Any = None, *, warns: bool = False, refused: str | None = None) -> Any:
     """Add a trainer."""
     if function is None:
-        return lambda function: trainer(function, told=told, refused=refused)
-    TRAINERS[function.__name__] = Trainer(function, told, refused)
+        return lambda function: trainer(function, warns=warns, refused=refused)
+    TRAINERS[function.__name__] = Trainer(function, warns, refused)
     return function
 
 
@@ -303,7 +303,7 @@ def accumulation_by_steps() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def two_steps_of_each_batch() -> Any:
     run, model, optimizer = begun()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
@@ -516,7 +516,7 @@ def curriculum() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def curriculum_by_losses() -> Any:
     """What the head of the epoch selects depends on what the steps change: a resume selects others."""
     run = holdfast.attach()
@@ -841,7 +841,7 @@ def while_loop_with_a_registered_prefetch() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def while_loop_with_a_prefetch() -> Any:
     """The batch that was drawn ahead is no part of the state."""
     run, model, optimizer = begun()
@@ -862,7 +862,7 @@ def while_loop_with_a_prefetch() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def while_loop_with_a_prefetch_before_restoring() -> Any:
     run, model, optimizer = begun()
     data, _ = numbers()
@@ -899,7 +899,7 @@ def while_loop_over_a_loader() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def while_loop_over_a_loader_ahead() -> Any:
     """The next batch is taken before the step, and counted by it."""
     run, model, optimizer = begun()
@@ -1007,7 +1007,7 @@ def replay_buffer() -> Any:
     return outcome(model, optimizer, list(buffer), dict(returns), dict(visits), environment.place)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def an_environment_that_is_not_registered() -> Any:
     run, model, optimizer = begun()
     environment = np.random.default_rng(3)
@@ -1319,7 +1319,7 @@ def batches_nobody_counts() -> Any:
     return outcome(model, optimizer, run.global_step)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def a_change_after_the_step() -> Any:
     run = holdfast.attach()
     model, optimizer = made()
@@ -1334,7 +1334,7 @@ def a_change_after_the_step() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def an_array_that_is_replaced() -> Any:
     run = holdfast.attach()
     weights = np.zeros(6)

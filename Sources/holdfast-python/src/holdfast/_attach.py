@@ -38,10 +38,10 @@ def attach(
     """Attach to the supervisor that started this process; standalone when there is none.
 
     Args:
-        hyperparameters: kept with the job and in every checkpoint; `vars(args)`, say. Those that differ
-            from what the job began with are in force, and are told on standard error.
+        hyperparameters: stored with the job and in every checkpoint; `vars(args)`, say. Those that differ
+            from what the job began with are in force, and a warning names them.
         overrides: when given, a resumed job keeps what it began with, but for these.
-        total_epochs: where known; `Run.epochs` tells it too.
+        total_epochs: where known; `Run.epochs` publishes it too.
         batches_per_epoch: likewise.
         rng: whether each snapshot has the global random streams of `random`, numpy and torch.
 

@@ -2,7 +2,7 @@
 
 A resume repeats what follows the last batch of an epoch: validation, schedulers that step per epoch, early
 stopping. So a request that comes meanwhile must get the state from before all that. Small tensors are
-copied; large ones are referred to, and their version counters tell whether anything changed them since, and a
+copied; large ones are referred to, and their version counters show whether anything changed them since, and a
 checksum of all of their bytes does: what is written through `data` counts nothing.
 """
 
@@ -61,7 +61,7 @@ class Captured(NamedTuple):
 
 
 def capture(state: FlatState, loop: LoopState) -> Captured:
-    """Hold on to a state."""
+    """Capture a state."""
     watched = []
     for leaf in state.leaves:
         version = version_of(leaf.source) if leaf.size > _SMALL_BYTES else None

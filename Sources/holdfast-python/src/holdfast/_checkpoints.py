@@ -30,7 +30,7 @@ class Checkpoint:
     """A checkpoint that was loaded for use without a run.
 
     Attributes:
-        step: after which it was taken.
+        step: after which it was saved.
         epoch: of that step, from 0.
         components: states by name, as their `load_state_dict` takes them.
         hyperparameters: of the run.

@@ -1,4 +1,4 @@
-"""What can be registered with a run, and how each kind gives and takes its state."""
+"""What can be registered with a run, and how the state of each kind is read and loaded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Component(Protocol):
 
 
 def has_state(thing: Any) -> bool:
-    """Whether something gives its state, and takes it."""
+    """Whether something has `state_dict` and `load_state_dict`."""
     return callable(getattr(thing, "state_dict", None)) and callable(getattr(thing, "load_state_dict", None))
 
 
@@ -215,7 +215,7 @@ class Values:
         return self._find(name).value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Let another value take its place."""
+        """Replace a value."""
         self._find(name).value = value
 
 
@@ -250,7 +250,7 @@ def _is_jax_value(target: Any) -> bool:
 
 
 def component_of(name: str, target: Any, strict: bool) -> Component:
-    """Return how an object's state is given and taken.
+    """Return how an object's state is read and loaded.
 
     Raises:
         HoldfastError: it has none that is known.

@@ -24,7 +24,7 @@ class Connection:
     Args:
         directory: the run directory.
         ring: of this trainer.
-        resume: what `resume.json` says.
+        resume: the contents of `resume.json`.
         image: returns the image to save; None when there is none at this moment.
     """
 

@@ -1,4 +1,4 @@
-"""What torch's own loaders and datasets say of themselves."""
+"""What torch's own loaders and datasets are made of."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class Encoder:
         return found
 
     def add(self, path: str, leaf: Leaf) -> Node:
-        """Take a tensor under a name of its own; returns its node."""
+        """Add a tensor under a name of its own; returns its node."""
         # The one name that the format keeps for itself; no other path ends like this.
         name = path + "/" if path == "__metadata__" else path
         # Two spellings of one text are one key to some readers.

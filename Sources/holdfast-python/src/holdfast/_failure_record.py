@@ -29,7 +29,7 @@ def encode_failure(kind: type[BaseException], error: BaseException, trace: Trace
 def _message(error: BaseException) -> str:
     try:
         return clean(str(error)[:_LONGEST_MESSAGE])
-    except Exception:  # Its own code; the rest must be told all the same.
+    except Exception:  # Its own code failed; the rest is reported all the same.
         return "<no message>"
 
 

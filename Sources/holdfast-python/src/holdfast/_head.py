@@ -2,7 +2,7 @@
 
 It draws an order, sets sums back, steps a scheduler. A state that was saved in mid-epoch has all that behind
 it. So a resumed head gets the random streams as they were when the epoch began, and draws what it drew. And
-when the loop takes its first batch, the streams and whatever the head has changed are put where the resume
+when the loop reads its first batch, the streams and whatever the head has changed are put where the resume
 point has them.
 """
 

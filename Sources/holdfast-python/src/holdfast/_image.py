@@ -95,14 +95,14 @@ class Views:
 
 
 class FlatState(NamedTuple):
-    """States, taken apart: the JSON tree of each component, and the tensors."""
+    """States, split: the JSON tree of each component, and the tensors."""
 
     nodes: dict[str, Any]
     leaves: list[Leaf]
 
 
 def flatten(states: dict[str, Any]) -> FlatState:
-    """Take states apart. Their tensors are referred to, not copied."""
+    """Split states into trees and tensors. The tensors are referred to, not copied."""
     encoder = new_encoder()
     try:
         nodes = {name: encoder.node(state, escape(name)) for name, state in states.items()}

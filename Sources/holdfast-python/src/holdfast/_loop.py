@@ -3,7 +3,7 @@
 Invariants:
 
 - A resume is complete right before the first batch is used, and not earlier: `before_batch`.
-- `save_point` alone says what a request for the state gets; `captured` is set only where it is `CAPTURED`.
+- `save_point` alone decides what a request for the state gets; `captured` is set only where it is `CAPTURED`.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ class Loop:
 
     def _after_step(self, *, lacks_gradients: bool, ends_pass: bool) -> SavePoint:
         if self.is_in_epochs and not self._has_place and self.is_own:
-            # With the counter of the step before: the first step of an epoch says nothing yet.
+            # With the counter of the step before: the first step of an epoch shows nothing yet.
             if self.batch == 1:
                 self.warn(
                     "steps are made within epochs() without run.loader(), run.batches() or run.batch. A "

@@ -5,8 +5,8 @@ what the rest of a step's record costs.
 
 Invariants:
 
-- No layout is taken on trust. It is looked for in a generator made for this, inside the memory that its type
-  says it has, by states that the library's getter gives; whatever is not found exactly once, or does not
+- No layout is assumed. It is looked for in a generator made for this, inside the memory that its type
+  declares, by states that the library's getter gives; whatever is not found exactly once, or does not
   follow draws, is not used, and neither is anything where objects are not of CPython's kind.
 - Objects are read, never written. What is written is numpy's key and position alone, at the address that
   numpy publishes (`BitGenerator.ctypes`), under numpy's own lock.
@@ -63,7 +63,7 @@ def _only_place(memory: bytes, wanted: bytes) -> int:
 
 @lru_cache(maxsize=1)
 def _python_offset() -> int:
-    """Return where in a `random.Random` its key begins, right after its position; -1 when nobody knows."""
+    """Return where in a `random.Random` its key begins, after its position; -1 when that is not known."""
     if not _is_readable():
         return -1
     probe = random.Random(20_240_229)
@@ -84,7 +84,7 @@ def _python_offset() -> int:
 
 
 def python_getter(source: Any) -> Getter | None:
-    """Return what takes the state of a `random.Random`: key, position, whether there is a gauss, it."""
+    """Return what reads the state of a `random.Random`: key, position, whether there is a gauss, it."""
     if type(source) is not random.Random or array("I").itemsize != 4:
         return None
     offset = _python_offset()
@@ -106,9 +106,9 @@ def python_getter(source: Any) -> Getter | None:
 
 @lru_cache(maxsize=1)
 def _numpy_gauss_offset() -> int:
-    """Return where in a `RandomState` its gauss lies, 8 bytes after the word that says whether there is one.
+    """Return where in a `RandomState` its gauss lies, 8 bytes after the word for whether there is one.
 
-    -1 when nobody knows, or when the key and the position are not what numpy's address says.
+    -1 when that is not known, or when the key and the position are not at numpy's address.
     """
     import numpy as np
 
@@ -139,7 +139,7 @@ def _numpy_gauss_offset() -> int:
 
 
 def numpy_access(source: Any) -> tuple[Getter, Setter] | None:
-    """Return what takes and sets the state of a `RandomState`: key, position, has_gauss, gauss.
+    """Return what reads and sets the state of a `RandomState`: key, position, has_gauss, gauss.
 
     The getter returns b"" and the setter False when numpy's own has to be used: for another bit generator,
     and to set another gauss than there is.

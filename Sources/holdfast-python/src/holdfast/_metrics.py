@@ -17,7 +17,7 @@ class Metrics:
     """Names of metrics so far, and the layout of a snapshot with as many numbers."""
 
     def __init__(self, send: Callable[[bytes], object]) -> None:
-        """Take what sends the record of all names."""
+        """Begin without names; `send` sends the record of all of them."""
         self._send = send
         self.names: tuple[str, ...] = ()
         self.layout = at.snapshot_record(0)

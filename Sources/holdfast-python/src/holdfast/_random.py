@@ -17,16 +17,16 @@ from ._values import new_decoder, new_encoder
 
 
 class Stream(NamedTuple):
-    """One random stream: how its state is taken as bytes, and set.
+    """One random stream: how its state is read as bytes, and set.
 
-    Within a process it is held and put back in whatever form costs least.
+    Within a process it is captured and restored in whatever form costs least.
     """
 
     name: str
     get: Callable[[], bytes]
     set: Callable[[bytes], None]
-    hold: Callable[[], Any]
-    put_back: Callable[[Any], None]
+    capture: Callable[[], Any]
+    restore: Callable[[Any], None]
 
 
 def _stream(name: str, get: Callable[[], bytes], put: Callable[[bytes], None]) -> Stream:
@@ -49,10 +49,10 @@ def _set_python(source: Any, data: bytes) -> None:
 
 def _python_stream(name: str, source: Any) -> Stream:
     get = _mersenne.python_getter(source) or (lambda: _python_bytes(source))
-    # The state that was put back last: mostly it is the same again, for few loops draw from `random`.
+    # The state that was restored last: mostly it is the same again, for few loops draw from `random`.
     last: tuple[bytes, Any] = (b"", None)
 
-    def put_back(data: bytes) -> None:
+    def restore(data: bytes) -> None:
         nonlocal last
         if data == last[0]:
             source.setstate(last[1])
@@ -60,7 +60,7 @@ def _python_stream(name: str, source: Any) -> Stream:
         _set_python(source, data)
         last = (data, source.getstate())
 
-    return Stream(name, get, lambda data: _set_python(source, data), get, put_back)
+    return Stream(name, get, lambda data: _set_python(source, data), get, restore)
 
 
 _NUMPY = struct.Struct("<I?3xd")

@@ -2,10 +2,10 @@
 
 Invariants:
 
-- One thread of one process writes; the flock on the ring says that this process lives.
+- One thread of one process writes; the flock on the ring shows that this process lives.
 - A record becomes valid only by its CRC, written after its payload; `written` moves last.
-- Bytes between `consumed` and `written` are never overwritten: a full ring takes no new record, and a
-  snapshot that it does not take is counted. Eight bytes at least stay free.
+- Bytes between `consumed` and `written` are never overwritten: a full ring drops a new record, and a
+  snapshot that is dropped is counted. Eight bytes at least stay free.
 - Sequence numbers are given to written records alone, so the reader sees no gap.
 - Words that the other side reads alone are written through `memoryview.cast`, which stores them in one
   move; `struct` with an explicit byte order would store them byte by byte.
@@ -137,7 +137,7 @@ class RingWriter:
         return self._words[at.RING_SKIPPED // 8]
 
     def set_attached(self, pid: int) -> None:
-        """Say which process writes."""
+        """Publish which process writes."""
         self._halves[at.RING_ATTACHED_PID // 4] = pid
 
     def beat(self) -> None:
@@ -229,7 +229,7 @@ class RingWriter:
 
     @property
     def verdict(self) -> int:
-        """What the supervisor says of the resume point."""
+        """The supervisor's verdict on the resume point."""
         return self._halves[at.RING_VERDICT // 4]
 
     @property

@@ -475,7 +475,7 @@ class Run:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Say what the loop does inside: `with run.phase("validation"): ...`; any other name counts too.
+        """Name what the loop does inside: `with run.phase("validation"): ...`; any other name counts too.
 
         Validation leaves the global random streams as they were: whatever it draws, and however often it is
         made, training goes on with the same numbers. Begin a phase between two steps.
@@ -494,7 +494,7 @@ class Run:
             self._phase = before
 
     def finish(self) -> None:
-        """Say that the run is complete: its final state becomes the last checkpoint.
+        """Mark the run as complete: its final state becomes the last checkpoint.
 
         Exit with status 0 afterwards. Without this an exit is not success, whatever its status.
         """

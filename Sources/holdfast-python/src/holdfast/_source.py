@@ -99,5 +99,5 @@ def _why_no_state(dataset: Any, workers: int, kind: type[Any]) -> str | None:
     if not has_state(dataset):
         return "has no state"
     if workers:
-        return "has a state that workers do not give; torchdata's StatefulDataLoader takes it"
+        return "has a state that workers do not give; torchdata's StatefulDataLoader uses it"
     return None

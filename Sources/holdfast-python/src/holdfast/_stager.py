@@ -26,7 +26,7 @@ class Stager:
     """Fills slots of one run directory, and writes the records about it."""
 
     def __init__(self, directory: Path, ring: RingWriter, image: Callable[[], ImageWriter | None]) -> None:
-        """Take what it needs.
+        """Answer for one trainer.
 
         Args:
             directory: the run directory.
@@ -93,14 +93,14 @@ class Stager:
             outcome, error = at.OUTCOME_FAILED, failure.errno or errno.EIO
             self.last_error = f"{failure}"
         except (HoldfastError, RuntimeError, ValueError, TypeError, BufferError) as failure:
-            # A state that cannot be saved is told, and does not end a healthy training.
+            # A state that cannot be saved is reported, and does not end a healthy training.
             outcome, error = at.OUTCOME_FAILED, errno.EIO
             self.last_error = f"{failure}"
         stall = time.monotonic_ns() - began
         return at.STAGED.pack(sequence, step, size, cut_id, slot, outcome, error, stall), outcome
 
     def finish(self, step: int) -> None:
-        """Stage the final state into the slot that is offered, and say that the run is complete."""
+        """Stage the final state into the slot that is offered, and record that the run is complete."""
         slot = self._ring.spare_slot
         deadline = time.monotonic() + _FINISH_SECONDS
         while slot is None and time.monotonic() < deadline:
@@ -124,7 +124,7 @@ class Stager:
         self._ring = ring
 
     def append(self, kind: int, payload: bytes) -> None:
-        """Append a record, or keep it until there is room: at one of the next steps. A step never waits."""
+        """Append a record, or queue it until there is room: at one of the next steps. A step never waits."""
         if not self.unsent and self._ring.append(kind, payload):
             return
         if kind in (at.RECORD_METRIC_NAMES, at.RECORD_ATTACHED):

@@ -21,7 +21,7 @@ class StatefulSource:
     Args:
         batches: gives the batches of a pass.
         stateful: has `state_dict` and `load_state_dict`.
-        begins: what is told the epoch of a pass, where it has `set_epoch`.
+        begins: what gets the epoch of a pass, where it has `set_epoch`.
         samples: the samples of a dataset, which are seeded for each pass.
         initial: the state that begins a pass after a resumed one; None where that is not needed.
         generator: of the batches; seeded for each pass.

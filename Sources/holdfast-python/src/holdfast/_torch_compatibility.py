@@ -30,7 +30,7 @@ class Module(View):
 
 
 class RandomSampler(View):
-    """A random sampler: how many samples it was told to draw."""
+    """A random sampler: how many samples it is to draw."""
 
     count = Private("_num_samples")
 

@@ -84,7 +84,7 @@ class Attributes:
         return {"values": saved, "models": models, "metrics": metrics, "shared": self._shared()}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Put back what `state()` gave."""
+        """Restore what `state()` returned."""
         places = self._objects()
         for place, values in state["values"].items():
             target = places.get(place)

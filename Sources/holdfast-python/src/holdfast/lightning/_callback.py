@@ -6,10 +6,10 @@ Where it acts, in Lightning's own order (1.9 and 2.x; `docs/lightning.md` has al
    and lets loggers go on in their files.
 2. `setup`: puts the saved state before the trainer's own connector, which loads it.
 3. The loaders, as they are made: each becomes one whose order and position are the run's.
-4. The epoch loop's `on_run_start`, after every `on_train_epoch_start`: what those hooks reset is put back.
+4. The epoch loop's `on_run_start`, after every `on_train_epoch_start`: what those hooks reset is restored.
 5. The epoch loop's `on_advance_end`, after `on_train_batch_end` and once the batch is counted: the step. If
    validation is due the step comes before it, and a resume begins with validation; else after everything.
-6. The profiler's `describe`, the last call of a fit: its final state is held on to, and the run is finished,
+6. The profiler's `describe`, the last call of a fit: its final state is captured, and the run is finished,
    if no other fit follows.
 """
 
@@ -69,7 +69,7 @@ class Holdfast:
         self._state: TrainerState | None = None
         self._loop: EpochLoop | None = None
         self._tuning: Tuning | None = None
-        self._kept: Loggers | None = None
+        self._upcoming: Loggers | None = None
         self._begun_by: Any = None
         self._is_over = False
         self._first_epoch = 0
@@ -106,7 +106,7 @@ class Holdfast:
         elif self._run is None and will_resume():
             # An evaluation before the first fit, with the same loggers.
             self._run = self._attach(trainer, module)
-            self._keep_files(trainer, Fits.of(self._run))
+            self._resume_files(trainer, Fits.of(self._run))
 
     def _begin(self, trainer: Any, module: Any) -> None:
         _compatibility.check(trainer)
@@ -119,7 +119,7 @@ class Holdfast:
         self._tuning = Tuning(trainer, fits)
         if self._tuning.ends_early:
             # A tuner's own: no fit of the program.
-            self._keep_files(trainer, fits)
+            self._resume_files(trainer, fits)
             return
         state = self._state = TrainerState(trainer, module, run, seed)
         if fits.tuners:
@@ -129,10 +129,10 @@ class Holdfast:
         self._numbers = {}
         Configuration(trainer, run).allow(resumes=self._resumes or self._is_over)
 
-    def _keep_files(self, trainer: Any, fits: Fits) -> None:
-        """Let loggers keep what they have written in a fit that is still to come."""
-        self._kept = Loggers(trainer, self.run)
-        self._kept.take(*fits.upcoming_loggers())
+    def _resume_files(self, trainer: Any, fits: Fits) -> None:
+        """Let loggers go on in their files, in a fit that is still to come."""
+        self._upcoming = Loggers(trainer, self.run)
+        self._upcoming.resume(*fits.upcoming_loggers())
 
     def _attach(self, trainer: Any, module: Any) -> Run:
         run = attached()
@@ -154,10 +154,10 @@ class Holdfast:
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Let the trainer restore what was saved."""
-        if self._kept is not None:
-            self._kept.opened()
-            self._kept.remove()
-            self._kept = None
+        if self._upcoming is not None:
+            self._upcoming.opened()
+            self._upcoming.remove()
+            self._upcoming = None
         if stage != "fit":
             return
         if self._begun_by is not pl_module:
@@ -237,7 +237,7 @@ class Holdfast:
         self._numbers = {}
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Tell how long the run will be."""
+        """Publish how long the run will be."""
         self._numbers = {}
         run, state, fits = self.run, self._state, self._fits
         assert state is not None
@@ -262,7 +262,7 @@ class Holdfast:
         """Stage the state, or go on from what the first attempt staged here."""
         run = self.run
         if run._at_beginning:
-            state.put_back()
+            state.restore_rest()
             _random.set_streams(run._registered.streams(), run._at_beginning)
             run._at_beginning = {}
         else:
@@ -315,7 +315,7 @@ class Holdfast:
             raise SystemExit(130) from exception
 
     def _end(self, trainer: Any) -> None:
-        """Hold on to the final state of a fit, which is what a killed program's next attempt begins with."""
+        """Capture the final state of a fit, which is what a killed program's next attempt begins with."""
         state, fits, run = self._state, self._fits, self.run
         assert state is not None
         assert fits is not None
@@ -326,8 +326,8 @@ class Holdfast:
         run._loop.release_captured()
         was_over = self._is_over
         if was_over:
-            state.put_back_at_end()
-            fits.give_streams()
+            state.restore_end()
+            fits.restore_streams()
         else:
             fits.end(state)
         self._remove(trainer)

@@ -239,7 +239,7 @@ def load_when_resuming(trainer: Any, checkpoint: dict[str, Any]) -> None:
 
 
 def stop_loading(trainer: Any) -> None:
-    """Let the trainer's connector load what it was told to."""
+    """Let the trainer's connector load its own `ckpt_path`."""
     vars(_Trainer(trainer).checkpoints).pop(_RESUME_START, None)
 
 

@@ -43,8 +43,8 @@ class Fits:
         self._target = -1
         self._began = 0.0
         run.register(
-            model=_Component(lambda: self._dump()[0], self._take_model),
-            trainer=_Component(lambda: self._dump()[1], self._take_rest),
+            model=_Component(lambda: self._dump()[0], self._load_model),
+            trainer=_Component(lambda: self._dump()[1], self._load_rest),
         )
         # Lightning makes more of the state after this: what is before the first step is staged later.
         run._stages_at_restore = False
@@ -83,10 +83,10 @@ class Fits:
         model, own = self._state.dump()
         return model, {**rest, **own}
 
-    def _take_model(self, state: Any) -> None:
+    def _load_model(self, state: Any) -> None:
         self._saved_model = state
 
-    def _take_rest(self, state: Any) -> None:
+    def _load_rest(self, state: Any) -> None:
         self._saved = state
 
     # Where the program is
@@ -122,14 +122,14 @@ class Fits:
                 self._final = {"model": model, "rest": saved}
             elif "checkpoint" in saved and self._run._at_beginning:
                 # It does all that the first attempt did before its first step, and then has that state.
-                state.take(model, saved, frozenset())
+                state.use_saved(model, saved, frozenset())
             elif "checkpoint" in saved:
                 loop.pending, loop.registered.saved_loaders = self._held
-                state.take(model, saved, frozenset())
+                state.use_saved(model, saved, frozenset())
                 return RESUMED
         if self._final is None:
             return FRESH
-        state.take(self._final["model"], self._final["rest"], self._later(self.number + 1))
+        state.use_saved(self._final["model"], self._final["rest"], self._later(self.number + 1))
         return OVER
 
     def upcoming_loggers(self) -> tuple[Any, frozenset[str]]:
@@ -159,7 +159,7 @@ class Fits:
         return self.number >= self._target
 
     def end(self, state: TrainerState) -> None:
-        """Hold on to a fit's final state: what comes after it may change the module."""
+        """Capture a fit's final state: what comes after it may change the module."""
         run = self._run
         if not run.is_supervised:
             self._final = {}
@@ -168,7 +168,7 @@ class Fits:
         streams = {stream.name: stream.get() for stream in run._registered.streams()}
         self._final = {"model": _copied(model), "rest": {**_copied(rest), "streams": streams}}
 
-    def give_streams(self) -> None:
+    def restore_streams(self) -> None:
         """Let the random streams go on as after the fit that was over already."""
         assert self._final is not None
         _random.set_streams(self._run._registered.streams(), self._final["rest"]["streams"])

@@ -2,7 +2,7 @@
 
 A `CSVLogger` keeps rows in memory for a while, and deletes the file of a version that it is given again. A
 resume cuts that file back to the rows that were in it at the resume point, and gives the logger those that
-were not. To TensorBoard it says from which step on an older file does not count.
+were not. TensorBoard gets the step from which on an older file does not count.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Loggers:
         self._files: dict[int, _Rows] = {}
         self._muted: list[Any] = []
 
-    def take(self, state: Any, later: frozenset[str]) -> None:
+    def resume(self, state: Any, later: frozenset[str]) -> None:
         """Let each logger go on where it was; before it makes its files.
 
         Args:
@@ -46,7 +46,7 @@ class Loggers:
             goes_on = saved.get("directory") not in later
             if "rows" in saved:
                 rows = self._files[number] = _Rows(Path(logger.log_dir) / "metrics.csv")
-                rows.take(saved["rows"] if goes_on else None, experiment)
+                rows.resume(saved["rows"] if goes_on else None, experiment)
             elif experiment is None and goes_on and "TensorBoard" in saved["type"]:
                 options = _compatibility.TensorBoardLogger(logger).options
                 options.setdefault("purge_step", state["next_step"])
@@ -70,7 +70,7 @@ class Loggers:
                 logger.log_metrics = _nothing
                 self._muted.append(logger)
 
-    def put_back(self) -> None:
+    def unmute(self) -> None:
         """Log again."""
         for logger in self._muted:
             vars(logger).pop("log_metrics", None)
@@ -78,7 +78,7 @@ class Loggers:
 
     def remove(self) -> None:
         """Leave the loggers as they were."""
-        self.put_back()
+        self.unmute()
         for rows in self._files.values():
             rows.remove()
 
@@ -110,8 +110,8 @@ class _Rows:
         # Rows that are in the file.
         self._written = 0
 
-    def take(self, saved: dict[str, Any] | None, experiment: Any) -> None:
-        """Take which rows the file shall have, None for all; the experiment if there is one already."""
+    def resume(self, saved: dict[str, Any] | None, experiment: Any) -> None:
+        """Set which rows the file is to have, None for all; the experiment if there is one already."""
         self._saved = saved
         if self._path.is_file() and not self._aside.is_file():
             # The logger deletes it. Whoever died before it was put back has left the one that counts.
@@ -125,7 +125,7 @@ class _Rows:
             return
         self._experiment = experiment
         if self._aside.is_file() or self._saved is not None:
-            self._put_back(experiment)
+            self._restore(experiment)
         elif self._path.is_file():
             self._written = len(_read(self._path))
         original = experiment.save
@@ -137,7 +137,7 @@ class _Rows:
 
         experiment.save = save
 
-    def _put_back(self, experiment: Any) -> None:
+    def _restore(self, experiment: Any) -> None:
         rows, saved = _read(self._aside) if self._aside.is_file() else [], self._saved
         keys = list(rows[0]) if rows else []
         if saved is not None:

@@ -1,8 +1,8 @@
 """Points of Lightning's training loops that no hook of its callbacks reaches.
 
 `on_train_batch_end` is too early for a step: the batch is not counted yet, the module's own hook and other
-callbacks' come after it, and the loggers' counter later still. `on_train_epoch_start` is too early to put
-accumulated metrics back: hooks that run after it reset them. And 2.5 and later leave `on_train_epoch_start`
+callbacks' come after it, and the loggers' counter later still. `on_train_epoch_start` is too early to restore
+accumulated metrics: hooks that run after it reset them. And 2.5 and later leave `on_train_epoch_start`
 out in a resumed epoch, where callbacks set themselves up: it is called here as in older versions, and in an
 undisturbed run.
 """
@@ -70,7 +70,7 @@ class EpochLoop:
             compatibility.call_epoch_start_hooks(self._trainer)
 
     def on_run_start(self, *arguments: Any) -> None:
-        """Put back what the hooks before the first batch of a resumed epoch have changed."""
+        """Restore what the hooks before the first batch of a resumed epoch have changed."""
         self._original["on_run_start"](*arguments)
         loop = self._loop
         if self._is_tuner:
@@ -83,7 +83,7 @@ class EpochLoop:
             return
         self._end_last_step()
         self._state.resumes = False
-        self._state.put_back()
+        self._state.restore_rest()
         self._known_metrics = dict(compatibility.callback_metrics(self._trainer))
         fetcher = compatibility.fetcher(loop, arguments)
         self._begins_with_validation = bool(self._own.is_validation_due(*fetcher))

@@ -32,7 +32,7 @@ def state_of(module: Any, dumped: Any) -> dict[str, Any]:
 
 
 def load(module: Any, state: dict[str, Any]) -> None:
-    """Put back what `state_of` gave."""
+    """Restore what `state_of` returned."""
     tensors, trained = state["tensors"], set(state["trained"])
     for name in _pruned(tensors):
         parent, _, own = name.rpartition(".")

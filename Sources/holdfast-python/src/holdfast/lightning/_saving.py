@@ -1,6 +1,6 @@
-"""`ModelCheckpoint` under replay: what it forgets, and names that a lost future has taken.
+"""`ModelCheckpoint` under replay: what its state lacks, and files of steps that are made again.
 
-Steps that are made again save the same files again. To Lightning their names are taken, and it would add
+Steps that are made again save the same files again. To Lightning their names exist already, and it would add
 `-v1`: another path in its state than in an undisturbed run, and a file that nobody removes.
 """
 
@@ -36,11 +36,11 @@ class Saving:
 
     def _replacement(self, original: Any) -> Any:
         def file_exists(path: Any, trainer: Any) -> bool:
-            return bool(original(path, trainer)) and not self._is_of_lost_future(str(path))
+            return bool(original(path, trainer)) and not self._is_of_replayed_step(str(path))
 
         return file_exists
 
-    def _is_of_lost_future(self, path: str) -> bool:
+    def _is_of_replayed_step(self, path: str) -> bool:
         # Also the save after the last recorded step: the trainer died before its step was recorded.
         if not self._run.is_supervised or self._run.global_step > self._run._last_recorded_step:
             return False
@@ -65,7 +65,7 @@ class Saving:
         return {"began": self.began, "callbacks": callbacks}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Put it back."""
+        """Restore it."""
         self.began = state["began"]
         for callback in self._callbacks:
             saved = state["callbacks"].get(callback.state_key, {})

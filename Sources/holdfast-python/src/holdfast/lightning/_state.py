@@ -1,8 +1,8 @@
 """A trainer's state: its own checkpoint, and what that leaves out.
 
 Lightning's checkpoint has the module, the optimizers, the schedulers, the callbacks, the precision plugin
-and the progress of the loops. It is taken only where the loops' counters agree, so that none of them has to
-be corrected. Beside it are kept: what is accumulated over the epoch, the metrics that callbacks look at,
+and the progress of the loops. It is made only where the loops' counters agree, so that none of them has to
+be corrected. Stored beside it are: what is accumulated over the epoch, the metrics that callbacks look at,
 the wish to stop, what `ModelCheckpoint` does not save of itself, plain attributes of callbacks and module,
 the module's own tensors, what loggers have written, and gradients under manual optimization.
 """
@@ -37,7 +37,7 @@ register_type(type(Path()), str, Path, name="path")
 
 
 class TrainerState:
-    """What is saved of one fit, and put back."""
+    """What is saved of one fit, and restored."""
 
     def __init__(self, trainer: Any, module: Any, run: Run, seed: int) -> None:
         self.trainer = trainer
@@ -89,12 +89,12 @@ class TrainerState:
             "gradients": _gradients.state_of(module, with_values=not module.automatic_optimization),
         }
 
-    def take(self, model: Any, rest: dict[str, Any], later: frozenset[str]) -> None:
-        """Take a saved state, to go on from or to give back; `later` is of `Loggers.take`."""
+    def use_saved(self, model: Any, rest: dict[str, Any], later: frozenset[str]) -> None:
+        """Use a saved state, to go on from or as the fit's result; `later` is of `Loggers.resume`."""
         self._extra = rest["extra"]
         self._checkpoint = {**rest["checkpoint"], "state_dict": model}
         self.seed = rest["extra"]["seed"]
-        self.loggers.take(rest["extra"].get("loggers", {}), later)
+        self.loggers.resume(rest["extra"].get("loggers", {}), later)
         self.saving.began = rest["extra"]["saving"]["began"]
 
     @property
@@ -126,8 +126,8 @@ class TrainerState:
                 hint=f"use Lightning {_compatibility.SUPPORTED}, and its own loops",
             )
 
-    def put_back(self) -> None:
-        """Put back what the trainer's checkpoint leaves out, and what hooks changed since it was loaded."""
+    def restore_rest(self) -> None:
+        """Restore what the trainer's checkpoint leaves out, and what hooks changed since it was loaded."""
         extra, checkpoint, self._extra, self._checkpoint = self._extra, self._checkpoint, None, {}
         if extra is None:
             return
@@ -155,16 +155,16 @@ class TrainerState:
         if "attributes" in extra:
             self.attributes.load(extra["attributes"])
         self.saving.load(extra["saving"])
-        self.loggers.put_back()
+        self.loggers.unmute()
         _gradients.load(module, extra.get("gradients", b""))
 
-    def put_back_at_end(self) -> None:
-        """Put back how a fit ended whose loops did not run again."""
+    def restore_end(self) -> None:
+        """Restore how a fit ended whose loops did not run again."""
         extra, checkpoint = self._extra, self._checkpoint
         assert extra is not None
         trainer = self.trainer
         loop = trainer.fit_loop
-        self.put_back()
+        self.restore_rest()
         loop.load_state_dict(checkpoint["loops"]["fit_loop"])
         _compatibility.end_restarts(loop)
         if "max_batches" in extra and "max_batches" in vars(loop):
