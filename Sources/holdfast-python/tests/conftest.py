@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 pytest.register_assert_rewrite("loading", "supervised")
 
 import holdfast
+import holdfast._attach
 from holdfast import _layout as at
 
 JOB = bytes(range(16))
@@ -115,6 +116,11 @@ def close(run: holdfast.Run) -> None:
     """End an attempt as a kill does: another one may attach to the run directory."""
     if run._connection is not None:
         run._connection.close()
+
+
+def forget_run() -> None:
+    """Let this process attach once more, as the next attempt's would."""
+    holdfast._attach._attached = None
 
 
 def step(run: Any, directory: RunDirectory | None, stop_at: int | None, **metrics: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import holdfast
-from conftest import RunDirectory
+from conftest import RunDirectory, forget_run
 
 torch = pytest.importorskip("torch")
 
@@ -57,7 +57,7 @@ def test_jax(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def program(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     lightning_program = pytest.importorskip("lightning_program")
-    lightning_program.forget_run(monkeypatch)
+    forget_run()
     return lightning_program.Program(tmp_path / "files")
 
 
@@ -75,10 +75,9 @@ def test_lightning(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_state_that_lightning_does_not_restore(
     program: Any, run_directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lightning_program = pytest.importorskip("lightning_program")
     assert program.fit(run_directory, ("batch start", 4)) is None
     run_directory.next_attempt()
-    lightning_program.forget_run(monkeypatch)
+    forget_run()
     monkeypatch.setattr(class_of("_checkpoint_connector"), "restore_loops", lambda _: None)
     with pytest.raises(holdfast.HoldfastError, match="did not restore .*: it begins at .*batch 0"):
         program.fit(run_directory)

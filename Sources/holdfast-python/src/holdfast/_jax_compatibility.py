@@ -23,7 +23,7 @@ def check(leaf: Any) -> None:
     Raises:
         HoldfastError: it lacks a private name.
     """
-    missing = [] if is_key(leaf) else Array(leaf).missing()
+    missing = [] if is_key(leaf) else Array(leaf).missing(jax.__version__)
     if is_key(leaf) and _implementation_name(leaf) is None:
         missing.append("random.key_impl()._impl.name")
     require("jax", jax.__version__, SUPPORTED, missing)

@@ -10,26 +10,32 @@ from typing import Any
 
 from ._errors import HoldfastError
 
+Version = tuple[int, int]
+
 
 class Private:
     """An attribute of a view: a private name of the object that it is of.
 
+    In versions without the name it is None, and setting it does nothing.
+
     Args:
         name: the library's.
-        is_optional: whether some supported versions lack it. It is then None there, and is not set.
+        since: the first version that has it, major and minor.
+        until: the first version that has it no longer.
     """
 
-    def __init__(self, name: str, *, is_optional: bool = False) -> None:
+    def __init__(self, name: str, *, since: Version = (0, 0), until: Version = (1_000_000, 0)) -> None:
         self.name = name
-        self.is_optional = is_optional
+        self.since = since
+        self.until = until
 
     def __get__(self, view: View, owner: type) -> Any:
         """Return what the object has under the name."""
-        return getattr(view.target, self.name, None) if self.is_optional else getattr(view.target, self.name)
+        return getattr(view.target, self.name, None)
 
     def __set__(self, view: View, value: Any) -> None:
         """Set it on the object."""
-        if not self.is_optional or hasattr(view.target, self.name):
+        if hasattr(view.target, self.name):
             setattr(view.target, self.name, value)
 
 
@@ -39,18 +45,25 @@ class View:
     def __init__(self, target: Any) -> None:
         self.target = target
 
-    def missing(self) -> list[str]:
-        """Return the private names that the object lacks."""
-        kind = type(self.target).__name__
+    def missing(self, version: str) -> list[str]:
+        """Return the private names that the object lacks, and has in that version as far as is known."""
+        kind, now = type(self.target).__name__, _number(version)
         return [
             f"{kind}.{one.name}"
             for cls in type(self).__mro__
             for one in vars(cls).values()
-            if isinstance(one, Private) and not one.is_optional and not hasattr(self.target, one.name)
+            if isinstance(one, Private)
+            and one.since <= now < one.until
+            and not hasattr(self.target, one.name)
         ]
 
 
-def require(library: str, version: object, supported: str, missing: list[str]) -> None:
+def _number(version: str) -> Version:
+    major, minor, *_ = [*version.split("."), "0"]
+    return int(major), int(minor) if minor.isdigit() else 0
+
+
+def require(library: str, version: str, supported: str, missing: list[str]) -> None:
     """Refuse a version of a library that lacks private names.
 
     Raises:

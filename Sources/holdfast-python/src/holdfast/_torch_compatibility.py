@@ -57,8 +57,9 @@ def set_state_metadata(state: Any, metadata: Any) -> None:
 def version_of(tensor: Any) -> int | None:
     """Return a tensor's version counter; None where it has none: numpy's arrays, and inference tensors."""
     try:
-        return int(Tensor(tensor).version)
-    except (AttributeError, RuntimeError):
+        version = Tensor(tensor).version
+        return None if version is None else int(version)
+    except RuntimeError:
         return None
 
 
@@ -85,6 +86,7 @@ def check() -> None:
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "nn"):
         return
+    version = str(torch.__version__)
     module = torch.nn.Module()
     data = torch.utils.data
     views = (
@@ -93,10 +95,10 @@ def check() -> None:
         RandomSampler(data.RandomSampler([0])),
         _DataLoader(data.DataLoader([0])),
     )
-    missing = [name for view in views for name in view.missing()]
+    missing = [name for view in views for name in view.missing(version)]
     if state_metadata(module.state_dict()) is None:
         missing.append(f"state_dict().{_METADATA}")
     schedulers = torch.optim.lr_scheduler
     if not hasattr(schedulers, "LRScheduler") and not hasattr(schedulers, "_LRScheduler"):
         missing.append("lr_scheduler._LRScheduler")
-    require("torch", torch.__version__, SUPPORTED, missing)
+    require("torch", version, SUPPORTED, missing)

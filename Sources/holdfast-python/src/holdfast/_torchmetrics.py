@@ -39,7 +39,7 @@ def check() -> None:
 @cache
 def _check(library: Any) -> None:
     views = (_Metric(library.MeanMetric()), _Collection(library.MetricCollection([])))
-    missing = [name for view in views for name in view.missing()]
+    missing = [name for view in views for name in view.missing(library.__version__)]
     require("torchmetrics", library.__version__, SUPPORTED, missing)
 
 

@@ -1,7 +1,7 @@
 """The private names of Lightning, all of them, and the check that the installed version has them.
 
-What a user documents nowhere may be renamed in any release. Each view below has the names of one class; an
-optional one is of some supported versions only.
+What is documented nowhere may be renamed in any release. Each view below has the names of one class, and the
+versions that have them where not all supported ones do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LAST_STEP, _LAST_PATH = "_last_global_step_saved", "_last_checkpoint_saved"
 _LAST_TIME = "_last_time_checked"
 # Methods of the epoch loop that no hook of callbacks has a place for.
 EPOCH_LOOP_METHODS = ("on_run_start", "on_advance_end")
-_RESUMED_IN_EPOCH = "restarted_mid_epoch"
+_RESTARTING, _RESUMED_IN_EPOCH = "_restarting", "restarted_mid_epoch"
 # Where a resumed epoch leaves its first hooks out, as in 2.5 and later, these call them.
 _HOOK_CALLS = ("_call_callback_hooks", "_call_lightning_module_hook")
 _LOADER_EPOCH = "_last_train_dl_reload_epoch"
@@ -31,8 +31,8 @@ class _Trainer(View):
     checkpoints = Private("_checkpoint_connector")
     data = Private("_data_connector")
     logging = Private("_logger_connector")
-    # 1.9 has it here, later ones in the fit loop.
-    loader_epoch = Private(_LOADER_EPOCH, is_optional=True)
+    # Later in the fit loop.
+    loader_epoch = Private(_LOADER_EPOCH, until=(2, 0))
 
 
 class _CheckpointConnector(View):
@@ -55,21 +55,21 @@ class _LoggerConnector(View):
 class Loop(View):
     """Any of the loops."""
 
-    is_restarting = Private("_restarting")
-    combined_loader = Private("_combined_loader", is_optional=True)
-    loader_epoch = Private(_LOADER_EPOCH, is_optional=True)
-    # 2.5 and later: what a loop remembers of being loaded.
-    is_loaded = Private("_loaded_from_state_dict", is_optional=True)
-    is_resuming = Private("_resuming_from_checkpoint", is_optional=True)
-    # 2.5 and later: whether on_train_epoch_start is left out.
-    is_resumed_in_epoch = Private(_RESUMED_IN_EPOCH, is_optional=True)
-    is_resumed_at_end = Private("restarted_on_epoch_end", is_optional=True)
+    is_restarting = Private(_RESTARTING)
+    # What it remembers of being loaded; in some releases of 2.5 too.
+    is_loaded = Private("_loaded_from_state_dict", since=(2, 6))
+    is_resuming = Private("_resuming_from_checkpoint", since=(2, 6))
 
 
 class FitLoop(Loop):
     """The loop over epochs."""
 
     run = Private("run")
+    combined_loader = Private("_combined_loader", since=(2, 0))
+    loader_epoch = Private(_LOADER_EPOCH, since=(2, 0))
+    # Whether on_train_epoch_start is left out; in some releases of 2.5 too.
+    is_resumed_in_epoch = Private(_RESUMED_IN_EPOCH, since=(2, 6))
+    is_resumed_at_end = Private("restarted_on_epoch_end", since=(2, 6))
     on_advance_start = Private("on_advance_start")
     epoch_progress = Private("epoch_progress")
 
@@ -81,8 +81,8 @@ class EpochLoop(Loop):
     is_validation_due = Private("_should_check_val_fx")
     accumulates = Private("_should_accumulate")
     batches_that_stepped = Private("_batches_that_stepped")
-    # 2.5 and later: a state in which all counters agree counts as one from after validation.
-    skips_validation = Private("_skip_next_val", is_optional=True)
+    # A state in which all counters agree counts as one from after validation; in some releases of 2.5 too.
+    skips_validation = Private("_skip_next_val", since=(2, 6))
     on_run_start, on_advance_end = map(Private, EPOCH_LOOP_METHODS)
     batch_progress = Private("batch_progress")
 
@@ -90,7 +90,7 @@ class EpochLoop(Loop):
 class Result(View):
     """What `self.log` has accumulated under one name."""
 
-    forward = Private("_forward_cache", is_optional=True)
+    forward = Private("_forward_cache")
 
 
 class ModelCheckpoint(View):
@@ -98,8 +98,7 @@ class ModelCheckpoint(View):
 
     last_step = Private(_LAST_STEP)
     last_time = Private(_LAST_TIME)
-    # Not in 1.9.
-    last_path = Private(_LAST_PATH, is_optional=True)
+    last_path = Private(_LAST_PATH, since=(2, 0))
 
 
 class StochasticWeightAveraging(View):
@@ -125,8 +124,8 @@ class LearningRateFinder(Tuner):
     highest = Private("_max_lr")
     steps = Private("_num_training_steps")
     updates = Private("_update_attr")
-    # Not in 1.9, which finds it by the trainer.
-    attribute = Private(_RATE_ATTRIBUTE, is_optional=True)
+    # 1.9 finds it by the trainer.
+    attribute = Private(_RATE_ATTRIBUTE, since=(2, 0))
 
 
 class FoundRates(View):
@@ -189,8 +188,9 @@ def check(trainer: Any) -> None:
     Raises:
         HoldfastError: it lacks a private name.
     """
+    version = str(_package(trainer).__version__)
     outer = _Trainer(trainer)
-    missing = outer.missing()
+    missing = outer.missing(version)
     if not missing:
         views = (
             _CheckpointConnector(outer.checkpoints),
@@ -199,16 +199,20 @@ def check(trainer: Any) -> None:
             FitLoop(trainer.fit_loop),
             EpochLoop(trainer.fit_loop.epoch_loop),
         )
-        missing = [name for view in views for name in view.missing()]
+        missing = [name for view in views for name in view.missing(version)]
     for one in (*trainer.callbacks, *trainer.loggers):
         for name, view in _OF_CLASS.items():
             if is_a(one, name):
-                missing += view(one).missing()
+                missing += view(one).missing(version)
     for module, names in _OF_MODULE.items():
         missing += [f"{module}.{name}" for name in names if not hasattr(_module(trainer, module), name)]
+    if not missing:
+        library = _module(trainer, _RESULT)
+        result = library._ResultMetric(library._Metadata("training_step", "check"), False)
+        missing += Result(result).missing(version)
     if hasattr(trainer.fit_loop, _RESUMED_IN_EPOCH):
         missing += [f"{_CALL}.{name}" for name in _HOOK_CALLS if not hasattr(_module(trainer, _CALL), name)]
-    require("Lightning", _package(trainer).__version__, SUPPORTED, missing)
+    require("Lightning", version, SUPPORTED, missing)
 
 
 def is_a(thing: Any, name: str) -> bool:
@@ -271,7 +275,7 @@ def unwrap_loaders(trainer: Any) -> None:
 def forget_loaders(trainer: Any) -> None:
     """Let the trainer make its loaders again."""
     for loop in (trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop):
-        Loop(loop).combined_loader = None
+        FitLoop(loop).combined_loader = None
     for name in ("train_dataloader", "val_dataloaders"):
         # 1.9 has them itself.
         if name in vars(trainer):
@@ -330,7 +334,7 @@ def call_epoch_start_hooks(trainer: Any) -> None:
 
 def end_restarts(loop: Any) -> None:
     """Let a loop and all in it be no longer in the middle of a restart."""
-    inner = [value for value in vars(loop).values() if not Loop(value).missing()]
+    inner = [value for value in vars(loop).values() if hasattr(value, _RESTARTING)]
     for one in inner:
         end_restarts(one)
     view = Loop(loop)
