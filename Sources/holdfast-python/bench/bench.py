@@ -225,7 +225,7 @@ def resume(work: Path, memory: Path) -> None:
     run.restore()
     directory.request(1)
     run.step()
-    run._ring.close()
+    run._connection.close()
     times = []
     for _ in range(3):
         directory.next_attempt()

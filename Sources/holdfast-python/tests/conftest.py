@@ -8,7 +8,7 @@ import struct
 import sys
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 # They have assertions too, which shall say what was found.
 pytest.register_assert_rewrite("loading", "supervised")
 
+import holdfast
+import holdfast._attach
 from holdfast import _layout as at
 
 JOB = bytes(range(16))
@@ -32,9 +34,9 @@ class RunDirectory:
         self.sequence = 1
         self.attempt = attempt
         header = bytearray(at.HEADER_BYTES)
-        struct.pack_into(
-            "<QIIQ16sQQIIIII", header, 0,
-            at.RING_MAGIC, 1, at.HEADER_BYTES, capacity, JOB, attempt, attempt, 0, 0, 1, 1, slots,
+        at.RING_IDENTITY.pack_into(
+            header, 0,
+            at.RING_MAGIC, 1, at.HEADER_BYTES, capacity, JOB, attempt, attempt, 0, 0, 1, 1, slots, 0,
         )  # fmt: skip
         struct.pack_into("<I", header, at.RING_IDENTITY_CRC, zlib.crc32(header[: at.RING_IDENTITY_CRC]))
         struct.pack_into("<I", header, at.RING_SPARE_SLOT, at.NO_SLOT)
@@ -67,8 +69,8 @@ class RunDirectory:
     ) -> None:
         generation = generation or self.attempt
         self.put(at.RING_REQUEST_LOCK, "<Q", 1)
-        self.put(at.RING_REQUEST_KIND, "<II16sQQQ", kind, slot, bytes([7]) * 16, target, generation, 0)
-        self.put(at.RING_REQUEST_SEQUENCE, "<Q", sequence)
+        written = at.RING_REQUEST.pack(sequence, kind, slot, bytes([7]) * 16, target, generation, 0)
+        self.put(at.RING_REQUEST_SEQUENCE, f"{len(written)}s", written)
         self.put(at.RING_REQUEST_LOCK, "<Q", 2)
 
     def drain(self) -> list[tuple[int, bytes]]:
@@ -81,7 +83,7 @@ class RunDirectory:
             if self.capacity - offset < at.RECORD_HEADER_BYTES:
                 self.position += self.capacity - offset
                 continue
-            length, kind, _, sequence, crc, _ = struct.unpack_from("<IHHQII", data, offset)
+            length, kind, _, sequence, crc = at.RECORD_HEADER.unpack_from(data, offset)
             assert sequence == self.sequence
             self.sequence += 1
             end = at.RECORD_HEADER_BYTES if kind == at.RECORD_PADDING else length
@@ -110,6 +112,17 @@ class RunDirectory:
         self.resume(point)
 
 
+def close(run: holdfast.Run) -> None:
+    """End an attempt as a kill does: another one may attach to the run directory."""
+    if run._connection is not None:
+        run._connection.close()
+
+
+def forget_run() -> None:
+    """Let this process attach once more, as the next attempt's would."""
+    holdfast._attach._attached = None
+
+
 def step(run: Any, directory: RunDirectory | None, stop_at: int | None, **metrics: Any) -> bool:
     """Make a step, whose state is saved if the program is to end after it; returns whether it is."""
     stops = bool(run.global_step + 1 == stop_at)
@@ -118,8 +131,17 @@ def step(run: Any, directory: RunDirectory | None, stop_at: int | None, **metric
         directory.request(1)
     run.step(**metrics)
     if stops:
-        run._ring.close()
+        close(run)
     return stops
+
+
+def check_resumed(directory: RunDirectory, train: Callable[..., list[Any]], stop_at: int) -> None:
+    """Compare what two attempts saw, the first of which ends at a step, with what one of them sees."""
+    whole = train()
+    directory.next_attempt(None)
+    first = train(stop_at)
+    directory.next_attempt()
+    assert first + train() == whole
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
 # Debian 12's torch 1.13 cannot import its sharded tensors under Python 3.11.
@@ -21,8 +20,6 @@ import torchmetrics
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset
 
-import holdfast
-import holdfast._attach
 from conftest import RunDirectory
 from holdfast._components import without_functions
 from holdfast.lightning import Holdfast
@@ -204,11 +201,6 @@ class Program:
             "best": sorted((Path(path).name, float(s)) for path, s in self.saving.best_k_models.items()),
             "random": (random.random(), float(np.random.rand()), float(torch.rand(1))),
         }
-
-
-def forget_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process attach once more, as the next attempt's would."""
-    monkeypatch.setattr(holdfast._attach, "_attached", None)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -35,9 +35,9 @@ from pytorch_lightning import callbacks as shipped
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader, Dataset
 
-import holdfast._attach
+import holdfast
 import holdfast.lightning
-from conftest import RunDirectory
+from conftest import RunDirectory, forget_run
 from holdfast import _layout as at
 from holdfast._components import without_functions
 
@@ -523,11 +523,11 @@ def warm_up() -> None:
         return
     _is_warm.append(True)
     # Of a test before this one.
-    holdfast._attach._attached = None
+    forget_run()
     with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         CASES["fit, then test"](World(Path(directory), Clock(None, 0, 1)))
-    holdfast._attach._attached = None
+    forget_run()
 
 
 _is_warm: list[bool] = []
@@ -552,7 +552,7 @@ def attempt(
             np.random.seed(seed)
             torch.manual_seed(seed)
             # As in a new process; this one has what a test has attached since.
-            holdfast._attach._attached = None
+            forget_run()
             if directory is not None:
                 os.environ["HOLDFAST_RUN_DIR"] = str(directory.path)
             else:

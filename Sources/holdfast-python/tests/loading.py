@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from torch.utils.data import (
 )
 
 import holdfast
-from conftest import RunDirectory
+from conftest import RunDirectory, close
 from holdfast import _layout as at
 
 
@@ -85,16 +87,12 @@ def train(make: Any, epochs: int = 3, *, stop_at: int | None = None, uses_rng: b
             values = batch[0] if isinstance(batch, list) else batch
             seen.append((epoch, run.global_step, values.tolist(), drawn))
             if run.is_supervised and run.global_step + 1 == stop_at:
-                directory = run._directory
-                assert directory is not None
-                request(directory)
+                request(Path(os.environ["HOLDFAST_RUN_DIR"]))
             run.step()
             if run.global_step == stop_at:
-                if run._ring is not None:
-                    run._ring.close()
+                close(run)
                 return seen
-    if run._ring is not None:
-        run._ring.close()
+    close(run)
     return seen
 
 
@@ -118,6 +116,21 @@ def check(directory: RunDirectory, make: Any, *, remake: Any = None) -> None:
         directory.next_attempt()
     seen += train(make)
     assert seen == whole
+
+
+def end_between_epochs(directory: RunDirectory, **options: Any) -> None:
+    """Save after the first epoch of a run, and begin the next attempt."""
+    run = holdfast.attach()
+    loader = run.loader(Noisy(), batch_size=4, **options)
+    for epoch in run.epochs(2, finish=False):
+        if epoch == 1:
+            directory.request(1)
+            run.safepoint()
+            break
+        for _ in loader:
+            run.step()
+    close(run)
+    directory.next_attempt()
 
 
 class Numbers(IterableDataset):

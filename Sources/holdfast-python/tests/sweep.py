@@ -217,14 +217,23 @@ def _sweep(name: str, root: Path, every: int, began: float) -> Result:
     plain = attempt(name, 1, root / "plain", None)
     refused = trainers.TRAINERS[name].refused
     if refused is not None:
-        told = refused in plain.errors and plain.is_refused
+        is_refused = refused in plain.errors and plain.is_refused
         return Result(
-            name, len(plain.steps), 1, 0, int(told), 0, 0, [] if told else [plain.errors], [refused], 0
+            name,
+            len(plain.steps),
+            1,
+            0,
+            int(is_refused),
+            0,
+            0,
+            [] if is_refused else [plain.errors],
+            [refused],
+            0,
         )
     if plain.digest is None:
         return Result(name, 0, 0, 0, 0, 0, 0, ["undisturbed: " + plain.errors], [], 0)
     whole = attempt(name, 1, root / "whole", None, asks=True)
-    is_told = trainers.TRAINERS[name].told
+    warns = trainers.TRAINERS[name].warns
     wrong: list[str] = []
     counts = dict.fromkeys(("resumes", "identical", "refused", "reported", "replay"), 0)
     messages: set[str] = set()
@@ -243,10 +252,10 @@ def _sweep(name: str, root: Path, every: int, began: float) -> Result:
             counts["refused"] += 1
         elif one.digest is None:
             wrong.append(f"{what}: {one.errors[-2000:]}")
-        elif is_told and (one.is_reported or whole.is_reported):
+        elif warns and (one.is_reported or whole.is_reported):
             # Also by the attempt that saved the state.
             counts["reported"] += 1
-        elif is_told and differs:
+        elif warns and differs:
             # The supervisor tells of it when it compares the first step that is made again.
             counts["reported"] += 1
         else:
@@ -260,7 +269,7 @@ def _sweep(name: str, root: Path, every: int, began: float) -> Result:
             judge(f"from state {number} of {len(whole.images)}, step {_point(image)['step']}",
                   attempt(name, 2, root / f"from-{number}", image))  # fmt: skip
     # Nothing is made again between these deaths, and so nothing is compared.
-    for number, one in enumerate(() if is_told else _chain(name, root, len(whole.images))):
+    for number, one in enumerate(() if warns else _chain(name, root, len(whole.images))):
         if one.digest is not None or not one.images:
             judge(f"end of the chain, after {number} deaths", one)
     return Result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import pickle
@@ -17,6 +18,7 @@ import pytest
 
 import holdfast
 from conftest import RunDirectory
+from holdfast import _layout as at
 from supervised import HOLDFAST, Job
 
 PROGRAM = """
@@ -167,12 +169,12 @@ def test_the_signal_for_stacks_is_told_and_a_taken_one_is_left_alone(run_directo
         "import signal, holdfast\n"
         "signal.signal(signal.SIGUSR2, print)\n"
         "run = holdfast.attach()\n"
-        "print(run._attached_record['stacks_signal'], signal.getsignal(signal.SIGUSR2) is print)"
+        "print(signal.getsignal(signal.SIGUSR2) is print)"
     )
     output = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True).stdout
-    number, left = output.split()
-    assert int(number) != signal.SIGUSR2
-    assert left == b"True"
+    assert output == b"True\n"
+    attached = next(payload for kind, payload in run_directory.drain() if kind == at.RECORD_ATTACHED)
+    assert json.loads(attached)["stacks_signal"] != signal.SIGUSR2
 
 
 def touch(run: Any, queue: Any) -> None:

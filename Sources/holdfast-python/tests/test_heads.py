@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory, step
+from conftest import RunDirectory, close, step
 
 DATA = torch.utils.data.TensorDataset(torch.arange(20.0))
 
@@ -36,7 +36,7 @@ def test_what_the_head_of_an_epoch_changes_is_changed_once(run_directory: RunDir
                 seen.append((counts["heads"], drawn, model.weight.sum().item(), model.weight[7, 11].item()))
                 if step(run, run_directory, stop_at):
                     return seen
-        run._ring.close()
+        close(run)
         return seen
 
     whole = train()
@@ -62,7 +62,7 @@ def test_what_a_program_changes_on_purpose_before_the_loop_stays(run_directory: 
                 seen.append(optimizer.param_groups[0]["lr"])
                 if step(run, run_directory, stop_at):
                     return seen
-        run._ring.close()
+        close(run)
         return seen
 
     assert train(None, stop_at=2) == [0.5, 0.5]
@@ -112,7 +112,7 @@ def test_stopping_at_once(run_directory: RunDirectory) -> None:
                     run.stop(at_once=True)
                 if step(run, run_directory, stop_at):
                     return run.global_step
-        run._ring.close()
+        close(run)
         return run.global_step
 
     assert train() == 7
@@ -142,7 +142,7 @@ def test_a_finished_run_that_goes_on_is_told(
     run.restore()
     run.step()
     run.finish()
-    run._ring.close()
+    close(run)
     run_directory.next_attempt()
     run = holdfast.attach()
     run.restore()

@@ -22,7 +22,7 @@ def numbers_of_the_header() -> dict[str, int]:
 
 
 def test_every_number_is_the_headers() -> None:
-    ours = {name: value for name, value in vars(_layout).items() if name.isupper()}
+    ours = {name: value for name, value in vars(_layout).items() if name.isupper() and type(value) is int}
     theirs = numbers_of_the_header()
     assert len(theirs) > 60
     assert ours == theirs

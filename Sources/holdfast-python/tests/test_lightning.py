@@ -14,15 +14,15 @@ import torch
 
 pytest.importorskip("lightning_program")
 
-from conftest import RunDirectory
+from conftest import RunDirectory, forget_run
 from holdfast import HoldfastError
 from holdfast import _layout as at
-from lightning_program import BATCHES, Data, Program, forget_run, same
+from lightning_program import BATCHES, Data, Program, same
 
 
 @pytest.fixture(autouse=True)
-def _no_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_run(monkeypatch)
+def _no_run() -> None:
+    forget_run()
 
 
 def newest_slot(directory: RunDirectory) -> int | None:
@@ -41,7 +41,7 @@ def interrupted(
 ) -> tuple[Any, int]:
     """The result of a program that is killed at each of some moments in turn, and how often that was."""
     for number, moment in enumerate(moments):
-        forget_run(monkeypatch)
+        forget_run()
         result = program.fit(directory, moment)
         if result is not None:
             return result, number
@@ -51,7 +51,7 @@ def interrupted(
         document = json.loads((directory.path / "resume.json").read_text())
         document["last_recorded_step"] = recorded
         (directory.path / "resume.json").write_text(json.dumps(document))
-    forget_run(monkeypatch)
+    forget_run()
     # Where the final state goes.
     directory.put(at.RING_SPARE_SLOT, "<I", 1 - (newest_slot(directory) or 0))
     return program.fit(directory), len(moments)
@@ -138,7 +138,7 @@ def test_a_fit_after_one_that_failed_is_refused(run_directory: RunDirectory, tmp
 def test_nothing_of_ours_stays_in_the_trainer(
     monkeypatch: pytest.MonkeyPatch, run_directory: RunDirectory, tmp_path: Path
 ) -> None:
-    forget_run(monkeypatch)
+    forget_run()
     program = Program(tmp_path, max_epochs=1)
     run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
     assert program.fit()
@@ -163,13 +163,13 @@ def test_a_plain_checkpoint_starts_a_job(
     assert expected["steps"] > 2 * BATCHES
 
     monkeypatch.setenv("HOLDFAST_RUN_DIR", str(run_directory.path))
-    forget_run(monkeypatch)
+    forget_run()
     program = Program(tmp_path / "held")
     assert program.fit(run_directory, ("batch end", 4), ckpt_path=tmp_path / "plain.ckpt") is None
     run_directory.drain()
     run_directory.next_attempt(newest_slot(run_directory))
     run_directory.put(at.RING_SPARE_SLOT, "<I", 1 - (newest_slot(run_directory) or 0))
-    forget_run(monkeypatch)
+    forget_run()
     # The same command again: what was saved goes before the file that the job began with.
     result = program.fit(run_directory, ckpt_path=tmp_path / "plain.ckpt")
     assert result is not None

@@ -83,7 +83,7 @@ def test_every_moment_with_the_older_lightning() -> None:
         PACKAGE / "tests/test_lightning.py",
     ]
     chosen = ["-k", "after_the_epoch or accumulation or manual or again or checkpoint or refused"]
-    environment = {**os.environ, "PYTHONPATH": str(OLD)}
+    environment = {**os.environ, "PYTHONPATH": f"{OLD}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     done = subprocess.run(
         [*command, *chosen], stdout=subprocess.PIPE, text=True, check=False, cwd=PACKAGE, env=environment
     )

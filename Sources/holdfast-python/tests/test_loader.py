@@ -22,7 +22,7 @@ from torch.utils.data import (
 import holdfast
 from conftest import RunDirectory
 from holdfast._sampling import SampleDataset, WorkerStart
-from loading import Noisy, Numbers, Pairs, Shuffled, check, train
+from loading import Noisy, Numbers, Pairs, Shuffled, check, end_between_epochs, train
 
 SOURCES = {
     "in order": lambda: {"dataset": Noisy(), "batch_size": 4},
@@ -147,17 +147,7 @@ def test_other_data_in_the_middle_of_an_epoch_is_refused(
 
 
 def test_another_batch_size_and_order_between_epochs_are_taken(run_directory: RunDirectory) -> None:
-    run = holdfast.attach()
-    loader = run.loader(Noisy(), batch_size=4)
-    for epoch in run.epochs(2, finish=False):
-        if epoch == 1:
-            run_directory.request(1)
-            run.safepoint()
-            break
-        for _ in loader:
-            run.step()
-    run._ring.close()
-    run_directory.next_attempt()
+    end_between_epochs(run_directory)
     steps = train(lambda: {"dataset": Noisy(), "batch_size": 23, "shuffle": True}, epochs=2)
     assert [(epoch, step) for epoch, step, _, _ in steps] == [(1, 6)]
 

@@ -48,25 +48,25 @@ def test_what_is_read_is_what_the_getters_give(draws: list[str]) -> None:
 
 @pytest.mark.parametrize("before", [0, 1, 2])
 @pytest.mark.parametrize("between", [0, 1, 2])
-def test_what_was_held_is_put_back(before: int, between: int) -> None:
+def test_what_was_captured_is_restored(before: int, between: int) -> None:
     """Also where one side has a normal number in store and the other has not."""
     python, numpy = random.Random(1), np.random.RandomState(1)
     streams = [_random.stream_of("a", python), _random.stream_of("b", numpy)]
     for _ in range(before):
         python.gauss(0, 1), numpy.randn()
-    held = [stream.hold() for stream in streams if stream is not None]
+    held = [stream.capture() for stream in streams if stream is not None]
     for _ in range(2):
         drawn = [(python.gauss(0, 1), numpy.randn(), python.random(), numpy.rand()) for _ in range(3)]
         for _ in range(700 + between):
             python.gauss(0, 1), numpy.randn()
         for stream, state in zip(streams, held):
             assert stream is not None
-            stream.put_back(state)
+            stream.restore(state)
         again = [(python.gauss(0, 1), numpy.randn(), python.random(), numpy.rand()) for _ in range(3)]
         assert again == drawn
         for stream, state in zip(streams, held):
             assert stream is not None
-            stream.put_back(state)
+            stream.restore(state)
 
 
 def test_another_bit_generator_is_left_to_numpy() -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC, MulticlassPrecision
 
 import holdfast
-from conftest import RunDirectory, step
+from conftest import RunDirectory, close, step
 
 STEPS = 9
 
@@ -51,8 +51,7 @@ def train(stop_at: int | None, directory: RunDirectory | None) -> dict[str, Any]
             related.update(output[:, 0], output[:, 1])
             if step(run, directory, stop_at):
                 return None
-    if run._ring is not None:
-        run._ring.close()
+    close(run)
     computed = {**model.metrics.compute(), **related.compute()}
     return {**computed, "mean": mean.compute(), "updates": mean._update_count}
 

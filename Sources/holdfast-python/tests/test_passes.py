@@ -15,7 +15,7 @@ from torch.utils.data import (
 )
 
 import holdfast
-from conftest import RunDirectory, step
+from conftest import RunDirectory, check_resumed, close, step
 from loading import Noisy, train
 
 SHUFFLED: Any = lambda: {"dataset": Noisy(), "batch_size": 4, "shuffle": True}  # noqa: E731
@@ -46,7 +46,7 @@ def test_a_pass_of_one_batch_is_saved_before_the_next(run_directory: RunDirector
             run.step()
         if epoch == 2:
             break
-    run._ring.close()
+    close(run)
     run_directory.next_attempt()
     rest = train(make, epochs=5, uses_rng=False)
     # Saved where the epoch after begins: nothing is left of the one before.
@@ -70,14 +70,10 @@ def test_a_pass_that_goes_on_over_epochs(run_directory: RunDirectory, stop_at: i
                 seen.append((batch.tolist(), next(others).tolist()))
                 if step(run, run_directory, stop_at):
                     return seen
-        run._ring.close()
+        close(run)
         return seen
 
-    whole = train()
-    run_directory.next_attempt(None)
-    first = train(stop_at)
-    run_directory.next_attempt()
-    assert first + train() == whole
+    check_resumed(run_directory, train, stop_at)
 
 
 @pytest.mark.parametrize("stop_at", [2, 3, 6, 9])
@@ -167,14 +163,10 @@ def test_loaders_made_within_the_loop(run_directory: RunDirectory, stop_at: int)
                     return seen
         with pytest.raises(holdfast.HoldfastError, match="needs a name"):
             run.loader(Noisy())
-        run._ring.close()
+        close(run)
         return seen
 
-    whole = train()
-    run_directory.next_attempt(None)
-    first = train(stop_at)
-    run_directory.next_attempt()
-    assert first + train() == whole
+    check_resumed(run_directory, train, stop_at)
 
 
 def test_validation_passes_leave_no_trace(run_directory: RunDirectory) -> None:

@@ -98,9 +98,9 @@ class Lines(IterableDataset):
 
 def test_the_length_of_an_iterable_dataset() -> None:
     run = holdfast.attach()
-    assert len(run.loader(Lines(), batch_size=4)) == 3
+    loader = run.loader(Lines(), batch_size=4)
+    assert len(loader) == loader.total == 3
     assert len(run.loader(DataLoader(Lines(), batch_size=4, num_workers=2))) == 3
-    assert run._loaders[0].total == 3
 
 
 class Ahead(DataLoader):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory
+from conftest import RunDirectory, close
 from holdfast import _layout as at
 from test_run import stage
 
@@ -69,7 +69,7 @@ def test_the_final_state_is_that_after_validation(run_directory: RunDirectory) -
         with run.phase("validation"):
             best["score"] = 7
         run.stop()  # No next epoch begins.
-    run._ring.close()
+    close(run)
     run_directory.next_attempt()
     run = holdfast.attach()
     best = {}

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory
+from conftest import RunDirectory, close
 from holdfast import _layout as at
 
 
@@ -35,7 +35,7 @@ def test_validation_saves_the_state_of_the_last_step(run_directory: RunDirectory
         run_directory.request(2, slot=1)
         run.safepoint()
     assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_MISSED
-    run._ring.close()
+    close(run)
     run_directory.next_attempt()
     run = holdfast.attach()
     run.register(model=nn.Linear(300, 300), best=best)
@@ -111,7 +111,7 @@ def test_gradients_between_micro_batches(run_directory: RunDirectory) -> None:
     run_directory.request(1)
     run.step(optimizer_stepped=False)
     assert (run.global_step, run.optimizer_steps) == (1, 0)
-    run._ring.close()
+    close(run)
     run_directory.next_attempt()
     resumed = make()
     run = holdfast.attach()
@@ -143,7 +143,7 @@ def test_which_parameters_have_a_gradient(run_directory: RunDirectory, sparse: b
                 run_directory.request(1)
             run.step()
             seen.append([parameter.tolist() for parameter in model.parameters()])
-        run._ring.close()
+        close(run)
         return seen
 
     whole = train(range(7))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import holdfast
-from conftest import JOB, RunDirectory
+from conftest import JOB, RunDirectory, close
 from holdfast import _layout as at
 from holdfast._ring import RingWriter
 
@@ -65,8 +65,7 @@ def test_a_full_ring_drops_the_new_record_and_counts_it(tmp_path: Path) -> None:
         kept += 1
     # Whoever appends it tries again: only a snapshot is lost.
     assert ring.skipped == 0
-    layout = struct.Struct("<IHHQIIQQQQQBBHHHQ")
-    assert not ring.append_snapshot(layout, 1, (1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0), bytes(64), b"")
+    assert not ring.append_snapshot(at.snapshot_record(0), 1, (1, 0, 1, 1, 0, 0, 0, 0, 0), bytes(64), b"")
     assert ring.skipped == 1 == directory.word(at.RING_SKIPPED)
     assert not ring.append(at.RECORD_FAILURE, bytes(100))
     assert len(directory.drain()) == kept == 31
@@ -99,7 +98,7 @@ def test_only_one_process_attaches_and_once(run_directory: RunDirectory) -> None
     other = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, check=False)
     assert other.returncode == 1
     assert b"another trainer of this job is attached" in other.stderr
-    run._ring.close()
+    close(run)
     with pytest.raises(holdfast.HoldfastError, match="attached before"):
         holdfast.attach()
 
@@ -147,7 +146,7 @@ def test_a_full_ring_holds_no_step_up_and_loses_no_answer(
     run.restore()
     # Nobody reads. A step that waited would call this.
     monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"a step waits {seconds} s"))
-    while run._ring.skipped == 0:
+    while directory.word(at.RING_SKIPPED) == 0:
         run.step()
     run.step(loss=1.0)
     directory.request(1, slot=1)
@@ -155,7 +154,7 @@ def test_a_full_ring_holds_no_step_up_and_loses_no_answer(
     # The header says it, whatever becomes of the record.
     assert directory.word(at.RING_ACKNOWLEDGED) == 1
     assert directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
-    lost = run._ring.skipped
+    lost = directory.word(at.RING_SKIPPED)
     assert lost == 3, "names and answers that have no room are not snapshots"
     kinds = [kind for kind, _ in directory.drain()]
     assert at.RECORD_STAGED not in kinds
@@ -164,7 +163,7 @@ def test_a_full_ring_holds_no_step_up_and_loses_no_answer(
     records = directory.drain()
     assert [kind for kind, _ in records] == [at.RECORD_METRIC_NAMES, at.RECORD_STAGED, at.RECORD_SNAPSHOT]
     assert json.loads(records[0][1]) == ["loss", "accuracy"]
-    assert run._ring.skipped == lost
+    assert directory.word(at.RING_SKIPPED) == lost
     monkeypatch.undo()
 
 
@@ -176,7 +175,7 @@ def test_the_verdict_on_the_resume_point_is_waited_for(run_directory: RunDirecto
         counter["value"] = value
         run_directory.request(slot + 1, slot=slot)
         first.step()
-    first._ring.close()
+    close(first)
     run_directory.next_attempt(1)
     damaged = json.loads((run_directory.path / "resume.json").read_text())["ranks"][0]["point"]
     run_directory.put(at.RING_VERDICT, "<I", at.VERDICT_PENDING)
@@ -205,10 +204,10 @@ def test_without_a_verdict_nothing_is_taken(
     first = holdfast.attach()
     run_directory.request(1)
     first.step()
-    first._ring.close()
+    close(first)
     run_directory.next_attempt()
     run_directory.put(at.RING_VERDICT, "<I", at.VERDICT_PENDING)
-    monkeypatch.setattr("holdfast._restore._VERDICT_SECONDS", 0.05)
+    monkeypatch.setattr("holdfast._connection._VERDICT_SECONDS", 0.05)
     with pytest.raises(holdfast.HoldfastError, match="does not say whether the resume point is whole"):
         holdfast.attach().restore()
 

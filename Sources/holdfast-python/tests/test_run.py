@@ -7,6 +7,7 @@ import random
 import struct
 import subprocess
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory
+from conftest import RunDirectory, close
 from holdfast import _layout as at
 from supervised import HOLDFAST
 
@@ -28,7 +29,7 @@ def stage(directory: RunDirectory, run: holdfast.Run, number: int = 1) -> None:
     directory.request(number)
     run.step()
     assert directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
-    run._ring.close()
+    close(run)
     directory.next_attempt()
 
 
@@ -123,7 +124,7 @@ def test_other_components_are_refused_or_taken_when_not_strict(run_directory: Ru
             run.register(**components)
             run.restore()
         finally:
-            run._ring.close()
+            close(run)
             run_directory.next_attempt()
         return run
 
@@ -168,7 +169,7 @@ def test_hyperparameters(run_directory: RunDirectory, capfd: pytest.CaptureFixtu
     run = holdfast.attach({"lr": 0.2, "epochs": 3, "new": 1})
     assert run.hyperparameters == {"lr": 0.2, "epochs": 3, "new": 1}
     assert "hyperparameter lr was 0.1, and is 0.2 now" in capfd.readouterr().err
-    run._ring.close()
+    close(run)
     run_directory.next_attempt(None)
     run_directory.resume(hyperparameters={"lr": 0.1, "epochs": 3})
     run = holdfast.attach({"lr": 0.2, "epochs": 9, "new": 1}, overrides={"epochs": 5})
@@ -189,7 +190,7 @@ def test_random_streams_continue_right_before_the_next_batch(run_directory: RunD
                 run.step()
                 if run.global_step == stop:
                     break
-        run._ring.close()
+        close(run)
         return drawn
 
     whole = loop(0)
@@ -211,9 +212,9 @@ def test_the_wish_to_stop_outlives_a_kill(run_directory: RunDirectory) -> None:
                     run_directory.request(1)
                 run.step()
                 if stops and len(seen) == 2:
-                    run._ring.close()
+                    close(run)
                     return seen
-        run._ring.close()
+        close(run)
         return seen
 
     assert train(stops=True) == [0, 1]
@@ -221,16 +222,16 @@ def test_the_wish_to_stop_outlives_a_kill(run_directory: RunDirectory) -> None:
     assert train(stops=False) == [2, 3]
 
 
-def test_another_number_of_ranks_is_refused(
-    run_directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_number_of_ranks_is_refused(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run.restore()
     run_directory.request(1)
     run.step()
-    run._ring.close()
+    close(run)
     run_directory.next_attempt()
-    monkeypatch.setattr(holdfast.Run, "world_size", property(lambda _: 2))
+    run_directory.put(at.RING_WORLD_SIZE, "<I", 2)
+    identity = (run_directory.path / "ring-0").read_bytes()[: at.RING_IDENTITY_CRC]
+    run_directory.put(at.RING_IDENTITY_CRC, "<I", zlib.crc32(identity))
     with pytest.raises(holdfast.HoldfastError, match="had 1 ranks, now 2"):
         holdfast.attach().restore()
 
@@ -244,7 +245,7 @@ def test_full_snapshots_carry_the_state(run_directory: RunDirectory) -> None:
     size = struct.unpack_from("<Q", payload, at.SNAPSHOT_IMAGE_BYTES)[0]
     path = run_directory.path / "snapshot-0.safetensors"
     path.write_bytes(payload[-size:])
-    run._ring.close()
+    close(run)
     run_directory.next_attempt(None)
     run_directory.resume(
         {"level": "snapshot", "step": 1, "path": str(path), "offset_bytes": 0, "length_bytes": size}
@@ -355,5 +356,6 @@ def test_a_loss_that_requires_a_gradient_is_a_metric_without_a_warning(run_direc
         # Newer torch (2.13) warns of float() of such a tensor, once in a process.
         warnings.simplefilter("error")
         run.step(loss=torch.ones((), requires_grad=True) * 2, other=np.float32(1), third=3)
-    run._ring.close()
-    assert run._metrics.names == ("loss", "other", "third")
+    close(run)
+    names = next(payload for kind, payload in run_directory.drain() if kind == at.RECORD_METRIC_NAMES)
+    assert json.loads(names) == ["loss", "other", "third"]

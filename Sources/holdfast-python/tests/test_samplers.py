@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler
 
 import holdfast
-from conftest import RunDirectory, step
-from loading import Noisy, Numbers, check, train
+from conftest import RunDirectory, close, step
+from loading import Noisy, Numbers, check, end_between_epochs, train
 
 
 class ByEpoch(Sampler):
@@ -99,7 +99,7 @@ def test_a_loader_that_is_renamed_in_the_middle_of_an_epoch_is_refused(
         run.step()
         if run.global_step == 2:
             break
-    run._ring.close()
+    close(run)
     run_directory.next_attempt()
     run = holdfast.attach()
     batches = named(run, name, late)
@@ -114,17 +114,7 @@ def test_a_loader_that_is_renamed_in_the_middle_of_an_epoch_is_refused(
 
 
 def test_a_loader_is_renamed_between_epochs(run_directory: RunDirectory) -> None:
-    run = holdfast.attach()
-    loader = run.loader(Noisy(), batch_size=4, name="train")
-    for epoch in run.epochs(2, finish=False):
-        if epoch == 1:
-            run_directory.request(1)
-            run.safepoint()
-            break
-        for _ in loader:
-            run.step()
-    run._ring.close()
-    run_directory.next_attempt()
+    end_between_epochs(run_directory, name="train")
     run = holdfast.attach()
     for _ in named(run, "renamed", late=False):
         run.step()
@@ -167,7 +157,7 @@ def test_the_pass_after_a_resumed_one_is_whole(run_directory: RunDirectory) -> N
                 seen.append(float(batch))
                 if step(run, run_directory, stop_at):
                     return seen
-        run._ring.close()
+        close(run)
         return seen
 
     assert loop(stop_at=4) == [0, 1, 2, 3]

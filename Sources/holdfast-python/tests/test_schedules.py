@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 import holdfast
-from conftest import RunDirectory, step
+from conftest import RunDirectory, close, step
 
 EPOCHS = 4
 BATCHES = 5
@@ -60,8 +60,7 @@ def train(kind: str, stop_at: int | None, directory: RunDirectory | None) -> lis
             scheduler.step(quality)
         elif kind == "of each epoch":
             scheduler.step()
-    if run._ring is not None:
-        run._ring.close()
+    close(run)
     return seen
 
 

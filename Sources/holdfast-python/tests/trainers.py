@@ -1,6 +1,6 @@
 """Small trainers of the shapes that people use, each written as its author would have written it.
 
-`sweep.py` kills them everywhere. What a trainer returns is what its run has come to. `told` marks those that
+`sweep.py` kills them everywhere. What a trainer returns is what its run has come to. `warns` marks those that
 cannot be made identical: they must be refused, or a message must say so.
 """
 
@@ -37,7 +37,7 @@ class Trainer(NamedTuple):
     """A program, and what its sweep must come to."""
 
     train: Callable[[], Any]
-    told: bool
+    warns: bool
     # Of the error that ends it, wherever it begins.
     refused: str | None
 
@@ -45,11 +45,11 @@ class Trainer(NamedTuple):
 TRAINERS: dict[str, Trainer] = {}
 
 
-def trainer(function: Any = None, *, told: bool = False, refused: str | None = None) -> Any:
+def trainer(function: Any = None, *, warns: bool = False, refused: str | None = None) -> Any:
     """Add a trainer."""
     if function is None:
-        return lambda function: trainer(function, told=told, refused=refused)
-    TRAINERS[function.__name__] = Trainer(function, told, refused)
+        return lambda function: trainer(function, warns=warns, refused=refused)
+    TRAINERS[function.__name__] = Trainer(function, warns, refused)
     return function
 
 
@@ -103,26 +103,47 @@ def outcome(model: nn.Module, optimizer: Any = None, *more: Any) -> list[Any]:
     return [model.state_dict(), None if optimizer is None else optimizer.state_dict()["state"], *more]
 
 
-# Epochs and loaders
+def drawing(data: torch.Tensor) -> Callable[[], tuple[Any, Any]]:
+    """What draws a batch from torch's global stream."""
+
+    def batch() -> tuple[Any, Any]:
+        chosen = torch.randint(20, (4,))
+        return data[chosen], (data[chosen].sum(1) > 0).long()
+
+    return batch
 
 
-@trainer
-def epochs_and_loader() -> Any:
+def begun(**more: Any) -> tuple[holdfast.Run, nn.Module, torch.optim.Optimizer]:
+    """A run with a model and its optimizer, and more that is registered."""
     run = holdfast.attach()
     model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
-    loader = run.loader(samples(), batch_size=4, shuffle=True)
-    for _ in run.epochs(3):
+    run.register(model=model, optimizer=optimizer, **more)
+    return run, model, optimizer
+
+
+def trained(
+    run: holdfast.Run, model: nn.Module, optimizer: torch.optim.Optimizer, loader: Any, *, epochs: int
+) -> list[Any]:
+    """What the plain loop comes to."""
+    for _ in run.epochs(epochs):
         for inputs, labels in loader:
             run.step(loss=learn(model, optimizer, inputs, labels))
     return outcome(model, optimizer)
 
 
+# Epochs and loaders
+
+
+@trainer
+def epochs_and_loader() -> Any:
+    run, model, optimizer = begun()
+    loader = run.loader(samples(), batch_size=4, shuffle=True)
+    return trained(run, model, optimizer, loader, epochs=3)
+
+
 @trainer
 def without_metrics() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(Augmented(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -133,26 +154,16 @@ def without_metrics() -> Any:
 
 @trainer
 def last_partial_batch() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(Augmented(18), batch_size=5, shuffle=True)
-    for _ in run.epochs(3):
-        for inputs, labels in loader:
-            run.step(loss=learn(model, optimizer, inputs, labels))
-    return outcome(model, optimizer)
+    return trained(run, model, optimizer, loader, epochs=3)
 
 
 @trainer
 def workers_persistent() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(Augmented(16), batch_size=4, shuffle=True, num_workers=2, persistent_workers=True)
-    for _ in run.epochs(2):
-        for inputs, labels in loader:
-            run.step(loss=learn(model, optimizer, inputs, labels))
-    return outcome(model, optimizer)
+    return trained(run, model, optimizer, loader, epochs=2)
 
 
 @trainer
@@ -202,9 +213,7 @@ def validation_every_two_steps() -> Any:
 @trainer
 def validation_after_the_step() -> Any:
     """What comes after `step()` is not made again; its random numbers must not be either."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(2):
         for inputs, labels in loader:
@@ -238,9 +247,7 @@ def scheduler_at_the_head_of_the_epoch() -> Any:
 @trainer
 def noise_is_added_at_the_head_of_the_epoch() -> Any:
     """Weights that are disturbed once for each epoch."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         with torch.no_grad():
@@ -269,9 +276,7 @@ def scheduler_after_each_epoch() -> Any:
 
 @trainer
 def accumulation_with_a_leftover() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(Augmented(20), batch_size=2, shuffle=True)
     for _ in run.epochs(3):
         for number, (inputs, labels) in enumerate(loader, loader.position + 1):
@@ -285,9 +290,7 @@ def accumulation_with_a_leftover() -> Any:
 
 @trainer
 def accumulation_by_steps() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer, save_gradients=True)
+    run, model, optimizer = begun(save_gradients=True)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for number, (inputs, labels) in enumerate(loader, loader.position + 1):
@@ -300,11 +303,9 @@ def accumulation_by_steps() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def two_steps_of_each_batch() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(2):
         for inputs, labels in loader:
@@ -316,9 +317,7 @@ def two_steps_of_each_batch() -> Any:
 
 @trainer
 def batches_are_skipped() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(Augmented(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -330,9 +329,7 @@ def batches_are_skipped() -> Any:
 
 @trainer
 def a_skipped_batch_draws() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -344,9 +341,7 @@ def a_skipped_batch_draws() -> Any:
 
 @trainer
 def break_in_mid_epoch() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -359,9 +354,7 @@ def break_in_mid_epoch() -> Any:
 @trainer
 def stopped_in_mid_epoch() -> Any:
     """Early stopping within an epoch: the pass is left, and the run is finished."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -395,9 +388,7 @@ def stopped_after_an_epoch() -> Any:
 @trainer
 def export_after_the_loop() -> Any:
     """Evaluation with random numbers after the loop, in `finally`."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     scores = []
     try:
@@ -472,9 +463,7 @@ def a_mean_that_is_begun_at_the_head() -> Any:
 
 @trainer
 def two_loaders_zipped() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     first = run.loader(samples(16), batch_size=4, shuffle=True)
     second = run.loader(samples(20, seed=6), batch_size=5, shuffle=True)
     for _ in run.epochs(3):
@@ -485,9 +474,7 @@ def two_loaders_zipped() -> Any:
 
 @trainer
 def a_loader_that_is_cycled() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(16), batch_size=4, shuffle=True)
 
     def forever(loader: Any) -> Iterator[Any]:
@@ -506,9 +493,7 @@ def a_loader_that_is_cycled() -> Any:
 @trainer(refused="itertools.cycle")
 def itertools_cycle() -> Any:
     """`cycle` keeps the batches of the first pass; a resumed one keeps other ones."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(Augmented(16), batch_size=4, shuffle=True)
     source = itertools.cycle(loader)
     run.restore()
@@ -522,9 +507,7 @@ def itertools_cycle() -> Any:
 @trainer
 def curriculum() -> Any:
     """The loader is made again for each epoch, with more and harder samples."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     data = samples(24)
     for epoch in run.epochs(3):
         easy = Subset(data, list(range(8 + 8 * epoch)))
@@ -533,7 +516,7 @@ def curriculum() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def curriculum_by_losses() -> Any:
     """What the head of the epoch selects depends on what the steps change: a resume selects others."""
     run = holdfast.attach()
@@ -573,9 +556,7 @@ def curriculum_by_registered_choice() -> Any:
 @trainer
 def a_step_in_a_function() -> Any:
     """Called from two places."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     warm = run.loader(samples(8, seed=8), batch_size=4, shuffle=True)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
 
@@ -594,9 +575,7 @@ def a_step_in_a_function() -> Any:
 
 @trainer
 def two_loaders_one_after_the_other() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     first = run.loader(samples(12), batch_size=4, shuffle=True)
     second = run.loader(samples(8, seed=6), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
@@ -677,17 +656,12 @@ def range_test_before_training() -> Any:
 @trainer
 def range_test_after_restoring() -> Any:
     """A probe between `restore()` and the loop: made in every attempt, and of no consequence."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(Augmented(), batch_size=4, shuffle=True)
     run.restore()
     with torch.no_grad():
         model(torch.randn(4, 6))
-    for _ in run.epochs(2):
-        for inputs, labels in loader:
-            run.step(loss=learn(model, optimizer, inputs, labels))
-    return outcome(model, optimizer)
+    return trained(run, model, optimizer, loader, epochs=2)
 
 
 # Orders of the program's own
@@ -695,9 +669,7 @@ def range_test_after_restoring() -> Any:
 
 @trainer
 def permutation_of_torch() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     inputs, labels = numbers()
     for _ in run.epochs(3):
         order = torch.randperm(len(labels))
@@ -746,9 +718,7 @@ def shuffled_in_place() -> Any:
 @trainer
 def counted_by_hand() -> Any:
     """Epochs, and batches counted from `run.batch`."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     inputs, labels = numbers()
     for _ in run.epochs(3):
         order = torch.randperm(len(labels))
@@ -761,9 +731,7 @@ def counted_by_hand() -> Any:
 
 @trainer
 def counted_by_hand_with_validation() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     inputs, labels = numbers()
     for _ in run.epochs(3):
         order = torch.randperm(len(labels))
@@ -798,9 +766,7 @@ def noise_of_the_epoch() -> Any:
 
 @trainer
 def while_loop() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     data, _ = numbers()
     run.restore()
     while run.global_step < 12:
@@ -813,9 +779,7 @@ def while_loop() -> Any:
 
 @trainer
 def while_loop_with_phases() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     data, _ = numbers()
     run.restore()
     while run.global_step < 12:
@@ -877,17 +841,13 @@ def while_loop_with_a_registered_prefetch() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def while_loop_with_a_prefetch() -> Any:
     """The batch that was drawn ahead is no part of the state."""
-    run = holdfast.attach()
-    model, optimizer = made()
+    run, model, optimizer = begun()
     data, _ = numbers()
-    run.register(model=model, optimizer=optimizer)
 
-    def batch() -> tuple[Any, Any]:
-        chosen = torch.randint(20, (4,))
-        return data[chosen], (data[chosen].sum(1) > 0).long()
+    batch = drawing(data)
 
     run.restore()
     inputs, labels = batch()
@@ -902,16 +862,12 @@ def while_loop_with_a_prefetch() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def while_loop_with_a_prefetch_before_restoring() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
+    run, model, optimizer = begun()
     data, _ = numbers()
-    run.register(model=model, optimizer=optimizer)
 
-    def batch() -> tuple[Any, Any]:
-        chosen = torch.randint(20, (4,))
-        return data[chosen], (data[chosen].sum(1) > 0).long()
+    batch = drawing(data)
 
     inputs, labels = batch()
     run.restore()
@@ -928,9 +884,7 @@ def while_loop_with_a_prefetch_before_restoring() -> Any:
 
 @trainer
 def while_loop_over_a_loader() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(Augmented(), batch_size=4, shuffle=True)
     run.restore()
     batches = iter(loader)
@@ -945,12 +899,10 @@ def while_loop_over_a_loader() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def while_loop_over_a_loader_ahead() -> Any:
     """The next batch is taken before the step, and counted by it."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(40), batch_size=4, shuffle=True)
     run.restore()
     batches = iter(loader)
@@ -965,9 +917,7 @@ def while_loop_over_a_loader_ahead() -> Any:
 
 @trainer
 def for_loop_over_steps() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     data, _ = numbers()
     run.restore()
     for _ in range(run.global_step, 12):
@@ -984,9 +934,7 @@ def for_loop_over_steps() -> Any:
 
 @trainer
 def nested_phases() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     run.restore()
     while run.global_step < 8:
         with run.phase("training"):
@@ -1059,11 +1007,9 @@ def replay_buffer() -> Any:
     return outcome(model, optimizer, list(buffer), dict(returns), dict(visits), environment.place)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def an_environment_that_is_not_registered() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     environment = np.random.default_rng(3)
     run.restore()
     while run.global_step < 8:
@@ -1093,21 +1039,14 @@ class StreamWithLength(Stream):
 
 @trainer
 def iterable() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(Stream(), batch_size=4)
-    for _ in run.epochs(3):
-        for inputs, labels in loader:
-            run.step(loss=learn(model, optimizer, inputs, labels))
-    return outcome(model, optimizer)
+    return trained(run, model, optimizer, loader, epochs=3)
 
 
 @trainer
 def iterable_with_length() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(StreamWithLength(), batch_size=4)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=3 * len(loader))
     run.register(scheduler=scheduler)
@@ -1122,9 +1061,7 @@ def iterable_with_length() -> Any:
 @trainer
 def a_generator_as_data() -> Any:
     """A generator's own place is nowhere: it draws from the global streams, and keeps nothing."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
 
     def batches() -> Iterator[torch.Tensor]:
         while True:
@@ -1144,9 +1081,7 @@ def a_generator_as_data() -> Any:
 @trainer
 def an_iterator_by_chunks() -> Any:
     """A generator over batches, as `batches()` numbers them."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     inputs, labels = numbers()
 
     def chunks() -> Iterator[Any]:
@@ -1165,9 +1100,7 @@ def an_iterator_by_chunks() -> Any:
 @trainer
 def prefetched_by_a_thread() -> Any:
     """Batches of a loader come through a queue: they are drawn ahead, and counted when they are used."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     inputs, labels = numbers()
     for epoch in run.epochs(3):
         order = np.random.default_rng(epoch).permutation(20)
@@ -1190,9 +1123,7 @@ def prefetched_by_a_thread() -> Any:
 
 @trainer(refused="read by the thread")
 def a_loader_read_by_a_thread() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         queue: Queue[Any] = Queue(2)
@@ -1221,14 +1152,9 @@ class Doubling(DataLoader):
 
 @trainer
 def a_loader_with_its_own_iter() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(Doubling(samples(), batch_size=4, shuffle=True))
-    for _ in run.epochs(3):
-        for inputs, labels in loader:
-            run.step(loss=learn(model, optimizer, inputs, labels))
-    return outcome(model, optimizer)
+    return trained(run, model, optimizer, loader, epochs=3)
 
 
 # States of other kinds
@@ -1341,9 +1267,7 @@ def estimator_with_an_optimizer() -> Any:
 @trainer
 def draws_before_the_loader() -> Any:
     """The body draws before it takes its batch."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
 
     def forever() -> Iterator[Any]:
@@ -1362,9 +1286,7 @@ def draws_before_the_loader() -> Any:
 
 @trainer
 def draws_before_the_loader_in_epochs() -> Any:
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         batches = iter(loader)
@@ -1378,9 +1300,7 @@ def draws_before_the_loader_in_epochs() -> Any:
 @trainer
 def one_step_of_each_epoch() -> Any:
     """Nothing but the epoch is counted: it is the whole step."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     for _ in run.epochs(7):
         learn(model, optimizer, *numbers())
         run.step()
@@ -1390,9 +1310,7 @@ def one_step_of_each_epoch() -> Any:
 @trainer
 def batches_nobody_counts() -> Any:
     """A loader of torch's own within `epochs()`: resumed at the beginning of an epoch only."""
-    run = holdfast.attach()
-    model, optimizer = made()
-    run.register(model=model, optimizer=optimizer)
+    run, model, optimizer = begun()
     loader = DataLoader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -1401,7 +1319,7 @@ def batches_nobody_counts() -> Any:
     return outcome(model, optimizer, run.global_step)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def a_change_after_the_step() -> Any:
     run = holdfast.attach()
     model, optimizer = made()
@@ -1416,7 +1334,7 @@ def a_change_after_the_step() -> Any:
     return outcome(model, optimizer)
 
 
-@trainer(told=True)
+@trainer(warns=True)
 def an_array_that_is_replaced() -> Any:
     run = holdfast.attach()
     weights = np.zeros(6)

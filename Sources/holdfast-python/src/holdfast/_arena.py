@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
 import zlib
 from pathlib import Path
 from typing import Callable
 
 from . import _layout as at
+from ._mapping import map_shared
 from ._opening import replace_file
-from ._ring import Identity, map_shared
-
-_HEADER = struct.Struct("<QII16s16sQQIIQQ")
+from ._ring import Identity
 
 
 class ArenaSlot:
@@ -42,7 +40,7 @@ class ArenaSlot:
         halves = whole[: at.HEADER_BYTES].cast("I")
         halves[at.SLOT_COMPLETE // 4] = 0
         write(whole[at.HEADER_BYTES : at.HEADER_BYTES + size])
-        _HEADER.pack_into(
+        at.SLOT_IDENTITY.pack_into(
             mapping,
             0,
             at.SLOT_MAGIC,

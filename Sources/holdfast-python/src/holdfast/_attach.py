@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from . import _failures
-from . import _layout as at
 from ._documents import Scalar, read_resume_file, scalars
 from ._errors import HoldfastError
 from ._ring import RingWriter
@@ -40,10 +38,10 @@ def attach(
     """Attach to the supervisor that started this process; standalone when there is none.
 
     Args:
-        hyperparameters: kept with the job and in every checkpoint; `vars(args)`, say. Those that differ
-            from what the job began with are in force, and are told on standard error.
+        hyperparameters: stored with the job and in every checkpoint; `vars(args)`, say. Those that differ
+            from what the job began with are in force, and a warning names them.
         overrides: when given, a resumed job keeps what it began with, but for these.
-        total_epochs: where known; `Run.epochs` tells it too.
+        total_epochs: where known; `Run.epochs` publishes it too.
         batches_per_epoch: likewise.
         rng: whether each snapshot has the global random streams of `random`, numpy and torch.
 
@@ -70,23 +68,21 @@ def attach(
         )
     run = Run(directory, ring, resume, rng=rng)
     run.hyperparameters = _in_force(run, given, overrides, resume.hyperparameters)
-    run._attached_record = {
+    record: dict[str, Any] = {
         "pid": os.getpid(),
         "library": "python",
         "hyperparameters": run.hyperparameters,
     }
     stacks = _failures.stacks_signal(directory, ring.identity.local_rank)
     if stacks is not None:
-        run._attached_record["stacks_signal"] = stacks
+        record["stacks_signal"] = stacks
     if total_epochs is not None:
-        run._attached_record["total_epochs"] = total_epochs
+        record["total_epochs"] = total_epochs
     if batches_per_epoch is not None:
-        run._attached_record["batches_per_epoch"] = batches_per_epoch
+        record["batches_per_epoch"] = batches_per_epoch
         if total_epochs is not None:
-            run._attached_record["total_steps"] = batches_per_epoch * total_epochs
-    ring.set_attached(os.getpid())
-    ring.say(at.RESTORING_WAITS)
-    run._tell(at.RECORD_ATTACHED, json.dumps(run._attached_record).encode())
+            record["total_steps"] = batches_per_epoch * total_epochs
+    run._publish_attached(record)
     _failures.watch(run)
     _attached = run
     return run

@@ -2,7 +2,7 @@
 
 A resume repeats what follows the last batch of an epoch: validation, schedulers that step per epoch, early
 stopping. So a request that comes meanwhile must get the state from before all that. Small tensors are
-copied; large ones are referred to, and their version counters tell whether anything changed them since, and a
+copied; large ones are referred to, and their version counters show whether anything changed them since, and a
 checksum of all of their bytes does: what is written through `data` counts nothing.
 """
 
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ._differences import are_same, bytes_of
 from ._encode import Leaf
 from ._image import FlatState, LoopState
+from ._torch_compatibility import version_of
 
 _SMALL_BYTES = 1 << 16
 
@@ -26,7 +27,7 @@ class Watched(NamedTuple):
 
     def is_changed(self) -> bool:
         """Whether it is another one by now."""
-        return bool(self.leaf.source._version != self.version) or _checksum(self.leaf.source) != self.checksum
+        return version_of(self.leaf.source) != self.version or _checksum(self.leaf.source) != self.checksum
 
 
 class Captured(NamedTuple):
@@ -60,23 +61,15 @@ class Captured(NamedTuple):
 
 
 def capture(state: FlatState, loop: LoopState) -> Captured:
-    """Hold on to a state."""
+    """Capture a state."""
     watched = []
     for leaf in state.leaves:
-        version = _version(leaf.source) if leaf.size > _SMALL_BYTES else None
+        version = version_of(leaf.source) if leaf.size > _SMALL_BYTES else None
         if version is None:
             leaf.source = leaf.source.clone() if hasattr(leaf.source, "clone") else leaf.source.copy()
         else:
             watched.append(Watched(leaf, version, _checksum(leaf.source)))
     return Captured(state, loop, watched)
-
-
-def _version(source: Any) -> int | None:
-    """Return a tensor's version counter; None where it has none: numpy's, and inference tensors."""
-    try:
-        return int(source._version)
-    except (AttributeError, RuntimeError):
-        return None
 
 
 def _checksum(source: Any) -> int:

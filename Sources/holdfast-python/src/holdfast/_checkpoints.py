@@ -17,6 +17,7 @@ from ._documents import Scalar
 from ._errors import HoldfastError, PathLike
 from ._image import ImageReader, ImageWriter, LoopState
 from ._local import local_path
+from ._mapping import map_private
 from ._opening import open_file, read_file
 
 STATE_NAME = "state.safetensors"
@@ -29,7 +30,7 @@ class Checkpoint:
     """A checkpoint that was loaded for use without a run.
 
     Attributes:
-        step: after which it was taken.
+        step: after which it was saved.
         epoch: of that step, from 0.
         components: states by name, as their `load_state_dict` takes them.
         hyperparameters: of the run.
@@ -62,8 +63,6 @@ def load(path: PathLike, *, weights_only: bool = False, device: Any = None) -> C
     Raises:
         HoldfastError: it is not there, damaged, or holds a type that is not registered here.
     """
-    from ._restore import map_private
-
     named = local_path(path)
     image = image_of(named)
     # Of a checkpoint's directory no file is a link; a single file that somebody names may be one.

@@ -1,4 +1,4 @@
-"""What can be registered with a run, and how each kind gives and takes its state."""
+"""What can be registered with a run, and how the state of each kind is read and loaded."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, Callable, Protocol
 
-from . import _gradients, _torchmetrics
+from . import _gradients, _sklearn, _torchmetrics
 from ._errors import HoldfastError
+from ._torch_compatibility import scheduler_class
 
 
 class Component(Protocol):
@@ -29,7 +30,7 @@ class Component(Protocol):
 
 
 def has_state(thing: Any) -> bool:
-    """Whether something gives its state, and takes it."""
+    """Whether something has `state_dict` and `load_state_dict`."""
     return callable(getattr(thing, "state_dict", None)) and callable(getattr(thing, "load_state_dict", None))
 
 
@@ -147,13 +148,9 @@ class _Estimator(_Stateful):
     """An estimator of scikit-learn's kind, trained by `partial_fit`: its state is its attributes."""
 
     def state(self) -> Any:
-        from . import _sklearn
-
         return _sklearn.state_of(self.target)
 
     def load(self, state: Any) -> None:
-        from . import _sklearn
-
         _sklearn.load(self.target, state)
 
 
@@ -218,7 +215,7 @@ class Values:
         return self._find(name).value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Let another value take its place."""
+        """Replace a value."""
         self._find(name).value = value
 
 
@@ -244,13 +241,6 @@ def beside(component: Component, saves_gradients: bool) -> Component | None:
     return _Beside(component.target, component.strict, saves_gradients)
 
 
-def _scheduler_class(torch: Any) -> type:
-    schedulers = torch.optim.lr_scheduler
-    # Public since torch 2, where the older name is that of an empty subclass.
-    found: type = getattr(schedulers, "LRScheduler", schedulers._LRScheduler)
-    return found
-
-
 def _is_jax_value(target: Any) -> bool:
     """Whether something is a tree with arrays of JAX that cannot be changed in place."""
     jax = sys.modules.get("jax")
@@ -260,7 +250,7 @@ def _is_jax_value(target: Any) -> bool:
 
 
 def component_of(name: str, target: Any, strict: bool) -> Component:
-    """Return how an object's state is given and taken.
+    """Return how an object's state is read and loaded.
 
     Raises:
         HoldfastError: it has none that is known.
@@ -269,7 +259,7 @@ def component_of(name: str, target: Any, strict: bool) -> Component:
     if torch is not None and isinstance(target, torch.nn.Module):
         return _Module(target, strict)
     if has_state(target):
-        if torch is not None and isinstance(target, _scheduler_class(torch)):
+        if torch is not None and isinstance(target, scheduler_class(torch)):
             return _Scheduler(target, strict)
         return _Stateful(target, strict)
     if _is_jax_value(target):
@@ -278,11 +268,8 @@ def component_of(name: str, target: Any, strict: bool) -> Component:
         return _Stateful(jax.Value(name, target), strict)
     if isinstance(target, _EXACT):
         return _Container(target, strict)
-    if "sklearn" in sys.modules:
-        from . import _sklearn
-
-        if _sklearn.is_estimator(target):
-            return _Estimator(target, strict)
+    if _sklearn.is_estimator(target):
+        return _Estimator(target, strict)
     numpy = sys.modules.get("numpy")
     is_array = numpy is not None and isinstance(target, numpy.ndarray)
     if is_array or (torch is not None and isinstance(target, torch.Tensor)):

@@ -12,8 +12,7 @@ from itertools import islice
 from typing import Any
 
 from ._components import has_state
-from ._fingerprint import fingerprint
-from ._sampling import Drawn, IterableSamples
+from ._sampling import IterableSamples
 
 # Hugging Face's first version whose states are exact.
 _EXACT = (5, 1)
@@ -51,24 +50,6 @@ def what_state_lacks(dataset: Any, workers: int) -> str | None:
 
 def _is_of_datasets(thing: Any) -> bool:
     return any(kind.__module__.partition(".")[0] == "datasets" for kind in type(thing).__mro__)
-
-
-def discard(source: Iterator[Any], until: Drawn, loader: str, lacks: str) -> Iterator[str]:
-    """Draw the batches before a position and throw them away; gives what must be told of it."""
-    began = time.monotonic()
-    crc = 0
-    for batch in islice(source, until.batch):
-        crc = fingerprint(batch, crc)
-    seconds = time.monotonic() - began
-    yield (
-        f"{loader} {lacks}: {until.batch} batches were drawn and thrown away, which took {seconds:.1f} s; "
-        "a dataset with state_dict and load_state_dict costs nothing"
-    )
-    if crc != until.crc:
-        yield (
-            f"{loader} does not give the same batches again: this is no longer the run that was "
-            "interrupted; seed what draws or shuffles them"
-        )
 
 
 class ContinuedSamples(IterableSamples):

@@ -1,4 +1,4 @@
-"""What torch's own loaders and datasets say of themselves."""
+"""What torch's own loaders and datasets are made of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import zlib
 from typing import Any
 
 from torch.utils import data as torch_data
+
+from ._torch_compatibility import RandomSampler
 
 
 def is_tensors(dataset: Any) -> bool:
@@ -66,7 +68,7 @@ def options_of(loader: Any, more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     else:
         options.update(batch_size=loader.batch_size, drop_last=loader.drop_last)
         sampler = loader.sampler
-        if _is(sampler, "RandomSampler") and not sampler.replacement and (sampler._num_samples is None):
+        if _is(sampler, "RandomSampler") and not sampler.replacement and RandomSampler(sampler).count is None:
             options["shuffle"] = True
         elif type(sampler) is not torch_data.SequentialSampler:
             options["sampler"] = sampler

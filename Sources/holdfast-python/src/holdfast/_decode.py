@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-import sys
 from collections import Counter, OrderedDict, deque
-from importlib.util import find_spec
 from typing import Any, Callable, NamedTuple
 
 from . import _registry
 from ._encode import PYTHON, Node
 from ._errors import HoldfastError
+from ._torch_compatibility import set_state_metadata
 
 
 class Stored(NamedTuple):
@@ -35,14 +34,23 @@ class Decoder:
 
     Args:
         tensors: of the image, by name.
+        find: returns what makes values of a kind that was not seen before; None where it is not known.
         copy: whether tensors get memory of their own, or are views of the image's bytes.
         device: of torch's tensors; None: where they were.
     """
 
-    def __init__(self, tensors: dict[str, Stored], *, copy: bool = True, device: Any = None) -> None:
+    def __init__(
+        self,
+        tensors: dict[str, Stored],
+        find: Callable[[str], Make | None],
+        *,
+        copy: bool = True,
+        device: Any = None,
+    ) -> None:
         self._tensors = tensors
-        self._copy = copy
-        self._device = device
+        self._find = find
+        self.copy = copy
+        self.device = device
         self._made: dict[tuple[str, str], Any] = {}
 
     def value(self, node: Node) -> Any:
@@ -75,7 +83,7 @@ class Decoder:
             raise damaged(f"{key} is no text") if key in _TAGS else _unknown(key)
         try:
             if key == "$tensor":
-                return self._tensor(text, {})
+                return self._maker("tensor")(self, {"value": {key: text}})
             if key == "$real":
                 return float(text)
             if key == "$bits":
@@ -86,58 +94,32 @@ class Decoder:
             raise damaged(f"{key} '{text[:40]}' is none ({error})") from error
         raise _unknown(key)
 
-    def _stored(self, name: Any) -> Stored:
-        stored = self._tensors.get(name)
-        if stored is None:
-            raise damaged(f"there is no tensor '{name}'")
-        return stored
-
-    def _tensor(self, name: str, node: Node) -> Any:
-        made = self._made.get(("tensor", name))
-        if made is None:
-            stored = self._stored(name)
-            if "torch" in sys.modules or find_spec("torch") is not None:
-                from . import _torch_leaves
-
-                made = _torch_leaves.decode(
-                    stored.data, stored.dtype, stored.shape, node, self._copy, self._device
-                )
-            else:
-                from . import _numpy_leaves
-
-                made = _numpy_leaves.decode(
-                    stored.data, stored.dtype, stored.shape, node.get("dtype"), self._copy
-                )
-            self._made["tensor", name] = made
-        return made
-
-    def _array(self, node: Node) -> Any:
-        from . import _numpy_leaves
-
+    def made(self, kind: str, node: Node, make: Callable[[Stored], Any]) -> Any:
+        """Return the tensor or array that a node names, made once for all nodes that name it."""
         name = node["value"]["$tensor"]
-        made = self._made.get(("array", name))
-        if made is None:
-            stored = self._stored(name)
-            made = _numpy_leaves.decode(
-                stored.data, stored.dtype, stored.shape, node.get("dtype"), self._copy
-            )
-            self._made["array", name] = made
-        return made
+        key = (kind, name)
+        if key not in self._made:
+            stored = self._tensors.get(name)
+            if stored is None:
+                raise damaged(f"there is no tensor '{name}'")
+            self._made[key] = make(stored)
+        return self._made[key]
+
+    def _maker(self, kind: Any) -> Make:
+        make = _makers.get(kind) or self._find(str(kind))
+        if make is None:
+            raise _unknown(f"$python {kind}")
+        return make
 
     def _python(self, node: Node) -> Any:
         kind = node[PYTHON]
         try:
-            if kind == "tensor":
-                return self._tensor(node["value"]["$tensor"], node)
-            if kind == "array":
-                return self._array(node)
-            make = _makers.get(kind) or _later_maker(kind)
-            if make is None:
-                raise _unknown(f"$python {kind}")
-            return make(self, node)
+            return self._maker(kind)(self, node)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise damaged(f"a {kind} is none ({error!r})") from error
 
+
+Make = Callable[[Decoder, Node], Any]
 
 _TAGS = ("$tensor", "$real", "$bits", "$data")
 
@@ -153,7 +135,7 @@ def _dict(decoder: Decoder, node: Node) -> dict[Any, Any]:
 def _ordered(decoder: Decoder, node: Node) -> OrderedDict[Any, Any]:
     value: Any = OrderedDict(decoder.value(node["value"]))
     if "metadata" in node:
-        value._metadata = decoder.value(node["metadata"])
+        set_state_metadata(value, decoder.value(node["metadata"]))
     return value  # type: ignore[no-any-return]
 
 
@@ -167,33 +149,7 @@ def _object(decoder: Decoder, node: Node) -> Any:
     return entry.load(decoder.value(node["value"]))
 
 
-def _scalar(decoder: Decoder, node: Node) -> Any:
-    from . import _numpy_leaves
-
-    return _numpy_leaves.scalar(decoder.value(node["value"]), node["dtype"])
-
-
-def _numpy_dtype(_: Decoder, node: Node) -> Any:
-    from . import _numpy_leaves
-
-    return _numpy_leaves.dtype_of(node["value"])
-
-
-def _torch(attribute: str) -> Callable[[Decoder, Node], Any]:
-    def make(_: Decoder, node: Node) -> Any:
-        import torch
-
-        if attribute == "dtype":
-            found = getattr(torch, str(node["value"]), None)
-            if not isinstance(found, torch.dtype):
-                raise ValueError(f"this torch has no type {node['value']}")
-            return found
-        return getattr(torch, attribute)(node["value"])
-
-    return make
-
-
-_makers: dict[str, Callable[[Decoder, Node], Any]] = {
+_makers: dict[str, Make] = {
     "text": lambda decoder, node: decoder.value(node["value"]).decode("utf-8", "surrogatepass"),
     "int": lambda decoder, node: int(node["value"], 16),
     "complex": lambda decoder, node: complex(*decoder.value(node["value"])),
@@ -206,37 +162,14 @@ _makers: dict[str, Callable[[Decoder, Node], Any]] = {
     "ordered": _ordered,
     "counter": lambda decoder, node: Counter(decoder.value(node["value"])),
     "object": _object,
-    "scalar": _scalar,
-    "dtype": _numpy_dtype,
-    "size": _torch("Size"),
-    "torch.dtype": _torch("dtype"),
-    "device": _torch("device"),
 }
 
 
-def add_maker(kind: str, make: Callable[[Decoder, Node], Any]) -> None:
+def add_maker(kind: str, make: Make) -> None:
     """Let images hold values of another kind."""
     _makers[kind] = make
 
 
-def _later_maker(kind: Any) -> Any:
-    """Return a maker that comes with a module which is imported when it is needed."""
-    from . import _plain  # noqa: F401
-
-    if str(kind).startswith("sklearn") and "sklearn" in sys.modules:
-        from . import _sklearn  # noqa: F401
-    if str(kind).startswith("numpy."):
-        from . import _numpy_leaves  # noqa: F401
+def known_maker(kind: str) -> Make | None:
+    """Return what makes values of a kind, if the module that it comes with is loaded."""
     return _makers.get(kind)
-
-
-# Makers of other frameworks' arrays from numpy's, by kind; see `_encode.array_kinds`.
-
-
-def add_array_kind(kind: str, from_numpy: Callable[[Any], Any]) -> None:
-    """Let images hold arrays of another framework."""
-
-    def make(decoder: Decoder, node: Node) -> Any:
-        return from_numpy(decoder._array(node))
-
-    _makers[kind] = make

@@ -6,8 +6,9 @@ import hashlib
 import json
 from typing import Any
 
-from ._encode import Encoder, Leaf, escape
+from ._encode import Leaf, escape
 from ._image import ImageReader, Views
+from ._values import new_encoder
 
 _CHUNK = 1 << 20
 
@@ -16,7 +17,7 @@ def differing(states: dict[str, Any], image: ImageReader) -> list[str]:
     """Return the names of the states that an image has otherwise; those that it lacks are none of them."""
     changed = []
     # One for all of them: what two of them share has the name that it has in the first one.
-    encoder = Encoder()
+    encoder = new_encoder()
     for name, state in states.items():
         first = len(encoder.leaves)
         node = encoder.node(state, escape(name))
@@ -31,7 +32,7 @@ def differing(states: dict[str, Any], image: ImageReader) -> list[str]:
 
 def digest(state: Any) -> bytes:
     """Return a digest of every byte of a state."""
-    encoder = Encoder()
+    encoder = new_encoder()
     hashed = hashlib.blake2b(json.dumps(encoder.node(state, "state")).encode(), digest_size=16)
     for leaf in encoder.leaves:
         hashed.update(bytes_of(leaf))

@@ -10,13 +10,13 @@ from __future__ import annotations
 import base64
 import math
 import struct
-import sys
 import unicodedata
 from collections import Counter, OrderedDict, deque
 from typing import Any, Callable
 
 from . import _registry
 from ._errors import HoldfastError
+from ._torch_compatibility import state_metadata
 
 PYTHON = "$$python"
 # Levels of containers; readers take 512, Python's own stack fewer.
@@ -67,9 +67,14 @@ def refuse(path: str, what: str, hint: str) -> HoldfastError:
 
 
 class Encoder:
-    """Walks states; collects the tensors in `leaves`."""
+    """Walks states; collects the tensors in `leaves`.
 
-    def __init__(self) -> None:
+    Args:
+        find: returns how a value of a type that was not seen before is encoded; None where it is not known.
+    """
+
+    def __init__(self, find: Callable[[Any], Encode | None]) -> None:
+        self._find = find
         self.leaves: list[Leaf] = []
         self._names: set[str] = set()
         self._open: set[int] = set()
@@ -81,13 +86,24 @@ class Encoder:
         Raises:
             HoldfastError: it holds something that cannot be saved; the error names its path.
         """
-        encode = _encoders.get(type(value))
-        if encode is None:
-            encode = _find(value, path)
+        encode = _encoders.get(type(value)) or self._found(value, path)
         return encode(self, value, path, depth)
 
+    def _found(self, value: Any, path: str) -> Encode:
+        cls = type(value)
+        found = _registered if cls in _registry.by_type else self._find(value)
+        if found is None:
+            raise refuse(
+                path,
+                f"a value of type {cls.__module__}.{cls.__qualname__} has no form that is only data",
+                "leave it out, or see holdfast.register_type and holdfast.register_dataclass",
+            )
+        if found is not _registered:
+            _encoders[cls] = found
+        return found
+
     def add(self, path: str, leaf: Leaf) -> Node:
-        """Take a tensor under a name of its own; returns its node."""
+        """Add a tensor under a name of its own; returns its node."""
         # The one name that the format keeps for itself; no other path ends like this.
         name = path + "/" if path == "__metadata__" else path
         # Two spellings of one text are one key to some readers.
@@ -113,6 +129,9 @@ class Encoder:
     def leave(self, value: object) -> None:
         """End a container."""
         self._open.discard(id(value))
+
+
+Encode = Callable[[Encoder, Any, str, int], Node]
 
 
 def _plain(_: Encoder, value: Any, path: str, depth: int) -> Node:
@@ -163,7 +182,7 @@ def _list(encoder: Encoder, value: Any, path: str, depth: int) -> list[Node]:
     return node
 
 
-def _sequence(kind: str) -> Callable[[Encoder, Any, str, int], Node]:
+def _sequence(kind: str) -> Encode:
     def encode(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
         return python(kind, _list(encoder, value, path, depth + 1))
 
@@ -222,7 +241,7 @@ def _dict(encoder: Encoder, value: dict[Any, Any], path: str, depth: int) -> Nod
 def _ordered(encoder: Encoder, value: OrderedDict[Any, Any], path: str, depth: int) -> Node:
     node = python("ordered", _dict(encoder, value, path, depth + 1))
     # The versions of a module's parts, by which `load_state_dict` understands older states.
-    metadata = getattr(value, "_metadata", None)
+    metadata = state_metadata(value)
     if metadata is not None:
         node["metadata"] = encoder.node(metadata, f"{path}~metadata", depth + 1)
     return node
@@ -240,7 +259,7 @@ def _registered(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     return node
 
 
-_encoders: dict[type, Callable[[Encoder, Any, str, int], Node]] = {
+_encoders: dict[type, Encode] = {
     type(None): _plain,
     bool: _plain,
     int: _integer,
@@ -260,57 +279,6 @@ _encoders: dict[type, Callable[[Encoder, Any, str, int], Node]] = {
 }
 
 
-def add_encoder(cls: type, encode: Callable[[Encoder, Any, str, int], Node]) -> None:
+def add_encoder(cls: type, encode: Encode) -> None:
     """Let states hold values of another type."""
     _encoders[cls] = encode
-
-
-def _find(value: Any, path: str) -> Callable[[Encoder, Any, str, int], Node]:
-    """Find how a type that was not seen before is encoded."""
-    cls = type(value)
-    if cls in _registry.by_type:
-        return _registered
-    from . import _plain
-
-    # Also of a type whose encoder came with that module.
-    found = _encoders.get(cls) or _plain.encoder_of(value)
-    if found is None and "sklearn" in sys.modules:
-        from . import _sklearn
-
-        found = _sklearn.encoder_of(value)
-    if found is None and "torch" in sys.modules:
-        from . import _torch_leaves
-
-        found = _torch_leaves.encoder_of(value)
-    if found is None and "numpy" in sys.modules:
-        from . import _numpy_leaves
-
-        found = _numpy_leaves.encoder_of(value)
-    if found is None and "jax" in sys.modules:
-        found = _array_encoder(value)
-    if found is None:
-        raise refuse(
-            path,
-            f"a value of type {cls.__module__}.{cls.__qualname__} has no form that is only data",
-            "leave it out, or see holdfast.register_type and, for dataclasses, holdfast.register_dataclass",
-        )
-    _encoders[cls] = found
-    return found
-
-
-# How arrays of other frameworks become numpy's: (whether a value is one, kind, as numpy).
-ArrayKind = tuple[Callable[[Any], bool], str, Callable[[Any], Any]]
-array_kinds: list[ArrayKind] = []
-
-
-def _array_encoder(value: Any) -> Any:
-    from . import _numpy_leaves
-
-    for is_kind, kind, to_numpy in array_kinds:
-        if is_kind(value):
-
-            def encode(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
-                return _numpy_leaves.array(encoder, to_numpy(value), path, kind)  # noqa: B023
-
-            return encode
-    return None

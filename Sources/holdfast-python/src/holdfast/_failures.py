@@ -1,36 +1,27 @@
-"""How a process ends, told to the supervisor: exceptions, exits before the end, fatal signals, stacks."""
+"""How a process ends, reported to the supervisor: exceptions, early exits, fatal signals, stacks."""
 
 from __future__ import annotations
 
 import atexit
 import faulthandler
-import json
 import os
 import signal
 import sys
-import traceback
 import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
-from . import _layout as at
-from ._documents import clean
+from ._failure_record import encode_failure
 from ._opening import replace_file
-
-if TYPE_CHECKING:
-    from ._run import Run
+from ._run import Run
 
 _run: weakref.ref[Run] | None = None
 _owner = 0
 _failed = False
-# Longest texts of a failure record, in characters.
-_LONGEST_MESSAGE = 4_000
-_LONGEST_TRACEBACK = 40_000
 
 
 def watch(run: Run) -> None:
-    """Tell the supervisor of this process's end. For the run that is attached; once."""
+    """Report the end of this process to the supervisor. For the run that is attached; once."""
     global _run, _owner, _failed
     first = _run is None
     _run = weakref.ref(run)
@@ -59,37 +50,12 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     # A person's Ctrl-C is a stop, not a failure of the program.
     if run is None or issubclass(kind, KeyboardInterrupt):
         return
-    run._tell(at.RECORD_FAILURE, encode(kind, error, trace))
-    run._flush()
-
-
-def encode(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> bytes:
-    """Return a failure record's payload."""
-    text = "".join(traceback.format_exception(kind, error, trace))
-    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else _full_name(kind)
-    document = {
-        "type": name,
-        "message": _message(error),
-        # Its end names the place.
-        "traceback": clean(text[-_LONGEST_TRACEBACK:]),
-    }
-    return json.dumps(document).encode()
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return clean(str(error)[:_LONGEST_MESSAGE])
-    except Exception:  # Its own code; the rest must be told all the same.
-        return "<no message>"
-
-
-def _full_name(kind: type[BaseException]) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    run._report_failure(encode_failure(kind, error, trace))
 
 
 def _at_exit() -> None:
     run = _current()
-    if run is None or not run.is_supervised or run.is_finished or run._leaving or _failed:
+    if run is None or not run.is_supervised or run.is_finished or run._is_leaving or _failed:
         return
     # Python itself remembers the error that ends the program, whoever took the place of our hook.
     error = getattr(sys, "last_value", None)
@@ -97,7 +63,7 @@ def _at_exit() -> None:
         _report(type(error), error, error.__traceback__)
         return
     print(
-        f"holdfast: this process ends at step {run._global_step} before run.finish(); "
+        f"holdfast: this process ends at step {run._loop.step} before run.finish(); "
         "the supervisor starts it again, unless its exit status is 130, an interrupt's",
         file=sys.stderr,
         flush=True,

@@ -2,20 +2,18 @@
 
 It draws an order, sets sums back, steps a scheduler. A state that was saved in mid-epoch has all that behind
 it. So a resumed head gets the random streams as they were when the epoch began, and draws what it drew. And
-when the loop takes its first batch, the streams and whatever the head has changed are put where the resume
+when the loop reads its first batch, the streams and whatever the head has changed are put where the resume
 point has them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _random
 from ._differences import differing
 from ._image import ImageReader, ImageWriter, LoopState, Part, flatten
-
-if TYPE_CHECKING:
-    from ._base import RunBase
+from ._registered import Registered
 
 EPOCH_PREFIX = "epoch."
 
@@ -23,18 +21,17 @@ EPOCH_PREFIX = "epoch."
 class Head:
     """Of the epoch that a run is in."""
 
-    def __init__(self, run: RunBase) -> None:
-        self._run = run
+    def __init__(self, registered: Registered) -> None:
+        self._registered = registered
         # Streams as they were when the epoch began; what is not here was as it is now.
         self._streams: dict[str, bytes] = {}
         self._image: ImageReader | None = None
         # What the program has changed between restore() and the loop, which stays as the program wants it.
         self._own: ImageReader | None = None
-        self.is_resumed = False
 
     def begin(self) -> None:
         """Begin an epoch's head."""
-        self._streams = {stream.name: stream.get() for stream in self._run._all_streams()}
+        self._streams = {stream.name: stream.get() for stream in self._registered.streams()}
 
     def parts(self, now: tuple[Part, ...]) -> tuple[Part, ...]:
         """Return what an image needs of it, beside the streams as they are now."""
@@ -45,7 +42,7 @@ class Head:
             if name in current and current[name] != data
         )
 
-    def take(self, image: ImageReader, loop: LoopState) -> None:
+    def use_image(self, image: ImageReader, loop: LoopState) -> None:
         """Remember what an image has of it."""
         self._image = image
         self._streams = {
@@ -54,30 +51,27 @@ class Head:
             if part.kind == "other" and part.name.startswith(EPOCH_PREFIX)
         }
 
-    def resume(self, *, is_restored_here: bool) -> None:
+    def resume(self, pending: dict[str, bytes], *, is_restored_here: bool) -> None:
         """Begin the head of an epoch again, in the middle of which the run goes on.
 
         Args:
+            pending: streams as they are to be before the first batch.
             is_restored_here: whether the state was restored right now, and nobody can have changed it since.
         """
-        run, image = self._run, self._image
-        self.is_resumed = True
+        image = self._image
         if image is not None and not is_restored_here:
-            states = self._states(run._components)
+            states = self._states(self._registered.components)
             changed = differing(states, image)
             if changed:
                 own = ImageWriter(flatten({name: states[name] for name in changed}), LoopState())
                 self._own = ImageReader(memoryview(own.to_bytes()))
-        self._streams = {**run._pending, **self._streams}
-        _random.set_streams(run._all_streams(), self._streams)
+        self._streams = {**pending, **self._streams}
+        _random.set_streams(self._registered.streams(), self._streams)
 
     def end(self) -> None:
         """Put back what a resumed head has changed; the streams are the caller's."""
-        if not self.is_resumed:
-            return
-        self.is_resumed = False
-        run, image, own = self._run, self._image, self._own
-        self._image = self._own = None
+        image, own = self._image, self._own
+        self.forget()
         if image is None:
             return
         kept = set() if own is None or own.nodes is None else set(own.nodes)
@@ -85,7 +79,7 @@ class Head:
         for reader, names in ((own, kept), (image, whole)):
             if reader is None:
                 continue
-            components = {name: one for name, one in run._components.items() if name in names}
+            components = {name: one for name, one in self._registered.components.items() if name in names}
             for name in differing(self._states(components), reader):
                 component = components[name]
                 component.load(reader.component(name, copy=component.wants_copies))
@@ -93,7 +87,6 @@ class Head:
     def forget(self) -> None:
         """Let go of the image that the run was resumed from."""
         self._image = self._own = None
-        self.is_resumed = False
 
     @staticmethod
     def _states(components: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ._decode import Decoder, Stored, damaged
-from ._encode import Encoder, Leaf, escape
+from ._encode import Leaf, escape
 from ._errors import HoldfastError
+from ._values import new_decoder, new_encoder
 
 STATE = "holdfast.state"
 LOOP = "holdfast.loop_state"
@@ -94,15 +95,15 @@ class Views:
 
 
 class FlatState(NamedTuple):
-    """States, taken apart: the JSON tree of each component, and the tensors."""
+    """States, split: the JSON tree of each component, and the tensors."""
 
     nodes: dict[str, Any]
     leaves: list[Leaf]
 
 
 def flatten(states: dict[str, Any]) -> FlatState:
-    """Take states apart. Their tensors are referred to, not copied."""
-    encoder = Encoder()
+    """Split states into trees and tensors. The tensors are referred to, not copied."""
+    encoder = new_encoder()
     try:
         nodes = {name: encoder.node(state, escape(name)) for name, state in states.items()}
     except RecursionError as error:
@@ -181,7 +182,7 @@ class ImageReader:
 
     def decoder(self, *, copy: bool = True, device: Any = None) -> Decoder:
         """Return what makes values of nodes."""
-        return Decoder(self.tensors, copy=copy, device=device)
+        return new_decoder(self.tensors, copy=copy, device=device)
 
 
 def _parse(text: Any, what: str) -> Any:

@@ -1,9 +1,12 @@
-"""The numbers of the shared layouts, as the C header `CTrainerProtocol.h` has them.
+"""The numbers of the shared layouts, as the C header `CTrainerProtocol.h` has them, and their structs.
 
-A test compares every constant here with the header's. All values are little-endian.
+A test compares every number here with the header's. All values are little-endian.
 """
 
 from __future__ import annotations
+
+import struct
+from functools import lru_cache
 
 PROTOCOL_VERSION = 1
 RING_MAGIC = 0x474E4952444C4F48
@@ -120,3 +123,114 @@ SLOT_COMPLETE = 92
 SLOT_PLACEMENTS = 96
 SLOT_BYTES = 104
 NO_SLOT = 0xFFFFFFFF
+
+_Field = tuple[int, str]
+
+
+def _struct(begin: int, fields: tuple[_Field, ...], size: int = 0) -> struct.Struct:
+    """Return the struct of fields at their offsets; what lies between them is written as zeros.
+
+    Args:
+        begin: offset of the struct's first byte.
+        fields: offsets and format characters, in the order of offsets.
+        size: of the struct in bytes, with reserved bytes at its end.
+    """
+    layout = "<"
+    for offset, code in fields:
+        gap = begin + struct.calcsize(layout) - offset
+        assert gap <= 0, f"the field at {offset} overlaps the one before it"
+        layout += f"{-gap}x{code}"
+    missing = size - struct.calcsize(layout)
+    return struct.Struct(f"{layout}{missing}x" if missing > 0 else layout)
+
+
+RING_IDENTITY = _struct(
+    RING_MAGIC_AT,
+    (
+        (RING_MAGIC_AT, "Q"),
+        (RING_VERSION, "I"),
+        (RING_HEADER_BYTES, "I"),
+        (RING_CAPACITY, "Q"),
+        (RING_JOB_ID, "16s"),
+        (RING_ATTEMPT, "Q"),
+        (RING_GENERATION, "Q"),
+        (RING_GLOBAL_RANK, "I"),
+        (RING_LOCAL_RANK, "I"),
+        (RING_WORLD_SIZE, "I"),
+        (RING_LOCAL_WORLD_SIZE, "I"),
+        (RING_ARENA_SLOTS, "I"),
+        (RING_IDENTITY_CRC, "I"),
+    ),
+)
+RING_REQUEST = _struct(
+    RING_REQUEST_SEQUENCE,
+    (
+        (RING_REQUEST_SEQUENCE, "Q"),
+        (RING_REQUEST_KIND, "I"),
+        (RING_REQUEST_SLOT, "I"),
+        (RING_REQUEST_CUT_ID, "16s"),
+        (RING_REQUEST_TARGET_STEP, "Q"),
+        (RING_REQUEST_GENERATION, "Q"),
+        (RING_REQUEST_DEADLINE_NS, "Q"),
+    ),
+)
+_RECORD_FIELDS = (
+    (RECORD_LENGTH, "I"),
+    (RECORD_KIND, "H"),
+    (RECORD_FLAGS, "H"),
+    (RECORD_SEQUENCE, "Q"),
+    (RECORD_CRC, "I"),
+)
+RECORD_HEADER = _struct(RECORD_LENGTH, _RECORD_FIELDS, RECORD_HEADER_BYTES)
+_SNAPSHOT_FIELDS = (
+    (SNAPSHOT_STEP, "Q"),
+    (SNAPSHOT_EPOCH, "Q"),
+    (SNAPSHOT_BATCH, "Q"),
+    (SNAPSHOT_SAMPLES, "Q"),
+    (SNAPSHOT_TIME_NS, "Q"),
+    (SNAPSHOT_PHASE, "B"),
+    (SNAPSHOT_METRIC_COUNT, "H"),
+    (SNAPSHOT_PART_COUNT, "H"),
+    (SNAPSHOT_IMAGE_BYTES, "Q"),
+)
+STAGED = _struct(
+    STAGED_REQUEST_SEQUENCE,
+    (
+        (STAGED_REQUEST_SEQUENCE, "Q"),
+        (STAGED_STEP, "Q"),
+        (STAGED_IMAGE_BYTES, "Q"),
+        (STAGED_CUT_ID, "16s"),
+        (STAGED_SLOT, "I"),
+        (STAGED_OUTCOME, "I"),
+        (STAGED_ERROR, "I"),
+        (STAGED_STALL_NS, "Q"),
+    ),
+    STAGED_BYTES,
+)
+# A slot's header begins as a ring's does. What follows these fields is written after the image.
+SLOT_IDENTITY = _struct(
+    RING_MAGIC_AT,
+    (
+        (RING_MAGIC_AT, "Q"),
+        (RING_VERSION, "I"),
+        (RING_HEADER_BYTES, "I"),
+        (SLOT_JOB_ID, "16s"),
+        (SLOT_CUT_ID, "16s"),
+        (SLOT_ATTEMPT, "Q"),
+        (SLOT_GENERATION, "Q"),
+        (SLOT_GLOBAL_RANK, "I"),
+        (SLOT_WORLD_SIZE, "I"),
+        (SLOT_STEP, "Q"),
+        (SLOT_IMAGE_BYTES, "Q"),
+    ),
+)
+# Of one part of a snapshot, without a name in the C header: kind, length of the name, length of the bytes.
+PART_HEADER = struct.Struct("<BBxxI")
+
+
+@lru_cache(maxsize=8)
+def snapshot_record(metrics: int) -> struct.Struct:
+    """Return the struct of a snapshot's record up to its parts: header, snapshot, so many metrics."""
+    fields = tuple((RECORD_HEADER_BYTES + offset, code) for offset, code in _SNAPSHOT_FIELDS)
+    values = (RECORD_HEADER_BYTES + SNAPSHOT_BYTES, f"{metrics}d")
+    return _struct(RECORD_LENGTH, (*_RECORD_FIELDS, *fields, values))

@@ -5,8 +5,8 @@ what the rest of a step's record costs.
 
 Invariants:
 
-- No layout is taken on trust. It is looked for in a generator made for this, inside the memory that its type
-  says it has, by states that the library's getter gives; whatever is not found exactly once, or does not
+- No layout is assumed. It is looked for in a generator made for this, inside the memory that its type
+  declares, by states that the library's getter gives; whatever is not found exactly once, or does not
   follow draws, is not used, and neither is anything where objects are not of CPython's kind.
 - Objects are read, never written. What is written is numpy's key and position alone, at the address that
   numpy publishes (`BitGenerator.ctypes`), under numpy's own lock.
@@ -28,8 +28,10 @@ _WORDS = 624
 _KEY_BYTES = 4 * _WORDS
 _STATE_BYTES = _KEY_BYTES + 4
 _POSITION = struct.Struct("<i")
-_GAUSS = struct.Struct("<d")
-_NO_GAUSS = struct.pack("<?7xd", False, 0.0)
+_DOUBLE = struct.Struct("<d")
+# Whether there is a second number of a pair of Gaussian ones, and that number.
+GAUSS = struct.Struct("<?7xd")
+_NO_GAUSS = GAUSS.pack(False, 0.0)
 
 Getter = Callable[[], bytes]
 Setter = Callable[[bytes], bool]
@@ -61,7 +63,7 @@ def _only_place(memory: bytes, wanted: bytes) -> int:
 
 @lru_cache(maxsize=1)
 def _python_offset() -> int:
-    """Return where in a `random.Random` its key begins, right after its position; -1 when nobody knows."""
+    """Return where in a `random.Random` its key begins, after its position; -1 when that is not known."""
     if not _is_readable():
         return -1
     probe = random.Random(20_240_229)
@@ -82,7 +84,7 @@ def _python_offset() -> int:
 
 
 def python_getter(source: Any) -> Getter | None:
-    """Return what takes the state of a `random.Random`: key, position, whether there is a gauss, it."""
+    """Return what reads the state of a `random.Random`: key, position, whether there is a gauss, it."""
     if type(source) is not random.Random or array("I").itemsize != 4:
         return None
     offset = _python_offset()
@@ -90,12 +92,11 @@ def python_getter(source: Any) -> Getter | None:
         return None
     memory = _view(id(source), offset + _KEY_BYTES)
     position, key = memory[offset - 4 : offset], memory[offset:]
-    pack = struct.Struct("<?7xd").pack
     generator: Any = source
 
     def get() -> bytes:
         gauss = generator.gauss_next
-        return b"".join((key, position, _NO_GAUSS if gauss is None else pack(True, gauss)))
+        return b"".join((key, position, _NO_GAUSS if gauss is None else GAUSS.pack(True, gauss)))
 
     return get
 
@@ -105,9 +106,9 @@ def python_getter(source: Any) -> Getter | None:
 
 @lru_cache(maxsize=1)
 def _numpy_gauss_offset() -> int:
-    """Return where in a `RandomState` its gauss lies, 8 bytes after the word that says whether there is one.
+    """Return where in a `RandomState` its gauss lies, 8 bytes after the word for whether there is one.
 
-    -1 when nobody knows, or when the key and the position are not what numpy's address says.
+    -1 when that is not known, or when the key and the position are not at numpy's address.
     """
     import numpy as np
 
@@ -124,7 +125,7 @@ def _numpy_gauss_offset() -> int:
         state = probe.get_state(legacy=False)
         state.update(gauss=gauss, has_gauss=has_gauss)
         probe.set_state(state)
-        found = _only_place(bytes(memory), _GAUSS.pack(gauss))
+        found = _only_place(bytes(memory), _DOUBLE.pack(gauss))
         if found < 8 or found % 8 or offset not in (-1, found):
             return -1
         if _POSITION.unpack_from(memory, found - 8)[0] != has_gauss:
@@ -138,7 +139,7 @@ def _numpy_gauss_offset() -> int:
 
 
 def numpy_access(source: Any) -> tuple[Getter, Setter] | None:
-    """Return what takes and sets the state of a `RandomState`: key, position, has_gauss, gauss.
+    """Return what reads and sets the state of a `RandomState`: key, position, has_gauss, gauss.
 
     The getter returns b"" and the setter False when numpy's own has to be used: for another bit generator,
     and to set another gauss than there is.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Mapping
 from typing import Any, Callable
 
+from . import _layout as at
 from ._documents import clean
 from ._errors import HoldfastError
 
@@ -17,10 +17,10 @@ class Metrics:
     """Names of metrics so far, and the layout of a snapshot with as many numbers."""
 
     def __init__(self, send: Callable[[bytes], object]) -> None:
-        """Take what sends the record of all names."""
+        """Begin without names; `send` sends the record of all of them."""
         self._send = send
         self.names: tuple[str, ...] = ()
-        self.layout = _layout(0)
+        self.layout = at.snapshot_record(0)
 
     def numbers(self, metrics: Mapping[str, Any]) -> list[float]:
         """Return one step's numbers. What the step does not have is not a number.
@@ -37,7 +37,7 @@ class Metrics:
                     f"more than {LARGEST_COUNT} metrics", hint="record fewer, under fixed names"
                 )
             self.names += new
-            self.layout = _layout(len(self.names))
+            self.layout = at.snapshot_record(len(self.names))
             self._send(json.dumps([clean(name) for name in self.names]).encode())
         return [_number(metrics[name]) if name in metrics else float("nan") for name in self.names]
 
@@ -46,8 +46,3 @@ def _number(value: Any) -> float:
     # torch warns of float() of a tensor that requires a gradient, as each loss does, and not of item().
     item = getattr(value, "item", None)
     return float(value if item is None else item())
-
-
-def _layout(count: int) -> struct.Struct:
-    """Return the struct of a record's header, a snapshot and its metrics."""
-    return struct.Struct(f"<IHHQIIQQQQQBBHHHQ{count}d")

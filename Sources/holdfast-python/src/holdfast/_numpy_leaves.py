@@ -7,8 +7,8 @@ from typing import Any, Callable
 
 import numpy as np
 
-from ._decode import Decoder, add_maker
-from ._encode import PYTHON, Encoder, Leaf, Node, python, refuse
+from ._decode import Decoder, Stored, add_maker
+from ._encode import PYTHON, Encode, Encoder, Leaf, Node, python, refuse
 
 _BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
@@ -40,16 +40,38 @@ def put(views: Any, offset: int, size: int, source: Any) -> None:
     target[...] = source
 
 
-def encoder_of(value: Any) -> Callable[[Encoder, Any, str, int], Node] | None:
-    """Return how a value of numpy's is encoded, None if it is none."""
+# How arrays of other frameworks become numpy's: whether a value is one, its kind, as numpy's.
+_array_kinds: list[tuple[Callable[[Any], bool], str, Callable[[Any], Any]]] = []
+
+
+def add_array_kind(
+    kind: str,
+    is_kind: Callable[[Any], bool],
+    to_numpy: Callable[[Any], Any],
+    from_numpy: Callable[[Any], Any],
+) -> None:
+    """Let states hold arrays of another framework, stored as numpy's."""
+    _array_kinds.append((is_kind, kind, to_numpy))
+    add_maker(kind, lambda decoder, node: from_numpy(_make_array(decoder, node)))
+
+
+def _array_encoder(kind: str, to_numpy: Callable[[Any], Any]) -> Encode:
+    return lambda encoder, value, path, depth: array(encoder, to_numpy(value), path, kind)
+
+
+def encoder_of(value: Any) -> Encode | None:
+    """Return how a value of numpy's, or an array of a framework that was added, is encoded; else None."""
     if type(value) is np.ndarray:
-        return lambda encoder, value, path, depth: array(encoder, value, path, "array")
+        return _array_encoder("array", lambda value: value)
     if isinstance(value, np.generic):
         return _scalar
     if isinstance(value, np.dtype):
         return _dtype
     if type(value) in (np.random.RandomState, np.random.Generator):
         return _generator
+    for is_kind, kind, to_numpy in _array_kinds:
+        if is_kind(value):
+            return _array_encoder(kind, to_numpy)
     return None
 
 
@@ -90,6 +112,22 @@ def _checked(state: Any) -> Any:
     return state
 
 
+def make_tensor(decoder: Decoder, node: Node) -> Any:
+    """Make an array of a tensor's bytes, where there is no torch."""
+    return decoder.made("tensor", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
+
+
+def _make_array(decoder: Decoder, node: Node) -> Any:
+    return decoder.made("array", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
+
+
+def _make_scalar(decoder: Decoder, node: Node) -> Any:
+    return np.frombuffer(decoder.value(node["value"]), dtype_of(node["dtype"]))[0]
+
+
+add_maker("array", _make_array)
+add_maker("scalar", _make_scalar)
+add_maker("dtype", lambda _, node: dtype_of(node["value"]))
 add_maker("numpy.RandomState", _make_generator)
 add_maker("numpy.Generator", _make_generator)
 
@@ -155,16 +193,15 @@ def dtype_of(name: str) -> Any:
     return np.dtype(name)
 
 
-def decode(data: memoryview, dtype: str, shape: tuple[int, ...], name: str | None, copy: bool) -> Any:
+def _decoded(stored: Stored, name: str | None, copy: bool) -> Any:
     """Make an array of an image's bytes.
 
     Args:
-        data: the tensor's bytes.
-        dtype: as safetensors names it.
-        shape: as stored.
+        stored: the tensor in the image.
         name: numpy's own dtype, where it is not that of the stored elements.
         copy: whether the array gets memory of its own.
     """
+    data, dtype, shape = stored.data, stored.dtype, stored.shape
     flat = np.frombuffer(data, np.uint8)
     if copy or not flat.flags.writeable:
         flat = flat.copy()
@@ -173,8 +210,3 @@ def decode(data: memoryview, dtype: str, shape: tuple[int, ...], name: str | Non
     if name in COMPLEX:
         return flat.view(name).reshape(shape[:-1])
     return flat.view(np.dtype(name)).reshape(shape[:-1])
-
-
-def scalar(data: bytes, name: str) -> Any:
-    """Make a numpy scalar."""
-    return np.frombuffer(data, dtype_of(name))[0]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ._errors import HoldfastError
+from ._torch_compatibility import iterate_through
 
 
 class OwnIteration:
@@ -21,9 +22,6 @@ class OwnIteration:
         self._taken = 0
         # Another one, for the program's own goes on to be what it is.
         self._loader = copy.copy(loader)
-        # torch's own class takes no other values of these, and each pass has an iterator of its own.
-        self._loader.__dict__["persistent_workers"] = False
-        self._loader.__dict__["_iterator"] = None
 
     def batches(self, inner: Any) -> Iterator[Any]:
         """Give the batches that it makes of those of `inner`."""
@@ -37,7 +35,7 @@ class OwnIteration:
                 yield batch
             ended = True
 
-        self._loader.__dict__["_get_iterator"] = counted
+        iterate_through(self._loader, counted)
         given = 0
         for batch in iter(self._loader):
             given += 1

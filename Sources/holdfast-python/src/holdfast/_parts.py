@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Callable
 
 from . import _layout as at
 from ._image import Part
 
-_HEADER = struct.Struct("<BBHI")
 _KINDS = {"rng": at.PART_RNG, "sampler": at.PART_SAMPLER, "other": at.PART_OTHER}
 
 
@@ -41,13 +39,13 @@ class Source:
         """Return what comes before `length` bytes of this part."""
         if length != self._length:
             name = self.name.encode()
-            self._header = _HEADER.pack(_KINDS[self.kind], len(name), 0, length) + name
+            self._header = at.PART_HEADER.pack(_KINDS[self.kind], len(name), length) + name
             self._length = length
         return self._header
 
 
 def encode(sources: list[Source]) -> bytes:
-    """Take all states as they are now."""
+    """Return all states as they are now."""
     chunks = []
     for source in sources:
         data = source.get()
@@ -62,16 +60,16 @@ def decode(data: bytes) -> tuple[Part, ...]:
     parts = []
     at_byte = 0
     while at_byte < len(data):
-        kind, name_length, _, length = _HEADER.unpack_from(data, at_byte)
-        name_at = at_byte + _HEADER.size
+        kind, name_length, length = at.PART_HEADER.unpack_from(data, at_byte)
+        name_at = at_byte + at.PART_HEADER.size
         data_at = name_at + name_length
         at_byte = data_at + length
         parts.append(Part(kinds[kind], data[name_at:data_at].decode(), data[data_at:at_byte]))
     return tuple(parts)
 
 
-def take(sources: list[Source]) -> tuple[Part, ...]:
-    """Take all states as they are now, for an image."""
+def states_of(sources: list[Source]) -> tuple[Part, ...]:
+    """Return all states as they are now, for an image."""
     return tuple(
         Part(source.kind, source.name, source.get_whole()) for source in sources if source.is_in_images
     )

@@ -18,7 +18,7 @@ import sys
 from typing import Any, Callable
 
 from ._decode import Decoder, add_maker
-from ._encode import Encoder, Node, add_encoder, python, refuse
+from ._encode import Encode, Encoder, Node, add_encoder, python, refuse
 
 _FACTORIES: dict[str, Any] = {
     kind.__name__: kind for kind in (int, float, complex, bool, str, bytes, list, dict, set, tuple)
@@ -114,7 +114,7 @@ def _moment(_: Encoder, value: Any, path: str, depth: int) -> Node:
     return python(type(value).__name__, value.isoformat(), fold=value.fold)
 
 
-def _plainly(kind: str, to_node: Callable[[Any], Node]) -> Callable[[Encoder, Any, str, int], Node]:
+def _plainly(kind: str, to_node: Callable[[Any], Node]) -> Encode:
     return lambda encoder, value, path, depth: python(kind, to_node(value))
 
 
@@ -157,6 +157,6 @@ for _kind, _maker in {
     add_maker(_kind, _maker)
 
 
-def encoder_of(value: Any) -> Callable[[Encoder, Any, str, int], Node] | None:
+def encoder_of(value: Any) -> Encode | None:
     """Return how a value of a class of the program is encoded, None where it is not known."""
     return _named if is_named_tuple(type(value)) else None

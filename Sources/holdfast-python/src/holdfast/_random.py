@@ -13,48 +13,46 @@ from typing import Any, Callable, NamedTuple
 
 from . import _mersenne
 from ._errors import HoldfastError
+from ._values import new_decoder, new_encoder
 
 
 class Stream(NamedTuple):
-    """One random stream: how its state is taken as bytes, and set.
+    """One random stream: how its state is read as bytes, and set.
 
-    Within a process it is held and put back in whatever form costs least.
+    Within a process it is captured and restored in whatever form costs least.
     """
 
     name: str
     get: Callable[[], bytes]
     set: Callable[[bytes], None]
-    hold: Callable[[], Any]
-    put_back: Callable[[Any], None]
+    capture: Callable[[], Any]
+    restore: Callable[[Any], None]
 
 
 def _stream(name: str, get: Callable[[], bytes], put: Callable[[bytes], None]) -> Stream:
     return Stream(name, get, put, get, put)
 
 
-_GAUSS = struct.Struct("<?7xd")
-
-
 def _python_bytes(source: Any) -> bytes:
     version, words, gauss = source.getstate()
     if version != 3:
         raise HoldfastError(f"random states of version {version} are not known", hint="update holdfast")
-    return array("I", words).tobytes() + _GAUSS.pack(gauss is not None, gauss or 0.0)
+    return array("I", words).tobytes() + _mersenne.GAUSS.pack(gauss is not None, gauss or 0.0)
 
 
 def _set_python(source: Any, data: bytes) -> None:
     words = array("I")
-    words.frombytes(data[: -_GAUSS.size])
-    has_gauss, gauss = _GAUSS.unpack(data[-_GAUSS.size :])
+    words.frombytes(data[: -_mersenne.GAUSS.size])
+    has_gauss, gauss = _mersenne.GAUSS.unpack(data[-_mersenne.GAUSS.size :])
     source.setstate((3, tuple(words), gauss if has_gauss else None))
 
 
 def _python_stream(name: str, source: Any) -> Stream:
     get = _mersenne.python_getter(source) or (lambda: _python_bytes(source))
-    # The state that was put back last: mostly it is the same again, for few loops draw from `random`.
+    # The state that was restored last: mostly it is the same again, for few loops draw from `random`.
     last: tuple[bytes, Any] = (b"", None)
 
-    def put_back(data: bytes) -> None:
+    def restore(data: bytes) -> None:
         nonlocal last
         if data == last[0]:
             source.setstate(last[1])
@@ -62,7 +60,7 @@ def _python_stream(name: str, source: Any) -> Stream:
         _set_python(source, data)
         last = (data, source.getstate())
 
-    return Stream(name, get, lambda data: _set_python(source, data), get, put_back)
+    return Stream(name, get, lambda data: _set_python(source, data), get, restore)
 
 
 _NUMPY = struct.Struct("<I?3xd")
@@ -104,20 +102,16 @@ def _numpy_stream(name: str, source: Any) -> Stream:
 
 
 def _json_bytes(state: Any) -> bytes:
-    from ._encode import Encoder
-
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: plain(member) for key, member in value.items()}
         return value.tolist() if hasattr(value, "tolist") else value
 
-    return json.dumps(Encoder().node(plain(state), "generator"), separators=(",", ":")).encode()
+    return json.dumps(new_encoder().node(plain(state), "generator"), separators=(",", ":")).encode()
 
 
 def _from_json(data: bytes) -> Any:
-    from ._decode import Decoder
-
-    return Decoder({}).value(json.loads(data))
+    return new_decoder({}).value(json.loads(data))
 
 
 def _torch_bytes(source: Any) -> bytes:

@@ -2,10 +2,10 @@
 
 Invariants:
 
-- One thread of one process writes; the flock on the ring says that this process lives.
+- One thread of one process writes; the flock on the ring shows that this process lives.
 - A record becomes valid only by its CRC, written after its payload; `written` moves last.
-- Bytes between `consumed` and `written` are never overwritten: a full ring takes no new record, and a
-  snapshot that it does not take is counted. Eight bytes at least stay free.
+- Bytes between `consumed` and `written` are never overwritten: a full ring drops a new record, and a
+  snapshot that is dropped is counted. Eight bytes at least stay free.
 - Sequence numbers are given to written records alone, so the reader sees no gap.
 - Words that the other side reads alone are written through `memoryview.cast`, which stores them in one
   move; `struct` with an explicit byte order would store them byte by byte.
@@ -14,7 +14,6 @@ Invariants:
 from __future__ import annotations
 
 import fcntl
-import mmap
 import os
 import struct
 import sys
@@ -24,9 +23,9 @@ from typing import NamedTuple
 
 from . import _layout as at
 from ._errors import HoldfastError
+from ._mapping import map_shared
 from ._opening import open_file
 
-_MAP_POPULATE = 0x8000  # linux/mman.h; in the `mmap` module from Python 3.10 on
 _LARGEST_CAPACITY = 1 << 32
 _HINT = "start the trainer through holdfast run"
 
@@ -54,16 +53,6 @@ class Identity(NamedTuple):
     world_size: int
     local_world_size: int
     arena_slots: int
-
-
-_REQUEST = struct.Struct("<QII16sQQQ")
-_HEADER = struct.Struct("<IHHQII")
-_IDENTITY = struct.Struct("<QIIQ16sQQIIIII")
-
-
-def map_shared(descriptor: int, size: int) -> mmap.mmap:
-    """Map a whole file of the run directory, its pages present."""
-    return mmap.mmap(descriptor, size, mmap.MAP_SHARED | _MAP_POPULATE, mmap.PROT_READ | mmap.PROT_WRITE)
 
 
 class RingWriter:
@@ -101,8 +90,8 @@ class RingWriter:
             raise self._damaged("size")
         self.map = map_shared(self._descriptor, size)
         self._bytes = memoryview(self.map)
-        self._words = self._bytes[:512].cast("Q")
-        self._halves = self._bytes[:512].cast("I")
+        self._words = self._bytes[: at.HEADER_BYTES].cast("Q")
+        self._halves = self._bytes[: at.HEADER_BYTES].cast("I")
         if self._words[at.RING_WRITTEN // 8] != 0:
             raise HoldfastError(
                 "a trainer of this attempt has attached before",
@@ -120,7 +109,7 @@ class RingWriter:
         return HoldfastError(f"the ring's header is damaged: {what}", path=self.path, hint=_HINT)
 
     def _parse(self, header: bytes) -> tuple[Identity, int]:
-        magic, version, header_bytes, capacity, *rest = _IDENTITY.unpack_from(header)
+        magic, version, header_bytes, capacity, *rest, crc = at.RING_IDENTITY.unpack_from(header)
         if magic != at.RING_MAGIC:
             raise self._damaged("magic")
         if version > at.PROTOCOL_VERSION:
@@ -129,7 +118,6 @@ class RingWriter:
                 path=self.path,
                 hint="use the same version of holdfast for supervisor and trainer",
             )
-        crc = struct.unpack_from("<I", header, at.RING_IDENTITY_CRC)[0]
         if zlib.crc32(header[: at.RING_IDENTITY_CRC]) != crc:
             raise self._damaged("checksum")
         if header_bytes != at.HEADER_BYTES:
@@ -149,7 +137,7 @@ class RingWriter:
         return self._words[at.RING_SKIPPED // 8]
 
     def set_attached(self, pid: int) -> None:
-        """Say which process writes."""
+        """Publish which process writes."""
         self._halves[at.RING_ATTACHED_PID // 4] = pid
 
     def beat(self) -> None:
@@ -165,7 +153,7 @@ class RingWriter:
             return False
         start = position + at.RECORD_HEADER_BYTES
         self._bytes[start : start + len(payload)] = payload
-        _HEADER.pack_into(self.map, position, length, kind, 0, self._sequence + 1, 0, 0)
+        at.RECORD_HEADER.pack_into(self.map, position, length, kind, 0, self._sequence + 1, 0)
         self._commit(position, length)
         return True
 
@@ -177,7 +165,7 @@ class RingWriter:
         Args:
             layout: of a record's header, a snapshot and as many metrics as there are.
             step: of the snapshot, which is in `values` too.
-            values: what `layout` takes after the record's sequence, CRC and reserved word.
+            values: what `layout` has after the record's sequence and CRC.
             parts: encoded parts.
             image: the whole state of a full snapshot; else empty.
         """
@@ -189,7 +177,7 @@ class RingWriter:
         if position < 0:
             words[at.RING_SKIPPED // 8] += 1
             return False
-        layout.pack_into(self.map, position, length, at.RECORD_SNAPSHOT, 0, self._sequence + 1, 0, 0, *values)
+        layout.pack_into(self.map, position, length, at.RECORD_SNAPSHOT, 0, self._sequence + 1, 0, *values)
         end = position + fixed
         if parts:
             self._bytes[end : end + len(parts)] = parts
@@ -222,7 +210,7 @@ class RingWriter:
         if size < at.RECORD_HEADER_BYTES:
             self._written += size
             return
-        _HEADER.pack_into(self.map, position, size, at.RECORD_PADDING, 0, self._sequence + 1, 0, 0)
+        at.RECORD_HEADER.pack_into(self.map, position, size, at.RECORD_PADDING, 0, self._sequence + 1, 0)
         self._commit(position, size, at.RECORD_HEADER_BYTES)
 
     def _commit(self, position: int, length: int, covered: int | None = None) -> None:
@@ -235,13 +223,13 @@ class RingWriter:
 
     # The resume point
 
-    def say(self, restoring: int) -> None:
-        """Say how far this trainer is with its resume point."""
+    def publish_restoring(self, restoring: int) -> None:
+        """Publish how far this trainer is with its resume point."""
         self._halves[at.RING_RESTORING // 4] = restoring
 
     @property
     def verdict(self) -> int:
-        """What the supervisor says of the resume point."""
+        """The supervisor's verdict on the resume point."""
         return self._halves[at.RING_VERDICT // 4]
 
     @property
@@ -267,10 +255,11 @@ class RingWriter:
         before = self._words[at.RING_REQUEST_LOCK // 8]
         if before % 2:
             return None  # Being written, or by someone who died writing: a later step looks again.
-        raw = bytes(self._bytes[at.RING_REQUEST_SEQUENCE : at.RING_REQUEST_SEQUENCE + _REQUEST.size])
+        end = at.RING_REQUEST_SEQUENCE + at.RING_REQUEST.size
+        raw = bytes(self._bytes[at.RING_REQUEST_SEQUENCE : end])
         if self._words[at.RING_REQUEST_LOCK // 8] != before:
             return None
-        request = Request._make(_REQUEST.unpack(raw))
+        request = Request._make(at.RING_REQUEST.unpack(raw))
         known = at.REQUEST_SAVE <= request.kind <= at.REQUEST_CANCEL
         if not known or request.generation != self.identity.generation:
             self._answered = request.sequence  # Whoever holds another generation asks in vain.

@@ -9,24 +9,31 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Callable
 
-from . import _checkpoints, _failures, _parts, _random
+from . import _checkpoints, _torch_compatibility
 from . import _layout as at
-from ._base import RunBase
-from ._components import Values, beside, component_of, is_replaced_each_step
-from ._differences import digest
+from ._components import Values
+from ._connection import Connection, ForkedConnection
+from ._documents import ResumeFile, Scalar
 from ._errors import HoldfastError, PathLike
+from ._failure_record import encode_failure
 from ._image import ImageWriter, flatten
 from ._local import local_path
+from ._loop import Loop
+from ._metrics import Metrics
 from ._position import check_claimed
-from ._restore import Restorer, await_point
+from ._restore import Restorer
+from ._ring import Request, RingWriter
 from ._samples import undisturbed
+from ._save_point import SavePoint
 
-# After so many steps what is trained must have changed.
-_STEPS_THAT_CHANGE = 3
 _PHASES = {"training": 0, "validation": 1}
+# The exit status of a trainer that was asked to save and to leave.
+_STOPPED = 75
+# Room for what a record has beside image and parts.
+_RECORD_RESERVE_BYTES = 8192
 
 
-class Run(RunBase):
+class Run:
     """A run: attach, register everything that has state, then call `step()` last in the loop's body.
 
     Under a supervisor each step is recorded, and the state is staged when it is asked for. Without one the
@@ -43,32 +50,126 @@ class Run(RunBase):
         state: what `step(state={...})` had saved, after a resume; else None.
     """
 
+    def __init__(
+        self,
+        directory: Path | None = None,
+        ring: RingWriter | None = None,
+        resume: ResumeFile | None = None,
+        *,
+        rng: bool = True,
+    ) -> None:
+        """Made by `holdfast.attach`, which has the arguments' meaning."""
+        ranks: dict[str, int] = {}
+        if ring is not None:
+            ranks = {"rank": ring.identity.global_rank, "world_size": ring.identity.world_size}
+        self._loop = Loop(
+            self.restore,
+            self._warn,
+            records_rng=rng,
+            is_recorded=ring is not None,
+            skip=frozenset() if resume is None else resume.skip,
+            **ranks,
+        )
+        self._registered = self._loop.registered
+        self._connection: Connection | None = None
+        if directory is not None and ring is not None and resume is not None:
+            self._connection = Connection(directory, ring, resume, self._loop.image)
+        self._last_recorded_step = 0 if resume is None else resume.last_recorded_step
+        self._metrics = Metrics(lambda names: self._append(at.RECORD_METRIC_NAMES, names))
+        self.hyperparameters: dict[str, Scalar] = {}
+        self.state: dict[str, Any] | None = None
+        self.is_finished = False
+        # Streams as they were before the first step, where the run goes on from there.
+        self._at_beginning: dict[str, bytes] = {}
+        # False where training begins later than restore().
+        self._stages_at_restore = True
+        # Until the first step after a resume: whether all that were in mid-pass are there again.
+        self._must_claim = False
+        # The request that waits for the step after the end of a pass.
+        self._deferred = 0
+        self._phase = 0
+        self._is_leaving = False
+        self._warned: set[str] = set()
+
+    def __reduce__(self) -> Any:
+        raise HoldfastError(
+            "a run cannot be sent to another process",
+            hint="keep it out of datasets, collate functions and whatever workers get",
+        )
+
+    # Where the run stands
+
     @property
     def global_step(self) -> int:
         """Steps made, in all attempts."""
-        if self._begins and not self._began and self._is_own_loop:
-            # `while run.global_step < n`: the loop begins here, with the streams as restore() has set them.
-            self._begins = False
-            self._check_drawn()
-            self._pending = {}
-        return self._global_step
+        self._loop.note_step_read()
+        return self._loop.step
 
     @global_step.setter
     def global_step(self, step: int) -> None:
-        self._global_step = step
+        self._loop.step = step
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is being worked on, from 0."""
+        return self._loop.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._loop.epoch = epoch
 
     @property
     def batch(self) -> int:
         """Batches consumed in this epoch."""
-        if self._began and self._is_own_loop and not (self._last_batch >= 0):
-            # `range(run.batch, n)`: the loop knows where it stands, and begins here.
-            self._has_place = True
-            self._before_batch()
-        return self._batch
+        self._loop.note_batch_read()
+        return self._loop.batch
 
     @batch.setter
     def batch(self, batch: int) -> None:
-        self._batch = batch
+        self._loop.batch = batch
+
+    @property
+    def samples(self) -> int:
+        """Samples consumed in the whole run, by all ranks."""
+        return self._loop.samples
+
+    @samples.setter
+    def samples(self, samples: int) -> None:
+        self._loop.samples = samples
+
+    @property
+    def optimizer_steps(self) -> int:
+        """Steps after which the optimizer had stepped."""
+        return self._loop.optimizer_steps
+
+    @optimizer_steps.setter
+    def optimizer_steps(self, steps: int) -> None:
+        self._loop.optimizer_steps = steps
+
+    @property
+    def resumed_from(self) -> int | None:
+        """The step where this attempt continued; None at the beginning."""
+        return self._loop.resumed_from
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether a supervisor records this run."""
+        return self._loop.is_recorded
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the next step was made before, by an attempt that ended."""
+        return self._loop.step < self._last_recorded_step
+
+    @property
+    def world_size(self) -> int:
+        """Number of ranks."""
+        return self._loop.world_size
+
+    @property
+    def rank(self) -> int:
+        """Rank among all, from 0."""
+        return self._loop.rank
 
     # Registering
 
@@ -85,35 +186,25 @@ class Run(RunBase):
         Raises:
             HoldfastError: a name is taken, the run is restored already, or an object has no known state.
         """
-        self._saves_gradients = self._saves_gradients or save_gradients
+        registered = self._registered
+        registered.saves_gradients = registered.saves_gradients or save_gradients
         for name, target in components.items():
             if target is None:
                 continue
-            if self._restored:
+            if self._loop.is_restored:
                 raise HoldfastError(
                     f"'{name}' is registered after the run was restored",
                     hint="register before restore(), before epochs() and before the first loader is read",
                 )
-            taken = name in self._components or any(stream.name == name for stream in self._streams)
-            if taken or name in ("python", "numpy", "torch"):
-                raise HoldfastError(f"the name '{name}' is taken", hint="register it under another name")
-            stream = _random.stream_of(name, target)
-            if stream is not None:
-                self._streams.append(stream)
-            else:
-                component = component_of(name, target, strict)
-                self._components[name] = component
-                more = beside(component, save_gradients)
-                if more is not None:
-                    self._components[f"{name}.beside"] = more
+            registered.add(name, target, strict=strict, save_gradients=save_gradients)
 
     def on_save_checkpoint(self, hook: Callable[[dict[str, Any]], None]) -> None:
         """Call `hook(states)` with the states by component before each save; it may add more of them."""
-        self._save_hooks.append(hook)
+        self._registered.save_hooks.append(hook)
 
     def on_load_checkpoint(self, hook: Callable[[dict[str, Any]], None]) -> None:
         """Call `hook(states)` with the saved states by component before they are loaded."""
-        self._load_hooks.append(hook)
+        self._registered.load_hooks.append(hook)
 
     def loader(self, dataset: Any, **options: Any) -> Any:
         """Return a loader whose position is saved and restored with the run; see `holdfast.Loader`.
@@ -124,27 +215,17 @@ class Run(RunBase):
         """
         from ._loader import Loader
 
-        if self._began:
-            if options.get("name") is None:
+        if self._loop.is_in_epochs:
+            name = options.get("name")
+            if name is None:
                 raise HoldfastError(
                     "a loader that is made within the loop needs a name, for a resume to find it",
                     hint='run.loader(..., name="..."), or make it before the loop',
                 )
-            self._loaders = [other for other in self._loaders if other.name != options["name"]]
+            self._registered.remove_loader(name)
         loader = Loader(self, dataset, **options)
-        self._add_loader(loader)
+        self._registered.add_loader(loader)
         return loader
-
-    def _add_loader(self, loader: Any) -> None:
-        if any(other.name == loader.name for other in self._loaders):
-            raise HoldfastError(
-                f"there is a loader '{loader.name}' already", hint='give each one its name="..."'
-            )
-        self._loaders.append(loader)
-        self._sources = None
-        if loader.name in self._saved_loaders:
-            # Made late, by a framework that makes its loaders when it needs them.
-            loader._restore(self._saved_loaders.pop(loader.name))
 
     @property
     def values(self) -> Values:
@@ -155,7 +236,7 @@ class Run(RunBase):
         return Values(self._value)
 
     def _value(self, name: str) -> Any:
-        target = getattr(self._components.get(name), "target", None)
+        target = getattr(self._registered.components.get(name), "target", None)
         if type(target).__module__ != "holdfast.jax" or not hasattr(target, "value"):
             raise AttributeError(f"no value '{name}' is registered; what is changed in place is not one")
         self.restore()
@@ -175,45 +256,36 @@ class Run(RunBase):
         Raises:
             HoldfastError: the saved state does not fit what is registered, or is damaged.
         """
-        if self._restored:
-            return self.resumed_from is not None
-        flatten(self._states())  # What cannot be saved is better known now than at the first save.
-        self._restored = True
-        point = await_point(self)
+        loop = self._loop
+        if loop.is_restored:
+            return loop.resumed_from is not None
+        _torch_compatibility.check()
+        flatten(self._registered.states())  # What cannot be saved is better known now than at the first save.
+        loop.is_restored = True
+        point = None
+        if self._connection is not None:
+            point = self._connection.await_point()
+            resume = self._connection.resume
+            self._last_recorded_step, loop.skip = resume.last_recorded_step, resume.skip
         resumes = False
-        if point is not None:
-            self._ring.say(at.RESTORING_TAKES)
-            Restorer(self).resume(point)
-            self._ring.say(at.RESTORING_DONE)
-            resumes = self._global_step > 0
+        if self._connection is not None and point is not None:
+            self._connection.ring.publish_restoring(at.RESTORING_TAKES)
+            restorer = Restorer(loop)
+            restorer.resume(point)
+            self.state = restorer.state
+            self._connection.ring.publish_restoring(at.RESTORING_DONE)
+            resumes = loop.step > 0
         elif self._stages_at_restore:
             self._stage_initially()
         if resumes:
-            self.resumed_from = self._global_step
+            loop.resumed_from = loop.step
             self._must_claim = True
         elif point is not None:
             # What the first attempt did from here on is done again, with the same state and the same streams:
             # nothing is put back later.
-            self._at_beginning, self._pending = self._pending, {}
-        self._begin_loop()
+            self._at_beginning, loop.pending = loop.pending, {}
+        loop.begin()
         return resumes
-
-    def _begin_loop(self) -> None:
-        """Remember where the loop begins, to tell of what happens before it, and of what stays as it is."""
-        self._begins = True
-        self._staged = None
-        self._compared = 0
-        if self._ring is None:
-            return
-        self._last_parts = _parts.encode(self._make_sources())
-        # Loaders and streams may still come.
-        self._sources = None
-        self._unchanged = {
-            name: digest(component.state())
-            for name, component in self._components.items()
-            if is_replaced_each_step(component)
-        }
-        self._compare_at = self._global_step + _STEPS_THAT_CHANGE
 
     def epochs(self, total: int, *, finish: bool = True) -> Iterator[int]:
         """Give the epochs from where the run stands up to `total`, then finish the run.
@@ -222,73 +294,40 @@ class Run(RunBase):
             total: number of epochs of the whole run.
             finish: whether the run is complete when all epochs are; else call `finish()` later.
         """
-        is_restored_here = not self._restored
+        loop = self._loop
+        is_restored_here = not loop.is_restored
         self.restore()
         self._announce(total)
-        self._began = True
-        while self.epoch < total and not (self._stopped and self._was_finished):
-            self._begin_head(is_restored_here=is_restored_here)
-            yield self.epoch
-            if self._stopped:
+        loop.is_in_epochs = True
+        while loop.epoch < total and not (loop.is_stopped and loop.was_finished):
+            loop.begin_head(is_restored_here=is_restored_here)
+            if loop.save_point is SavePoint.CAPTURED and self._connection is not None:
+                self._answer_pending(self._connection)
+            yield loop.epoch
+            if loop.is_stopped:
                 break
-            self._begin_epoch(self.epoch + 1)
-        self._ending = self._loop_state()
+            loop.begin_epoch(loop.epoch + 1)
+        loop.end()
         if finish:
             self.finish()
 
-    def _begin_head(self, *, is_restored_here: bool) -> None:
-        """Begin what comes before the first batch of an epoch."""
-        self._has_place = self._is_placeless = False
-        if self._pending and self._batch:
-            self._head.resume(is_restored_here=is_restored_here)
-            return
-        if self._pending:
-            _random.set_streams(self._all_streams(), self._pending)
-            self._pending = {}
-        self._head.forget()
-        self._head.begin()
-        # The epoch before is over and nothing of this one is done: everything agrees here, and is what a
-        # request during the head gets.
-        self._hold()
-        if self._ring is not None:
-            request = self._ring.pending_request()
-            if request is not None:
-                self._answer(request)
-                self._staged = None
-
-    def _begin_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-        self._batch = 0
-        self._steps_of_batch = 0
-        self._captured = None
-        self._ends_pass = False
-        self._sources = None
-        for loader in self._loaders:
-            loader._forget_pass()
-
     def batches(self, count: int) -> Iterator[int]:
         """Give the numbers of this epoch's batches that are still to be made, for loops without a loader."""
+        loop = self._loop
         self.restore()
-        for number in range(self._batch, count):
-            if self._resume is not None and (self.epoch, number) in self._resume.skip:
+        for number in range(loop.batch, count):
+            if (loop.epoch, number) in loop.skip:
                 continue
-            if self._stops_at_once:
+            if loop.stops_at_once:
                 break
-            self._before_batch()
-            self._compare_with_staged()
-            self._batch = number
-            self._last_batch = count - 1
-            self._has_place = self._has_batch = True
+            loop.begin_batch(number, count)
             yield number
-        self._last_batch = -1
-        self._has_batch = False
-        self._compare_with_staged()
-        self._after_pass()
+        loop.end_batches()
 
     @property
     def is_stopping(self) -> bool:
         """Whether `stop` was called, by this attempt or by one before."""
-        return self._stopped
+        return self._loop.is_stopped
 
     def stop(self, *, at_once: bool = False) -> None:
         """Let `epochs()` end after this epoch, as if it were the last: early stopping.
@@ -298,10 +337,11 @@ class Run(RunBase):
         Args:
             at_once: whether the epoch ends after the next step: loaders and `batches()` give no more.
         """
-        self._stopped = True
-        self._stops_at_once = self._stops_at_once or at_once
-        trained = [loader for loader in self._loaders if loader._is_trained]
-        if trained and all(loader._is_between_batches for loader in trained):
+        loop = self._loop
+        loop.is_stopped = True
+        loop.stops_at_once = loop.stops_at_once or at_once
+        trained = [loader for loader in self._registered.loaders if loader.is_trained]
+        if trained and all(loader.is_between_batches for loader in trained):
             self._warn(
                 "run.stop() comes after run.step(): a resume from this step would go on without it; call it "
                 "before the step, and stop(at_once=True) to leave the epoch there"
@@ -334,71 +374,35 @@ class Run(RunBase):
             HoldfastError: this process was forked from the one that attached; `state` is too large; or a
                 loader that was in the middle of its pass was not made again.
         """
-        if self._must_claim:
-            check_claimed(self._saved_loaders)
-            self._must_claim = False
-        if self._reader is not None:
-            raise HoldfastError(
-                f"a loader is read by the thread '{self._reader}', ahead of the steps: it has no position",
-                hint="read it in the thread that calls step(); num_workers and prefetch_factor read ahead",
-            )
-        if self._was_finished:
-            self._was_finished = False
-            self._warn(
-                f"the run was finished at step {self._global_step}, and now goes on. A loop that is over "
-                "must not begin another step: test `run.global_step` before a batch is used"
-            )
-        self._begins = False
-        if self._pending:
-            self._pending = {}
-        self._head.forget()
-        self._global_step += 1
-        if optimizer_stepped:
-            self.optimizer_steps += 1
-        self._lacks_gradients = not (optimizer_stepped or self._saves_gradients)
-        self._captured = None
-        batch = -1
-        self._ends_pass = self._last_batch == self._batch
-        for loader in self._loaders:
-            if loader.outstanding:
-                counted = loader._commit()
-                if batch < 0:
-                    batch = loader.position
-                    self._ends_pass = self._defers_last_batch and batch == loader.total
-                    self.samples += (counted if samples is None else samples) * self.world_size
-        self._note_place(has_taken=batch >= 0 or self._has_batch)
-        if batch < 0:
-            batch = self._batch + 1
-            self.samples += samples or 0
-        self._batch = batch
-        ring = self._ring
-        if ring is None:
+        loop, connection = self._loop, self._connection
+        self._check_loop()
+        loop.end_step(optimizer_stepped=optimizer_stepped, samples=samples)
+        if connection is None:
             return
-        if self._unsent:
-            self._send_unsent()
+        stager, ring = connection.stager, connection.ring
+        if stager.unsent:
+            stager.send_unsent()
         if values is not None:
             metrics = {**values, **metrics}
         numbers = self._metrics.numbers(metrics)
-        sources = self._sources
-        if sources is None:
-            sources = self._make_sources()
-        parts = _parts.encode(sources)
-        self._last_parts = parts
-        image = b"" if not state or self._is_placeless else self._full_image(state, len(parts))
+        sources = self._registered.sources()
+        parts = self._registered.encoded_parts()
+        loop.checks.last_parts = parts
+        image = b""
+        if state and loop.save_point is not SavePoint.NO_PLACE:
+            image = self._full_image(ring, state, len(parts))
         ring.append_snapshot(
             self._metrics.layout,
-            self._global_step,
+            loop.step,
             (
-                self._global_step,
-                self.epoch,
-                batch,
-                self.samples,
+                loop.step,
+                loop.epoch,
+                loop.batch,
+                loop.samples,
                 time.time_ns(),
                 self._phase,
-                0,
                 len(numbers),
                 len(sources),
-                0,
                 len(image),
                 *numbers,
             ),
@@ -408,83 +412,78 @@ class Run(RunBase):
         ring.beat()
         request = ring.pending_request()
         if request is not None:
-            self._answer(request)
+            self._answer(connection, request)
 
-    def _warn_unchanged(self) -> None:
-        """Tell of what was registered and stays as it is, while the loop goes on with something else."""
-        before, self._unchanged = self._unchanged, {}
-        for name, was in before.items():
-            if digest(self._components[name].state()) == was:
-                self._warn(
-                    f"'{name}' has not changed in {_STEPS_THAT_CHANGE} steps. If the loop assigns a new "
-                    f"value to its own variable, that one is not saved: change it in place ('{name}[...] = "
-                    f"...'), or set run.values.{name} where it is a tree of JAX"
-                )
+    def _check_loop(self) -> None:
+        """Refuse a step that a resume could not continue from, and warn of one after the end."""
+        loop = self._loop
+        if self._must_claim:
+            check_claimed(self._registered.saved_loaders)
+            self._must_claim = False
+        if loop.reader is not None:
+            raise HoldfastError(
+                f"a loader is read by the thread '{loop.reader}', ahead of the steps: it has no position",
+                hint="read it in the thread that calls step(); num_workers and prefetch_factor read ahead",
+            )
+        if loop.was_finished:
+            loop.was_finished = False
+            self._warn(
+                f"the run was finished at step {loop.step}, and now goes on. A loop that is over "
+                "must not begin another step: test `run.global_step` before a batch is used"
+            )
+
+    def _full_image(self, ring: RingWriter, state: bool | dict[str, Any], parts_bytes: int) -> bytes:
+        if self._loop.save_point is SavePoint.MICRO_BATCH:
+            raise HoldfastError(
+                "a step between micro-batches cannot save the state: the gradients are not in it",
+                hint="register(model=model, save_gradients=True), or leave out state=",
+            )
+        states = self._registered.states()
+        if isinstance(state, dict):
+            states["state"] = state
+        image = ImageWriter(flatten(states), self._loop.state())
+        if image.size + parts_bytes + _RECORD_RESERVE_BYTES > ring.largest_payload:
+            raise HoldfastError(
+                f"a full snapshot of {image.size} bytes does not fit the ring",
+                hint="call step() without state=: checkpoints are staged in the arena",
+            )
+        return bytes(image.to_bytes())
 
     def safepoint(self) -> None:
         """Show that the trainer lives, in long loops without steps, and let the supervisor's requests in.
 
         A state that is saved here is the one after the last step: what came since is made again.
         """
-        ring = self._ring
-        if ring is None:
+        loop, connection = self._loop, self._connection
+        if connection is None:
             return
-        if self._unsent:
-            self._send_unsent()
+        stager, ring = connection.stager, connection.ring
+        if stager.unsent:
+            stager.send_unsent()
         ring.beat()
         request = ring.pending_request()
-        # With a batch half used nothing agrees; after the last one a resume would find none: the next step
-        # answers.
-        if request is None or (self._ends_pass and request.kind != at.REQUEST_CANCEL):
+        if request is None:
             return
-        # A state that is held on to agrees, whatever validation's own loaders have given since.
-        if self._captured is not None or self._is_between_steps():
-            self._answer(request)
-            self._staged = None
-
-    def _is_between_steps(self) -> bool:
-        """Whether the state is that of the last step still, as far as is known."""
-        if self._has_batch or any(loader.outstanding for loader in self._loaders):
-            return False
-        return self._ring is None or not self._last_parts or not self._has_drawn()
-
-    def _note_place(self, *, has_taken: bool) -> None:
-        """Learn from a step whether a resume would find the loop where it stands now."""
-        self._has_batch = False
-        self._staged = None
-        if has_taken:
-            self._has_place = True
-            self._steps_of_batch = 1
-        elif any(loader._is_between_batches for loader in self._loaders):
-            self._steps_of_batch += 1
-            self._most_steps_of_batch = max(self._most_steps_of_batch, self._steps_of_batch)
-            self._warn(
-                "a step took no new batch of the loader that is being read, and after each step a resume "
-                "goes on with the next batch. Make one step of each batch, and read none ahead of its step"
-            )
-        else:
-            self._steps_of_batch = 0
-        if self._unchanged and self._global_step == self._compare_at:
-            self._warn_unchanged()
-        self._is_placeless = self._began and not self._has_place and self._is_own_loop
-        if self._is_placeless and self._batch == 1:
-            self._warn(
-                "steps are made within epochs() without run.loader(), run.batches() or run.batch. A resume "
-                "would not know where in its epoch the loop stands, so the state is saved at the end of each "
-                "epoch only"
-            )
+        # After the last batch of a pass the next step answers.
+        if loop.save_point is SavePoint.PASS_END and request.kind != at.REQUEST_CANCEL:
+            return
+        # With a batch half used nothing agrees. A captured state does, whatever validation's own loaders have
+        # given since.
+        if loop.save_point is SavePoint.CAPTURED or loop.is_between_steps():
+            self._answer(connection, request)
+            loop.checks.forget_staged()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Say what the loop does inside: `with run.phase("validation"): ...`; any other name counts too.
+        """Name what the loop does inside: `with run.phase("validation"): ...`; any other name counts too.
 
         Validation leaves the global random streams as they were: whatever it draws, and however often it is
         made, training goes on with the same numbers. Begin a phase between two steps.
         """
         before = self._phase
-        # A state that a resumed head has yet to change back is none.
-        if self._captured is None and not self._head.is_resumed and self._is_between_steps():
-            self._hold()
+        loop = self._loop
+        if loop.save_point is not SavePoint.CAPTURED and loop.is_between_steps():
+            loop.capture()
         self._phase = _PHASES.get(name, 2)
         streams = undisturbed() if self._phase == _PHASES["validation"] else nullcontext()
         try:
@@ -495,25 +494,92 @@ class Run(RunBase):
             self._phase = before
 
     def finish(self) -> None:
-        """Say that the run is complete: its final state becomes the last checkpoint.
+        """Mark the run as complete: its final state becomes the last checkpoint.
 
         Exit with status 0 afterwards. Without this an exit is not success, whatever its status.
         """
         if self.is_finished:
             return
-        if self._ring is not None and self._stager is not None:
-            self._ring.beat()  # Refused in a forked process.
-            self._captured = None
-            self._is_placeless = self._lacks_gradients = False
-            self._is_finishing = True
-            self._stager.finish(self._global_step)
-            self._warn_unsaved()
+        if self.is_supervised and self._connection is not None:
+            self._connection.ring.beat()  # Refused in a forked process.
+            self._loop.complete()
+            self._connection.stager.finish(self._loop.step)
+            self._warn_unsaved(self._connection)
         self.is_finished = True
 
     def fail(self, error: BaseException) -> None:
-        """Tell the supervisor of an error that this program handles itself before it ends."""
-        self._tell(at.RECORD_FAILURE, _failures.encode(type(error), error, error.__traceback__))
-        self._flush()
+        """Report to the supervisor an error that this program handles itself before it ends."""
+        self._report_failure(encode_failure(type(error), error, error.__traceback__))
+
+    # The supervisor
+
+    def _append(self, kind: int, payload: bytes) -> None:
+        if self.is_supervised and self._connection is not None:
+            self._connection.stager.append(kind, payload)
+
+    def _report_failure(self, payload: bytes) -> None:
+        self._append(at.RECORD_FAILURE, payload)
+        if self.is_supervised and self._connection is not None:
+            self._connection.stager.flush()
+
+    def _publish_attached(self, record: dict[str, Any]) -> None:
+        if self._connection is not None:
+            self._connection.attach(record)
+
+    def _announce(self, total_epochs: int, batches: int | None = None) -> None:
+        """Publish how long the run will be, now that it is known."""
+        if self._connection is None:
+            return
+        loaders = self._registered.loaders
+        if batches is None and loaders:
+            batches = loaders[0].known_length()
+        self._connection.announce(total_epochs, batches)
+
+    def _answer_pending(self, connection: Connection) -> None:
+        request = connection.ring.pending_request()
+        if request is not None:
+            self._answer(connection, request)
+            self._loop.checks.forget_staged()
+
+    def _answer(self, connection: Connection, request: Request) -> None:
+        """Answer a request of the supervisor as far as there is something to save now."""
+        save_point = self._loop.save_point
+        if request.kind != at.REQUEST_CANCEL:
+            if not save_point.is_savable:
+                return
+            if save_point is SavePoint.PASS_END and self._deferred != request.sequence:
+                self._deferred = request.sequence
+                return
+        leaves = connection.stager.answer(request, self._loop.step)
+        self._warn_unsaved(connection)
+        if leaves:
+            self._is_leaving = True
+            connection.stager.flush()
+            raise SystemExit(_STOPPED)
+
+    def _stage_initially(self) -> None:
+        """Stage the state before the first step, which an attempt that dies early leaves to the next one."""
+        if self._connection is not None:
+            self._connection.stager.stage_initially()
+            self._warn_unsaved(self._connection)
+            self._loop.checks.forget_staged()
+            # Loaders and streams may still come.
+            self._registered.forget_sources()
+
+    def _become_forked(self) -> None:
+        forked: Any = ForkedConnection()
+        if self._connection is not None:
+            self._connection.stager.forbid(forked)
+        self._connection = forked
+
+    def _warn_unsaved(self, connection: Connection) -> None:
+        if connection.stager.last_error is not None:
+            self._warn(f"the state could not be saved: {connection.stager.last_error}")
+
+    def _warn(self, what: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            print(f"holdfast: {what}", file=sys.stderr, flush=True)
 
     # Without a supervisor
 
@@ -531,17 +597,11 @@ class Run(RunBase):
             HoldfastError: `directory` is a URL, or the checkpoint cannot be written.
         """
         directory = local_path(directory)
-        states = self._states()
+        states = self._registered.states()
         if weights_only:
-            torch = sys.modules.get("torch")
-            states = {
-                name: state
-                for name, state in states.items()
-                if torch is not None
-                and isinstance(getattr(self._components.get(name), "target", None), torch.nn.Module)
-            }
-        image = ImageWriter(flatten(states), self._loop_state())
-        return _checkpoints.publish(directory, image, self._loop_state(), self.hyperparameters)
+            states = {name: state for name, state in states.items() if self._registered.is_module(name)}
+        now = self._loop.state()
+        return _checkpoints.publish(directory, ImageWriter(flatten(states), now), now, self.hyperparameters)
 
     def load(self, path: PathLike, *, weights_only: bool = False, strict: bool = True) -> None:
         """Load a checkpoint, after verifying it; a run that the supervisor resumes ignores this.
@@ -553,10 +613,13 @@ class Run(RunBase):
         """
         path = local_path(path)
         # After a restore() that begins it is not ignored: the first attempt loaded it there too.
-        begins = self._restored and self.resumed_from is None
-        if self._resume is not None and self._resume.point is not None and not begins:
+        begins = self._loop.is_restored and self.resumed_from is None
+        if self._connection is not None and self._connection.resume.point is not None and not begins:
             return
-        self._restored = True
-        Restorer(self).load(path, weights_only=weights_only, strict=strict)
-        if self._global_step == 0:
+        self._loop.is_restored = True
+        restorer = Restorer(self._loop)
+        restorer.load(path, weights_only=weights_only, strict=strict)
+        if not weights_only:
+            self.state = restorer.state
+        if self._loop.step == 0:
             self._stage_initially()

@@ -57,7 +57,7 @@ def seed_of(base: int, number: int) -> int:
 
 
 def begin_sample(seed: int, *, seeds_globals: bool) -> None:
-    """Say which sample is being made from now on."""
+    """Set which sample is being made from now on."""
     global _current
     _current = seed
     if seeds_globals:
@@ -115,11 +115,11 @@ def sample_generator(kind: str = "torch") -> Any:
 class undisturbed:  # noqa: N801
     """A context that leaves the global streams as they were, whatever is drawn inside."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("_captured",)
 
     def __enter__(self) -> None:
-        self._held = [(stream, stream.hold()) for stream in global_streams()]
+        self._captured = [(stream, stream.capture()) for stream in global_streams()]
 
     def __exit__(self, *_: object) -> None:
-        for stream, state in self._held:
-            stream.put_back(state)
+        for stream, state in self._captured:
+            stream.restore(state)

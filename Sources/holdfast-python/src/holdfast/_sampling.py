@@ -89,7 +89,7 @@ class IterableSamples(torch_data.IterableDataset):  # type: ignore[misc,unused-i
         self._seed[0] = seed >> 1
 
     def __len__(self) -> int:
-        """Return how many samples the dataset says that it has; it raises TypeError where it does not."""
+        """Return the dataset's own number of samples; it raises TypeError where there is none."""
         return len(self.dataset)
 
     def __iter__(self) -> Iterator[Any]:
@@ -127,7 +127,7 @@ class WorkerStart:
         """Begin a worker."""
         info = torch_data.get_worker_info()
         if isinstance(info.dataset, (SampleDataset, IterableSamples)):
-            # It takes no assignment, and in newer torch it has slots in place of a dict.
+            # It refuses assignment, and in newer torch it has slots in place of a dict.
             object.__setattr__(info, "dataset", info.dataset.dataset)
         if self._start is not None:
             self._start(worker)
@@ -143,16 +143,16 @@ class _Isolated:
             self._save()
 
     def _save(self) -> None:
-        self._streams = [(stream, stream.hold()) for stream in global_streams()]
+        self._streams = [(stream, stream.capture()) for stream in global_streams()]
 
-    def take(self, count: int) -> list[Any]:
+    def draw(self, count: int) -> list[Any]:
         """Return up to `count` elements."""
         with undisturbed():
             for stream, state in self._streams:
-                stream.put_back(state)
-            taken = list(islice(self._source, count))
+                stream.restore(state)
+            drawn = list(islice(self._source, count))
             self._save()
-        return taken
+        return drawn
 
 
 class _Plain:
@@ -161,7 +161,7 @@ class _Plain:
     def __init__(self, source: Any) -> None:
         self._source = iter(source)
 
-    def take(self, count: int) -> list[Any]:
+    def draw(self, count: int) -> list[Any]:
         """Return up to `count` elements."""
         return list(islice(self._source, count))
 
@@ -255,12 +255,12 @@ class BatchPlan:
         _prepare(self.sampler, place)
         source = _Isolated(self.sampler, place.seed) if self.draws_globally else _Plain(self.sampler)
         if self.gives_batches or self.batch_size is None:
-            while taken := source.take(1):
-                yield taken[0]
+            while drawn := source.draw(1):
+                yield drawn[0]
             return
-        while taken := source.take(self.batch_size):
-            if len(taken) == self.batch_size or not self.drop_last:
-                yield taken
+        while drawn := source.draw(self.batch_size):
+            if len(drawn) == self.batch_size or not self.drop_last:
+                yield drawn
 
 
 class OrderError(Exception):

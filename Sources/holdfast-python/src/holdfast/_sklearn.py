@@ -6,10 +6,10 @@ A class is looked up among what the program has imported of scikit-learn; nothin
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable
+from typing import Any
 
 from ._decode import Decoder, add_maker
-from ._encode import Encoder, Node, python
+from ._encode import Encode, Encoder, Node, python
 
 # Made again by each `partial_fit`, and no data: compiled loss functions.
 _MADE_AGAIN = ("loss_function_", "_loss")
@@ -35,7 +35,7 @@ def load(thing: Any, state: dict[str, Any]) -> None:
     attributes.update(state)
 
 
-def encoder_of(value: Any) -> Callable[[Encoder, Any, str, int], Node] | None:
+def encoder_of(value: Any) -> Encode | None:
     """Return how something of scikit-learn's that an estimator holds is encoded."""
     cls = type(value)
     if not cls.__module__.startswith("sklearn.") or not hasattr(value, "__dict__"):

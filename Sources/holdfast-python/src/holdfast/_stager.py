@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import struct
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -15,7 +14,6 @@ from ._errors import HoldfastError
 from ._image import ImageWriter
 from ._ring import Request, RingWriter
 
-_STAGED = struct.Struct("<QQQ16sIIIIQ")
 # What is still answered while finishing; the supervisor offers a slot unless both are in use for a moment.
 _FINISH_SECONDS = 30.0
 # What waits for room in a full ring; the newest answer is in the ring's header too.
@@ -28,7 +26,7 @@ class Stager:
     """Fills slots of one run directory, and writes the records about it."""
 
     def __init__(self, directory: Path, ring: RingWriter, image: Callable[[], ImageWriter | None]) -> None:
-        """Take what it needs.
+        """Answer for one trainer.
 
         Args:
             directory: the run directory.
@@ -73,7 +71,7 @@ class Stager:
 
     def _missed(self, slot: int, cut_id: bytes, sequence: int, step: int) -> tuple[bytes, int]:
         outcome = at.OUTCOME_MISSED
-        return _STAGED.pack(sequence, step, 0, cut_id, slot, outcome, 0, 0, 0), outcome
+        return at.STAGED.pack(sequence, step, 0, cut_id, slot, outcome, 0, 0), outcome
 
     def _stage(self, slot: int, cut_id: bytes, sequence: int, step: int) -> tuple[bytes, int]:
         began = time.monotonic_ns()
@@ -95,14 +93,14 @@ class Stager:
             outcome, error = at.OUTCOME_FAILED, failure.errno or errno.EIO
             self.last_error = f"{failure}"
         except (HoldfastError, RuntimeError, ValueError, TypeError, BufferError) as failure:
-            # A state that cannot be saved is told, and does not end a healthy training.
+            # A state that cannot be saved is reported, and does not end a healthy training.
             outcome, error = at.OUTCOME_FAILED, errno.EIO
             self.last_error = f"{failure}"
         stall = time.monotonic_ns() - began
-        return _STAGED.pack(sequence, step, size, cut_id, slot, outcome, error, 0, stall), outcome
+        return at.STAGED.pack(sequence, step, size, cut_id, slot, outcome, error, stall), outcome
 
     def finish(self, step: int) -> None:
-        """Stage the final state into the slot that is offered, and say that the run is complete."""
+        """Stage the final state into the slot that is offered, and record that the run is complete."""
         slot = self._ring.spare_slot
         deadline = time.monotonic() + _FINISH_SECONDS
         while slot is None and time.monotonic() < deadline:
@@ -113,7 +111,7 @@ class Stager:
             self._ring.beat()
             slot = self._ring.spare_slot
         cut_id = os.urandom(16)
-        payload = _STAGED.pack(0, step, 0, cut_id, at.NO_SLOT, at.OUTCOME_NONE, 0, 0, 0)
+        payload = at.STAGED.pack(0, step, 0, cut_id, at.NO_SLOT, at.OUTCOME_NONE, 0, 0)
         if slot is not None:
             staged, outcome = self._stage(slot, cut_id, 0, step)
             if outcome == at.OUTCOME_STAGED:
@@ -126,7 +124,7 @@ class Stager:
         self._ring = ring
 
     def append(self, kind: int, payload: bytes) -> None:
-        """Append a record, or keep it until there is room: at one of the next steps. A step never waits."""
+        """Append a record, or queue it until there is room: at one of the next steps. A step never waits."""
         if not self.unsent and self._ring.append(kind, payload):
             return
         if kind in (at.RECORD_METRIC_NAMES, at.RECORD_ATTACHED):

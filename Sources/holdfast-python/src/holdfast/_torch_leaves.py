@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any
 
 import torch
 
-from ._encode import Encoder, Leaf, Node, python, refuse
+from ._decode import Decoder, Stored, add_maker
+from ._encode import Encode, Encoder, Leaf, Node, python, refuse
+from ._errors import HoldfastError
 
 # Sizes in bytes of the stored elements, and their safetensors names; those that this torch has.
 DTYPES: dict[Any, tuple[str, int]] = {}
@@ -62,7 +64,7 @@ def _stored_view(source: Any) -> Any:
     return source.contiguous().view(stored)
 
 
-def encoder_of(value: Any) -> Callable[[Encoder, Any, str, int], Node] | None:
+def encoder_of(value: Any) -> Encode | None:
     """Return how a value of torch's is encoded, None if it is none."""
     if isinstance(value, torch.Tensor):
         if type(value) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer if _HAS_BUFFER else None):
@@ -134,45 +136,55 @@ def _refused(value: Any, path: str) -> Exception:
     return refuse(path, f"a tensor of {value.dtype}", "convert it to another type")
 
 
-def decode(
-    data: memoryview, dtype: str, shape: tuple[int, ...], more: dict[str, Any], copy: bool, device: Any
-) -> Any:
+def _make_tensor(decoder: Decoder, node: Node) -> Any:
+    return decoder.made("tensor", node, lambda stored: _decoded(stored, node, decoder.copy, decoder.device))
+
+
+def _decoded(stored: Stored, node: Node, copy: bool, device: Any) -> Any:
     """Make a tensor of an image's bytes.
 
     Args:
-        data: the tensor's bytes; writable where `copy` is False.
-        dtype: as safetensors names it.
-        shape: as stored.
-        more: what its node says beside the name.
+        stored: the tensor in the image; its bytes are writable where `copy` is False.
+        node: has what differs from the stored elements: type, device, what it is.
         copy: whether the tensor gets memory of its own.
         device: where it goes; None: where it was, if that exists here.
     """
+    data, dtype, shape = stored.data, stored.dtype, stored.shape
     if dtype not in NAMES:
-        import holdfast
-
-        raise holdfast.HoldfastError(
+        raise HoldfastError(
             f"this torch has no type for {dtype}", hint="load it with a newer torch, or with numpy"
         )
-    stored = NAMES[dtype]
+    elements = NAMES[dtype]
     if len(data):
         value = torch.frombuffer(data, dtype=torch.uint8)
         if copy:
             value = value.clone()
-        value = value.view(stored).view(shape)
+        value = value.view(elements).view(shape)
     else:
-        value = torch.empty(shape, dtype=stored)
-    name = more.get("dtype")
+        value = torch.empty(shape, dtype=elements)
+    name = node.get("dtype")
     if name is not None:
-        target = getattr(torch, str(name), None)
-        if not isinstance(target, torch.dtype):
-            raise ValueError(f"this torch has no type {name}")
+        target = _dtype_of(name)
         value = torch.view_as_complex(value) if _VIEWED[target][1] else value.view(target)
     if device is None:
-        device = more.get("device")
+        device = node.get("device")
         if device is not None and str(device).startswith("cuda") and not torch.cuda.is_available():
             device = None
     if device is not None:
         value = value.to(device)
-    if more.get("parameter"):
-        return torch.nn.Parameter(value, requires_grad=bool(more.get("requires_grad")))
-    return value.requires_grad_() if more.get("requires_grad") else value
+    if node.get("parameter"):
+        return torch.nn.Parameter(value, requires_grad=bool(node.get("requires_grad")))
+    return value.requires_grad_() if node.get("requires_grad") else value
+
+
+def _dtype_of(name: Any) -> Any:
+    found = getattr(torch, str(name), None)
+    if not isinstance(found, torch.dtype):
+        raise ValueError(f"this torch has no type {name}")
+    return found
+
+
+add_maker("tensor", _make_tensor)
+add_maker("size", lambda _, node: torch.Size(node["value"]))
+add_maker("torch.dtype", lambda _, node: _dtype_of(node["value"]))
+add_maker("device", lambda _, node: torch.device(node["value"]))

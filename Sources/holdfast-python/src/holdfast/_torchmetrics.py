@@ -1,9 +1,51 @@
-"""What torchmetrics have accumulated, which the `state_dict` of a module leaves out."""
+"""What torchmetrics have accumulated, which the `state_dict` of a module leaves out.
+
+All private names of torchmetrics are here, and are checked when the first metric's state is read or set.
+"""
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import Any
+
+from ._private_names import Private, View, require
+
+SUPPORTED = "0.11 to 1.9"
+
+
+class _Metric(View):
+    states = Private("_defaults")
+    updates = Private("_update_count")
+    computed = Private("_computed")
+
+
+class _Collection(View):
+    is_grouped = Private("_groups_checked")
+    groups = Private("_groups")
+
+
+def check() -> None:
+    """Check torchmetrics, once, if it is imported.
+
+    Raises:
+        HoldfastError: it lacks a private name.
+    """
+    library = sys.modules.get("torchmetrics")
+    if library is not None:
+        _check(library)
+
+
+@cache
+def _check(library: Any) -> None:
+    views = (_Metric(library.MeanMetric()), _Collection(library.MetricCollection([])))
+    missing = [name for view in views for name in view.missing(library.__version__)]
+    require("torchmetrics", library.__version__, SUPPORTED, missing)
+
+
+def state_names(metric: Any) -> frozenset[str]:
+    """Return the names of what a metric accumulates."""
+    return frozenset(_Metric(metric).states)
 
 
 def metrics_of(module: Any) -> dict[str, Any]:
@@ -11,7 +53,10 @@ def metrics_of(module: Any) -> dict[str, Any]:
     torchmetrics = sys.modules.get("torchmetrics")
     if torchmetrics is None:
         return {}
-    return {name: part for name, part in module.named_modules() if isinstance(part, torchmetrics.Metric)}
+    found = {name: part for name, part in module.named_modules() if isinstance(part, torchmetrics.Metric)}
+    if found:
+        check()
+    return found
 
 
 def metrics_state(module: Any) -> dict[str, Any]:
@@ -29,27 +74,29 @@ def load_metrics_state(module: Any, saved: dict[str, Any], *, strict: bool = Tru
         strict: whether a metric that is another one now is an error; else it begins anew.
     """
     for name, metric in metrics_of(module).items():
-        if name in saved and (strict or saved[name]["states"].keys() == metric._defaults.keys()):
+        if name in saved and (strict or saved[name]["states"].keys() == state_names(metric)):
             load_metric_state(metric, moved(saved[name], metric.device))
 
 
 def metric_state(metric: Any) -> dict[str, Any]:
     """Return what a metric has accumulated, persistent or not."""
+    view = _Metric(metric)
     return {
-        "states": {name: _copied(getattr(metric, name)) for name in metric._defaults},
-        "updates": metric._update_count,
-        "computed": getattr(metric, "_computed", None),
+        "states": {name: _copied(getattr(metric, name)) for name in view.states},
+        "updates": view.updates,
+        "computed": view.computed,
     }
 
 
 def load_metric_state(metric: Any, saved: dict[str, Any]) -> None:
     """Let a metric go on from what it had accumulated."""
+    view = _Metric(metric)
     for name, value in saved["states"].items():
-        if name not in metric._defaults:
+        if name not in view.states:
             raise ValueError(f"a {type(metric).__name__} has no state '{name}'")
         setattr(metric, name, value)
-    metric._update_count = saved["updates"]
-    metric._computed = saved["computed"]
+    view.updates = saved["updates"]
+    view.computed = saved["computed"]
 
 
 def moved(value: Any, device: Any) -> Any:
@@ -69,8 +116,8 @@ def _leaders(module: Any) -> dict[int, Any]:
     leaders = {}
     collection_type = sys.modules["torchmetrics"].MetricCollection if "torchmetrics" in sys.modules else ()
     for collection in module.modules():
-        if isinstance(collection, collection_type) and collection._groups_checked:
-            for first, *others in collection._groups.values():
+        if isinstance(collection, collection_type) and _Collection(collection).is_grouped:
+            for first, *others in _Collection(collection).groups.values():
                 for other in others:
                     leaders[id(getattr(collection, other))] = getattr(collection, first)
     return leaders

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import _decode, _encode
+from . import _jax_compatibility, _numpy_leaves
 from ._errors import HoldfastError
 
 __all__ = ["Pytrees"]
@@ -45,6 +45,9 @@ class Pytrees:
 
     def __init__(self, **trees: Any) -> None:
         object.__setattr__(self, "_trees", trees)
+        for leaf in jax.tree_util.tree_leaves(trees):
+            if isinstance(leaf, jax.Array):
+                _jax_compatibility.check(leaf)
 
     def __getattr__(self, name: str) -> Any:
         """Return a tree."""
@@ -146,10 +149,6 @@ def _saved_leaves(state: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str
         yield path, state
 
 
-def _is_key(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
 def _on_host(leaf: Any, path: tuple[str, ...]) -> Any:
     if not isinstance(leaf, jax.Array):
         return leaf
@@ -157,23 +156,22 @@ def _on_host(leaf: Any, path: tuple[str, ...]) -> Any:
         raise HoldfastError(
             f"'{'/'.join(path)}' is on devices of other processes", hint="run one process for each job"
         )
-    if _is_key(leaf):
-        return {_KEY: np.asarray(jax.random.key_data(leaf)), "implementation": _implementation(leaf)}
+    if _jax_compatibility.is_key(leaf):
+        return {
+            _KEY: np.asarray(jax.random.key_data(leaf)),
+            "implementation": _jax_compatibility.implementation(leaf),
+        }
     return np.asarray(leaf)
-
-
-def _implementation(leaf: Any) -> str:
-    # A text in newer versions; before, an object that has it.
-    implementation = jax.random.key_impl(leaf)
-    return str(getattr(getattr(implementation, "_impl", implementation), "name", implementation))
 
 
 def _like(leaf: Any, saved: Any, path: tuple[str, ...]) -> Any:
     """Return a saved leaf as the kind of value that it replaces."""
     if not isinstance(leaf, jax.Array):
         return saved
-    if _is_key(leaf):
-        if not isinstance(saved, dict) or saved.get("implementation") != _implementation(leaf):
+    if _jax_compatibility.is_key(leaf):
+        if not isinstance(saved, dict) or saved.get("implementation") != _jax_compatibility.implementation(
+            leaf
+        ):
             raise _differs(path, "was no random key of this implementation")
         # Of an array of JAX: a key over numpy's cannot be saved again before it is used.
         value = jax.random.wrap_key_data(jax.numpy.array(saved[_KEY]), impl=saved["implementation"])
@@ -186,9 +184,9 @@ def _like(leaf: Any, saved: Any, path: tuple[str, ...]) -> Any:
     if value.shape != leaf.shape:
         raise _differs(path, f"had the shape {value.shape}, and has {leaf.shape} now")
     # A value that nobody has placed yet stays free to follow what it is used with.
-    if getattr(leaf, "_committed", True):
+    if _jax_compatibility.is_placed(leaf):
         return jax.device_put(value, leaf.sharding)
-    return value if _is_key(leaf) else jax.numpy.array(value)
+    return value if _jax_compatibility.is_key(leaf) else jax.numpy.array(value)
 
 
 def _differs(path: tuple[str, ...], how: str) -> HoldfastError:
@@ -198,9 +196,8 @@ def _differs(path: tuple[str, ...], how: str) -> HoldfastError:
 
 
 def _is_plain_array(value: Any) -> bool:
-    return isinstance(value, jax.Array) and not _is_key(value)
+    return isinstance(value, jax.Array) and not _jax_compatibility.is_key(value)
 
 
 # Arrays within other states too: `run.step(state={...})`, hooks.
-_encode.array_kinds.append((_is_plain_array, "jax", np.asarray))
-_decode.add_array_kind("jax", jax.numpy.asarray)
+_numpy_leaves.add_array_kind("jax", _is_plain_array, np.asarray, jax.numpy.asarray)

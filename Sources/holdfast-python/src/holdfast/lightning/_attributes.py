@@ -15,7 +15,9 @@ from typing import Any
 
 import torch
 
-from .._torchmetrics import load_metric_state, metric_state, moved
+from .._torch_compatibility import version_of
+from .._torchmetrics import load_metric_state, metric_state, moved, state_names
+from ._compatibility import CLOCKS
 
 # Whose attributes are of this process: clocks, bars on a terminal, what a tuner has found.
 _OWN = {
@@ -30,8 +32,6 @@ _OWN = {
     "ThroughputMonitor",
     "Timer",
 }
-# Read from a clock that begins anew with each boot: `Saving` has it.
-_CLOCKS = {"_last_time_checked"}
 _CONTAINERS = (list, tuple, set, frozenset, deque)
 _MAPPINGS = (dict, OrderedDict, Counter)
 _SCALARS = (type(None), bool, int, float, complex, str, bytes, bytearray)
@@ -84,7 +84,7 @@ class Attributes:
         return {"values": saved, "models": models, "metrics": metrics, "shared": self._shared()}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Put back what `state()` gave."""
+        """Restore what `state()` returned."""
         places = self._objects()
         for place, values in state["values"].items():
             target = places.get(place)
@@ -124,7 +124,7 @@ class Attributes:
             place: {
                 name: value
                 for name, value in vars(target).items()
-                if name not in _not_data(target) and name not in _CLOCKS
+                if name not in _not_data(target) and name not in CLOCKS
             }
             for place, target in self._objects().items()
         }
@@ -194,7 +194,7 @@ def _not_data(target: Any) -> frozenset[str]:
         if cls.__name__ == "LightningDataModule" and cls.__module__.endswith("core.datamodule"):
             return _names_of(cls)
     if _is_metric(target):
-        return _names_of(sys.modules["torchmetrics"].MeanMetric) | frozenset(target._defaults)
+        return _names_of(sys.modules["torchmetrics"].MeanMetric) | state_names(target)
     if isinstance(target, torch.nn.Module):
         return _names_of(torch.nn.Module) - {"training"}
     return frozenset(("log", "log_dict"))
@@ -251,7 +251,7 @@ def _print(value: Any) -> _Print:
         return (kind, bytes(value) if kind is bytearray else value)
     if kind is torch.Tensor:
         if value.numel() * value.element_size() > _LARGE_BYTES:
-            return (value.data_ptr(), value._version, tuple(value.shape))
+            return (value.data_ptr(), version_of(value), tuple(value.shape))
         data = value.detach().cpu().contiguous().view(-1)
         return (str(value.dtype), tuple(value.shape), zlib.crc32(_bytes(data)))
     if kind in (set, frozenset):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
+
+from . import _compatibility
 
 
 def make_schedulers(trainer: Any, saved: dict[str, Any]) -> None:
@@ -17,27 +18,27 @@ def make_schedulers(trainer: Any, saved: dict[str, Any]) -> None:
         saved: their states by key.
     """
     for callback in trainer.callbacks:
-        kinds = [cls for cls in type(callback).__mro__ if cls.__name__ == "StochasticWeightAveraging"]
-        if not kinds or callback._swa_scheduler is not None:
+        if not _compatibility.is_a(callback, "StochasticWeightAveraging"):
             continue
+        averaging = _compatibility.StochasticWeightAveraging(callback)
         state = saved.get(callback.state_key, {}).get("scheduler_state")
-        if state is None:
+        if averaging.scheduler is not None or state is None:
             continue
-        library = sys.modules[kinds[0].__module__]
-        optimizer, rates = trainer.optimizers[0], callback._swa_lrs
+        library = _compatibility.averaging_library(callback)
+        optimizer, rates = trainer.optimizers[0], averaging.rates
         if isinstance(rates, float):
-            rates = callback._swa_lrs = [rates] * len(optimizer.param_groups)
+            rates = averaging.rates = [rates] * len(optimizer.param_groups)
         for rate, group in zip(rates, optimizer.param_groups):
             group["initial_lr"] = rate
-        callback._swa_scheduler = library.SWALR(
+        scheduler = averaging.scheduler = library.SWALR(
             optimizer,
             swa_lr=rates,
-            anneal_epochs=callback._annealing_epochs,
-            anneal_strategy=callback._annealing_strategy,
-            last_epoch=trainer.max_epochs if callback._annealing_strategy == "cos" else -1,
+            anneal_epochs=averaging.epochs,
+            anneal_strategy=averaging.strategy,
+            last_epoch=trainer.max_epochs if averaging.strategy == "cos" else -1,
         )
-        callback._swa_scheduler.load_state_dict(state)
-        config = library.LRSchedulerConfig(callback._swa_scheduler)
+        scheduler.load_state_dict(state)
+        config = library.LRSchedulerConfig(scheduler)
         if hasattr(config, "opt_idx"):
             # 1.9 has several optimizers.
             config.opt_idx = 0

@@ -6,10 +6,10 @@ Where it acts, in Lightning's own order (1.9 and 2.x; `docs/lightning.md` has al
    and lets loggers go on in their files.
 2. `setup`: puts the saved state before the trainer's own connector, which loads it.
 3. The loaders, as they are made: each becomes one whose order and position are the run's.
-4. The epoch loop's `on_run_start`, after every `on_train_epoch_start`: what those hooks reset is put back.
+4. The epoch loop's `on_run_start`, after every `on_train_epoch_start`: what those hooks reset is restored.
 5. The epoch loop's `on_advance_end`, after `on_train_batch_end` and once the batch is counted: the step. If
    validation is due the step comes before it, and a resume begins with validation; else after everything.
-6. The profiler's `describe`, the last call of a fit: its final state is held on to, and the run is finished,
+6. The profiler's `describe`, the last call of a fit: its final state is captured, and the run is finished,
    if no other fit follows.
 """
 
@@ -26,7 +26,7 @@ from .._components import has_state
 from .._errors import HoldfastError
 from .._loader import Loader
 from .._run import Run
-from . import _namespaces
+from . import _compatibility, _namespaces
 from ._files import Configuration
 from ._fits import OVER, RESUMED, Fits
 from ._loggers import Loggers
@@ -69,9 +69,8 @@ class Holdfast:
         self._state: TrainerState | None = None
         self._loop: EpochLoop | None = None
         self._tuning: Tuning | None = None
-        self._kept: Loggers | None = None
+        self._upcoming: Loggers | None = None
         self._begun_by: Any = None
-        self._resumes = False
         self._is_over = False
         self._first_epoch = 0
         self._numbers: dict[str, int] = {}
@@ -82,6 +81,10 @@ class Holdfast:
         if self._run is None:
             raise HoldfastError("there is no run before fit()", hint="read it in a hook, or after fit()")
         return self._run
+
+    @property
+    def _resumes(self) -> bool:
+        return self._state is not None and self._state.resumes
 
     @property
     def log(self) -> Any:
@@ -103,36 +106,37 @@ class Holdfast:
         elif self._run is None and will_resume():
             # An evaluation before the first fit, with the same loggers.
             self._run = self._attach(trainer, module)
-            self._keep_files(trainer, Fits.of(self._run))
+            self._resume_files(trainer, Fits.of(self._run))
 
     def _begin(self, trainer: Any, module: Any) -> None:
+        _compatibility.check(trainer)
         self._remove(trainer)
         run = self._run = self._attach(trainer, module)
         # After the last batch Lightning goes on with validation and the epoch's end, and so does a resume.
-        run._defers_last_batch = False
+        run._loop.is_own = False
         seed = torch.initial_seed()
         fits = self._fits = Fits.of(run)
         self._tuning = Tuning(trainer, fits)
         if self._tuning.ends_early:
             # A tuner's own: no fit of the program.
-            self._keep_files(trainer, fits)
+            self._resume_files(trainer, fits)
             return
         state = self._state = TrainerState(trainer, module, run, seed)
         if fits.tuners:
             state.attributes.forget_module()
         how = fits.begin(state)
-        self._resumes, self._is_over = how == RESUMED, how == OVER
+        state.resumes, self._is_over = how == RESUMED, how == OVER
         self._numbers = {}
         Configuration(trainer, run).allow(resumes=self._resumes or self._is_over)
 
-    def _keep_files(self, trainer: Any, fits: Fits) -> None:
-        """Let loggers keep what they have written in a fit that is still to come."""
-        self._kept = Loggers(trainer, self.run)
-        self._kept.take(*fits.upcoming_loggers())
+    def _resume_files(self, trainer: Any, fits: Fits) -> None:
+        """Let loggers go on in their files, in a fit that is still to come."""
+        self._upcoming = Loggers(trainer, self.run)
+        self._upcoming.resume(*fits.upcoming_loggers())
 
     def _attach(self, trainer: Any, module: Any) -> Run:
         run = attached()
-        is_other = run is not None and "trainer" in run._components and not Fits.has(run)
+        is_other = run is not None and "trainer" in run._registered.components and not Fits.has(run)
         if run is not None and run.is_supervised and is_other:
             raise HoldfastError(
                 "the name 'trainer' is taken in this run",
@@ -150,10 +154,10 @@ class Holdfast:
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Let the trainer restore what was saved."""
-        if self._kept is not None:
-            self._kept.opened()
-            self._kept.remove()
-            self._kept = None
+        if self._upcoming is not None:
+            self._upcoming.opened()
+            self._upcoming.remove()
+            self._upcoming = None
         if stage != "fit":
             return
         if self._begun_by is not pl_module:
@@ -166,7 +170,7 @@ class Holdfast:
         state.loggers.opened()
         if self._resumes or self._is_over:
             state.loggers.mute()
-            self._give_to_connector(trainer, state.give())
+            self._load_when_resuming(trainer, state.checkpoint())
         trainer.profiler.describe = self._described(trainer, trainer.profiler.describe)
         if self._is_over:
             trainer.fit_loop.run = _do_not_run
@@ -183,33 +187,19 @@ class Holdfast:
 
         return describe
 
-    def _give_to_connector(self, trainer: Any, checkpoint: dict[str, Any]) -> None:
-        """Let the trainer's connector load this checkpoint, in place of `ckpt_path` if that was given."""
-        connector = trainer._checkpoint_connector
+    def _load_when_resuming(self, trainer: Any, checkpoint: dict[str, Any]) -> None:
         for callback in trainer.callbacks:
             # It loads into an attribute that it does not have.
             if hasattr(callback, "running_mean") and not hasattr(callback, "running"):
                 callback.running = callback.running_mean
-
-        def resume_start(*_: Any, **__: Any) -> None:
-            connector._loaded_checkpoint = checkpoint
-            vars(connector).pop("resume_start")
-
-        connector.resume_start = resume_start
+        _compatibility.load_when_resuming(trainer, checkpoint)
 
     def _wrap_loaders(self, trainer: Any) -> None:
-        connector = trainer._data_connector
-        original = connector._prepare_dataloader
+        def wrap(loader: Any, stage: str) -> Any:
+            # A tuner leaves all callbacks out, and its loaders are no concern of the run.
+            return self._wrapped(loader, stage) if self in trainer.callbacks else loader
 
-        def prepare(dataloader: Any, *args: Any, **kwargs: Any) -> Any:
-            prepared = original(dataloader, *args, **kwargs)
-            if self not in trainer.callbacks:
-                # A tuner's.
-                return prepared
-            mode = kwargs.get("mode")
-            return self._wrapped(prepared, str(getattr(mode, "value", mode)))
-
-        connector._prepare_dataloader = prepare
+        _compatibility.wrap_loaders(trainer, wrap)
 
     def _wrapped(self, loader: Any, stage: str) -> Any:
         if isinstance(loader, Loader) or type(loader).__name__ == "CombinedLoader":
@@ -232,8 +222,8 @@ class Holdfast:
                     "a training loader without a length has no position under Lightning, which reads ahead",
                     hint="give the dataset a __len__, or use the loop of holdfast.attach()",
                 )
-            run._loaders = [other for other in run._loaders if other.name != name]
-            run._add_loader(wrapped)
+            run._registered.remove_loader(name)
+            run._registered.add_loader(wrapped)
         return wrapped
 
     # Where Lightning is
@@ -247,12 +237,12 @@ class Holdfast:
         self._numbers = {}
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Tell how long the run will be."""
+        """Publish how long the run will be."""
         self._numbers = {}
         run, state, fits = self.run, self._state, self._fits
         assert state is not None
         assert fits is not None
-        if not run._loaders:
+        if not run._registered.loaders:
             # 1.9 shows its connector nothing but DataLoaders.
             raise _no_position("training loader")
         state.is_running = True
@@ -272,8 +262,8 @@ class Holdfast:
         """Stage the state, or go on from what the first attempt staged here."""
         run = self.run
         if run._at_beginning:
-            state.put_back()
-            _random.set_streams(run._all_streams(), run._at_beginning)
+            state.restore_rest()
+            _random.set_streams(run._registered.streams(), run._at_beginning)
             run._at_beginning = {}
         else:
             run._stage_initially()
@@ -285,10 +275,10 @@ class Holdfast:
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin an epoch, unless it is the one that the run resumed in."""
         self._numbers = {}
-        if self._resumes:
-            self._resumes = False
+        if self._state is not None and self._state.resumes:
+            self._state.resumes = False
         else:
-            self.run._begin_epoch(self._first_epoch + trainer.current_epoch)
+            self.run._loop.begin_epoch(self._first_epoch + trainer.current_epoch)
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         """Let the supervisor's requests in."""
@@ -321,22 +311,23 @@ class Holdfast:
         """Let an interrupt end the program: Lightning would go on after `fit` as if it were complete."""
         self._remove(trainer)
         if isinstance(exception, KeyboardInterrupt) and self._run is not None and self._run.is_supervised:
-            self._run._leaving = True
+            self._run._is_leaving = True
             raise SystemExit(130) from exception
 
     def _end(self, trainer: Any) -> None:
-        """Hold on to the final state of a fit, which is what a killed program's next attempt begins with."""
+        """Capture the final state of a fit, which is what a killed program's next attempt begins with."""
         state, fits, run = self._state, self._fits, self.run
         assert state is not None
         assert fits is not None
         # Loaders have no position any more.
-        run._loaders = [one for one in run._loaders if not one.name.startswith("train-")]
-        run._sources = None
-        run._captured = None
+        for name in [one.name for one in run._registered.loaders if one.name.startswith("train-")]:
+            run._registered.remove_loader(name)
+        run._registered.forget_sources()
+        run._loop.release_captured()
         was_over = self._is_over
         if was_over:
-            state.put_back_at_end()
-            fits.give_streams()
+            state.restore_end()
+            fits.restore_streams()
         else:
             fits.end(state)
         self._remove(trainer)
@@ -357,8 +348,8 @@ class Holdfast:
         if self._state is not None:
             self._state.saving.remove()
             self._state.loggers.remove()
-        vars(trainer._data_connector).pop("_prepare_dataloader", None)
-        vars(trainer._checkpoint_connector).pop("resume_start", None)
+        _compatibility.unwrap_loaders(trainer)
+        _compatibility.stop_loading(trainer)
         vars(trainer.fit_loop).pop("run", None)
         vars(trainer.profiler).pop("describe", None)
         self._loop = self._tuning = self._state = None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .._run import Run
+from . import _compatibility
 
 
 class Configuration:
@@ -24,7 +25,7 @@ class Configuration:
         if not self._run.is_supervised:
             return
         for callback in self._trainer.callbacks:
-            if any(cls.__name__ == "SaveConfigCallback" for cls in type(callback).__mro__):
+            if _compatibility.is_a(callback, "SaveConfigCallback"):
                 directory = self._trainer.log_dir
                 path = None if directory is None else Path(directory) / callback.config_filename
                 if path is not None and path.is_file() and (resumes or _is_same(callback, path)):

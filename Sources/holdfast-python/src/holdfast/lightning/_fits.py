@@ -14,6 +14,7 @@ import torch
 from .. import _random
 from .._errors import HoldfastError
 from .._run import Run
+from .._torch_compatibility import set_state_metadata, state_metadata
 from ._loggers import directories
 from ._state import TrainerState
 
@@ -42,16 +43,17 @@ class Fits:
         self._target = -1
         self._began = 0.0
         run.register(
-            model=_Component(lambda: self._dump()[0], self._take_model),
-            trainer=_Component(lambda: self._dump()[1], self._take_rest),
+            model=_Component(lambda: self._dump()[0], self._load_model),
+            trainer=_Component(lambda: self._dump()[1], self._load_rest),
         )
         # Lightning makes more of the state after this: what is before the first step is staged later.
         run._stages_at_restore = False
         run.restore()
         # They are of the fit that the image is of, which may be a later one.
-        self._held = (run._pending, run._saved_loaders)
+        loop = run._loop
+        self._held = (loop.pending, loop.registered.saved_loaders)
         if self._saved:
-            run._pending, run._saved_loaders = {}, {}
+            loop.pending, loop.registered.saved_loaders = {}, {}
             self._target = int(self._saved.get("fit", 0))
             self._ended = list(self._saved.get("ended", ()))
             self.found = dict(self._saved.get("found", {}))
@@ -81,10 +83,10 @@ class Fits:
         model, own = self._state.dump()
         return model, {**rest, **own}
 
-    def _take_model(self, state: Any) -> None:
+    def _load_model(self, state: Any) -> None:
         self._saved_model = state
 
-    def _take_rest(self, state: Any) -> None:
+    def _load_rest(self, state: Any) -> None:
         self._saved = state
 
     # Where the program is
@@ -109,7 +111,8 @@ class Fits:
         # When the job began, by which files of its lost future are known.
         self._began = state.saving.began = self._began or state.saving.began
         # What was complete is but a part: images are of a run that goes on again.
-        self._run.is_finished = self._run._is_finishing = self._run._was_finished = False
+        loop = self._run._loop
+        self._run.is_finished = loop.is_complete = loop.was_finished = False
         if self.number < self._target:
             self._final = self._ended[self.number]
         elif self.number == self._target:
@@ -119,14 +122,14 @@ class Fits:
                 self._final = {"model": model, "rest": saved}
             elif "checkpoint" in saved and self._run._at_beginning:
                 # It does all that the first attempt did before its first step, and then has that state.
-                state.take(model, saved, frozenset())
+                state.use_saved(model, saved, frozenset())
             elif "checkpoint" in saved:
-                self._run._pending, self._run._saved_loaders = self._held
-                state.take(model, saved, frozenset())
+                loop.pending, loop.registered.saved_loaders = self._held
+                state.use_saved(model, saved, frozenset())
                 return RESUMED
         if self._final is None:
             return FRESH
-        state.take(self._final["model"], self._final["rest"], self._later(self.number + 1))
+        state.use_saved(self._final["model"], self._final["rest"], self._later(self.number + 1))
         return OVER
 
     def upcoming_loggers(self) -> tuple[Any, frozenset[str]]:
@@ -156,19 +159,19 @@ class Fits:
         return self.number >= self._target
 
     def end(self, state: TrainerState) -> None:
-        """Hold on to a fit's final state: what comes after it may change the module."""
+        """Capture a fit's final state: what comes after it may change the module."""
         run = self._run
         if not run.is_supervised:
             self._final = {}
             return
         model, rest = state.dump()
-        streams = {stream.name: stream.get() for stream in run._all_streams()}
+        streams = {stream.name: stream.get() for stream in run._registered.streams()}
         self._final = {"model": _copied(model), "rest": {**_copied(rest), "streams": streams}}
 
-    def give_streams(self) -> None:
+    def restore_streams(self) -> None:
         """Let the random streams go on as after the fit that was over already."""
         assert self._final is not None
-        _random.set_streams(self._run._all_streams(), self._final["rest"]["streams"])
+        _random.set_streams(self._run._registered.streams(), self._final["rest"]["streams"])
 
 
 class _Component:
@@ -196,9 +199,9 @@ def _copied(value: Any) -> Any:
             copied: Any = kind()
             for key, member in value.items():
                 copied[key] = copy(member)
-            metadata = getattr(value, "_metadata", None)
+            metadata = state_metadata(value)
             if metadata is not None:
-                copied._metadata = metadata
+                set_state_metadata(copied, metadata)
             return copied
         if kind in (list, tuple):
             return kind(map(copy, value))

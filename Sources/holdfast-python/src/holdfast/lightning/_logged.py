@@ -6,11 +6,11 @@ Without it an epoch's means would be those of the batches after the resume alone
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from .._errors import HoldfastError
 from .._torchmetrics import load_metric_state, metric_state, metrics_of, moved
+from . import _compatibility
 
 _META = (
     "fx",
@@ -40,7 +40,7 @@ def results_state(results: Any) -> dict[str, Any]:
             "rank_zero_only": meta.sync.rank_zero_only,
             "is_tensor": result.is_tensor,
             "has_reset": result.has_reset,
-            "forward": result._forward_cache if result.is_tensor else None,
+            "forward": _compatibility.Result(result).forward if result.is_tensor else None,
             "state": metric_state(result) if result.is_tensor else None,
         }
     return saved
@@ -48,19 +48,21 @@ def results_state(results: Any) -> dict[str, Any]:
 
 def load_results_state(results: Any, saved: dict[str, Any], trainer: Any) -> None:
     """Make the results of a collection again."""
-    library = sys.modules[type(results).__module__]
     metrics = metrics_of(trainer.lightning_module)
     for key, one in saved.items():
-        meta = library._Metadata(reduce_fx=one["reduce"], **one["meta"])
-        meta.sync = library._Sync(
-            _should=one["sync"], fn=trainer.strategy.reduce, rank_zero_only=one["rank_zero_only"]
-        )
-        result = library._ResultMetric(meta, one["is_tensor"]).to(trainer.lightning_module.device)
+        result = _compatibility.new_result(
+            trainer,
+            one["meta"],
+            reduce=one["reduce"],
+            sync=one["sync"],
+            rank_zero_only=one["rank_zero_only"],
+            is_tensor=one["is_tensor"],
+        ).to(trainer.lightning_module.device)
         if one["is_tensor"]:
             load_metric_state(result, moved(one["state"], trainer.lightning_module.device))
-            result._forward_cache = one["forward"]
-        elif meta.metric_attribute in metrics:
-            result.value = metrics[meta.metric_attribute]
+            _compatibility.Result(result).forward = one["forward"]
+        elif result.meta.metric_attribute in metrics:
+            result.value = metrics[result.meta.metric_attribute]
         else:
             continue
         result.has_reset = one["has_reset"]

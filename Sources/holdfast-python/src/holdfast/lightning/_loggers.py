@@ -2,7 +2,7 @@
 
 A `CSVLogger` keeps rows in memory for a while, and deletes the file of a version that it is given again. A
 resume cuts that file back to the rows that were in it at the resume point, and gives the logger those that
-were not. To TensorBoard it says from which step on an older file does not count.
+were not. TensorBoard gets the step from which on an older file does not count.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .._run import Run
+from . import _compatibility
 
 
 def directories(state: Any) -> set[str]:
@@ -29,7 +30,7 @@ class Loggers:
         self._files: dict[int, _Rows] = {}
         self._muted: list[Any] = []
 
-    def take(self, state: Any, later: frozenset[str]) -> None:
+    def resume(self, state: Any, later: frozenset[str]) -> None:
         """Let each logger go on where it was; before it makes its files.
 
         Args:
@@ -39,15 +40,16 @@ class Loggers:
         for number, (logger, saved) in enumerate(zip(self._trainer.loggers, state.get("loggers", ()))):
             if saved["type"] != type(logger).__qualname__:
                 continue
-            experiment = getattr(logger, "_experiment", None)
-            if experiment is None and "version" in saved and hasattr(logger, "_version"):
-                logger._version = saved["version"]
+            experiment = _compatibility.experiment_of(logger)
+            if experiment is None and "version" in saved:
+                _compatibility.set_version(logger, saved["version"])
             goes_on = saved.get("directory") not in later
             if "rows" in saved:
                 rows = self._files[number] = _Rows(Path(logger.log_dir) / "metrics.csv")
-                rows.take(saved["rows"] if goes_on else None, experiment)
+                rows.resume(saved["rows"] if goes_on else None, experiment)
             elif experiment is None and goes_on and "TensorBoard" in saved["type"]:
-                logger._kwargs.setdefault("purge_step", state["next_step"])
+                options = _compatibility.TensorBoardLogger(logger).options
+                options.setdefault("purge_step", state["next_step"])
 
     def opened(self) -> None:
         """Give the loggers, whose files are made by now, their rows."""
@@ -68,7 +70,7 @@ class Loggers:
                 logger.log_metrics = _nothing
                 self._muted.append(logger)
 
-    def put_back(self) -> None:
+    def unmute(self) -> None:
         """Log again."""
         for logger in self._muted:
             vars(logger).pop("log_metrics", None)
@@ -76,25 +78,25 @@ class Loggers:
 
     def remove(self) -> None:
         """Leave the loggers as they were."""
-        self.put_back()
+        self.unmute()
         for rows in self._files.values():
             rows.remove()
 
     def state(self) -> dict[str, Any]:
         """Return what they have written."""
-        loop = self._trainer.fit_loop.epoch_loop
+        loop = _compatibility.EpochLoop(self._trainer.fit_loop.epoch_loop)
         saved = []
         for number, logger in enumerate(self._trainer.loggers):
             one: dict[str, Any] = {"type": type(logger).__qualname__}
             if isinstance(getattr(logger, "log_dir", None), str):
                 one["directory"] = logger.log_dir
-            version = getattr(logger, "_version", None)
+            version = _compatibility.version_of(logger)
             if type(version) in (int, str):
                 one["version"] = version
             if number in self._files:
                 one["rows"] = self._files[number].state()
             saved.append(one)
-        return {"loggers": saved, "next_step": loop._batches_that_stepped}
+        return {"loggers": saved, "next_step": loop.batches_that_stepped}
 
 
 class _Rows:
@@ -108,8 +110,8 @@ class _Rows:
         # Rows that are in the file.
         self._written = 0
 
-    def take(self, saved: dict[str, Any] | None, experiment: Any) -> None:
-        """Take which rows the file shall have, None for all; the experiment if there is one already."""
+    def resume(self, saved: dict[str, Any] | None, experiment: Any) -> None:
+        """Set which rows the file is to have, None for all; the experiment if there is one already."""
         self._saved = saved
         if self._path.is_file() and not self._aside.is_file():
             # The logger deletes it. Whoever died before it was put back has left the one that counts.
@@ -123,7 +125,7 @@ class _Rows:
             return
         self._experiment = experiment
         if self._aside.is_file() or self._saved is not None:
-            self._put_back(experiment)
+            self._restore(experiment)
         elif self._path.is_file():
             self._written = len(_read(self._path))
         original = experiment.save
@@ -135,7 +137,7 @@ class _Rows:
 
         experiment.save = save
 
-    def _put_back(self, experiment: Any) -> None:
+    def _restore(self, experiment: Any) -> None:
         rows, saved = _read(self._aside) if self._aside.is_file() else [], self._saved
         keys = list(rows[0]) if rows else []
         if saved is not None:
@@ -184,7 +186,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _has_rows(logger: Any) -> bool:
-    return any(cls.__name__ == "CSVLogger" for cls in type(logger).__mro__)
+    return _compatibility.is_a(logger, "CSVLogger")
 
 
 def _filled(row: dict[str, Any]) -> dict[str, Any]:

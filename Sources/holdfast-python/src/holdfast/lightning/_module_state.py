@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch.nn.utils import prune
 
+from .._torch_compatibility import Module
+
 
 def state_of(module: Any, dumped: Any) -> dict[str, Any]:
     """Return the module's tensors, and which of its parameters are trained.
@@ -30,12 +32,12 @@ def state_of(module: Any, dumped: Any) -> dict[str, Any]:
 
 
 def load(module: Any, state: dict[str, Any]) -> None:
-    """Put back what `state_of` gave."""
+    """Restore what `state_of` returned."""
     tensors, trained = state["tensors"], set(state["trained"])
     for name in _pruned(tensors):
         parent, _, own = name.rpartition(".")
         part = module.get_submodule(parent)
-        if own in part._parameters:
+        if own in Module(part).parameters:
             # The parameter stays the one that the optimizer has.
             prune.custom_from_mask(part, own, tensors[name + "_mask"])
     present = {**dict(module.named_parameters()), **dict(module.named_buffers())}

@@ -1,6 +1,6 @@
-"""`ModelCheckpoint` under replay: what it forgets, and names that a lost future has taken.
+"""`ModelCheckpoint` under replay: what its state lacks, and files of steps that are made again.
 
-Steps that are made again save the same files again. To Lightning their names are taken, and it would add
+Steps that are made again save the same files again. To Lightning their names exist already, and it would add
 `-v1`: another path in its state than in an undisturbed run, and a file that nobody removes.
 """
 
@@ -11,9 +11,9 @@ import time
 from typing import Any
 
 from .._run import Run
+from . import _compatibility
 
-_REMEMBERED = ("_last_global_step_saved", "_last_checkpoint_saved")
-_PATHS = ("best_model_path", "kth_best_model_path", "last_model_path", "_last_checkpoint_saved")
+_PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
 
 
 class Saving:
@@ -36,14 +36,13 @@ class Saving:
 
     def _replacement(self, original: Any) -> Any:
         def file_exists(path: Any, trainer: Any) -> bool:
-            return bool(original(path, trainer)) and not self._is_of_lost_future(str(path))
+            return bool(original(path, trainer)) and not self._is_of_replayed_step(str(path))
 
         return file_exists
 
-    def _is_of_lost_future(self, path: str) -> bool:
-        resume = self._run._resume
+    def _is_of_replayed_step(self, path: str) -> bool:
         # Also the save after the last recorded step: the trainer died before its step was recorded.
-        if resume is None or self._run.global_step > resume.last_recorded_step:
+        if not self._run.is_supervised or self._run.global_step > self._run._last_recorded_step:
             return False
         if path in {name for callback in self._callbacks for name in _in_use(callback)}:
             return False
@@ -57,8 +56,8 @@ class Saving:
         now = time.monotonic()
         callbacks = {}
         for callback in self._callbacks:
-            saved = {name: getattr(callback, name) for name in _REMEMBERED if hasattr(callback, name)}
-            last = getattr(callback, "_last_time_checked", None)
+            saved = _compatibility.remembered_files(callback)
+            last = _compatibility.last_save_time(callback)
             if last is not None:
                 # Of a clock that begins anew with each boot.
                 saved["elapsed"] = now - last
@@ -66,17 +65,16 @@ class Saving:
         return {"began": self.began, "callbacks": callbacks}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Put it back."""
+        """Restore it."""
         self.began = state["began"]
         for callback in self._callbacks:
             saved = state["callbacks"].get(callback.state_key, {})
-            for name in _REMEMBERED:
-                if name in saved:
-                    setattr(callback, name, saved[name])
+            _compatibility.set_remembered_files(callback, saved)
             if "elapsed" in saved:
-                callback._last_time_checked = time.monotonic() - saved["elapsed"]
+                _compatibility.set_last_save_time(callback, time.monotonic() - saved["elapsed"])
 
 
 def _in_use(callback: Any) -> list[str]:
     paths = [str(getattr(callback, name, "")) for name in _PATHS]
+    paths.append(str(_compatibility.last_saved_path(callback)))
     return paths + [str(path) for path in getattr(callback, "best_k_models", {})]

@@ -7,9 +7,9 @@ what was found when it first ran, without another search.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
+from . import _compatibility as compatibility
 from ._fits import Fits
 
 _SEARCHES = {"LearningRateFinder": "lr_find", "BatchSizeFinder": "scale_batch_size"}
@@ -22,11 +22,11 @@ class Tuning:
         self._trainer = trainer
         self._fits = fits
         self._wrapped: list[tuple[Any, str]] = []
-        self.ends_early = any(getattr(one, "_early_exit", False) for one in trainer.callbacks)
+        self.ends_early = False
         for number, callback in enumerate(trainer.callbacks):
-            for cls in type(callback).__mro__:
-                name = _SEARCHES.get(cls.__name__)
-                if name is not None:
+            for kind, name in _SEARCHES.items():
+                if compatibility.is_a(callback, kind):
+                    self.ends_early = self.ends_early or bool(compatibility.Tuner(callback).ends_early)
                     self._wrap(callback, name, number)
 
     def _wrap(self, callback: Any, name: str, number: int) -> None:
@@ -37,20 +37,21 @@ class Tuning:
             if trainer.state.fn != "fit":
                 original(trainer, module)
                 return
-            if callback._early_exit:
+            ends_early = compatibility.Tuner(callback).ends_early
+            if ends_early:
                 place = f"tuner {fits.tuners}"
                 fits.tuners += 1
             else:
                 place = f"fit {fits.number}, callback {number}, epoch {trainer.current_epoch}"
             if place in fits.found:
-                _give(callback, name, fits.found[place], trainer, module)
-                if callback._early_exit:
-                    raise _exception(trainer)
+                _load(callback, name, fits.found[place], trainer, module)
+                if ends_early:
+                    raise compatibility.tuner_exit(trainer)
                 return
             try:
                 original(trainer, module)
             finally:
-                _make_loaders_again(trainer)
+                compatibility.forget_loaders(trainer)
                 found = _found(callback, name)
                 if found is not None:
                     fits.found[place] = found
@@ -72,51 +73,23 @@ def _found(callback: Any, name: str) -> dict[str, Any] | None:
         return None
     return {
         "results": {key: [float(one) for one in values] for key, values in finder.results.items()},
-        "batches": finder._total_batch_idx,
+        "batches": compatibility.FoundRates(finder).batches,
     }
 
 
-def _give(callback: Any, name: str, found: dict[str, Any], trainer: Any, module: Any) -> None:
-    package = sys.modules[type(trainer).__module__.rpartition(".trainer.")[0]].__name__
-    set_attribute = sys.modules[f"{package}.utilities.parsing"].lightning_setattr
+def _load(callback: Any, name: str, found: dict[str, Any], trainer: Any, module: Any) -> None:
+    """Let a callback have found what it found before."""
     if name == "scale_batch_size":
         callback.optimal_batch_size = found["size"]
-        set_attribute(module, callback._batch_arg_name, found["size"])
-        _make_loaders_again(trainer)
+        size_name = compatibility.BatchSizeFinder(callback).attribute
+        compatibility.set_attribute(trainer, module, size_name, found["size"])
+        compatibility.forget_loaders(trainer)
         return
-    library = sys.modules[f"{package}.tuner.lr_finder"]
-    finder = library._LRFinder(
-        callback._mode, callback._min_lr, callback._max_lr, callback._num_training_steps
-    )
-    finder.results = {key: list(values) for key, values in found["results"].items()}
-    finder._total_batch_idx = found["batches"]
+    results = {key: list(values) for key, values in found["results"].items()}
+    finder = compatibility.new_finder(callback, trainer, results, found["batches"])
     callback.optimal_lr = finder
-    if callback._update_attr:
+    if compatibility.LearningRateFinder(callback).updates:
         rate = finder.suggestion()
         if rate is not None:
-            set_attribute(module, _attribute(callback, library, trainer, module), rate)
-
-
-def _make_loaders_again(trainer: Any) -> None:
-    """Drop the loaders that a search had made, for itself or with another size of batches."""
-    for loop in (trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop):
-        if hasattr(loop, "_combined_loader"):
-            loop._combined_loader = None
-    for name in ("train_dataloader", "val_dataloaders"):
-        # 1.9 has them itself.
-        if name in vars(trainer):
-            setattr(trainer, name, None)
-
-
-def _attribute(callback: Any, library: Any, trainer: Any, module: Any) -> str:
-    """Return the name of the learning rate's attribute, which 1.9 finds by the trainer."""
-    find = library._determine_lr_attr_name
-    if hasattr(callback, "_attr_name"):
-        return str(find(module, callback._attr_name))
-    return str(find(trainer, module))
-
-
-def _exception(trainer: Any) -> Exception:
-    package = sys.modules[type(trainer).__module__.rpartition(".trainer.")[0]].__name__
-    error: Exception = sys.modules[f"{package}.utilities.exceptions"]._TunerExitException()
-    return error
+            rate_name = compatibility.learning_rate_name(callback, trainer, module)
+            compatibility.set_attribute(trainer, module, rate_name, rate)

@@ -1,0 +1,124 @@
+"""What is registered with a run: components, random streams and loaders, and their states."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Callable
+
+from . import _parts, _random, _run_part, _witness
+from ._components import Component, beside, component_of
+from ._errors import HoldfastError
+from ._image import Part
+
+Hook = Callable[[dict[str, Any]], None]
+
+
+class Registered:
+    """Everything whose state is saved.
+
+    Args:
+        own_part: returns the run's own part of a snapshot.
+        records_rng: whether the global random streams belong to it.
+    """
+
+    def __init__(self, own_part: Callable[[], bytes], *, records_rng: bool) -> None:
+        self._own_part = own_part
+        self.records_rng = records_rng
+        self.components: dict[str, Component] = {}
+        self.loaders: list[Any] = []
+        self.save_hooks: list[Hook] = []
+        self.load_hooks: list[Hook] = []
+        self.saves_gradients = False
+        # Saved positions of loaders that this attempt has not made yet.
+        self.saved_loaders: dict[str, bytes] = {}
+        self._own_streams: list[_random.Stream] = []
+        self._sources: list[_parts.Source] | None = None
+
+    def add(self, name: str, target: Any, *, strict: bool, save_gradients: bool) -> None:
+        """Register an object under a name.
+
+        Raises:
+            HoldfastError: the name is taken, or the object has no known state.
+        """
+        taken = name in self.components or any(stream.name == name for stream in self._own_streams)
+        if taken or name in ("python", "numpy", "torch"):
+            raise HoldfastError(f"the name '{name}' is taken", hint="register it under another name")
+        stream = _random.stream_of(name, target)
+        if stream is not None:
+            self._own_streams.append(stream)
+            return
+        component = component_of(name, target, strict)
+        self.components[name] = component
+        more = beside(component, save_gradients)
+        if more is not None:
+            self.components[f"{name}.beside"] = more
+
+    def add_loader(self, loader: Any) -> None:
+        """Add a loader; one that was saved and is made late continues at its position.
+
+        Raises:
+            HoldfastError: its name is taken.
+        """
+        if any(other.name == loader.name for other in self.loaders):
+            raise HoldfastError(
+                f"there is a loader '{loader.name}' already", hint='give each one its name="..."'
+            )
+        self.loaders.append(loader)
+        self.forget_sources()
+        if loader.name in self.saved_loaders:
+            loader.restore(self.saved_loaders.pop(loader.name))
+
+    def remove_loader(self, name: str) -> None:
+        """Remove the loader of a name, if there is one."""
+        self.loaders = [loader for loader in self.loaders if loader.name != name]
+        self.forget_sources()
+
+    def streams(self) -> Sequence[_random.Stream]:
+        """Return the global random streams of what is imported by now, and the registered ones."""
+        return [*(_random.global_streams() if self.records_rng else ()), *self._own_streams]
+
+    def is_module(self, name: str) -> bool:
+        """Whether the component of a name is a torch module."""
+        torch = sys.modules.get("torch")
+        target = getattr(self.components.get(name), "target", None)
+        return torch is not None and isinstance(target, torch.nn.Module)
+
+    def states(self) -> dict[str, Any]:
+        """Return the states by component, with what hooks add."""
+        states: dict[str, Any] = {name: component.state() for name, component in self.components.items()}
+        for hook in self.save_hooks:
+            hook(states)
+        return states
+
+    # The parts of a snapshot
+
+    def sources(self) -> list[_parts.Source]:
+        """Return where the parts of a snapshot come from."""
+        if self._sources is None:
+            self._sources = self._new_sources()
+        return self._sources
+
+    def forget_sources(self) -> None:
+        """Find the sources again: loaders or streams have come or gone, or may have."""
+        self._sources = None
+
+    def _new_sources(self) -> list[_parts.Source]:
+        sources = [_parts.Source("other", _run_part.NAME, self._own_part)]
+        sources += [
+            _parts.Source("sampler", loader.name, loader.part, loader.whole_part) for loader in self.loaders
+        ]
+        sources += [_parts.Source("rng", stream.name, stream.get) for stream in self.streams()]
+        # Only in the records of steps: an image has the whole state.
+        witness = _witness.Witness(self.components.values())
+        if witness.has_any:
+            sources.append(_parts.Source("sampler", _witness.NAME, witness.checksum, is_in_images=False))
+        return sources
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the parts of an image as they are now."""
+        return _parts.states_of(self.sources())
+
+    def encoded_parts(self) -> bytes:
+        """Return the parts of a step's record as they are now."""
+        return _parts.encode(self.sources())
