@@ -17,6 +17,7 @@ from ._errors import HoldfastError
 from ._head import EPOCH_PREFIX, Head
 from ._image import ImageWriter, LoopState, flatten
 from ._loop_checks import LoopChecks
+from ._loop_ends import LoopEnds
 from ._parts import decode
 from ._registered import Registered
 from ._run_part import RunPart
@@ -56,6 +57,7 @@ class Loop:
         self.registered = Registered(self._own_part, records_rng=records_rng)
         self.checks = LoopChecks(self.registered, warn)
         self._head = Head(self.registered)
+        self._ends = LoopEnds(self.registered)
         # Counters.
         self.step = 0
         self.epoch = 0
@@ -65,6 +67,11 @@ class Loop:
         # What the loop is: the program's own and no framework's; within `epochs()`.
         self.is_own = True
         self.is_in_epochs = False
+        # The program's calls of epochs(), in its order: the one that the run is in, how many this process has
+        # begun, and how many epochs there are in those.
+        self.number = 0
+        self._begun = 0
+        self._epochs_begun = 0
         self.thread = threading.get_ident()
         # Another thread that reads a loader.
         self.reader: str | None = None
@@ -102,6 +109,7 @@ class Loop:
         parts = self.registered.parts()
         if self.is_in_epochs:
             parts += self._head.parts(parts)
+            parts += self._ends.parts(self.number)
         return LoopState(self.step, self.epoch, self.batch, self.samples, parts)
 
     # Where the loop begins
@@ -131,8 +139,52 @@ class Loop:
             self.checks.check_drawn()
 
     def use_image(self, image: Any, state: LoopState) -> None:
-        """Remember the image that the run was restored from, for the head of its epoch."""
+        """Remember the image that the run was restored from: loops that are over, the head of its epoch."""
+        self.number = self._ends.use_parts(state.parts)
         self._head.use_image(image, state)
+
+    # Loops over epochs
+
+    def enter(self, total: int) -> bool:
+        """Come to an `epochs()` of the program; returns whether the run is in it now, and not behind it.
+
+        Raises:
+            HoldfastError: the loops before have had `total` epochs.
+        """
+        number, self._begun = self._begun, self._begun + 1
+        before, self._epochs_begun = self._epochs_begun, max(self._epochs_begun, total)
+        if number < self.number:
+            # What follows it is made again, and draws what it drew.
+            self._ends.set_streams(number)
+            return False
+        if number > self.number:
+            self._begin_another(number, before, total)
+        elif number and (not self.batch or self.was_finished):
+            # The state has behind it what the program does before this loop.
+            self._head.end()
+        self.is_in_epochs = True
+        return True
+
+    def _begin_another(self, number: int, epoch: int, total: int) -> None:
+        """Begin another loop, where the one before would have ended if nothing had stopped it.
+
+        What was complete, or was to stop, is the one before.
+        """
+        if total <= epoch:
+            raise HoldfastError(
+                f"epochs({total}) counts the epochs of the whole run, and the loops before it had {epoch}",
+                hint=f"run.epochs({epoch + total}) for {total} more",
+            )
+        self.number = number
+        self.is_complete = self.was_finished = False
+        self.is_stopped = self.stops_at_once = False
+        self._ending = None
+        self.checks.forget_staged()
+        self.begin_epoch(epoch)
+
+    def record_end(self, number: int) -> None:
+        """Record how the random streams are at the end of a loop, for what follows it to be made again."""
+        self._ends.record(number)
 
     # Epochs
 
@@ -144,12 +196,11 @@ class Loop:
         """
         self._has_place = False
         if self.pending and self.batch:
-            self._head.resume(self.pending, is_restored_here=is_restored_here)
+            # What a program changes before a loop after the first is behind the state.
+            self._head.resume(self.pending, is_restored_here=is_restored_here or self.number > 0)
             self.save_point = SavePoint.RESUMED_HEAD
             return
-        if self.pending:
-            _random.set_streams(self.registered.streams(), self.pending)
-            self.pending = {}
+        self.set_pending()
         self._head.forget()
         self._head.begin()
         if self.save_point is not SavePoint.MICRO_BATCH:
@@ -188,6 +239,11 @@ class Loop:
             if self.save_point is SavePoint.RESUMED_HEAD:
                 self._head.end()
                 self.save_point = SavePoint.STEP
+            self.set_pending()
+
+    def set_pending(self) -> None:
+        """Set the random streams as the resume point has them, if that is not done yet."""
+        if self.pending:
             _random.set_streams(self.registered.streams(), self.pending)
             self.pending = {}
 
@@ -225,7 +281,7 @@ class Loop:
 
     def end_step(self, *, optimizer_stepped: bool, samples: int | None) -> None:
         """Count a step, and find what may be saved after it."""
-        self._begins = False
+        self._begins = self.is_complete = False
         self.pending = {}
         self._head.forget()
         self.step += 1

@@ -290,26 +290,44 @@ class Run:
     def epochs(self, total: int, *, finish: bool = True) -> Iterator[int]:
         """Give the epochs from where the run stands up to `total`, then finish the run.
 
+        A program may have several such loops, one after the other: pretraining, then finetuning. Epochs are
+        counted on from one to the next. A resumed program goes through those before the one where it stood
+        without an epoch.
+
         Args:
-            total: number of epochs of the whole run.
+            total: number of epochs of the whole run, those of the loops before included.
             finish: whether the run is complete when all epochs are; else call `finish()` later.
+
+        Raises:
+            HoldfastError: the loops before have had as many epochs.
         """
         loop = self._loop
         is_restored_here = not loop.is_restored
         self.restore()
+        if not loop.enter(total):
+            return
+        self.is_finished, number = loop.is_complete, loop.number
         self._announce(total)
-        loop.is_in_epochs = True
-        while loop.epoch < total and not (loop.is_stopped and loop.was_finished):
-            loop.begin_head(is_restored_here=is_restored_here)
-            if loop.save_point is SavePoint.CAPTURED and self._connection is not None:
-                self._answer_pending(self._connection)
-            yield loop.epoch
-            if loop.is_stopped:
-                break
-            loop.begin_epoch(loop.epoch + 1)
+        try:
+            while loop.epoch < total and not (loop.is_stopped and loop.was_finished):
+                loop.begin_head(is_restored_here=is_restored_here)
+                if loop.save_point is SavePoint.CAPTURED and self._connection is not None:
+                    self._answer_pending(self._connection)
+                yield loop.epoch
+                if loop.is_stopped:
+                    break
+                loop.begin_epoch(loop.epoch + 1)
+            # Resumed where the loop was over.
+            loop.set_pending()
+        finally:
+            # After a `break` too.
+            loop.record_end(number)
         loop.end()
         if finish:
             self.finish()
+        else:
+            # What follows may change the state, and is made again after a resume from here.
+            loop.capture()
 
     def batches(self, count: int) -> Iterator[int]:
         """Give the numbers of this epoch's batches that are still to be made, for loops without a loader."""
@@ -376,6 +394,7 @@ class Run:
         """
         loop, connection = self._loop, self._connection
         self._check_loop()
+        self.is_finished = False
         loop.end_step(optimizer_stepped=optimizer_stepped, samples=samples)
         if connection is None:
             return
