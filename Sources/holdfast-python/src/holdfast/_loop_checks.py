@@ -6,7 +6,7 @@ from typing import Callable
 
 from . import _parts
 from ._capture import Captured, capture
-from ._components import is_replaced_each_step
+from ._components import MODES, is_replaced_each_step
 from ._differences import digest
 from ._errors import HoldfastError
 from ._image import FlatState, LoopState, flatten
@@ -63,7 +63,7 @@ class LoopChecks:
         if staged is None or staged.loop.step != step:
             return
         try:
-            changed = staged.difference(flatten(self._registered.states()))
+            changed = staged.difference(flatten(self._registered.states()), but=MODES)
         except HoldfastError:
             return  # Reported when the state is saved.
         if changed is not None:

@@ -50,9 +50,8 @@ class Registered:
             return
         component = component_of(name, target, strict)
         self.components[name] = component
-        more = beside(component, save_gradients)
-        if more is not None:
-            self.components[f"{name}.beside"] = more
+        for ending, more in beside(component, save_gradients).items():
+            self.components[name + ending] = more
 
     def add_loader(self, loader: Any) -> None:
         """Add a loader; one that was saved and is made late continues at its position.

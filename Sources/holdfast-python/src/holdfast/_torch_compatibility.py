@@ -27,6 +27,9 @@ class Module(View):
     """A module."""
 
     parameters = Private("_parameters")
+    buffers = Private("_buffers")
+    # Names of those that are not in its state.
+    transient_buffers = Private("_non_persistent_buffers_set")
 
 
 class RandomSampler(View):

@@ -156,7 +156,7 @@ class TrainerState:
             self.attributes.load(extra["attributes"])
         self.saving.load(extra["saving"])
         self.loggers.unmute()
-        _gradients.load(module, extra.get("gradients", b""))
+        _gradients.load(module, extra.get("gradients", b""), with_frozen="module" in extra)
 
     def restore_end(self) -> None:
         """Restore how a fit ended whose loops did not run again."""
