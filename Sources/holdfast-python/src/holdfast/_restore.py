@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _checkpoints, _random, _run_part
+from ._components import MODES
 from ._documents import ResumePoint
 from ._errors import HoldfastError
 from ._image import ImageReader, LoopState
@@ -90,6 +91,8 @@ class Restorer:
                     hint=f"register the components that it has ({', '.join(states) or 'none'}), "
                     f"or '{name.partition('.')[0]}' with strict=False",
                 )
+            elif not weights_only and not name.endswith(MODES):  # Which an older version has not saved.
+                self._loop.warn(f"there is no saved state of '{name}': it begins anew")
 
     def _load(self, name: str, component: Any, state: Any, path: Path) -> None:
         try:
@@ -100,8 +103,21 @@ class Restorer:
             raise HoldfastError(
                 f"'{name}' does not take its saved state: {error}",
                 path=path,
-                hint="the model changed? register(strict=False) takes what fits",
+                hint=self._hint(name, component),
             ) from error
+        left_out = getattr(component, "left_out", ())
+        if left_out:
+            self._loop.warn(f"'{name}' took what fits of its saved state, and not: {'; '.join(left_out)}")
+
+    def _hint(self, name: str, component: Any) -> str:
+        if hasattr(getattr(component, "target", None), "param_groups"):
+            return (
+                "add the parameter groups that training adds where the optimizer is made, or in "
+                "run.on_load_checkpoint(hook), before the state is loaded"
+            )
+        if component.strict and self._registered.is_module(name):
+            return "the model changed? register(strict=False) takes what fits"
+        return "change the saved state to what it takes, in run.on_load_checkpoint(hook)"
 
     def _load_loop(self, saved: LoopState, path: Path, *, strict: bool) -> None:
         loop, registered = self._loop, self._registered
