@@ -17,6 +17,7 @@ from supervised import PACKAGE, Job, undisturbed
 OLD = Path(sys.prefix) / "lightning-1.9"
 FITS = PACKAGE / "tests/programs/lightning_fits.py"
 CLI = PACKAGE / "tests/programs/lightning_cli.py"
+STOPPED = PACKAGE / "tests/programs/lightning_stopped.py"
 # Kills at a few of the moments; `tests/lightning_sweep.py` has all of them.
 STRIDE = 19
 
@@ -119,3 +120,32 @@ def test_a_configuration_of_another_run_stays(tmp_path: Path, monkeypatch: pytes
         assert job.wait() != 0
         assert "to NOT exist" in job.errors.read_text()
     assert config.read_text() == "of: another run\n"
+
+
+@pytest.mark.parametrize("kind", ["2", "1.9"])
+def test_a_stop_after_the_first_of_two_fits_is_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    if kind == "1.9":
+        if not OLD.is_dir():
+            pytest.skip(f"Lightning 1.9 is not in {OLD}")
+        monkeypatch.setenv("PYTHONPATH", f"{OLD}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    parts = ("search", "fit", "test", "other trainer")
+    with Job(tmp_path, STOPPED, tmp_path / "files", *parts) as job:
+        for part in parts:
+            job.start()
+            assert job.wait() == 75, job.errors.read_text()
+            assert (tmp_path / "files" / f"stopped {part}").exists()
+        job.start()
+        assert job.wait() == 0, job.errors.read_text()
+        assert job.output.read_text().splitlines()[-1] == "exported at step 20"
+        attempts = job.json("history")["attempts"]
+        assert [attempt["cause"] for attempt in attempts] == ["stopped"] * 4 + ["finished"]
+
+
+def test_a_later_fit_that_exits_with_status_0_is_no_end(tmp_path: Path) -> None:
+    with Job(tmp_path, STOPPED, tmp_path / "files", "exit") as job:
+        job.start()
+        assert job.wait() == 0, job.errors.read_text()
+        assert "exported at step 20" in job.output.read_text()
+        assert [attempt["cause"] for attempt in job.json("history")["attempts"]] == ["crashed", "finished"]

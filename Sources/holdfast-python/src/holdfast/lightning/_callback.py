@@ -141,6 +141,8 @@ class Holdfast:
         has_failed = run is not None and Fits.has(run) and not Fits.of(run).has_ended
         if run is None or (not run.is_supervised and (is_other or has_failed)):
             run = attach(hyperparameters=dict(getattr(module, "hparams", {})))
+        if run.is_supervised:
+            _namespaces.let_stops_be_told()
         if trainer.world_size != run.world_size:
             raise HoldfastError(
                 f"the trainer has {trainer.world_size} processes, the supervisor knows of {run.world_size}",
@@ -320,9 +322,14 @@ class Holdfast:
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Let an interrupt end the program: Lightning would go on after `fit` as if it were complete."""
         self._remove(trainer)
-        if isinstance(exception, KeyboardInterrupt) and self._run is not None and self._run.is_supervised:
+        if self._run is None or not self._run.is_supervised:
+            return
+        if isinstance(exception, KeyboardInterrupt):
             self._run._leaving = True
             raise SystemExit(130) from exception
+        if isinstance(exception, SystemExit) and not exception.code and trainer.state.fn == "fit":
+            # The supervisor may know of the end of an earlier fit, and would take this for that of all.
+            raise SystemExit(1) from exception
 
     def _end(self, trainer: Any) -> None:
         """Hold on to the final state of a fit, which is what a killed program's next attempt begins with."""
