@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from supervised import Job
 
 AFTERWARDS = """
@@ -33,6 +35,42 @@ def test_an_export_that_fails_is_no_success(tmp_path: Path) -> None:
         assert attempts[-1]["failure"]["message"] == "export failed:\n\x1b[31mno such opset"
         assert 'raise RuntimeError("export failed' in attempts[-1]["failure"]["traceback"]
         assert job.json("status")["durable_step"] == 5
+
+
+TWO_LOOPS = """
+import os
+import signal
+import sys
+import holdfast
+run = holdfast.attach()
+total = {"value": 0}
+run.register(total=total)
+for epoch in run.epochs(2):
+    for batch in run.batches(3):
+        total["value"] += 1
+        run.step()
+for epoch in run.epochs(4):
+    for batch in run.batches(3):
+        if run.global_step == int(sys.argv[1]) and run.resumed_from is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        total["value"] += 10
+        run.step(state=True)
+run.finish()
+print("total", total["value"], run.global_step, flush=True)
+"""
+
+
+@pytest.mark.parametrize("dies_at", [99, 6, 7, 10])
+def test_two_loops_are_one_run(tmp_path: Path, dies_at: int) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(TWO_LOOPS)
+    with Job(tmp_path, program, dies_at) as job:
+        job.start()
+        assert job.wait() == 0, job.errors.read_text()
+        assert job.output.read_text() == "total 66 12\n"
+        attempts = job.json("history")["attempts"]
+        assert [attempt["cause"] for attempt in attempts] == ["killed"] * (dies_at < 99) + ["finished"]
+        assert job.json("status")["durable_step"] == 12
 
 
 # Each attempt's first step is saved, and no later one: so the resume point moves on, while the job does not.

@@ -393,6 +393,91 @@ def stopped_after_an_epoch() -> Any:
 
 
 @trainer
+def pretrained_and_finetuned() -> Any:
+    """Two loops, with what a program does between them: another head, frozen layers, another rate."""
+    run = holdfast.attach()
+    model, optimizer = made()
+    head = nn.Linear(2, 3)
+    second = torch.optim.SGD([*model.parameters(), *head.parameters()], lr=0.1, momentum=0.9)
+    run.register(model=model, optimizer=optimizer, head=head, second=second)
+    broad = run.loader(samples(), batch_size=4, shuffle=True)
+    fine = run.loader(samples(12, 7), batch_size=4, shuffle=True)
+    epochs = []
+    for _ in run.epochs(2):
+        for inputs, labels in broad:
+            run.step(loss=learn(model, optimizer, inputs, labels))
+    nn.init.normal_(head.weight)
+    second.param_groups[0]["lr"] = 0.05
+    drawn = [random.random(), float(np.random.normal())]
+    for epoch in run.epochs(5):
+        epochs.append(epoch)
+        noise = torch.randn(6)
+        for inputs, labels in fine:
+            run.step(loss=learn(nn.Sequential(model, head), second, inputs + noise, labels))
+        second.param_groups[0]["lr"] *= 0.5
+    assert epochs in ([2, 3, 4], [3, 4], [4], [])
+    run.finish()
+    return outcome(model, second, head.state_dict(), drawn, run.global_step, float(torch.randn(1)))
+
+
+@trainer
+def three_loops_of_batches() -> Any:
+    """The first two end early, by `stop` and by a break; each says whether the run is complete."""
+    run = holdfast.attach()
+    weights = np.zeros(3)
+    run.register(weights=weights)
+    for epoch in run.epochs(4, finish=False):
+        for _ in run.batches(2):
+            weights += np.random.normal(size=3)
+            if epoch == 1:
+                run.stop(at_once=True)
+            run.step()
+    weights *= 2
+    run.safepoint()
+    for epoch in run.epochs(7, finish=False):
+        if epoch == 5:
+            break
+        for batch in run.batches(3):
+            weights += batch + np.random.normal(size=3)
+            run.step()
+    weights *= 3
+    for _ in run.epochs(9):
+        for _ in run.batches(3):
+            weights += np.random.normal(size=3)
+            run.step()
+    return [weights, run.global_step, run.epoch]
+
+
+@trainer
+def nothing_is_pretrained() -> Any:
+    """The first loop of two has no epoch; loaders are made for each of them."""
+    run = holdfast.attach()
+    model, optimizer = made()
+    run.register(model=model, optimizer=optimizer)
+    for total in (0, 3):
+        for _ in run.epochs(total):
+            for inputs, labels in run.loader(samples(), batch_size=4, shuffle=True, name=f"until {total}"):
+                run.step(loss=learn(model, optimizer, inputs, labels))
+    return outcome(model, optimizer)
+
+
+@trainer(refused="counts the epochs of the whole run")
+def a_second_loop_that_counts_from_0() -> Any:
+    run = holdfast.attach()
+    weights = np.zeros(3)
+    run.register(weights=weights)
+    for _ in run.epochs(3):
+        for _ in run.batches(2):
+            weights += 1
+            run.step()
+    for _ in run.epochs(2):
+        for _ in run.batches(2):
+            weights += 2
+            run.step()
+    return weights
+
+
+@trainer
 def export_after_the_loop() -> Any:
     """Evaluation with random numbers after the loop, in `finally`."""
     run = holdfast.attach()

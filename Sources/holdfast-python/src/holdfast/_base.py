@@ -16,7 +16,7 @@ from ._components import Component
 from ._documents import ResumeFile, Scalar
 from ._errors import HoldfastError
 from ._head import EPOCH_PREFIX, Head
-from ._image import ImageWriter, LoopState, flatten
+from ._image import ImageWriter, LoopState, Part, flatten
 from ._metrics import Metrics
 from ._ring import Request, RingWriter
 from ._stager import Stager
@@ -24,6 +24,9 @@ from ._stager import Stager
 # The run's own part of a snapshot: optimizer steps, world size, whether the run is to stop.
 LOOP = struct.Struct("<QQB")
 LOOP_PART = "holdfast"
+# In images, from the second `epochs()` of a program on: for each of them that ended, how the random streams
+# were then. With its number, from 0, and the stream's name.
+LOOP_END_PREFIX = "loop."
 STOPPED = 75
 # Flags of it: the run is to stop after this epoch; before the next batch; it is finished.
 STOPS = 1
@@ -88,6 +91,13 @@ class RunBase:
         self._must_claim = False
         self._restored = False
         self._began = False
+        # The program's calls of epochs(), in its order: the one that the run is in, how many this process has
+        # begun, and how many epochs there are in those.
+        self._loop_number = 0
+        self._loops = 0
+        self._loops_total = 0
+        # Random streams at the ends of those before.
+        self._loop_ends: dict[int, dict[str, bytes]] = {}
         self._leaving = False
         self._stopped = False
         self._stops_at_once = False
@@ -164,7 +174,15 @@ class RunBase:
         parts = _parts.take(self._sources or self._make_sources())
         if self._began:
             parts += self._head.parts(parts)
+            parts += self._loop_end_parts()
         return LoopState(self._global_step, self.epoch, self._batch, self.samples, parts)
+
+    def _loop_end_parts(self) -> tuple[Part, ...]:
+        return tuple(
+            Part("other", f"{LOOP_END_PREFIX}{number}.{name}", data)
+            for number in range(self._loop_number)
+            for name, data in {"": b"", **self._loop_ends.get(number, {})}.items()
+        )
 
     def _make_sources(self) -> list[_parts.Source]:
         sources = [_parts.Source("other", LOOP_PART, self._own_part)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _checkpoints, _random
 from . import _layout as at
-from ._base import FINISHED, LOOP, LOOP_PART, STOPS, STOPS_AT_ONCE
+from ._base import FINISHED, LOOP, LOOP_END_PREFIX, LOOP_PART, STOPS, STOPS_AT_ONCE
 from ._documents import ResumePoint, read_resume_file
 from ._errors import HoldfastError
 from ._image import ImageReader, LoopState
@@ -177,6 +177,7 @@ class Restorer:
         run.optimizer_steps = loop.step
         saved: dict[str, bytes] = {}
         loaders: dict[str, bytes] = {}
+        ends: dict[int, dict[str, bytes]] = {}
         for part in loop.parts:
             if part.kind == "rng":
                 saved[part.name] = part.data
@@ -192,6 +193,10 @@ class Restorer:
                         path=path,
                         hint="resume with the same number of ranks",
                     )
+            elif part.name.startswith(LOOP_END_PREFIX):
+                number, _, name = part.name[len(LOOP_END_PREFIX) :].partition(".")
+                ends.setdefault(int(number), {})[name] = part.data
+        run._loop_ends, run._loop_number = ends, len(ends)
         run._saved_loaders = loaders
         for loader in run._loaders:
             loader._restore(loaders.pop(loader.name, None))

@@ -218,23 +218,75 @@ class Run(RunBase):
     def epochs(self, total: int, *, finish: bool = True) -> Iterator[int]:
         """Give the epochs from where the run stands up to `total`, then finish the run.
 
+        A program may have several such loops, one after the other: pretraining, then finetuning. Epochs are
+        counted on from one to the next. A resumed program goes through those before the one where it stood
+        without an epoch.
+
         Args:
-            total: number of epochs of the whole run.
+            total: number of epochs of the whole run, those of the loops before included.
             finish: whether the run is complete when all epochs are; else call `finish()` later.
+
+        Raises:
+            HoldfastError: the loops before have had as many epochs.
         """
         is_restored_here = not self._restored
         self.restore()
+        number, self._loops = self._loops, self._loops + 1
+        before, self._loops_total = self._loops_total, max(self._loops_total, total)
+        if number < self._loop_number:
+            # What follows it is made again, and draws what it drew.
+            _random.set_streams(self._all_streams(), self._loop_ends.get(number, {}))
+            return
+        if number > self._loop_number:
+            self._begin_another_loop(number, before, total)
+        elif number:
+            self._return_to_loop()
+            is_restored_here = True
         self._announce(total)
         self._began = True
-        while self.epoch < total and not (self._stopped and self._was_finished):
-            self._begin_head(is_restored_here=is_restored_here)
-            yield self.epoch
-            if self._stopped:
-                break
-            self._begin_epoch(self.epoch + 1)
+        try:
+            while self.epoch < total and not (self._stopped and self._was_finished):
+                self._begin_head(is_restored_here=is_restored_here)
+                yield self.epoch
+                if self._stopped:
+                    break
+                self._begin_epoch(self.epoch + 1)
+            if self._pending:
+                # Resumed where the loop was over.
+                _random.set_streams(self._all_streams(), self._pending)
+                self._pending = {}
+        finally:
+            # Also after a `break`, but not when the whole program ends.
+            if not sys.is_finalizing():
+                self._loop_ends[number] = {stream.name: stream.get() for stream in self._all_streams()}
         self._ending = self._loop_state()
         if finish:
             self.finish()
+        else:
+            # What follows may change the state, and is made again after a resume from here.
+            self._hold()
+
+    def _begin_another_loop(self, number: int, epoch: int, total: int) -> None:
+        """Begin another `epochs()` of the program: what was complete, or was to stop, is the one before.
+
+        It begins where that one would have ended if nothing had stopped it.
+        """
+        if total <= epoch:
+            raise HoldfastError(
+                f"epochs({total}) counts the epochs of the whole run, and the loops before it had {epoch}",
+                hint=f"run.epochs({epoch + total}) for {total} more",
+            )
+        self._loop_number = number
+        self.is_finished = self._is_finishing = self._was_finished = False
+        self._stopped = self._stops_at_once = False
+        self._staged = self._ending = None
+        self._begin_epoch(epoch)
+
+    def _return_to_loop(self) -> None:
+        """Go on in a loop after the first: what the program does before it is behind the state."""
+        if not self._batch or self._was_finished:
+            self._head.resume(is_restored_here=True)
+            self._head.end()
 
     def _begin_head(self, *, is_restored_here: bool) -> None:
         """Begin what comes before the first batch of an epoch."""
@@ -342,6 +394,7 @@ class Run(RunBase):
                 f"a loader is read by the thread '{self._reader}', ahead of the steps: it has no position",
                 hint="read it in the thread that calls step(); num_workers and prefetch_factor read ahead",
             )
+        self.is_finished = self._is_finishing = False
         if self._was_finished:
             self._was_finished = False
             self._warn(
