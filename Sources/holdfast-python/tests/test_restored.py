@@ -76,3 +76,69 @@ def test_the_final_state_is_that_after_validation(run_directory: RunDirectory) -
     run.register(best=best)
     run.restore()
     assert best == {"score": 7}
+
+
+def test_flags_of_a_module_are_those_of_the_program_until_training_changes_them(
+    run_directory: RunDirectory,
+) -> None:
+    def begin(*, frozen: bool) -> tuple[nn.Module, holdfast.Run]:
+        model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+        model[0].requires_grad_(not frozen)
+        run = holdfast.attach()
+        run.register(model=model)
+        run.restore()
+        return model, run
+
+    _, run = begin(frozen=False)
+    stage(run_directory, run)
+    # Frozen by whoever changed the program.
+    model, run = begin(frozen=True)
+    assert not model[0].weight.requires_grad
+    model[0].weight.requires_grad_(True)
+    model[1].eval()
+    stage(run_directory, run)
+    model, run = begin(frozen=True)
+    assert model[0].weight.requires_grad
+    assert not model[0].bias.requires_grad
+    assert [part.training for part in model.modules()] == [True, True, False]
+
+
+def test_a_state_without_flags_and_buffers_is_taken(run_directory: RunDirectory) -> None:
+    """Of an older version."""
+
+    def begin(value: float) -> tuple[nn.Module, holdfast.Run]:
+        model = nn.Linear(2, 2)
+        model.register_buffer("mean", torch.full((2,), value), persistent=False)
+        run = holdfast.attach()
+        run.register(model=model)
+        return model, run
+
+    model, run = begin(1.0)
+    run.restore()
+    model.weight.requires_grad_(False)
+    stage(run_directory, run)
+    model, run = begin(2.0)
+
+    def older(states: dict[str, Any]) -> None:
+        del states["model.modes"], states["model.beside"]["trained"], states["model.beside"]["buffers"]
+
+    run.on_load_checkpoint(older)
+    assert run.restore()
+    assert model.weight.requires_grad
+    assert model.mean.tolist() == [2.0, 2.0]
+
+
+def test_a_mode_that_each_step_sets_anew_is_no_change_after_it(
+    run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = nn.Linear(2, 2)
+    run = holdfast.attach()
+    run.register(model=model)
+    for _ in run.epochs(1, finish=False):
+        for number in run.batches(4):
+            model.train()
+            run_directory.request(number + 1, slot=number % 2)
+            run.step()
+            model.eval()
+    assert run_directory.word(at.RING_ACKNOWLEDGED) >= 3
+    assert "changed after run.step()" not in capfd.readouterr().err

@@ -478,6 +478,83 @@ def a_second_loop_that_counts_from_0() -> Any:
 
 
 @trainer
+def unfrozen_in_training() -> Any:
+    run = holdfast.attach()
+    model, optimizer = made()
+    model[0].requires_grad_(False)
+    run.register(model=model, optimizer=optimizer)
+    loader = run.loader(samples(), batch_size=4, shuffle=True)
+    for epoch in run.epochs(4):
+        if epoch == 1:
+            model[0].requires_grad_(True)
+        for inputs, labels in loader:
+            run.step(loss=learn(model, optimizer, inputs, labels))
+        if epoch == 2:
+            model[3].weight.requires_grad_(False)
+    return outcome(model, optimizer)
+
+
+class Centred(nn.Module):
+    """Keeps a mean, a history that grows and a constant in buffers that no `state_dict` has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = network()
+        self.register_buffer("mean", torch.zeros(6), persistent=False)
+        self.register_buffer("history", None, persistent=False)
+        self.register_buffer("ones", torch.ones(1).expand(6), persistent=False)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.mean.mul_(0.9).add_(inputs.mean(0), alpha=0.1)
+        old = self.mean[None] if self.history is None else self.history
+        self.history = torch.cat([old, self.mean[None]])
+        return self.inner(inputs - self.history.mean(0) * self.ones)
+
+
+@trainer
+def buffers_that_are_not_persistent() -> Any:
+    run = holdfast.attach()
+    model = Centred()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    run.register(model=model, optimizer=optimizer)
+    loader = run.loader(samples(), batch_size=4, shuffle=True)
+    for _ in run.epochs(3):
+        for inputs, labels in loader:
+            run.step(loss=learn(model, optimizer, inputs, labels))
+    return outcome(model, optimizer, model.mean, model.history)
+
+
+@trainer
+def a_layer_that_is_set_to_eval() -> Any:
+    """For the rest of the training, from a step on."""
+    run = holdfast.attach()
+    model, optimizer = made()
+    run.register(model=model, optimizer=optimizer)
+    run.restore()
+    while run.global_step < 9:
+        learn(model, optimizer, *numbers(4, run.global_step))
+        if run.global_step == 3:
+            model[2].eval()
+        run.step()
+    return outcome(model, optimizer)
+
+
+@trainer
+def evaluated_after_the_step() -> Any:
+    """Sets the mode where the next step begins: no change that a resume would lose."""
+    run = holdfast.attach()
+    model, optimizer = made()
+    run.register(model=model, optimizer=optimizer)
+    for _ in run.epochs(3):
+        for batch in run.batches(4):
+            model.train()
+            learn(model, optimizer, *numbers(4, batch))
+            run.step()
+            model.eval()
+    return outcome(model, optimizer)
+
+
+@trainer
 def export_after_the_loop() -> Any:
     """Evaluation with random numbers after the loop, in `finally`."""
     run = holdfast.attach()

@@ -12,7 +12,7 @@ from typing import Any, Callable
 from . import _layout as at
 from . import _parts, _random, _witness
 from ._capture import Captured, capture
-from ._components import Component
+from ._components import MODES, Component
 from ._documents import ResumeFile, Scalar
 from ._errors import HoldfastError
 from ._head import EPOCH_PREFIX, Head
@@ -267,7 +267,7 @@ class RunBase:
         if staged is None or staged.loop.step != self._global_step:
             return
         try:
-            changed = staged.difference(flatten(self._states()))
+            changed = staged.difference(flatten(self._states()), but=MODES)
         except HoldfastError:
             return  # Told when the state is saved.
         if changed is not None:

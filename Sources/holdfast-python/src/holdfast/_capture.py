@@ -43,10 +43,15 @@ class Captured(NamedTuple):
                 return watched.leaf.name
         return None
 
-    def difference(self, state: FlatState) -> str | None:
-        """Return what is another now: a component's name or a tensor's; or None."""
+    def difference(self, state: FlatState, *, but: str) -> str | None:
+        """Return what is another now: a component's name or a tensor's; or None.
+
+        Args:
+            state: as it is now.
+            but: ending of the names of components that do not count.
+        """
         for name, node in self.state.nodes.items():
-            if state.nodes.get(name) != node:
+            if state.nodes.get(name) != node and not name.endswith(but):
                 return name
         checksums = {watched.leaf.name: watched.checksum for watched in self.watched}
         for before, now in zip(self.state.leaves, state.leaves):

@@ -8,7 +8,7 @@ from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, Callable, Protocol
 
-from . import _gradients, _torchmetrics
+from . import _gradients, _module_flags, _torchmetrics
 from ._errors import HoldfastError
 
 
@@ -78,16 +78,46 @@ class _Beside:
         self.module = module
         self.strict = strict
         self.saves_gradients = saves_gradients
+        self._trained = _module_flags.trained(module)
 
     def state(self) -> Any:
+        trained = _module_flags.trained(self.module)
         return {
+            "trained": None if trained == self._trained else trained,
+            "buffers": _module_flags.buffers(self.module),
             "gradients": _gradients.state_of(self.module, with_values=self.saves_gradients),
             "metrics": _torchmetrics.metrics_state(self.module),
         }
 
     def load(self, state: Any) -> None:
-        _gradients.load(self.module, state["gradients"])
+        # Those of an older version have neither of them. First: gradients are of what is trained.
+        flags = state.get("trained")
+        _module_flags.set_trained(self.module, flags)
+        _module_flags.set_buffers(self.module, state.get("buffers", {}), strict=self.strict)
+        _gradients.load(self.module, state["gradients"], with_frozen=flags is not None)
         _torchmetrics.load_metrics_state(self.module, state["metrics"], strict=self.strict)
+
+
+class _Modes:
+    """Which parts of a module are in training mode: a component of its own, which no step must leave alone.
+
+    A program may set it anew wherever its loop's body begins.
+    """
+
+    wants_copies = False
+    # Images of an older version have none.
+    strict = False
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self._registered = _module_flags.modes(module)
+
+    def state(self) -> Any:
+        modes = _module_flags.modes(self.module)
+        return {"modes": None if modes == self._registered else modes}
+
+    def load(self, state: Any) -> None:
+        _module_flags.set_modes(self.module, state["modes"])
 
 
 class _Scheduler(_Stateful):
@@ -237,11 +267,15 @@ def is_replaced_each_step(component: Component) -> bool:
     )
 
 
-def beside(component: Component, saves_gradients: bool) -> Component | None:
-    """Return the component that goes with that of a module; None for anything else."""
+MODES = ".modes"
+
+
+def beside(component: Component, saves_gradients: bool) -> dict[str, Component]:
+    """Return the components that go with that of a module, by what their names end in; none for others."""
     if not isinstance(component, _Module):
-        return None
-    return _Beside(component.target, component.strict, saves_gradients)
+        return {}
+    module = component.target
+    return {".beside": _Beside(module, component.strict, saves_gradients), MODES: _Modes(module)}
 
 
 def _scheduler_class(torch: Any) -> type:

@@ -21,10 +21,16 @@ def state_of(module: Any, *, with_values: bool) -> Any:
     return {name: one.grad for name, one in module.named_parameters() if one.grad is not None}
 
 
-def load(module: Any, state: Any) -> None:
-    """Let a module go on from what `state_of` returned."""
+def load(module: Any, state: Any, *, with_frozen: bool = False) -> None:
+    """Let a module go on from what `state_of` returned.
+
+    Args:
+        module: that goes on.
+        state: what was returned.
+        with_frozen: whether what is frozen now was frozen then, and is not the program's own change.
+    """
     if isinstance(state, bytes):
-        _give_zeros(module, state)
+        _give_zeros(module, state, with_frozen=with_frozen)
         return
     for name, parameter in module.named_parameters():
         gradient = state.get(name)
@@ -38,13 +44,13 @@ def _kinds_of(module: Any) -> bytes:
     return bytes(_NONE if one.grad is None else _DENSE + one.grad.is_sparse for one in module.parameters())
 
 
-def _give_zeros(module: Any, kinds: bytes) -> None:
+def _give_zeros(module: Any, kinds: bytes, *, with_frozen: bool) -> None:
     """Give gradients of zeros to the parameters that had one and have none yet."""
     torch = sys.modules["torch"]
     parameters = list(module.parameters())
     if len(parameters) != len(kinds):
         return  # Loaded without being strict: another module.
     for parameter, kind in zip(parameters, kinds):
-        if kind != _NONE and parameter.grad is None and parameter.requires_grad:
+        if kind != _NONE and parameter.grad is None and (parameter.requires_grad or with_frozen):
             layout = torch.sparse_coo if kind == _SPARSE else torch.strided
             parameter.grad = torch.zeros_like(parameter, layout=layout).detach()

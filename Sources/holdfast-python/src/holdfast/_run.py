@@ -103,9 +103,8 @@ class Run(RunBase):
             else:
                 component = component_of(name, target, strict)
                 self._components[name] = component
-                more = beside(component, save_gradients)
-                if more is not None:
-                    self._components[f"{name}.beside"] = more
+                for ending, more in beside(component, save_gradients).items():
+                    self._components[name + ending] = more
 
     def on_save_checkpoint(self, hook: Callable[[dict[str, Any]], None]) -> None:
         """Call `hook(states)` with the states by component before each save; it may add more of them."""

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch.nn.utils import prune
 
+from .. import _module_flags
+
 
 def state_of(module: Any, dumped: Any) -> dict[str, Any]:
-    """Return the module's tensors, and which of its parameters are trained.
+    """Return the module's tensors, those that no `state_dict` has too, and which parameters are trained.
 
     Args:
         module: of which.
@@ -26,7 +28,7 @@ def state_of(module: Any, dumped: Any) -> dict[str, Any]:
         for name, value in module.state_dict().items()
         if isinstance(value, torch.Tensor) and (name in dumped or name in trained or name.endswith("_mask"))
     }
-    return {"tensors": tensors, "trained": sorted(trained)}
+    return {"tensors": tensors, "trained": sorted(trained), "buffers": _module_flags.buffers(module)}
 
 
 def load(module: Any, state: dict[str, Any]) -> None:
@@ -44,6 +46,8 @@ def load(module: Any, state: dict[str, Any]) -> None:
             target = present.get(name)
             if target is not None and target.shape == value.shape:
                 target.data.copy_(value)
+    # A state of an older version has none.
+    _module_flags.set_buffers(module, state.get("buffers", {}))
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(name in trained or not parameter.dtype.is_floating_point)
 

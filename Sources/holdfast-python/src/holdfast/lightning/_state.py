@@ -146,7 +146,7 @@ class TrainerState:
             self.attributes.load(extra["attributes"])
         self.saving.load(extra["saving"])
         self.loggers.put_back()
-        _gradients.load(module, extra.get("gradients", b""))
+        _gradients.load(module, extra.get("gradients", b""), with_frozen="module" in extra)
 
     def put_back_at_end(self) -> None:
         """Put back how a fit ended whose loops did not run again."""
