@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,8 @@ OLD = Path(sys.prefix) / "lightning-1.9"
 FITS = PACKAGE / "tests/programs/lightning_fits.py"
 CLI = PACKAGE / "tests/programs/lightning_cli.py"
 STOPPED = PACKAGE / "tests/programs/lightning_stopped.py"
+ROWS = PACKAGE / "tests/programs/lightning_rows.py"
+OFTEN = ("--stage-every", "10ms")
 # Kills at a few of the moments; `tests/lightning_sweep.py` has all of them.
 STRIDE = 19
 
@@ -149,3 +152,29 @@ def test_a_later_fit_that_exits_with_status_0_is_no_end(tmp_path: Path) -> None:
         assert job.wait() == 0, job.errors.read_text()
         assert "exported at step 20" in job.output.read_text()
         assert [attempt["cause"] for attempt in job.json("history")["attempts"]] == ["crashed", "finished"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "interval", "dies_at"),
+    [("lines", 5, (10, 15)), ("lines", 2, (7, 12)), ("tensorboard", 5, (10,))],
+)
+def test_a_row_is_there_once_after_a_resume_into_a_validation(
+    tmp_path: Path, kind: str, interval: int, dies_at: tuple[int, ...]
+) -> None:
+    if kind == "tensorboard":
+        events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    with Job(tmp_path, ROWS, tmp_path / "files", kind, interval, *dies_at, options=OFTEN) as job:
+        job.start()
+        assert job.wait() == 0, job.errors.read_text()
+        causes = [attempt["cause"] for attempt in job.json("history")["attempts"]]
+    assert causes == ["killed"] * len(dies_at) + ["finished"]
+    rows: list[int] = []
+    if kind == "tensorboard":
+        log = events.EventAccumulator(str(tmp_path / "files/logs/version_0"), {"scalars": 0})
+        log.Reload()
+        rows = [row.step for row in log.Scalars("loss")]
+    else:
+        for file in sorted((tmp_path / "files").glob("*.lines")):
+            first, *steps = map(json.loads, file.read_text().splitlines())
+            rows = [step for step in rows if first is None or step < first] + steps
+    assert rows == list(range(20))

@@ -28,6 +28,8 @@ class Loggers:
         self._run = run
         self._files: dict[int, _Rows] = {}
         self._muted: list[Any] = []
+        # Whether the loop's counter is yet to count a row that is written.
+        self.is_row_uncounted = False
 
     def take(self, state: Any, later: frozenset[str]) -> None:
         """Let each logger go on where it was; before it makes its files.
@@ -94,7 +96,7 @@ class Loggers:
             if number in self._files:
                 one["rows"] = self._files[number].state()
             saved.append(one)
-        return {"loggers": saved, "next_step": loop._batches_that_stepped}
+        return {"loggers": saved, "next_step": loop._batches_that_stepped + self.is_row_uncounted}
 
 
 class _Rows:

@@ -124,8 +124,11 @@ class EpochLoop:
         if resumed:
             # 2.5 and later take a state in which all counters agree for one from after validation.
             loop._skip_next_val = False
-        is_step = not loop._should_accumulate() and not resumed
+        has_stepped = not loop._should_accumulate()
+        is_step = has_stepped and not resumed
         is_due = resumed or bool(loop._should_check_val_fx(*arguments))
+        # The batch's row is written, and is counted only after validation.
+        self._state.loggers.is_row_uncounted = has_stepped and is_due
         metrics = self._metrics() if is_step and run.is_supervised else {}
         if is_step and is_due:
             run.step(metrics)
@@ -133,6 +136,7 @@ class EpochLoop:
             # What validation and its callbacks change is not in the state that a resume begins with.
             run._after_pass()
         self._original["on_advance_end"](*arguments)
+        self._state.loggers.is_row_uncounted = False
         if is_step and not is_due:
             run.step(metrics)
 
