@@ -142,3 +142,62 @@ def test_a_mode_that_each_step_sets_anew_is_no_change_after_it(
             model.eval()
     assert run_directory.word(at.RING_ACKNOWLEDGED) >= 3
     assert "changed after run.step()" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_added_parameter_groups_are_added_when_the_state_is_loaded(
+    run_directory: RunDirectory, strict: bool
+) -> None:
+    def begin() -> tuple[Any, torch.optim.Optimizer, holdfast.Run]:
+        model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+        optimizer = torch.optim.Adam(model[1].parameters())
+        run = holdfast.attach()
+        run.register(model=model, optimizer=optimizer, strict=strict)
+        return model, optimizer, run
+
+    model, optimizer, run = begin()
+    run.restore()
+    optimizer.add_param_group({"params": model[0].parameters(), "lr": 0.5})
+    model(torch.ones(2)).sum().backward()
+    optimizer.step()
+    stage(run_directory, run)
+    model, optimizer, run = begin()
+    with pytest.raises(
+        holdfast.HoldfastError, match="number of parameter groups.*on_load_checkpoint"
+    ) as told:
+        run.restore()
+    assert "strict=False" not in str(told.value)
+    run._ring.close()
+    run_directory.next_attempt()
+    model, optimizer, run = begin()
+    run.on_load_checkpoint(lambda _: optimizer.add_param_group({"params": model[0].parameters()}))
+    assert run.restore()
+    assert [group["lr"] for group in optimizer.param_groups] == [0.001, 0.5]
+    assert len(optimizer.state) == 4
+
+
+def test_what_does_not_fit_is_told_when_not_strict(
+    run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def begin(classes: int, last: str, **more: Any) -> tuple[nn.Module, holdfast.Run]:
+        model = nn.Sequential()
+        model.add_module("first", nn.Linear(2, 2))
+        model.add_module("head", nn.Linear(2, classes))
+        model.add_module(last, nn.Linear(2, 2, bias=False))
+        run = holdfast.attach()
+        run.register(model=model, strict=False, **more)
+        return model, run
+
+    before, run = begin(3, "old")
+    run.restore()
+    stage(run_directory, run)
+    assert "model" not in capfd.readouterr().err
+    model, run = begin(4, "new", more={})
+    assert run.restore()
+    assert torch.equal(model.first.weight, before.first.weight)
+    said = capfd.readouterr().err
+    assert "'model' took what fits of its saved state, and not: " in said
+    assert "head.weight was (3, 2), now (4, 2); head.bias was (3,), now (4,)" in said
+    assert "old.weight is not here; new.weight was not saved" in said
+    assert "there is no saved state of 'more'" in said
+    assert "modes" not in said

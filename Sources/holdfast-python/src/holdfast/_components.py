@@ -50,7 +50,15 @@ class _Stateful:
 
 
 class _Module(_Stateful):
-    """A torch module. Its `load_state_dict` copies into what it has."""
+    """A torch module. Its `load_state_dict` copies into what it has.
+
+    Attributes:
+        left_out: what of the last state that was loaded it did not take, where it need not be strict.
+    """
+
+    def __init__(self, target: Any, strict: bool) -> None:
+        super().__init__(target, strict)
+        self.left_out: list[str] = []
 
     @property
     def wants_copies(self) -> bool:  # type: ignore[override]
@@ -66,7 +74,29 @@ class _Module(_Stateful):
         )
 
     def load(self, state: Any) -> None:
-        self.target.load_state_dict(state, strict=self.strict)
+        if self.strict:
+            self.target.load_state_dict(state)
+            return
+        # Torch itself takes no tensor of another shape, strict or not.
+        own = self.target.state_dict()
+        others = {name: shapes for name in state if (shapes := _other_shapes(state[name], own.get(name)))}
+        fitting = type(state)((name, value) for name, value in state.items() if name not in others)
+        if hasattr(state, "_metadata"):
+            fitting._metadata = state._metadata
+        keys = self.target.load_state_dict(fitting, strict=False)
+        self.left_out = [f"{name} {shapes}" for name, shapes in others.items()]
+        # A `load_state_dict` of its own may return anything.
+        self.left_out += [f"{name} is not here" for name in getattr(keys, "unexpected_keys", ())]
+        missing = getattr(keys, "missing_keys", ())
+        self.left_out += [f"{name} was not saved" for name in missing if name not in others]
+
+
+def _other_shapes(saved: Any, own: Any) -> str | None:
+    torch = sys.modules["torch"]
+    lazy = torch.nn.parameter.UninitializedTensorMixin
+    if not isinstance(saved, torch.Tensor) or not isinstance(own, torch.Tensor) or isinstance(own, lazy):
+        return None
+    return None if saved.shape == own.shape else f"was {tuple(saved.shape)}, now {tuple(own.shape)}"
 
 
 class _Beside:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import mmap
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import _checkpoints, _random
 from . import _layout as at
 from ._base import FINISHED, LOOP, LOOP_END_PREFIX, LOOP_PART, STOPS, STOPS_AT_ONCE
+from ._components import MODES
 from ._documents import ResumePoint, read_resume_file
 from ._errors import HoldfastError
 from ._image import ImageReader, LoopState
@@ -157,6 +159,8 @@ class Restorer:
                     hint=f"register the components that it has ({', '.join(states) or 'none'}), "
                     f"or '{name.partition('.')[0]}' with strict=False",
                 )
+            elif not weights_only and not name.endswith(MODES):  # Which an older version has not saved.
+                run._warn(f"there is no saved state of '{name}': it begins anew")
 
     def _load(self, name: str, component: Any, state: Any, path: Path) -> None:
         try:
@@ -167,8 +171,11 @@ class Restorer:
             raise HoldfastError(
                 f"'{name}' does not take its saved state: {error}",
                 path=path,
-                hint="the model changed? register(strict=False) takes what fits",
+                hint=_hint(component),
             ) from error
+        left_out = getattr(component, "left_out", ())
+        if left_out:
+            self._run._warn(f"'{name}' took what fits of its saved state, and not: {'; '.join(left_out)}")
 
     def _loop_state(self, loop: LoopState, path: Path, *, strict: bool) -> None:
         run = self._run
@@ -226,6 +233,19 @@ class Restorer:
             run._warn(f"the random stream '{name}' was not saved: it goes on as it is")
         # Set once more right before the first batch: making loaders and iterators may draw from them.
         run._pending = {name: data for name, data in saved.items() if name not in lost}
+
+
+def _hint(component: Any) -> str:
+    target = getattr(component, "target", None)
+    if hasattr(target, "param_groups"):
+        return (
+            "add the parameter groups that training adds where the optimizer is made, or in "
+            "run.on_load_checkpoint(hook), before the state is loaded"
+        )
+    torch = sys.modules.get("torch")
+    if component.strict and torch is not None and isinstance(target, torch.nn.Module):
+        return "the model changed? register(strict=False) takes what fits"
+    return "change the saved state to what it takes, in run.on_load_checkpoint(hook)"
 
 
 def _is_module(run: RunBase, name: str) -> bool:
