@@ -32,7 +32,7 @@ extension Runtime {
   private static func further(_ record: AttemptRecord, _ cause: Cause) -> String {
     var text = ""
     if cause == .oomKilled, let bytes = record.peakResidentBytes { text += ", peak \(Words.bytes(bytes))" }
-    if record.finishedStep != nil, cause != .finished { text += ", after its training was complete" }
+    if record.finishedStep != nil, cause != .finished { text += ", after its loop was complete" }
     if let failure = record.failure { text += ": \(failure.type): \(failure.message)" }
     return text
   }
