@@ -393,7 +393,9 @@ class Run(RunBase):
                 f"a loader is read by the thread '{self._reader}', ahead of the steps: it has no position",
                 hint="read it in the thread that calls step(); num_workers and prefetch_factor read ahead",
             )
+        # What was complete, by a loop's end or by finish(), goes on.
         self.is_finished = self._is_finishing = False
+        self._ending = None
         if self._was_finished:
             self._was_finished = False
             self._warn(

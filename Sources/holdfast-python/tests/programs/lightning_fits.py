@@ -64,6 +64,7 @@ def trainer(version: str, *callbacks: Any, **options: Any) -> Any:
         callbacks=[holdfast.lightning.Holdfast(), *callbacks],
         logger=CSVLogger(directory, name="logs", version=version, flush_logs_every_n_steps=5),
         log_every_n_steps=1,
+        default_root_dir=directory,
         accelerator="cpu",
         enable_progress_bar=False,
         enable_model_summary=False,
