@@ -41,7 +41,7 @@ extension Runtime {
     guard let (message, step) = attempt.replayVerdict(atEnd: atEnd) else { return }
     events.log(message.kind, message.text, isWarning: message.isWarning, step: step)
     // The verdict outlives this supervisor.
-    attempt.update { _ in }
+    attempt.persist()
   }
 
   /// - Parameter repair: nil when there is nothing to keep: another program wrote a store over it.
