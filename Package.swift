@@ -88,7 +88,7 @@ let package = Package(
     tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
     tests("PreemptionTests", ["Preemption", "FakeMetadata", "Supervision", "POSIX", system]),
     tests("MetricsTests", ["Metrics", "POSIX", system]),
-    tests("SupervisorTests", ["Supervisor", "Supervision", "Systemd", "POSIX", system]),
+    tests("SupervisorTests", ["Supervisor", "Supervision", "JobStore", "Systemd", "POSIX", system]),
     tests("JobFileTests", ["JobFile", "Preemption", "Metrics", "Supervision", system]),
     tests(
       "CommandLineTests",

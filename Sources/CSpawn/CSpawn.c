@@ -14,9 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_CLOEXEC 4u
-#endif
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
@@ -104,15 +101,13 @@ static void run_child(const struct hf_spawn_request *request, int pipe, int gate
     int null = open("/dev/null", O_RDONLY);
     if (null < 0 || dup2(null, 0) < 0 || dup2(request->output, 1) < 0)
       fail(pipe, HF_SPAWN_DESCRIPTORS, errno);
+    if (null > 2) close(null);
   }
 
-  // 7. No descriptor of ours above 2 survives exec (the report pipe included, which tells the parent
-  //    that exec succeeded).
-  if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0) {
-    long limit = sysconf(_SC_OPEN_MAX);
-    if (limit < 0) fail(pipe, HF_SPAWN_DESCRIPTORS, errno);
-    for (int number = 3; number < limit; number++) fcntl(number, F_SETFD, FD_CLOEXEC);
-  }
+  // 7. Those that were kept do not survive exec either (the report pipe included, which tells the parent that
+  //    exec succeeded).
+  for (int index = 0; index < 4; index++)
+    if (kept[index] > 2) fcntl(kept[index], F_SETFD, FD_CLOEXEC);
 
   if (request->directory && chdir(request->directory) < 0) fail(pipe, HF_SPAWN_DIRECTORY, errno);
 

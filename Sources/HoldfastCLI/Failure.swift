@@ -113,7 +113,7 @@ struct Failure: Error, CustomStringConvertible {
       }
     self.init(
       status, error.what, path: error.path?.string, why: error.errno.map { "\($0)" },
-      hints: error.path.map { ["ls -ld \($0)"] } ?? [])
+      hints: error.hint.map { [Hint(stringLiteral: $0)] } ?? error.path.map { ["ls -ld \($0)"] } ?? [])
   }
 
   private init(_ error: StoreError) {

@@ -8,4 +8,9 @@ public enum JobName {
   }
 
   public static func isValid(_ name: String) -> Bool { name == sanitize(name) }
+
+  /// What to say of one that is not valid.
+  public static func fault(_ name: String) -> String {
+    "invalid job name '\(name)'; use letters, digits, '.', '_', '-'"
+  }
 }

@@ -167,7 +167,7 @@ extension Kind where Value == String {
         throw Mistakes("it must be a name in quotes, not \(node.kind)")
       }
       guard JobName.isValid(name) else {
-        throw Mistakes("invalid job name '\(name)'; use letters, digits, '.', '_', '-'")
+        throw Mistakes(JobName.fault(name))
       }
       return name
     },

@@ -92,17 +92,28 @@ public enum ProcessTable {
     return children
   }
 
+  /// Processes and what they started.
+  public struct Family: Hashable, Sendable {
+    public var processes: [ProcessIdentity] = []
+    /// There are others, of which /proc says nothing to us.
+    public var hasHidden = false
+  }
+
   /// `roots` and everything below them, as far as it can be seen.
-  public static func descendants(of roots: [pid_t]) -> [ProcessIdentity] {
-    var found: [ProcessIdentity] = []
+  public static func descendants(of roots: [pid_t]) -> Family {
+    var family = Family()
     var next = roots
     var seen = Set(roots)
     while let pid = next.popLast() {
-      guard let status = status(of: pid), !status.isZombie else { continue }
-      found.append(status.identity)
+      guard let status = status(of: pid) else {
+        if isHidden(pid) { family.hasHidden = true }
+        continue
+      }
+      if status.isZombie { continue }
+      family.processes.append(status.identity)
       for child in listedChildren(of: pid) ?? [] where seen.insert(child).inserted { next.append(child) }
     }
-    return found
+    return family
   }
 
   /// The variables that `pid` was started with, as they lie there; nil: of no process that we may look into.

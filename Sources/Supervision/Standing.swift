@@ -50,6 +50,8 @@ public struct Standing: Hashable, Sendable, Codable {
   public var gaveUp = false
   /// Resume points at which attempts died while they took them; nil: none.
   public var restoreDeaths: [RestoreDeaths]?
+  /// Those that count: a person who tries again after the job gave up has all of the budget.
+  public var countedDeaths: [RestoreDeaths] { gaveUp ? [] : restoreDeaths ?? [] }
   /// Seed of the next jitter.
   public var jitter: UInt64 = 0
 

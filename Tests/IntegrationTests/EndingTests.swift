@@ -23,7 +23,7 @@ import Testing
     #expect(status["state"] as? String == "gave_up" && status["durable_step"] as? Int == step)
     #expect((status["failing"] as? String)?.contains("what comes after it fails") == true)
     let shown = try bench.holdfast(["history", "--state-dir", bench.state])
-    #expect(shown.out.contains("after its training was complete"), "\(shown.out)")
+    #expect(shown.out.contains("after its loop was complete"), "\(shown.out)")
     // The next start tries it again, and what works at last is finished.
     #expect(try bench.supervise([], [Programs.trainer, "--epochs", "1"]) == 0)
     #expect(try bench.json(["status"])["state"] as? String == "finished")

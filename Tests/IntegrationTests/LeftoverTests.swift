@@ -23,7 +23,13 @@ import Testing
     return text.split(separator: ")").last?.hasPrefix(" Z") == false
   }
 
-  private func end(_ pids: [Int32]) { for pid in pids { kill(pid, SIGKILL) } }
+  /// With what they sleep in.
+  private func end(_ pids: [Int32]) {
+    for pid in pids {
+      let children = (try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)) ?? ""
+      for pid in [pid] + children.split(separator: " ").compactMap({ Int32($0) }) { kill(pid, SIGKILL) }
+    }
+  }
 
   private func start(_ bench: Workbench, _ command: [String]) throws -> (supervisor: Process, trainer: Int32)
   {
@@ -170,8 +176,8 @@ import Testing
   }
 
   /// `hidepid=2`, and a trainer that became another user: neither it nor what it started is to be seen.
-  @Test(.enabled(if: geteuid() == 0, "root is needed to mount /proc"))
-  func whatIsHiddenIsInDoubt() throws {
+  @Test(.enabled(if: geteuid() == 0, "root is needed to mount /proc"), arguments: [false, true])
+  func whatIsHiddenIsInDoubt(belowAShell: Bool) throws {
     let bench = Workbench()
     defer { bench.close() }
     defer { end(pids(bench)) }
@@ -185,9 +191,11 @@ import Testing
       chown 65534 \(bench.state) \(bench.run); chmod 700 \(bench.run)
       """)
     try #require(made.status == 0, "\(made.err)")
+    let trainer = "\(privileged) -p -c '\(sleeper) & wait'"
+    let script = try bench.write("script", "#!/bin/sh\n\(trainer)\ntrue\n", executable: true)
     let command =
       "\(Programs.holdfast) run --job test --state-dir \(bench.state) --run-dir \(bench.run) -- "
-      + "\(privileged) -p -c '\(sleeper) & wait'"
+      + (belowAShell ? script : trainer)
     func confined(_ script: String) throws -> (status: Int32, out: String, err: String) {
       try Workbench.run(
         "/usr/bin/unshare",
@@ -205,9 +213,11 @@ import Testing
       """)
     let old = try #require(pids(bench).first, "\(first)")
     #expect(isAlive(old))
+    let record = try String(contentsOfFile: bench.run + "/trainer.json", encoding: .utf8)
+    #expect(record.contains(#""has_hidden":true"#), "\(record)")
     // Whoever ends only what can be named still has the trainer, and no second one.
     for _ in 0..<2 {
-      let again = try confined(command)
+      let again = try confined("timeout --signal=KILL 30 \(command)")
       #expect(again.status == 73 && pids(bench) == [old] && isAlive(old), "\(again.err)")
       _ = try bench.shell("pkill -KILL -f '^\(privileged) '; true")
     }

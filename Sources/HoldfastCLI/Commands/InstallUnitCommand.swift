@@ -33,7 +33,7 @@ struct InstallUnitCommand: ParsableCommand {
 
   func validate() throws {
     guard JobName.isValid(name) else {
-      throw ValidationError("invalid job name '\(name)'; use letters, digits, '.', '_', '-'")
+      throw ValidationError(JobName.fault(name))
     }
     guard !command.isEmpty || settings.arguments.isEmpty else {
       throw ValidationError("options are written together with a command, after --")

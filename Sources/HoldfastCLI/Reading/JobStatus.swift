@@ -168,7 +168,7 @@ struct JobStatus {
     if !afterPowerLoss, let staged { points.append(.checkpoint(level: .staged, step: staged.step)) }
     let best = ResumeChoice.best(
       of: points.map { ResumeCandidate($0, .unread) },
-      deaths: standing.gaveUp ? [] : standing.restoreDeaths ?? [])
+      deaths: standing.countedDeaths)
     let point = best.map { points[$0] } ?? .beginning
     let recorded = newest?.step ?? 0
     let replay = recorded > point.step ? recorded - point.step : 0

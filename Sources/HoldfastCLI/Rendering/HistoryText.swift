@@ -110,7 +110,7 @@ struct HistoryText {
       text += ", out of memory: the kernel killed \(kills) of its processes"
     }
     if attempt.finishedStep != nil, attempt.outcome == "failed" {
-      text += ", after its training was complete"
+      text += ", after its loop was complete"
     }
     if let failure = attempt.failure { text += ", \(failure.type): \(failure.message)" }
     return text

@@ -52,8 +52,11 @@ final class AttemptRecorder {
   /// Changes the record, and has it written to the store.
   func update(_ change: (inout AttemptRecord) -> Void) {
     change(&record)
-    writer.submit([.attempt(record)])
+    persist()
   }
+
+  /// Has the record written to the store as it is.
+  func persist() { writer.submit([.attempt(record)]) }
 
   /// Changes the record; what comes next has it written.
   func note(_ change: (inout AttemptRecord) -> Void) { change(&record) }
@@ -104,7 +107,7 @@ final class AttemptRecorder {
     record.lastStep = newest.step
     record.lastStepAtNs = newest.timeNs
     // A supervisor that finds this attempt without an end can count what was made again by no other means.
-    if hasReplayed { writer.submit([.attempt(record)]) }
+    if hasReplayed { persist() }
     metrics = newest.metrics
     position = BatchPosition(epoch: newest.epoch, batch: newest.batch)
     furthestStep = max(furthestStep ?? 0, newest.step)

@@ -26,18 +26,13 @@ struct ProcessTree {
     }
   }
 
-  /// All processes of the trainer that can be seen now.
-  func census(sparing session: pid_t?) -> [ProcessIdentity] {
+  /// All processes of the trainer that there are now.
+  func census(sparing session: pid_t?) -> ProcessTable.Family {
     ProcessTable.descendants(of: children(sparing: session) ?? [])
   }
 
-  /// Whether there are some that this process may not look at.
-  func hasHidden(sparing session: pid_t?) -> Bool {
-    (children(sparing: session) ?? []).contains { ProcessTable.isHidden($0) }
-  }
-
   /// What is left, for whoever waits for its end.
-  func remaining(sparing session: pid_t?) -> [pid_t] { census(sparing: session).map(\.pid) }
+  func remaining(sparing session: pid_t?) -> [pid_t] { census(sparing: session).processes.map(\.pid) }
 
   /// Kills what is left, and reaps it.
   /// - Parameter session: of a program that helps the supervisor, and stays.

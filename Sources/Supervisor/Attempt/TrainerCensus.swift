@@ -33,14 +33,12 @@ final class TrainerCensus {
     pause = Self.firstPause
   }
 
-  /// - Parameters:
-  ///   - processes: all that can be seen now.
-  ///   - hasHidden: there are others.
-  func update(_ processes: [ProcessIdentity], hasHidden: Bool) {
+  /// - Parameter family: as it is now.
+  func update(_ family: ProcessTable.Family) {
     guard var record else { return }
     // For good: what a hidden one started may outlive it.
-    if hasHidden { record.hasHidden = true }
-    record.others = processes.filter { $0 != record.trainer }
+    if family.hasHidden { record.hasHidden = true }
+    record.others = family.processes.filter { $0 != record.trainer }
     // Not into what takes the run directory's place.
     let isNews =
       Set(record.others) != Set(self.record?.others ?? []) || record.hasHidden != self.record?.hasHidden

@@ -10,20 +10,16 @@ final class TrainerLink {
   /// Cut that the open request asked for.
   private(set) var requestedCut: CutID?
   /// The trainer was told, or is to be told, of another resume point than it began with.
-  private(set) var pointIsReplaced = false
+  private var pointIsReplaced = false
   private var heartbeat: UInt64 = 0
   private var skipped: UInt64 = 0
 
-  /// An attempt begins.
-  func begin() {
-    heartbeat = 0
-    skipped = 0
-  }
-
-  /// Before the trainer is there.
+  /// An attempt begins; its trainer is not there yet.
   /// - Parameter isUnread: it waits for a verdict on its resume point.
   func open(_ ring: RingReader, isUnread: Bool, initialSlot: Int?) {
     self.ring = ring
+    heartbeat = 0
+    skipped = 0
     pointIsReplaced = false
     ring.tell(isUnread ? .pending : .none)
     ring.setInitialSlot(initialSlot.map(UInt32.init))

@@ -56,7 +56,7 @@ final class TrainerProcesses {
   // MARK: Out of memory
 
   /// Processes of the attempt that the kernel killed because memory ran out; nil: none that is known.
-  var oomKills: UInt64? { outOfMemory?.killed.flatMap { $0 > 0 ? UInt64($0) : nil } }
+  var oomKills: UInt64? { outOfMemory?.killed.flatMap { $0 > 0 ? $0 : nil } }
 
   /// Whether the kernel's log names this one.
   func isNamedAsOutOfMemory(_ pid: pid_t) -> Bool { outOfMemory?.names(pid) ?? false }
@@ -66,7 +66,7 @@ final class TrainerProcesses {
   /// Looks which there are.
   /// - Returns: when to look again; nil: there is none any more.
   func lookAround() -> Duration? {
-    census.update(tree.census(sparing: sparedSession()), hasHidden: tree.hasHidden(sparing: sparedSession()))
+    census.update(tree.census(sparing: sparedSession()))
     return census.nextPause()
   }
 

@@ -19,7 +19,7 @@ extension ReplayAudit.Difference {
 
   /// What most often has this effect. Parts that are the same say as much as those that are not.
   public var likelyCause: String {
-    let parts = Set(items.map(\.part))
+    let parts = Set(items.filter { !$0.isTrainedState }.map(\.part))
     if parts.contains("rng"), step == 1 {
       return "the program sets no seed, so that a start from the beginning draws other numbers"
     }
@@ -39,7 +39,12 @@ extension ReplayAudit.Difference {
 }
 
 extension ReplayAudit.Item {
+  /// Python's checksum of a few elements of what is trained, which is recorded among the samplers under a name that
+  /// no loader may have.
+  fileprivate var isTrainedState: Bool { part == "sampler" && name == "state" }
+
   public var words: String {
+    if isTrainedState { return "trained state" }
     let what =
       switch part {
       case "metrics": "metric"

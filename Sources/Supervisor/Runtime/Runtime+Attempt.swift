@@ -10,7 +10,6 @@ extension Runtime {
   func start(_ number: UInt64, from: ResumePoint, skips: [BatchPosition]) {
     metrics?.keep(attempt.record)
     attempt.begin(number, boot: boot, resumedFrom: resumedFrom, notice: noticeRecord)
-    link.begin()
     degradations.forget("ring", "records")
     stacks.begin()
     // Durable before the launch: an attempt's number is never given twice. With a store that cannot

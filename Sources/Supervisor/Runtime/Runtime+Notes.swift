@@ -32,7 +32,7 @@ extension Runtime {
   private static func further(_ record: AttemptRecord, _ cause: Cause) -> String {
     var text = ""
     if cause == .oomKilled, let bytes = record.peakResidentBytes { text += ", peak \(Words.bytes(bytes))" }
-    if record.finishedStep != nil, cause != .finished { text += ", after its training was complete" }
+    if record.finishedStep != nil, cause != .finished { text += ", after its loop was complete" }
     if let failure = record.failure { text += ": \(failure.type): \(failure.message)" }
     return text
   }
@@ -41,7 +41,7 @@ extension Runtime {
     guard let (message, step) = attempt.replayVerdict(atEnd: atEnd) else { return }
     events.log(message.kind, message.text, isWarning: message.isWarning, step: step)
     // The verdict outlives this supervisor.
-    attempt.update { _ in }
+    attempt.persist()
   }
 
   /// - Parameter repair: nil when there is nothing to keep: another program wrote a store over it.

@@ -53,10 +53,8 @@ enum Recovery {
     for slot in 0..<UInt32(configuration.policy.slotCount) {
       standing.attempt = max(standing.attempt, candidates.image(slot)?.description.attempt ?? 0)
     }
-    // A person who tries again after the job gave up has all of the budget.
-    let deaths = standing.gaveUp ? [] : standing.restoreDeaths ?? []
     let choice = candidates.choose(
-      store: store, records: records, ResumeCandidates.Knowledge(), deaths: deaths)
+      store: store, records: records, ResumeCandidates.Knowledge(), deaths: standing.countedDeaths)
     return Result(
       directories: directories, store: store, writer: writer, mailbox: mailbox, checkpoints: checkpoints,
       candidates: candidates, job: job, mark: mark, standing: standing, choice: choice, records: records,

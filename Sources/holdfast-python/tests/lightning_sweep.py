@@ -283,30 +283,6 @@ def checkpoint(world: World, **options: Any) -> Any:
 
 
 fitted("plain", lambda world: [])
-
-
-class Centred(Network):
-    """Keeps a mean in a buffer that is not persistent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(()), persistent=False)
-
-    def forward(self, batch: Any) -> Any:
-        if self.training:
-            self.mean.mul_(0.9).add_(batch.mean(), alpha=0.1)
-        return super().forward(batch - self.mean)
-
-
-@case("a buffer that is not persistent")
-def _buffer(world: World) -> Any:
-    model = Centred()
-    trainer = world.trainer()
-    trainer.fit(model)
-    world.at("after fit")
-    return {**world.seen(trainer, model), "mean": float(model.mean)}
-
-
 fitted(
     "checkpoint, best",
     lambda world: [checkpoint(world, monitor="validation_loss", save_top_k=2, save_last=True)],
@@ -536,6 +512,28 @@ def _tuner(world: World) -> Any:
     trainer.fit(model)
     world.at("after fit")
     return [finder.suggestion(), size, world.seen(trainer, model)]
+
+
+class Centred(Network):
+    """Keeps a mean in a buffer that is not persistent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()), persistent=False)
+
+    def forward(self, batch: Any) -> Any:
+        if self.training:
+            self.mean.mul_(0.9).add_(batch.mean(), alpha=0.1)
+        return super().forward(batch - self.mean)
+
+
+@case("a buffer that is not persistent")
+def _buffer(world: World) -> Any:
+    model = Centred()
+    trainer = world.trainer()
+    trainer.fit(model)
+    world.at("after fit")
+    return {**world.seen(trainer, model), "mean": float(model.mean)}
 
 
 # Running them

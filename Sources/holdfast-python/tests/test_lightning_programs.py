@@ -39,6 +39,15 @@ def test_killed_again_in_the_attempt_that_resumes(name: str) -> None:
     assert kills >= 4
 
 
+@pytest.fixture(params=["2", "1.9"])
+def lightning(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have programs run with this version of Lightning."""
+    if request.param == "1.9":
+        if not OLD.is_dir():
+            pytest.skip(f"Lightning 1.9 is not in {OLD}")
+        monkeypatch.setenv("PYTHONPATH", f"{OLD}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+
 @pytest.mark.skipif(not OLD.is_dir(), reason=f"Lightning 1.9 is not in {OLD}")
 def test_killed_at_some_moments_with_the_older_lightning() -> None:
     environment = {**os.environ, "PYTHONPATH": f"{OLD}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
@@ -50,14 +59,8 @@ def test_killed_at_some_moments_with_the_older_lightning() -> None:
     assert "Lightning 1.9" in done.stdout
 
 
-@pytest.mark.parametrize("kind", ["2", "1.9"])
-def test_a_program_of_several_fits_is_one_job(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    if kind == "1.9":
-        if not OLD.is_dir():
-            pytest.skip(f"Lightning 1.9 is not in {OLD}")
-        monkeypatch.setenv("PYTHONPATH", f"{OLD}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+@pytest.mark.usefixtures("lightning")
+def test_a_program_of_several_fits_is_one_job(tmp_path: Path) -> None:
     expected = undisturbed(FITS, tmp_path / "alone", "search")
     dies_at = ("between", "after", "test", "export")
     options = ("--stage-every", "10ms", "--max-stalls", "20")
@@ -125,14 +128,8 @@ def test_a_configuration_of_another_run_stays(tmp_path: Path, monkeypatch: pytes
     assert config.read_text() == "of: another run\n"
 
 
-@pytest.mark.parametrize("kind", ["2", "1.9"])
-def test_a_stop_after_the_first_of_two_fits_is_no_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    if kind == "1.9":
-        if not OLD.is_dir():
-            pytest.skip(f"Lightning 1.9 is not in {OLD}")
-        monkeypatch.setenv("PYTHONPATH", f"{OLD}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+@pytest.mark.usefixtures("lightning")
+def test_a_stop_after_the_first_of_two_fits_is_no_end(tmp_path: Path) -> None:
     parts = ("search", "fit", "test", "other trainer")
     with Job(tmp_path, STOPPED, tmp_path / "files", *parts) as job:
         for part in parts:

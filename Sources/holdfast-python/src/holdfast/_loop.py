@@ -282,6 +282,7 @@ class Loop:
     def end_step(self, *, optimizer_stepped: bool, samples: int | None) -> None:
         """Count a step, and find what may be saved after it."""
         self._begins = self.is_complete = False
+        self._ending = None
         self.pending = {}
         self._head.forget()
         self.step += 1

@@ -60,6 +60,7 @@ class Network(pl.LightningModule):
 def trainer(*callbacks: Any) -> Any:
     return pl.Trainer(
         max_epochs=2,
+        # For the search's file.
         default_root_dir=directory,
         accelerator="cpu",
         callbacks=list(callbacks),
