@@ -109,6 +109,8 @@ extension UnsafeRawBufferPointer {
 
   /// As LMDB orders keys: as memcmp(3), and the shorter one of two that are otherwise equal first.
   func isLess(than other: UnsafeRawBufferPointer) -> Bool {
+    // Most keys are one number.
+    if count == 8, other.count == 8 { return word(0).byteSwapped < other.word(0).byteSwapped }
     let common = Swift.min(count, other.count)
     if common > 0, let one = baseAddress, let two = other.baseAddress {
       let order = memcmp(one, two, common)

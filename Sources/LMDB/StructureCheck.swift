@@ -24,15 +24,22 @@ struct StructureCheck: ~Copyable {
   /// A bit for each page that was met.
   private var met: [UInt64]
   private var buffers: [UnsafeMutableRawBufferPointer] = []
+  /// Some pages that lie behind each other, as most leaves do.
+  private let window: UnsafeMutableRawBufferPointer
+  private var inWindow: Range<UInt64> = 0..<0
 
   init(_ file: DataFile, _ meta: MetaPage) {
     self.file = file
     self.meta = meta
     pages = PageBuffers(file, meta)
     met = []
+    window = .allocate(byteCount: 16 * meta.pageBytes, alignment: 16)
   }
 
-  deinit { for buffer in buffers { buffer.deallocate() } }
+  deinit {
+    for buffer in buffers { buffer.deallocate() }
+    window.deallocate()
+  }
 
   mutating func run() throws(LMDBError) {
     // Pages at the end that were freed before they were ever written need not be in the file. A number that is far
@@ -73,8 +80,7 @@ struct StructureCheck: ~Copyable {
     to: UnsafeRawBufferPointer?, _ named: inout [MetaPage.Tree]
   ) throws(LMDBError) -> UInt64 {
     try meet(number, pages: 1)
-    if level == buffers.count { buffers.append(.allocate(byteCount: meta.pageBytes, alignment: 16)) }
-    let page = try pages.read(number, into: buffers[level])
+    let page = try read(number, isLeaf: depth == 1, level)
     guard page.isLeaf == (depth == 1) else { throw damage("kind", number) }
     var entries: UInt64 = 0
     var used = 0
@@ -84,7 +90,10 @@ struct StructureCheck: ~Copyable {
       used += node.usedBytes
       // A branch's first key stands for anything that is less.
       if page.isLeaf || index > 0 {
-        try checkKey(node.key, kind, after: previous, from: from, to: to, number)
+        // Keys are in order: no other key of the page can be beyond its limits if these are not.
+        try checkKey(
+          node.key, kind, after: previous, from: previous == nil ? from : nil,
+          to: index == page.count - 1 ? to : nil, number)
         previous = node.key
       }
       guard !page.isLeaf else {
@@ -102,6 +111,24 @@ struct StructureCheck: ~Copyable {
     return entries
   }
 
+  private mutating func read(_ number: UInt64, isLeaf: Bool, _ level: Int) throws(LMDBError) -> Page {
+    guard isLeaf else {
+      if level == buffers.count { buffers.append(.allocate(byteCount: meta.pageBytes, alignment: 16)) }
+      return try pages.read(number, into: buffers[level])
+    }
+    if !inWindow.contains(number) {
+      let bytes = try file.read(window, at: number * UInt64(meta.pageBytes))
+      inWindow = number..<(number + UInt64(bytes / meta.pageBytes))
+      guard !inWindow.isEmpty else { throw damage("beyond the end", number) }
+    }
+    let start = Int(number - inWindow.lowerBound) * meta.pageBytes
+    let bytes = UnsafeRawBufferPointer(window)[start..<(start + meta.pageBytes)]
+    guard let page = Page(UnsafeRawBufferPointer(rebasing: bytes), number: number) else {
+      throw damage("header", number)
+    }
+    return page
+  }
+
   private func checkKey(
     _ key: UnsafeRawBufferPointer, _ kind: Tree, after previous: UnsafeRawBufferPointer?,
     from: UnsafeRawBufferPointer?, to: UnsafeRawBufferPointer?, _ number: UInt64
@@ -112,7 +139,7 @@ struct StructureCheck: ~Copyable {
         ? one.count == 8 && other.count == 8 && one.word(0) < other.word(0) : one.isLess(than: other)
     }
     if let previous, !isLess(previous, key) { throw damage("order of keys", number) }
-    if previous == nil, let from, isLess(key, from) { throw damage("key of another page", number) }
+    if let from, isLess(key, from) { throw damage("key of another page", number) }
     if let to, !isLess(key, to) { throw damage("key of another page", number) }
   }
 

@@ -1,10 +1,13 @@
 import Glibc
 public import SystemPackage
 
-/// Who holds a flock(2): /proc/locks, as the kernel says it. proc_locks(5).
-public enum LockTable {
+/// Who held a flock(2) when the table was read: /proc/locks, as the kernel says it. proc_locks(5).
+///
+/// For the first byte of it the kernel waits until each processor has seen that somebody reads (`locks_start`):
+/// some 15 ms. So it is read once for all that is asked.
+public struct LockTable: Sendable {
   /// An exclusive lock, in the numbers of this pid namespace; 0: of a process in another one.
-  private struct Lock {
+  private struct Lock: Sendable {
     var pid: pid_t
     var major: UInt64
     var minor: UInt64
@@ -23,41 +26,44 @@ public enum LockTable {
       else { return nil }
       (self.pid, self.major, self.minor, self.inode) = (pid, major, minor, inode)
     }
+  }
 
-    static func all() -> [Lock] {
-      let text = String(decoding: (try? FileSystem.read("/proc/locks")) ?? [], as: UTF8.self)
-      return text.split(separator: "\n").compactMap { Lock($0) }
-    }
+  private let locks: [Lock]
+
+  /// Reads it.
+  public init() {
+    let text = String(decoding: (try? FileSystem.read("/proc/locks")) ?? [], as: UTF8.self)
+    locks = text.split(separator: "\n").compactMap { Lock($0) }
   }
 
   /// - Returns: the process that took the lock on a file alone; nil when nobody has it, or it is in another pid
   ///   namespace.
-  public static func holder(of file: OpenFile) -> pid_t? {
+  public func holder(of file: OpenFile) -> pid_t? {
     guard let status = try? file.status() else { return nil }
     let (device, inode) = (status.st_dev, UInt64(status.st_ino))
     // As makedev(3) puts them together on Linux.
     let major = UInt64(device >> 8 & 0xfff | device >> 32 & ~0xfff)
     let minor = UInt64(device & 0xff | device >> 12 & ~0xff)
-    let lock = Lock.all().first { $0.inode == inode && $0.major == major && $0.minor == minor }
+    let lock = locks.first { $0.inode == inode && $0.major == major && $0.minor == minor }
     return lock.flatMap { $0.pid > 0 ? $0.pid : nil }
   }
 
   /// Processes, other than this one, that hold a lock on the file which `path` names, or named when they opened
   /// it: one that was removed since is meant too. Of those that we may look into.
-  public static func holders(of path: FilePath) -> [pid_t] {
+  public func holders(of path: FilePath) -> [pid_t] {
     // The numbers of another pid namespace would name us, too, as somebody else.
     guard FileSystem.linkTarget("/proc/self") == "\(getpid())" else { return [] }
     let names = [path.string, path.string + " (deleted)"]
     // Each process is looked at once: one may hold thousands of locks and have as many files open.
-    let locks = Dictionary(grouping: Lock.all(), by: \.pid).mapValues { Set($0.map(\.inode)) }
-    return locks.filter { pid, inodes in
+    let byHolder = Dictionary(grouping: locks, by: \.pid).mapValues { Set($0.map(\.inode)) }
+    return byHolder.filter { pid, inodes in
       guard pid != getpid(), let numbers = try? FileSystem.list(FilePath("/proc/\(pid)/fd")) else {
         return false
       }
       return numbers.map { FilePath("/proc/\(pid)/fd/\($0)") }.contains { descriptor in
         FileSystem.linkTarget(descriptor).map(names.contains) ?? false
           // Of all that it has open, one that it holds a lock on.
-          && inode(descriptor).map(inodes.contains) ?? false
+          && Self.inode(descriptor).map(inodes.contains) ?? false
       }
     }.keys.sorted()
   }

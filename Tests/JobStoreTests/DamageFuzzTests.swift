@@ -97,8 +97,9 @@ import TrainerProtocol
         desk.writer.submit(operations(number), completion: { _ in })
       }
       usleep(UInt32.random(in: 0...6000, using: &random))
-      var current = (try? FileSystem.read(path)) ?? bytes
-      if current.count < 8192 { current = bytes }
+      // A damaged number of a page makes a file with gaps that no memory holds.
+      let size = (try? DataFile(file: path.string).sizeBytes()) ?? 0
+      var current = 8192...(64 << 20) ~= size ? (try? FileSystem.read(path)) ?? bytes : bytes
       Damage.random(&random).apply(to: &current, &random)
       if round % 5 == 0 {
         try FileSystem.replace(path, with: current, durable: false)

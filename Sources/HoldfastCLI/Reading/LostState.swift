@@ -27,7 +27,7 @@ struct LostState {
 
   var failure: Failure {
     var hints: [Hint] = ["mv MOVED \(directory)  put it back, and the job goes on as before"]
-    if let pid = LockTable.holder(of: lock) {
+    if let pid = LockTable().holder(of: lock) {
       hints.append("kill -TERM \(pid)  or stop its supervisor; what is staged stays in \(run)")
     }
     return Failure(

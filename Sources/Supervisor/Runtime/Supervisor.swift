@@ -87,11 +87,15 @@ public enum Supervisor {
     if !FileSystem.exists(directories.store) { try checkCommand(configuration) }
     try directories.prepareState()
     let stateDirectory = try open(directories.state)
-    let (lock, runDirectory) = try lock(configuration, directories)
+    let lock = try lockJob(configuration, directories)
     defer { withExtendedLifetime(lock) {} }
+    // It takes a while, in which the store is read.
+    let locks = try BackgroundValue { LockTable() }
+    let runDirectory = try lockRun(directories, locks)
 
     try directories.endArchiving()
     var store: JobStore? = try openStore(directories)
+    try Leftovers.checkForLivingSupervisor(directories, locks.value)
     if let job = try store?.job()?.job, job != configuration.job, configuration.isJobNamed {
       throw SupervisorError(
         .otherJob, "the job in this directory is '\(job)', not '\(configuration.job)'",
@@ -122,7 +126,7 @@ public enum Supervisor {
       jobID: job.id.hexadecimal, runDirectory: directories.run.string,
       stateDirectory: FileSystem.canonical(directories.state)?.string, stateID: try lock.identity())
     let recovered = try Recovery.recover(
-      configuration, directories, store, job, stateDirectory, mark, service)
+      configuration, directories, store, job, stateDirectory, mark, locks.value, service)
     let runtime = try Runtime(
       recovered, configuration, stateDirectory, runDirectory, signals: signals, service: service)
     try runtime.processes.clearEarlier(patience: .seconds(10))
@@ -196,38 +200,48 @@ public enum Supervisor {
     return (try? store?.live()).map { " (pid \($0.pid), attempt \($0.attempt))" } ?? ""
   }
 
-  /// The job's lock, and the run directory's: two jobs must not share one either.
-  private static func lock(
+  private static func lockJob(
     _ configuration: Configuration, _ directories: JobDirectory
-  ) throws(SupervisorError) -> (JobLock, RunDirectory) {
-    do {
-      guard let job = try JobLock.take(in: directories.state) else {
-        throw SupervisorError(
-          .alreadySupervised, "job '\(configuration.job)' is already supervised\(holder(directories))",
-          path: directories.state,
-          hint: """
-            holdfast status --state-dir \(directories.state)  what it is doing
-            holdfast stop --state-dir \(directories.state)  save, and stop it
-            """)
-      }
-      try Leftovers.checkForLivingSupervisor(directories)
-      guard let run = try RunDirectory.take(directories) else {
-        throw SupervisorError(
-          .alreadySupervised, "the run directory is used by another job", path: directories.run,
-          hint: "name another on tmpfs: holdfast run --run-dir DIR …")
-      }
-      return (job, run)
-    } catch let error as POSIXError {
-      let code: SupervisorError.Code = error.errno.isNoRoom ? .io : .cannotCreate
-      let path = error.path ?? directories.state
+  ) throws -> JobLock {
+    let lock = try named(directories.state) { try JobLock.take(in: directories.state) }
+    guard let lock else {
       throw SupervisorError(
-        code, "cannot make the job's lock", path: path, why: error.reason,
-        hint: error.isMisplaced
-          ? "move it away: mv \(path) \(path).aside" : "ls -ld \(directories.state); df \(directories.state)")
-    } catch let error as SupervisorError {
-      throw error
-    } catch {
-      throw SupervisorError(.internal, "\(error)", hint: "report this")
+        .alreadySupervised, "job '\(configuration.job)' is already supervised\(holder(directories))",
+        path: directories.state,
+        hint: """
+          holdfast status --state-dir \(directories.state)  what it is doing
+          holdfast stop --state-dir \(directories.state)  save, and stop it
+          """)
+    }
+    return lock
+  }
+
+  /// Two jobs must not share a run directory either.
+  private static func lockRun(
+    _ directories: JobDirectory, _ locks: BackgroundValue<LockTable>
+  ) throws -> RunDirectory {
+    let run = try named(directories.state) { try RunDirectory.take(directories) }
+    guard let run else {
+      // It may be this job's own.
+      try Leftovers.checkForLivingSupervisor(directories, locks.value)
+      throw SupervisorError(
+        .alreadySupervised, "the run directory is used by another job", path: directories.run,
+        hint: "name another on tmpfs: holdfast run --run-dir DIR …")
+    }
+    return run
+  }
+
+  /// Runs `body` with the system's errors told as those of making a lock.
+  /// - Parameter state: the state directory.
+  private static func named<Lock>(_ state: FilePath, _ body: () throws -> Lock) throws -> Lock {
+    do {
+      return try body()
+    } catch let error as POSIXError {
+      let path = error.path ?? state
+      throw SupervisorError(
+        error.errno.isNoRoom ? .io : .cannotCreate, "cannot make the job's lock", path: path,
+        why: error.reason,
+        hint: error.isMisplaced ? "move it away: mv \(path) \(path).aside" : "ls -ld \(state); df \(state)")
     }
   }
 

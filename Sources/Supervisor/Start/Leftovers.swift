@@ -12,14 +12,19 @@ struct Leftovers {
   /// Attempts whose end is not on record.
   let unended: [AttemptRecord]
   private let record: TrainerRecord?
+  private let locks: LockTable
   private let boot = ProcessTable.bootID
 
-  init(_ job: JobRecord, _ directories: JobDirectory, _ mark: JobMark, _ store: JobStore) throws {
+  /// - Parameter locks: read since this job's lock was taken: nobody has started a trainer of it since then.
+  init(
+    _ job: JobRecord, _ directories: JobDirectory, _ mark: JobMark, _ store: JobStore, _ locks: LockTable
+  ) throws {
     self.job = job
     self.directories = directories
     self.mark = mark
     unended = try store.unendedAttempts()
     record = TrainerRecord.read(in: directories.run)
+    self.locks = locks
   }
 
   /// Ends what is certainly ours.
@@ -28,9 +33,10 @@ struct Leftovers {
     let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
     var sessions: Set<pid_t> = []
     var pause: UInt32 = 1_000
+    var locks = locks
     while true {
       guard let processes = ProcessTable.all() else { return try endUnseen() }
-      let found = judgement.judge(processes, sessions: sessions) { process in
+      let found = judgement(locks).judge(processes, sessions: sessions) { process in
         ProcessTable.environment(of: process.pid).flatMap(JobMark.init)
       }
       let hidden = hiddenTrainers(processes)
@@ -48,10 +54,11 @@ struct Leftovers {
       guard .nanoseconds(Clock.monotonicNanoseconds) < deadline else { throw stuck(found.ours.map(\.pid)) }
       usleep(pause)
       pause = min(pause * 2, 50_000)
+      locks = LockTable()
     }
   }
 
-  private var judgement: LeftoverJudgement {
+  private func judgement(_ locks: LockTable) -> LeftoverJudgement {
     let ring = directories.run.appending("ring-0")
     var recorded: Set<ProcessIdentity> = []
     var leaders: Set<ProcessIdentity> = []
@@ -74,7 +81,7 @@ struct Leftovers {
     }
     return LeftoverJudgement(
       place: .init(mark: mark, pid: getpid(), session: getsid(0)), recorded: recorded, leaders: leaders,
-      doubtful: doubtful, attached: Set(LockTable.holders(of: ring)),
+      doubtful: doubtful, attached: Set(locks.holders(of: ring)),
       lockIdentity: { JobLock.identity(in: FilePath($0)) })
   }
 
@@ -152,9 +159,11 @@ struct Leftovers {
 
   /// A supervisor that lives, and whose state directory was removed, moved away or replaced under it: its lock is
   /// another file by now, and does not keep us out.
-  static func checkForLivingSupervisor(_ directories: JobDirectory) throws(SupervisorError) {
+  static func checkForLivingSupervisor(_ directories: JobDirectory, _ locks: LockTable)
+    throws(SupervisorError)
+  {
     guard let state = FileSystem.canonical(directories.state) else { return }
-    let pids = LockTable.holders(of: state.appending(JobLock.name))
+    let pids = locks.holders(of: state.appending(JobLock.name))
     guard !pids.isEmpty else { return }
     throw SupervisorError(
       .alreadySupervised,

@@ -29,10 +29,10 @@ enum Recovery {
 
   static func recover(
     _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore, _ job: JobRecord,
-    _ stateDirectory: OpenFile, _ mark: JobMark, _ service: ServiceLink
+    _ stateDirectory: OpenFile, _ mark: JobMark, _ locks: LockTable, _ service: ServiceLink
   ) throws -> Result {
     let mailbox = try Mailbox<Runtime.Report>()
-    try Leftovers(job, directories, mark, store).end(patience: .seconds(10))
+    try Leftovers(job, directories, mark, store, locks).end(patience: .seconds(10))
     let writer = try StoreWriter(store, commitInterval: configuration.commitInterval) {
       mailbox.post(.store($0))
     }
