@@ -233,6 +233,15 @@ public final class Environment: @unchecked Sendable {
     return handle
   }
 
+  /// Before a transaction is committed: LMDB must not build upon what somebody else wrote since it began.
+  /// - Throws: `isDisturbed`.
+  func checkUndisturbed() throws(LMDBError) {
+    // What is being made may be larger than the memory that LMDB takes for it, and is written before it is complete.
+    guard options.withoutSynchronizing || known == currentState else {
+      throw LMDBError(code: LMDBError.disturbed, operation: "mdb_txn_commit", path: path)
+    }
+  }
+
   /// Runs `body` on the newest state. What it is shown is valid until it asks for more.
   public func read<Result>(_ body: (ReadTransaction) throws -> Result) throws -> Result {
     try ReadTransaction.run(path, body)

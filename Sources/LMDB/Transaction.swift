@@ -44,12 +44,12 @@ public struct Transaction: ~Copyable {
 
   deinit {
     let environment = environment.takeUnretainedValue()
+    // Nothing was written: what the file is now may be another's doing.
     if !environment.isBroken { _ = try? environment.check(hf_lmdb_abort(handle), "mdb_txn_abort") }
     Self.end(environment, buffer)
   }
 
   private static func end(_ environment: Environment, _ buffer: UnsafeMutablePointer<CopyBuffer>) {
-    environment.remember()
     buffer.pointee.deallocate()
     buffer.deallocate()
     pthread_mutex_unlock(environment.gate)
@@ -59,10 +59,18 @@ public struct Transaction: ~Copyable {
   public consuming func commit() throws(LMDBError) {
     let handle = handle
     let environment = environment.takeUnretainedValue()
+    do throws(LMDBError) {
+      guard !environment.isBroken else { throw environment.notOpen }
+      try environment.checkUndisturbed()
+    } catch {
+      _ = consume self
+      throw error
+    }
     let buffer = buffer
     discard self
     defer { Self.end(environment, buffer) }
-    guard !environment.isBroken else { throw environment.notOpen }
+    // One that fails may have written a part.
+    defer { environment.remember() }
     try environment.check(hf_lmdb_commit(handle), "mdb_txn_commit")
   }
 

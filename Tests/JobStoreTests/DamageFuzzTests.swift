@@ -85,7 +85,7 @@ import TrainerProtocol
   }
 
   /// Somebody writes into the open file, cuts it and replaces it, again and again, while it is written and read.
-  @Test func damageAtAnyMomentNeverEndsTheProcess() throws {
+  @Test func damageWhileOpenNeverEndsTheProcess() throws {
     let fixture = try Fixture()
     let bytes = try filled(fixture)
     let desk = try Desk(fixture)
@@ -93,13 +93,18 @@ import TrainerProtocol
     let path = fixture.state.appending("store/data.mdb")
     var random = Generator(seed: 99)
     for round in 1...Self.rounds {
-      for number in 1...UInt64.random(in: 1...5, using: &random) {
-        desk.writer.submit(operations(number), completion: { _ in })
+      // What comes within a commit may be followed by LMDB before anybody can see it: Decisions.md.
+      let last = UInt64.random(in: 1...5, using: &random)
+      let isDone = Gate()
+      for number in 1...last {
+        desk.writer.submit(operations(number)) { _ in if number == last { isDone.open() } }
       }
+      isDone.wait(patience: .milliseconds(200))
       usleep(UInt32.random(in: 0...6000, using: &random))
       // A damaged number of a page makes a file with gaps that no memory holds.
       let size = (try? DataFile(file: path.string).sizeBytes()) ?? 0
-      var current = 8192...(64 << 20) ~= size ? (try? FileSystem.read(path)) ?? bytes : bytes
+      var current = size <= 64 << 20 ? (try? FileSystem.read(path)) ?? bytes : bytes
+      if current.count < 3 * 4096 { current = bytes }
       Damage.random(&random).apply(to: &current, &random)
       if round % 5 == 0 {
         try FileSystem.replace(path, with: current, durable: false)
