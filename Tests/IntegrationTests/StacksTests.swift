@@ -175,11 +175,11 @@ import Testing
         os.rename(base + "/job.new", base + "/job")
         while not os.path.exists(base + "/ready"):
             time.sleep(0.01)
-        real = _failures.watch
-        def watch(run):
-            run._attached_record["pid"] = int(open(base + "/ready").read())
-            real(run)
-        _failures.watch = watch
+        from holdfast._run import Run
+        real = Run._publish_attached
+        def publish(run, record):
+            real(run, {**record, "pid": int(open(base + "/ready").read())})
+        Run._publish_attached = publish
         """)
     try bench.wait(for: "the job's id") { FileManager.default.fileExists(atPath: bench.base + "/job") }
     let other = Process()
