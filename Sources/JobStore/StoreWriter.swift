@@ -6,7 +6,8 @@ public import TrainerProtocol
 
 /// The one writer of a store, on a thread of its own. Invariants:
 /// - Every write transaction begins and ends on that thread.
-/// - A ring's room is given back only after the commit that took its records.
+/// - A ring's room is given back only after the commit that took its records. They are told before: a supervisor that
+///   dies finds them in the ring.
 /// - Nothing here throws at the supervisor or waits for it. While the store cannot be written,
 ///   changes wait in memory and the trainer's words still reach the supervisor.
 public final class StoreWriter: Sendable {
@@ -40,10 +41,13 @@ public final class StoreWriter: Sendable {
   private let ended = Gate()
 
   /// - Parameters:
-  ///   - commitInterval: between group commits of snapshots.
+  ///   - lookInterval: between looks at the ring.
+  ///   - commitInterval: between group commits of snapshots, where nothing asks for one sooner.
+  ///   - isWatched: somebody reads the store, and wants to see each look's snapshots in it.
   ///   - report: called on the writer's thread.
   public init(
-    _ store: JobStore, commitInterval: Duration, limits: StoreLimits = StoreLimits(),
+    _ store: JobStore, lookInterval: Duration, commitInterval: Duration = .zero,
+    limits: StoreLimits = StoreLimits(), isWatched: @escaping @Sendable () -> Bool = { false },
     report: @escaping @Sendable (StoreReport) -> Void
   ) throws(POSIXError) {
     wakeUp = try WakeUp()
@@ -53,7 +57,9 @@ public final class StoreWriter: Sendable {
     try NativeThread.start { [self] in
       live {
         guard let store = store.withLock({ $0.take() }) else { return }
-        let loop = WriterLoop(self, store, commitInterval: commitInterval, limits: limits, report: report)
+        let loop = WriterLoop(
+          self, store, lookInterval: lookInterval, commitInterval: commitInterval, limits: limits,
+          isWatched: isWatched, report: report)
         loop.run()
       }
       ended.open()

@@ -10,6 +10,8 @@ final class WriterLoop {
   let store: JobStore
   let environment: Environment
   private let interval: Duration
+  private let commitInterval: Duration
+  private let isWatched: @Sendable () -> Bool
   let limits: StoreLimits
   let report: @Sendable (StoreReport) -> Void
 
@@ -26,6 +28,9 @@ final class WriterLoop {
   /// Sequence of the newest request whose answer was told.
   private var acknowledged: UInt64 = 0
   private var isDetaching = false
+  private var isEnding = false
+  /// Snapshots that were read and told, and wait for the next group commit.
+  private var held = Held()
   /// What the ring still holds was told already, and is to be written and let go.
   private var isAnnounced = false
   /// Pause after which an answer of the trainer is looked for, up to `interval`; nil: none is due.
@@ -38,14 +43,17 @@ final class WriterLoop {
   private var careTakenAt = Clock.monotonicNanoseconds
 
   init(
-    _ writer: StoreWriter, _ store: JobStore, commitInterval: Duration, limits: StoreLimits,
+    _ writer: StoreWriter, _ store: JobStore, lookInterval: Duration, commitInterval: Duration,
+    limits: StoreLimits, isWatched: @escaping @Sendable () -> Bool,
     report: @escaping @Sendable (StoreReport) -> Void
   ) {
     self.writer = writer
     self.store = store
     guard let environment = store.environment else { preconditionFailure("a store that is only read") }
     self.environment = environment
-    interval = commitInterval
+    interval = lookInterval
+    self.commitInterval = commitInterval
+    self.isWatched = isWatched
     self.limits = limits
     self.report = report
     thinning = Thinning(limits)
@@ -83,6 +91,7 @@ final class WriterLoop {
         stepDurations = StepDurations()
       }
       isDetaching = detach != nil
+      isEnding = isStopping
       // The last chance to write.
       if isStopping { degradation?.nextTryAt = 0 }
       var more = false
@@ -128,8 +137,8 @@ final class WriterLoop {
     }
     tell(&drain, ring)
     ring.rewind()
-    if count == 0 { self.ring = nil }
-    isAnnounced = count > 0
+    if count == 0, held.rows.isEmpty { self.ring = nil }
+    isAnnounced = self.ring != nil
     return true
   }
 
@@ -159,9 +168,11 @@ final class WriterLoop {
   /// - Returns: whether more is waiting already.
   private func turn() -> Bool {
     if let degradation { return retry(degradation) }
+    if canWait, hold() { return false }
     var drain = newDrain()
     do {
       let count = try commit(&drain)
+      held = Held()
       ring?.releaseConsumed()
       finish(&drain, durable: true)
       headroom.keep(environment)
@@ -174,7 +185,66 @@ final class WriterLoop {
     } catch {
       ring?.rewind()
       degrade(error)
+      for (step, row) in held.rows { degradation?.backlog.append(step, row, limit: limits.backlogBytes) }
+      degradation?.newest.take(held.newest)
+      held = Held()
       return degradation.map { retry($0) } ?? false
+    }
+  }
+
+  // MARK: Waiting for the next group commit
+
+  /// Snapshots in memory, of steps that no row has yet.
+  private struct Held {
+    var rows: [(step: UInt64, row: [UInt8])] = []
+    var newest = Newest()
+    /// When the first of them was read.
+    var since: UInt64 = 0
+  }
+
+  private var canWait: Bool {
+    guard commitInterval > interval, ring != nil, waiting.isEmpty, !isDetaching, !isAnnounced, !isEnding
+    else {
+      return false
+    }
+    let isDue =
+      !held.rows.isEmpty
+      && Clock.monotonicNanoseconds - held.since >= UInt64(commitInterval / .nanoseconds(1))
+    return !isDue && !isWatched()
+  }
+
+  /// Reads what the ring has, tells it, and leaves it there.
+  /// - Returns: false: there is something that has to be written at once. Then nothing was read.
+  private func hold() -> Bool {
+    guard let ring else { return false }
+    var drain = newDrain()
+    var rows: [(step: UInt64, row: [UInt8])] = []
+    let before = lastStep
+    var isReplay = false
+    let count = drain.drain(ring, limit: limits.batch) { step, row in
+      if let before, step <= before { isReplay = true }
+      rows.append((step, row))
+    }
+    // A step that is made again is compared with its row; a full snapshot is a place to resume from.
+    guard !isReplay, drain.drained.controls.isEmpty, drain.newestFull.isEmpty, count < limits.batch,
+      !ring.isKeepingMuch, ring.isIntact
+    else {
+      ring.rewind()
+      return false
+    }
+    ring.keep()
+    if held.rows.isEmpty { held.since = Clock.monotonicNanoseconds }
+    held.rows += rows
+    held.newest.take(Newest(drain))
+    finish(&drain, durable: false)
+    return true
+  }
+
+  private func writeHeld(_ transaction: borrowing Transaction) throws {
+    for (step, row) in held.rows {
+      try Key.snapshot(rank: 0, step: step).withUnsafeBytes { key in
+        try row.withUnsafeBytes { try transaction.put(store.databases.snapshots, key, $0) }
+      }
     }
   }
 
@@ -216,17 +286,24 @@ final class WriterLoop {
   private func commitOnce(_ drain: inout RingDrain) throws -> Int {
     let databases = store.databases
     guard let ring, drainIsWorthwhile(ring) || !waiting.isEmpty else {
-      if waiting.isEmpty { return 0 }
-      try environment.write { try apply($0) }
+      if waiting.isEmpty, held.rows.isEmpty { return 0 }
+      try environment.write { transaction in
+        try writeHeld(transaction)
+        try keep(held.newest, transaction)
+        try apply(transaction)
+      }
       return 0
     }
     var thinning = thinning
     let transaction = try Transaction(environment)
+    try writeHeld(transaction)
     let count = try drain.drain(ring, limit: limits.batch, into: transaction, databases.snapshots)
     // Nothing to write: no commit, no fsync.
-    if count == 0, waiting.isEmpty { return 0 }
+    if count == 0, waiting.isEmpty, held.rows.isEmpty { return 0 }
     guard ring.isIntact else { throw RingLost() }
-    try keep(Newest(drain), transaction)
+    var newest = held.newest
+    newest.take(Newest(drain))
+    try keep(newest, transaction)
     if let difference = drain.drained.audit.firstDifference { try keep(difference, of: attempt, transaction) }
     try apply(transaction)
     try thinning.run(transaction, databases.snapshots, newest: drain.lastStep ?? 0)

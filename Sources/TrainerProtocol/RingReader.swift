@@ -6,9 +6,10 @@ public import SystemPackage
 /// The supervisor's end of the ring. Invariants:
 /// - Nothing that lies in the ring is trusted: a record counts only when its length is sane, its
 ///   sequence the expected one and its CRC right; anything else is "not there yet".
-/// - Two positions: `cursor` is what was read, `released` what the trainer was told. They are read from
-///   the shared memory once, at opening; from then on what stands there is written, never believed.
-/// - Both lie behind a record, never behind the gap at the ring's end, so that neither passes what the
+/// - Three positions: `cursor` is what was read, `kept` what need not be read again by this process, `released` what
+///   the trainer was told. They are read from the shared memory once, at opening; from then on what stands there is
+///   written, never believed.
+/// - All lie behind a record, never behind the gap at the ring's end, so that none passes what the
 ///   trainer calls written.
 /// - `consumed` moves only when the store has committed what was read: a supervisor that dies reads
 ///   the rest again.
@@ -27,6 +28,7 @@ public final class RingReader: @unchecked Sendable {
 
   private let ring: RingMapping
   private var cursor: Position
+  private var kept: Position
   private var released: Position
 
   /// Makes a new, empty ring in place of any other.
@@ -56,7 +58,7 @@ public final class RingReader: @unchecked Sendable {
     released = Position(
       bytes: ring.word(HF_RING_CONSUMED).pointee.load(ordering: .relaxed),
       sequence: ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.load(ordering: .relaxed), isLowerBound: true)
-    cursor = released
+    (cursor, kept) = (released, released)
     guard cursor.bytes % 8 == 0 else {
       throw ProtocolError(
         .damaged, operation: "read ring header (position)", path: path,
@@ -141,13 +143,19 @@ public final class RingReader: @unchecked Sendable {
 
   /// Gives the room of everything read back to the trainer. Call when it is durable.
   public func releaseConsumed() {
-    released = cursor
+    (kept, released) = (cursor, cursor)
     ring.word(HF_RING_CONSUMED).pointee.store(released.bytes, ordering: .releasing)
     ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.store(released.sequence, ordering: .releasing)
   }
 
-  /// Goes back to what was last released: the transaction that took it was lost.
-  public func rewind() { cursor = released }
+  /// Keeps in mind that everything read is in this process's memory. Its room is not given back yet.
+  public func keep() { kept = cursor }
+
+  /// Goes back to what was last kept or released: the transaction that took it was lost.
+  public func rewind() { cursor = kept }
+
+  /// Whether what was read and not given back takes much of the trainer's room.
+  public var isKeepingMuch: Bool { cursor.bytes &- released.bytes > ring.capacity / 4 }
 
   // MARK: What the trainer says in the header. Any number may stand there.
 

@@ -142,7 +142,7 @@ struct ProcessBenchmark {
 
   private func fill(_ directory: FilePath, steps: Int) throws {
     let store = try JobStore(stateDirectory: directory, .create)
-    let writer = try StoreWriter(store, commitInterval: .milliseconds(5)) { _ in }
+    let writer = try StoreWriter(store, lookInterval: .milliseconds(5)) { _ in }
     let job = JobRecord(job: "long", id: JobID(), createdAtNs: 1, command: ["train"])
     _ = writer.submitAndWait([.job(job)])
     let ringDirectory = memory.appending("long")

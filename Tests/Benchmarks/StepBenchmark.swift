@@ -108,7 +108,7 @@ struct StepBenchmark {
       precondition(isWritten)
     }
     let store = try JobStore(stateDirectory: place.appending("drain"), .create)
-    let storeWriter = try StoreWriter(store, commitInterval: .milliseconds(100)) { _ in }
+    let storeWriter = try StoreWriter(store, lookInterval: .milliseconds(100)) { _ in }
     let gate = Gate()
     let taken = nanosecondsTaken {
       storeWriter.attach(reader, attempt: 1)

@@ -11,7 +11,7 @@ import TrainerProtocol
     let fixture = try Fixture()
     let store = try JobStore(stateDirectory: fixture.state, .create)
     let answers = Mutex(0)
-    let writer = try StoreWriter(store, commitInterval: .milliseconds(1)) { report in
+    let writer = try StoreWriter(store, lookInterval: .milliseconds(1)) { report in
       guard case .drained(let drained) = report else { return }
       answers.withLock { $0 += drained.controls.count }
     }

@@ -77,10 +77,12 @@ final class Desk {
   }
 
   convenience init(
-    _ fixture: Fixture, limits: StoreLimits = StoreLimits(), commitInterval: Duration = .milliseconds(5)
+    _ fixture: Fixture, limits: StoreLimits = StoreLimits(), lookInterval: Duration = .milliseconds(5),
+    commitInterval: Duration = .zero, isWatched: @escaping @Sendable () -> Bool = { false }
   ) throws {
     try self.init(
-      JobStore(stateDirectory: fixture.state, .create), limits: limits, commitInterval: commitInterval)
+      JobStore(stateDirectory: fixture.state, .create), limits: limits, lookInterval: lookInterval,
+      commitInterval: commitInterval, isWatched: isWatched)
   }
 
   /// The next supervisor's, on a store that stays open.
@@ -90,12 +92,15 @@ final class Desk {
   }
 
   private init(
-    _ store: JobStore, limits: StoreLimits, commitInterval: Duration = .milliseconds(5)
+    _ store: JobStore, limits: StoreLimits, lookInterval: Duration = .milliseconds(5),
+    commitInterval: Duration = .zero, isWatched: @escaping @Sendable () -> Bool = { false }
   ) throws {
     let reports = Reports()
     self.reports = reports
     self.store = store
-    writer = try StoreWriter(store, commitInterval: commitInterval, limits: limits) { report in
+    writer = try StoreWriter(
+      store, lookInterval: lookInterval, commitInterval: commitInterval, limits: limits, isWatched: isWatched
+    ) { report in
       reports.all.withLock { $0.append(report) }
     }
   }

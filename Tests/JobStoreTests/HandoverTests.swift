@@ -9,7 +9,7 @@ import TrainerProtocol
 @Suite struct HandoverTests {
   /// A writer that commits only when somebody asks.
   private static func desk(_ fixture: Fixture) throws -> Desk {
-    try Desk(fixture, commitInterval: .seconds(3600))
+    try Desk(fixture, lookInterval: .seconds(3600))
   }
 
   private static func attempt(_ number: UInt64) -> StoreOperation {

@@ -14,7 +14,7 @@ struct KilledWriter {
     let notes = try OpenFile(FilePath(arguments[2]), .writeOnly, create: .ifAbsent(mode: 0o600))
     try notes.seek(to: notes.size())
     let milliseconds = UInt32(arguments[3])!
-    let writer = try StoreWriter(store, commitInterval: .milliseconds(1)) { _ in }
+    let writer = try StoreWriter(store, lookInterval: .milliseconds(1)) { _ in }
     // The time begins with the first commit: nothing is known of a writer that made none.
     var number: UInt64 = 0
     while true {

@@ -5,7 +5,8 @@ import JobStore
 import POSIX
 import SystemPackage
 
-/// A job as it is on disk. Reads only: nothing is made or changed, whether or not a supervisor lives.
+/// A job as it is on disk. Reads only: nothing is made or changed, whether or not a supervisor lives, but the mark that
+/// somebody looks.
 struct JobReader {
   let name: String
   let directory: FilePath

@@ -75,6 +75,7 @@ struct JobStatus {
   var deviation: Deviation?
 
   init(_ reader: JobReader) throws {
+    ReaderMark(stateDirectory: reader.directory).set()
     name = reader.name
     argument = reader.argument
     directory = reader.directory

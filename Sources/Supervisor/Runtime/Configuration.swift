@@ -22,7 +22,9 @@ public struct Configuration: Sendable {
   public var reload: (@Sendable () -> Reload)?
   /// Start a finished job over; the old run is kept aside.
   public var again: Bool
-  /// Between group commits of snapshots.
+  /// Between looks at the ring.
+  public var lookInterval: Duration
+  /// Between group commits of snapshots, where nothing asks for one sooner.
   public var commitInterval: Duration
   public var ringBytes: Int
   /// Durable checkpoints that are kept.
@@ -47,7 +49,8 @@ public struct Configuration: Sendable {
     self.environment = environment
     self.policy = policy
     self.again = again
-    commitInterval = .milliseconds(100)
+    lookInterval = .milliseconds(100)
+    commitInterval = .seconds(1)
     ringBytes = 4 << 20
     keptCheckpoints = Retention.keptByDefault
     preemption = .off
