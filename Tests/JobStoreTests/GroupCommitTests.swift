@@ -90,6 +90,9 @@ import TrainerProtocol
       fixture.step(11, image: [1, 2, 3])
       rows = 11
     case "a step again":
+      desk.drain(fixture, attempt: 1)
+      try fixture.nextAttempt()
+      desk.writer.attach(fixture.reader, attempt: 2)
       fixture.step(10)
     case "a reader":
       reader.looks.withLock { $0 = true }
