@@ -63,8 +63,9 @@ struct HoldfastCommand: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      RunCommand.self, StatusCommand.self, HistoryCommand.self, EventsCommand.self, CheckpointsCommand.self,
-      StopCommand.self, CheckpointCommand.self, ConfigCommand.self, InstallUnitCommand.self,
+      RunCommand.self, StatusCommand.self, HistoryCommand.self, EventsCommand.self, SnapshotsCommand.self,
+      CheckpointsCommand.self, StopCommand.self, CheckpointCommand.self, ConfigCommand.self,
+      InstallUnitCommand.self,
     ])
 
   /// The parser suggests options but not subcommands.

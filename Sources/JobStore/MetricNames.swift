@@ -35,6 +35,9 @@ struct MetricNames: Hashable, Sendable, Codable {
 
   private func index(of attempt: UInt64) -> Int? { entries.lastIndex { $0.attempt <= attempt } }
 
+  /// The names of an attempt's metrics; none where it named none.
+  func names(of attempt: UInt64) -> [String] { index(of: attempt).map { entries[$0].names } ?? [] }
+
   /// - Parameters:
   ///   - recorded, replayed: the metrics' bits of two rows of one step.
   func differences(

@@ -38,7 +38,7 @@ struct RingDrain {
   mutating func drain(
     _ ring: RingReader, limit: Int, into transaction: borrowing Transaction, _ snapshots: Database
   ) throws -> Int {
-    var lastKey = try lastKey(transaction, snapshots)
+    var lastKey = try Self.lastKey(transaction, snapshots, rank: rank)
     let arenaSlots = ring.identity.arenaSlots
     // Big-endian rank and step, rewritten in place for each row.
     var key = (UInt32(rank).bigEndian, UInt64(0), UInt32(0))
@@ -99,7 +99,9 @@ struct RingDrain {
 
   /// The step beyond which rows can be appended. By the keys: where the newest rows are damaged, they
   /// are in the way all the same.
-  private func lastKey(_ transaction: borrowing Transaction, _ snapshots: Database) throws -> UInt64? {
+  static func lastKey(
+    _ transaction: borrowing Transaction, _ snapshots: Database, rank: UInt32
+  ) throws -> UInt64? {
     var cursor = try transaction.cursor(snapshots)
     guard let (key, _) = try cursor.last() else { return nil }
     // Of another rank, or no key of ours: then nothing is appended.

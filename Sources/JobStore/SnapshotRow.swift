@@ -25,6 +25,8 @@ public struct SnapshotRow: Hashable, Sendable {
   public var rngDigest: UInt64
   public var samplerDigest: UInt64
   public var metrics: [Double]
+  /// Digests of each random stream and sampler, in the trainer's order; of format 1 there are none.
+  public var partDigests: [UInt32]
 
   /// - Returns: nil when the value is damaged.
   init?(step: UInt64, _ value: UnsafeRawBufferPointer) {
@@ -39,6 +41,7 @@ public struct SnapshotRow: Hashable, Sendable {
     rngDigest = value.word(48)
     samplerDigest = value.word(56)
     metrics = (0..<Self.metricCount(value)).map { Double(bitPattern: value.word(Self.headerBytes + $0 * 8)) }
+    partDigests = Self.partDigests(value) ?? []
   }
 
   @inline(__always)

@@ -33,7 +33,12 @@ public struct StoreOperation: Sendable {
   }
 
   public static func job(_ record: JobRecord) -> StoreOperation { document("job", record) }
-  public static func live(_ record: LiveRecord) -> StoreOperation { document("live", record) }
+  public static func live(_ record: LiveRecord) -> StoreOperation { document(liveKey, record) }
+  private static let liveKey = "live"
+
+  /// Says how things stand, to whoever looks.
+  var isLive: Bool { target == .meta && key == Array(Self.liveKey.utf8) }
+
   public static func deviation(_ deviation: Deviation) -> StoreOperation {
     document(JobStore.deviationKey, deviation)
   }

@@ -14,6 +14,9 @@ public final class StoreWriter: Sendable {
   struct Submission: Sendable {
     var operations: [StoreOperation]
     var completion: (@Sendable (_ durable: Bool) -> Void)?
+
+    /// Nobody waits for it, and after a death it says nothing.
+    var canWait: Bool { completion == nil && operations.allSatisfy(\.isLive) }
   }
 
   struct Inbox {

@@ -159,12 +159,15 @@ struct Newest {
   /// Step and image of the newest full snapshot.
   var full: [UInt8] = []
   var partCount = 0
+  /// Of the parts.
+  var attempt: UInt64 = 0
   var metricNames: [String]?
   var namesByAttempt: MetricNames?
 
   init() {}
 
   init(_ drain: RingDrain) {
+    attempt = drain.attempt
     if drain.drained.snapshots > 0 { (parts, partCount) = (drain.newestParts, drain.newestPartCount) }
     full = drain.newestFull
     metricNames = drain.metricNames
@@ -172,7 +175,7 @@ struct Newest {
   }
 
   mutating func take(_ newer: Newest) {
-    if !newer.parts.isEmpty { (parts, partCount) = (newer.parts, newer.partCount) }
+    if !newer.parts.isEmpty { (parts, partCount, attempt) = (newer.parts, newer.partCount, newer.attempt) }
     if !newer.full.isEmpty { full = newer.full }
     if let names = newer.metricNames { metricNames = names }
     if let names = newer.namesByAttempt { namesByAttempt = names }

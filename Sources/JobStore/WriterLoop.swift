@@ -9,9 +9,9 @@ final class WriterLoop {
   private let writer: StoreWriter
   let store: JobStore
   let environment: Environment
-  private let interval: Duration
-  private let commitInterval: Duration
-  private let isWatched: @Sendable () -> Bool
+  let interval: Duration
+  let commitInterval: Duration
+  let isWatched: @Sendable () -> Bool
   let limits: StoreLimits
   let report: @Sendable (StoreReport) -> Void
 
@@ -19,6 +19,7 @@ final class WriterLoop {
   var attempt: UInt64 = 0
   var lastStep: UInt64?
   var namesByAttempt: MetricNames
+  private var partNames = PartNames()
   /// Of the newest records of this attempt.
   private var stepDurations = StepDurations()
   var nextEvent: UInt64 = 1
@@ -27,12 +28,14 @@ final class WriterLoop {
   var heartbeat: UInt64 = 0
   /// Sequence of the newest request whose answer was told.
   private var acknowledged: UInt64 = 0
-  private var isDetaching = false
-  private var isEnding = false
+  var isDetaching = false
+  var isEnding = false
   /// Snapshots that were read and told, and wait for the next group commit.
-  private var held = Held()
+  var held = Held()
+  /// When something was committed last.
+  var committedAt: UInt64 = 0
   /// What the ring still holds was told already, and is to be written and let go.
-  private var isAnnounced = false
+  var isAnnounced = false
   /// Pause after which an answer of the trainer is looked for, up to `interval`; nil: none is due.
   private var answerPause: Duration?
 
@@ -61,6 +64,7 @@ final class WriterLoop {
     headroom.keep(environment)
     namesByAttempt = MetricNames(ofAll: (try? store.metricNames()) ?? [])
     if let known: MetricNames = try? store.document(Self.namesKey) { namesByAttempt = known }
+    if let known: PartNames = try? store.document(Self.partNamesKey) { partNames = known }
     lastStep = (try? store.newestSnapshots(1))?.last?.step
     nextEvent = ((try? store.events.lastNumber) ?? 0) + 1
   }
@@ -173,6 +177,7 @@ final class WriterLoop {
     do {
       let count = try commit(&drain)
       held = Held()
+      committedAt = Clock.monotonicNanoseconds
       ring?.releaseConsumed()
       finish(&drain, durable: true)
       headroom.keep(environment)
@@ -189,62 +194,6 @@ final class WriterLoop {
       degradation?.newest.take(held.newest)
       held = Held()
       return degradation.map { retry($0) } ?? false
-    }
-  }
-
-  // MARK: Waiting for the next group commit
-
-  /// Snapshots in memory, of steps that no row has yet.
-  private struct Held {
-    var rows: [(step: UInt64, row: [UInt8])] = []
-    var newest = Newest()
-    /// When the first of them was read.
-    var since: UInt64 = 0
-  }
-
-  private var canWait: Bool {
-    guard commitInterval > interval, ring != nil, waiting.isEmpty, !isDetaching, !isAnnounced, !isEnding
-    else {
-      return false
-    }
-    let isDue =
-      !held.rows.isEmpty
-      && Clock.monotonicNanoseconds - held.since >= UInt64(commitInterval / .nanoseconds(1))
-    return !isDue && !isWatched()
-  }
-
-  /// Reads what the ring has, tells it, and leaves it there.
-  /// - Returns: false: there is something that has to be written at once. Then nothing was read.
-  private func hold() -> Bool {
-    guard let ring else { return false }
-    var drain = newDrain()
-    var rows: [(step: UInt64, row: [UInt8])] = []
-    let before = lastStep
-    var isReplay = false
-    let count = drain.drain(ring, limit: limits.batch) { step, row in
-      if let before, step <= before { isReplay = true }
-      rows.append((step, row))
-    }
-    // A step that is made again is compared with its row; a full snapshot is a place to resume from.
-    guard !isReplay, drain.drained.controls.isEmpty, drain.newestFull.isEmpty, count < limits.batch,
-      !ring.isKeepingMuch, ring.isIntact
-    else {
-      ring.rewind()
-      return false
-    }
-    ring.keep()
-    if held.rows.isEmpty { held.since = Clock.monotonicNanoseconds }
-    held.rows += rows
-    held.newest.take(Newest(drain))
-    finish(&drain, durable: false)
-    return true
-  }
-
-  private func writeHeld(_ transaction: borrowing Transaction) throws {
-    for (step, row) in held.rows {
-      try Key.snapshot(rank: 0, step: step).withUnsafeBytes { key in
-        try row.withUnsafeBytes { try transaction.put(store.databases.snapshots, key, $0) }
-      }
     }
   }
 
@@ -315,87 +264,16 @@ final class WriterLoop {
   /// A transaction costs more than a look: skip it while the trainer made no sign.
   private func drainIsWorthwhile(_ ring: RingReader) -> Bool { isDetaching || isAnnounced || ring.hasUnread }
 
-  func apply(_ transaction: borrowing Transaction) throws {
-    var event = nextEvent
-    for submission in waiting {
-      for operation in submission.operations { try apply(operation, transaction, &event) }
-    }
-  }
-
-  private func apply(
-    _ operation: StoreOperation, _ transaction: borrowing Transaction, _ event: inout UInt64
-  ) throws {
-    let database =
-      switch operation.target {
-      case .checkpoints: store.databases.checkpoints
-      case .attempts: store.databases.attempts
-      case .events: store.databases.events
-      case .meta: store.databases.meta
-      }
-    guard let value = operation.value else {
-      _ = try operation.key.withUnsafeBytes { try transaction.delete(database, $0) }
-      return
-    }
-    if operation.target == .attempts { try sumUp(before: operation.key, transaction) }
-    guard operation.target == .events else {
-      return try JobStore.put(transaction, database, operation.key, value)
-    }
-    guard var record: EventRecord = JSON.decode(value) else { return }
-    record.sequence = event
-    try JobStore.put(transaction, database, Key.number(event), JSON.encode(record))
-    if event > limits.events {
-      _ = try Key.number(event - limits.events).withUnsafeBytes { try transaction.delete(database, $0) }
-    }
-    event += 1
-  }
-
-  /// A new attempt begins: what is known of those before it changes no more.
-  private func sumUp(before key: [UInt8], _ transaction: borrowing Transaction) throws {
-    let attempts = store.databases.attempts
-    guard let number = key.withUnsafeBytes({ Key.lastNumber($0) }),
-      try key.withUnsafeBytes({ try transaction.get(attempts, $0) }) == nil
-    else { return }
-    var totals: AttemptTotals? = try Array(AttemptTotals.document.utf8).withUnsafeBytes { key in
-      try transaction.get(store.databases.meta, key).flatMap { JSON.decode($0) }
-    }
-    // Of attempts that are yet to come: it is damaged.
-    if totals?.through ?? 0 >= number { totals = nil }
-    var sums = totals ?? AttemptTotals()
-    var cursor = try transaction.cursor(attempts)
-    var entry = try Key.number(sums.through + 1).withUnsafeBytes { try cursor.seek($0) }
-    while let (key, value) = entry, let earlier = Key.lastNumber(key), earlier < number {
-      if var attempt: AttemptRecord = JSON.decode(value) {
-        attempt.attempt = earlier
-        sums.add(attempt)
-      }
-      sums.pass(earlier)
-      entry = try cursor.next()
-    }
-    try JobStore.put(
-      transaction, store.databases.meta, Array(AttemptTotals.document.utf8), JSON.encode(sums))
-  }
-
-  /// A store of a version that kept no sums. All its attempts are read once, a page at a time, and before
-  /// anything else: the commit that begins an attempt must not be the one that takes so long.
-  private func sumUpOldStore() {
-    do {
-      guard try store.meta(AttemptTotals.document) == nil, try store.attempts.count > 1 else { return }
-      let sums = try store.attemptSummary().earlier
-      try environment.write { transaction in
-        try JobStore.put(
-          transaction, store.databases.meta, Array(AttemptTotals.document.utf8), JSON.encode(sums))
-      }
-    } catch {
-      // The next attempt's commit does it, or says why it cannot.
-    }
-  }
-
   /// What is kept of the newest step only: its whole loop state, the newest full snapshot, and the
   /// names of the metrics.
   func keep(_ newest: Newest, _ transaction: borrowing Transaction) throws {
     let meta = store.databases.meta
     if !newest.parts.isEmpty {
       try JobStore.put(transaction, meta, Array("loop_state/0".utf8), newest.parts)
+      let names = newest.parts.withUnsafeBytes { EncodedParts.auditedNames($0, count: newest.partCount) }
+      partNames.set(
+        names.map { .init(kind: .init(rawValue: $0.kind) ?? .other, name: $0.name) }, attempt: newest.attempt)
+      try JobStore.put(transaction, meta, Array(Self.partNamesKey.utf8), JSON.encode(partNames))
     }
     if !newest.full.isEmpty {
       try JobStore.put(transaction, meta, Array("full_snapshot/0".utf8), newest.full)
@@ -412,6 +290,7 @@ final class WriterLoop {
   }
 
   static let namesKey = "metric_names_by_attempt"
+  static let partNamesKey = "part_names_by_attempt"
 
   /// With the rows that took the place of what they are compared with: a death right after that commit must
   /// not take what was found with it. The first one stays.

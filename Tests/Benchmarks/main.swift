@@ -1,13 +1,20 @@
+import Foundation
 import Glibc
 import Holdfast
 import POSIX
 import SystemPackage
+import TrainerProtocol
 
 // Each figure stands beside its limit or its peer, measured in the same run. Ratios travel between
 // machines; the absolute targets are for one like the project's own (2 cores, local disk).
 
 if CommandLine.arguments.dropFirst().first == "pace" {
   try Pace.run()
+  exit(0)
+}
+
+if CommandLine.arguments.dropFirst().first == "twister" {
+  try Twister.run()
   exit(0)
 }
 
@@ -46,6 +53,27 @@ enum Pace {
       next += 1_000_000
       let pause = Int64(bitPattern: next &- now())
       if pause > 0 { usleep(UInt32(pause / 1000)) } else { next = now() }
+    }
+  }
+}
+
+/// A trainer that makes 85 steps/s, with a random stream as large as torch's in each.
+enum Twister {
+  static func run() throws {
+    let directory = ProcessInfo.processInfo.environment["HOLDFAST_RUN_DIR"] ?? ""
+    let ring = try RingWriter(directory: FilePath(directory))
+    var state = [UInt8](repeating: 0, count: 5056)
+    for step in 1...100_000_000 as ClosedRange<UInt64> {
+      state[Int(step) % state.count] = UInt8(truncatingIfNeeded: step)
+      let parts = EncodedParts.encode([.init(kind: .rng, name: "torch", bytes: state)])
+      _ = [1 / Double(step)].withUnsafeBufferPointer { metrics in
+        parts.withUnsafeBytes { parts in
+          ring.appendSnapshot(
+            step: step, epoch: 0, batch: step, samples: step, timeNanoseconds: now(), phase: .training,
+            metrics: metrics, parts: parts, partCount: 1, image: UnsafeRawBufferPointer(start: nil, count: 0))
+        }
+      }
+      usleep(11_700)
     }
   }
 }

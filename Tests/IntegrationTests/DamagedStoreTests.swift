@@ -7,7 +7,7 @@ import Testing
 @Suite struct DamagedStoreTests {
   private static let length = ["--epochs", "3"]
   private static let command = [Programs.trainer] + length + ["--step-delay", "15ms"]
-  private static let questions = [["status"], ["history"], ["checkpoints"], ["events"]]
+  private static let questions = [["status"], ["history"], ["checkpoints"], ["events"], ["snapshots"]]
 
   /// No question is answered by a signal, whatever lies there at that moment.
   private func ask(_ bench: Workbench, _ state: String) throws {

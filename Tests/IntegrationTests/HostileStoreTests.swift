@@ -11,7 +11,8 @@ import Testing
     try StoreBuilder.build(["hostile", bench.state, numbers])
     for command in [
       ["status"], ["status", "--json"], ["history"], ["history", "--json"], ["history", "--last", "2"],
-      ["history", "--attempt", "3"], ["events"], ["events", "--json"], ["checkpoints", "list"],
+      ["history", "--attempt", "3"], ["events"], ["events", "--json"], ["snapshots"],
+      ["snapshots", "--json"], ["snapshots", "--last", "2"], ["checkpoints", "list"],
       ["checkpoints", "list", "--json"],
     ] {
       let shown = try bench.holdfast(command + ["--state-dir", bench.state])

@@ -36,7 +36,8 @@ import Testing
     #expect(bench.standardError.contains("E\(Self.visible): \(Self.visible)"), "\(bench.standardError)")
     try expectHarmless(String(contentsOfFile: metrics, encoding: .utf8), "metrics")
     let commands = [
-      ["status"], ["history"], ["history", "--attempt", "1"], ["events"], ["checkpoints", "list"],
+      ["status"], ["history"], ["history", "--attempt", "1"], ["events"], ["snapshots"],
+      ["snapshots", "--step", "1"], ["checkpoints", "list"],
       ["status", "--watch"],
     ]
     for command in commands {

@@ -121,7 +121,8 @@ import Testing
     let bench = Workbench()
     defer { bench.close() }
     let supervisor = try bench.start(["--stage-every", "20ms", "--every", "100ms"], Self.command)
-    try bench.wait(for: "the trainer") { bench.trainerPID != nil }
+    // Its process is there before all is open that belongs to it.
+    try bench.wait(for: "the trainer") { bench.standardError.contains("attempt 1 started") }
     try limit(supervisor.processIdentifier, "--nofile=3:4096")
     try bench.wait(for: "what comes of it") {
       bench.standardError.contains("no checkpoint can be made durable")

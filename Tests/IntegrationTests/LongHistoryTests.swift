@@ -33,6 +33,8 @@ import Testing
     for (arguments, lines) in [
       (["status"], 5...30), (["history", "--last", "20"], 20...40), (["history"], 6000...6020),
       (["history", "--json"], 1...1), (["events"], 20_000...20_000), (["events", "--last", "20"], 20...20),
+      (["snapshots"], 20_000...20_010), (["snapshots", "--last", "20"], 20...25),
+      (["snapshots", "--json"], 1...1),
       (["checkpoints", "list"], 1500...1510), (["checkpoints", "list", "--json"], 1...1),
     ] {
       let shown = try Self.measure(bench, arguments + ["--state-dir", bench.state])

@@ -71,10 +71,7 @@ extension JobStatus {
     if let total = job.totalEpochs { text += " of \(Words.number(total))" }
     text += ", batch \(Words.number(newest.batch))"
     if let total = job.batchesPerEpoch { text += " of \(Words.number(total))" }
-    text +=
-      ", "
-      + (["training", "validation"].indices.contains(Int(newest.phase))
-        ? ["training", "validation"][Int(newest.phase)] : "other")
+    text += ", \(newest.phaseName)"
     for (name, value) in metrics where !value.isNaN || name == "loss" {
       text += ", \(name) \(Words.metric(value))"
     }

@@ -36,8 +36,7 @@ enum Recovery {
     let readers = ReaderMark(stateDirectory: directories.state)
     let writer = try StoreWriter(
       store, lookInterval: configuration.lookInterval, commitInterval: configuration.commitInterval,
-      isWatched: { readers.isFresh }
-    ) { mailbox.post(.store($0)) }
+      isWatched: { readers.isFresh }, report: { mailbox.post(.store($0)) })
     service.watch(writer)
     var standing = (try store.document("standing") ?? Standing()).plausible
     if standing.jitter == 0 { standing.jitter = Clock.wallNanoseconds }
