@@ -33,7 +33,7 @@ final class WriterLoop {
   /// Snapshots that were read and told, and wait for the next group commit.
   var held = Held()
   /// When something was committed last.
-  var committedAt: UInt64 = 0
+  var committedAt = Clock.monotonicNanoseconds
   /// What the ring still holds was told already, and is to be written and let go.
   var isAnnounced = false
   /// Pause after which an answer of the trainer is looked for, up to `interval`; nil: none is due.
