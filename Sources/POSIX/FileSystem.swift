@@ -26,11 +26,6 @@ public enum FileSystem {
     UInt64(exactly: path.withPlatformString { hf_modification_nanoseconds($0) })
   }
 
-  /// When it was last read, or `setAccessed`, since 1970; nil where it is not there.
-  public static func accessNanoseconds(_ path: FilePath) -> UInt64? {
-    UInt64(exactly: path.withPlatformString { hf_access_nanoseconds($0) })
-  }
-
   /// Says that it is read now. Only its owner and root can.
   public static func setAccessed(_ path: FilePath) { _ = path.withPlatformString { hf_set_accessed($0) } }
 

@@ -108,6 +108,12 @@ public final class OpenFile: Sendable {
     return "\(status.st_dev):\(status.st_ino)"
   }
 
+  /// When it was last read, or `FileSystem.setAccessed`, since 1970.
+  public func accessNanoseconds() throws(POSIXError) -> UInt64 {
+    let time = try status().st_atim
+    return UInt64(max(0, time.tv_sec)) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+  }
+
   /// Size in bytes.
   public func size() throws(POSIXError) -> Int { Int(try status().st_size) }
 

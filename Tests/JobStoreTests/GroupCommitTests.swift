@@ -149,14 +149,14 @@ import TrainerProtocol
   @Test func aReaderIsSeenForAMoment() throws {
     let fixture = try Fixture()
     try FileSystem.makeDirectories(fixture.state)
-    let mark = ReaderMark(stateDirectory: fixture.state)
-    #expect(!mark.isFresh)
+    #expect(!ReaderMark.watch(fixture.state)(), "there is no lock")
     try FileSystem.replace(fixture.state.appending("lock"), with: [], durable: false)
+    let isFresh = ReaderMark.watch(fixture.state)
     var times = [timespec(tv_sec: 1_000_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000_000, tv_nsec: 0)]
     #expect(utimensat(AT_FDCWD, fixture.state.appending("lock").string, &times, 0) == 0)
-    #expect(!mark.isFresh)
-    mark.set()
-    #expect(mark.isFresh)
+    #expect(!isFresh())
+    ReaderMark.set(in: fixture.state)
+    #expect(isFresh())
     let modified = FileSystem.modificationNanoseconds(fixture.state.appending("lock"))
     #expect(modified == 1_000_000_000_000_000_000)
   }

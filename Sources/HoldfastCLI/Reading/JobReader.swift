@@ -36,7 +36,7 @@ struct JobReader {
       throw missing(
         job ?? directory.lastComponent?.string ?? "", directory, locations, isNamed: stateDirectory != nil)
     }
-    ReaderMark(stateDirectory: directory).set()
+    ReaderMark.set(in: directory)
     let store = try JobStore(stateDirectory: directory, .readOnly)
     guard let record = try store.job() else {
       throw missing(

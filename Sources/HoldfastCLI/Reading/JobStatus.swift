@@ -75,7 +75,7 @@ struct JobStatus {
   var deviation: Deviation?
 
   init(_ reader: JobReader) throws {
-    ReaderMark(stateDirectory: reader.directory).set()
+    ReaderMark.set(in: reader.directory)
     name = reader.name
     argument = reader.argument
     directory = reader.directory

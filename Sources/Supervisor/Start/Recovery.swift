@@ -33,10 +33,9 @@ enum Recovery {
   ) throws -> Result {
     let mailbox = try Mailbox<Runtime.Report>()
     try Leftovers(job, directories, mark, store, locks).end(patience: .seconds(10))
-    let readers = ReaderMark(stateDirectory: directories.state)
     let writer = try StoreWriter(
       store, lookInterval: configuration.lookInterval, commitInterval: configuration.commitInterval,
-      isWatched: { readers.isFresh }, report: { mailbox.post(.store($0)) })
+      isWatched: ReaderMark.watch(directories.state), report: { mailbox.post(.store($0)) })
     service.watch(writer)
     var standing = (try store.document("standing") ?? Standing()).plausible
     if standing.jitter == 0 { standing.jitter = Clock.wallNanoseconds }
