@@ -206,6 +206,12 @@ int64_t hf_modification_nanoseconds(const char *path) {
   return (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
 }
 
+int64_t hf_access_nanoseconds(int descriptor) {
+  struct stat status;
+  if (fstat(descriptor, &status) != 0) return -1;
+  return (int64_t)status.st_atim.tv_sec * 1000000000 + status.st_atim.tv_nsec;
+}
+
 int hf_set_accessed(const char *path) {
   struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
   return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;

@@ -110,8 +110,9 @@ public final class OpenFile: Sendable {
 
   /// When it was last read, or `FileSystem.setAccessed`, since 1970.
   public func accessNanoseconds() throws(POSIXError) -> UInt64 {
-    let time = try status().st_atim
-    return UInt64(max(0, time.tv_sec)) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    let time = hf_access_nanoseconds(descriptor)
+    guard time >= 0 else { throw POSIXError("fstat", path: path, errno: Errno(rawValue: errno)) }
+    return UInt64(time)
   }
 
   /// Size in bytes.

@@ -59,6 +59,9 @@ static inline pid_t hf_siginfo_pid(const siginfo_t *information) { return inform
 // (By path: a header that names struct stat takes it away from Glibc's module for all that import this one.)
 int64_t hf_modification_nanoseconds(const char *path);
 
+// When an open file was last read, or was said to be, in nanoseconds since 1970; -1 and errno on an error.
+int64_t hf_access_nanoseconds(int descriptor);
+
 // Says that the file itself is read now. Returns 0 or an errno: EPERM for anybody but its owner and root.
 int hf_set_accessed(const char *path);
 
