@@ -24,10 +24,12 @@ extension WriterLoop {
     guard let ring else { return false }
     var drain = newDrain()
     var rows: [(step: UInt64, row: [UInt8])] = []
-    let before = lastStep
+    var highest = lastStep
     var isReplay = false
     let count = drain.drain(ring, limit: limits.batch) { step, row in
-      if let before, step <= before { isReplay = true }
+      // Also of one that came a moment before.
+      if let highest, step <= highest { isReplay = true }
+      highest = step
       rows.append((step, row))
     }
     // A step that is made again is compared with its row; a full snapshot is a place to resume from.

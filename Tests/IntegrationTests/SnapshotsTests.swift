@@ -72,6 +72,22 @@ import Testing
     #expect(try accessed() != "1000000000")
   }
 
+  /// What waited for the next commit is in the ring, where the next supervisor finds it.
+  @Test func noStepIsMissingAfterTheSupervisorWasKilled() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let (options, trainer) = (["--stage-every", "50ms"], [Programs.trainer, "--epochs", "8"])
+    let supervisor = try bench.start(options, trainer + ["--step-delay", "10ms"])
+    try bench.wait(for: "steps") { try bench.status("step") > 20 }
+    // Nobody looks any more: from now on rows wait.
+    _ = try bench.shell("touch -a -d @1000000000 \(bench.state)/lock")
+    usleep(700_000)
+    try bench.killBoth(supervisor)
+    #expect(try bench.supervise(options, trainer) == 0, "\(bench.standardError)")
+    let steps = try Self.listing(bench).snapshots.map(\.step)
+    #expect(steps == Array(1...steps.count) && steps.count == 360, "\(steps)")
+  }
+
   @Test func aRunningJobIsSeenWhileItRuns() throws {
     let bench = Workbench()
     defer { bench.close() }

@@ -146,6 +146,18 @@ import TrainerProtocol
     #expect(Self.told(desk) == 10, "told once")
   }
 
+  /// A program that goes back to an earlier state, between two looks.
+  @Test func aStepThatComesAgainInOneLookIsNoFault() throws {
+    let fixture = try Fixture()
+    for step in [1, 2, 3, 2, 3, 4] as [UInt64] { fixture.step(step) }
+    let desk = try Self.desk(fixture)
+    defer { desk.close() }
+    #expect(Self.wait { Self.told(desk) == 6 })
+    #expect(desk.writer.submitAndWait([Self.anything]))
+    #expect(try desk.store.newestSnapshots(6).map(\.step) == [1, 2, 3, 4])
+    #expect(desk.degradations.isEmpty, "\(desk.degradations)")
+  }
+
   @Test func aReaderIsSeenForAMoment() throws {
     let fixture = try Fixture()
     try FileSystem.makeDirectories(fixture.state)
