@@ -19,7 +19,7 @@ struct PartNames: Hashable, Sendable, Codable {
 
   init() {}
 
-  /// Takes those of an attempt's newest step. A loader that is made late comes behind the others.
+  /// Takes those of an attempt's newest step.
   mutating func set(_ parts: [Part], attempt: UInt64) {
     guard let last = entries.last else { return entries.append(Entry(attempt: attempt, parts: parts)) }
     if last.parts == parts { return }

@@ -21,8 +21,8 @@ public struct RecordedStep: Sendable {
     let names = metricNames.names(of: row.attempt)
     metrics = row.metrics.enumerated().map { ($0 < names.count ? names[$0] : "#\($0 + 1)", $1) }
     let known = partNames.parts(of: row.attempt)
-    // With a loader that was made later the names are not those of this row.
-    let isKnown = known.count >= row.partDigests.count
+    // Before a loader or a stream was added the row had fewer, and nothing says which.
+    let isKnown = known.count == row.partDigests.count
     parts = row.partDigests.enumerated().map { index, digest in
       Part(
         kind: isKnown ? known[index].kind : nil, name: isKnown ? known[index].name : "#\(index + 1)",

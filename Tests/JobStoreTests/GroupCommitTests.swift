@@ -158,6 +158,29 @@ import TrainerProtocol
     #expect(desk.degradations.isEmpty, "\(desk.degradations)")
   }
 
+  /// A stream that comes later may stand before the others: no name is better than a wrong one.
+  @Test func onlyRowsOfTheNamedPartsAreNamed() throws {
+    let fixture = try Fixture()
+    let desk = try Self.desk(fixture)
+    defer { desk.close() }
+    fixture.step(1)
+    let parts = EncodedParts.encode(
+      ["cuda", "dropout"].map { .init(kind: .rng, name: $0, bytes: [1]) }
+        + [.init(kind: .sampler, name: "train", bytes: [1])])
+    parts.withUnsafeBytes { parts in
+      _ = fixture.trainer.appendSnapshot(
+        step: 2, epoch: 0, batch: 2, samples: 2, timeNanoseconds: 2, phase: .training,
+        metrics: UnsafeBufferPointer(start: nil, count: 0), parts: parts, partCount: 3,
+        image: UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+    #expect(Self.wait { Self.told(desk) == 2 })
+    #expect(desk.writer.submitAndWait([Self.anything]))
+    let (one, two) = (try desk.store.recordedStep(1), try desk.store.recordedStep(2))
+    #expect(one?.parts.map(\.name) == ["#1", "#2"] && one?.parts.map(\.kind) == [nil, nil])
+    #expect(two?.parts.map(\.name) == ["cuda", "dropout", "train"])
+    #expect(two?.parts.map(\.kind) == [.rng, .rng, .sampler])
+  }
+
   @Test func aReaderIsSeenForAMoment() throws {
     let fixture = try Fixture()
     try FileSystem.makeDirectories(fixture.state)
