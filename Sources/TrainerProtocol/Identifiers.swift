@@ -1,3 +1,5 @@
+import POSIX
+
 /// Sixteen bytes that name something for ever.
 public protocol SixteenBytes: Hashable, Sendable, Codable, CustomStringConvertible {
   var high: UInt64 { get }
@@ -34,14 +36,9 @@ extension SixteenBytes {
   }
 
   /// 32 lowercase hexadecimal digits.
-  public var hexadecimal: String { Self.pad(high) + Self.pad(low) }
+  public var hexadecimal: String { high.hexadecimal + low.hexadecimal }
 
   public var description: String { hexadecimal }
-
-  private static func pad(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
-  }
 
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()

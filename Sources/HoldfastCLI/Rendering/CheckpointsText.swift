@@ -5,14 +5,10 @@ import Supervisor
 
 /// `checkpoints list` for people.
 struct CheckpointsText {
-  /// So many checkpoints are formatted at a time.
-  private static let pageRows = 256
-
   private let status: JobStatus
   private let output: Output
   private let metric: String?
-  private var table = GrowingTable()
-  private var rows: [[String]]
+  private var table: PagedTable
   private var isEmpty = true
   private var kept = 0
   private var damaged = 0
@@ -22,14 +18,13 @@ struct CheckpointsText {
     self.status = status
     self.output = output
     metric = status.metrics.first?.name
-    rows = [
-      ["NAME", "STEP", "AGE", "SIZE", "LEVEL"] + (metric.map { [$0.uppercased()] } ?? []) + [
-        "STATE", "KEPT AS",
-      ]
-    ]
+    table = PagedTable(
+      output,
+      header: ["NAME", "STEP", "AGE", "SIZE", "LEVEL"] + (metric.map { [$0.uppercased()] } ?? [])
+        + ["STATE", "KEPT AS"])
     if let staged = status.staged, staged.step > status.durable?.step ?? 0 {
       isEmpty = false
-      rows.append(
+      table.add(
         Self.row(
           name: "(in memory)", step: staged.step, age: staged.atNs.map(status.age), bytes: staged.bytes,
           level: "staged", metric: metric.map { staged.metrics[$0] }, state: "complete", kept: "newest"))
@@ -45,25 +40,19 @@ struct CheckpointsText {
       damaged += 1
       newestDamaged = newestDamaged ?? record.name
     }
-    rows.append(
+    table.add(
       Self.row(
         name: record.name, step: record.step, age: status.age(record.createdAtNs), bytes: record.bytes,
         level: "durable", metric: metric.map { record.metrics[$0] }, state: status.state(of: record),
         kept: record.damage != nil
           ? "never deleted" : kept > Retention.keptByDefault ? "" : "last \(Retention.keptByDefault)"))
-    if rows.count >= Self.pageRows { flush() }
-  }
-
-  private mutating func flush() {
-    for line in table.lines(rows) { output.line(line) }
-    rows = []
   }
 
   mutating func end() {
     guard !isEmpty else {
       return output.line("no checkpoint yet: holdfast checkpoint \(status.argument)")
     }
-    flush()
+    table.flush()
     guard let newestDamaged else { return }
     output.line("")
     let verify: Hint = "holdfast checkpoints verify \(status.argument) \(newestDamaged)"

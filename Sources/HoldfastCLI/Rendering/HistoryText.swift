@@ -6,15 +6,12 @@ import TrainerProtocol
 
 /// `history` for people.
 struct HistoryText {
-  /// So many attempts are formatted at a time.
-  private static let pageRows = 256
   /// More tracebacks are not worth a line each.
   private static let tracebackLines = 10
 
   private let status: JobStatus
   private let output: Output
-  private var table = GrowingTable(right: [0])
-  private var rows = [["#", "BEGAN", "LASTED", "FROM", "STEPS", "REPLAYED", "ENDED"]]
+  private var table: PagedTable
   /// Newest attempts that have a traceback, and how many there are in all.
   private var tracebacks: [UInt64] = []
   private var tracebackCount: UInt64 = 0
@@ -22,26 +19,22 @@ struct HistoryText {
   init(_ status: JobStatus, _ output: Output) {
     self.status = status
     self.output = output
+    table = PagedTable(
+      output, header: ["#", "BEGAN", "LASTED", "FROM", "STEPS", "REPLAYED", "ENDED"], right: [0])
   }
 
   /// The next attempt.
   mutating func add(_ attempt: AttemptRecord) {
-    rows.append(Self.row(attempt, status))
+    table.add(Self.row(attempt, status))
     if attempt.failure?.traceback != nil {
       tracebackCount += 1
       tracebacks.append(attempt.attempt)
       if tracebacks.count > Self.tracebackLines { tracebacks.removeFirst() }
     }
-    if rows.count >= Self.pageRows { flush() }
-  }
-
-  private mutating func flush() {
-    for line in table.lines(rows) { output.line(line) }
-    rows = []
   }
 
   mutating func end() {
-    flush()
+    table.flush()
     output.line("")
     output.line(summary)
     if let failing = status.failing { output.line("Failing: \(failing)") }
@@ -118,8 +111,8 @@ struct HistoryText {
 
   /// One attempt with all that is known of it.
   mutating func details(_ attempt: AttemptRecord) {
-    rows.append(Self.row(attempt, status))
-    flush()
+    table.add(Self.row(attempt, status))
+    table.flush()
     if let bytes = attempt.peakResidentBytes { output.line("peak memory \(Words.bytes(bytes))") }
     for problem in attempt.recordProblems ?? [] { output.line("not as the formats say: \(problem)") }
     if let step = attempt.differsAtStep, let items = attempt.differences {

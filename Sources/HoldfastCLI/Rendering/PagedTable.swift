@@ -1,0 +1,26 @@
+/// A table of any length, printed so many rows at a time.
+struct PagedTable {
+  private static let pageRows = 256
+
+  private let output: Output
+  private var table: GrowingTable
+  private var rows: [[String]]
+
+  /// - Parameter right: indices of columns that are aligned to the right.
+  init(_ output: Output, header: [String], right: Set<Int> = []) {
+    self.output = output
+    table = GrowingTable(right: right)
+    rows = [header]
+  }
+
+  mutating func add(_ row: [String]) {
+    rows.append(row)
+    if rows.count >= Self.pageRows { flush() }
+  }
+
+  /// Prints what is left.
+  mutating func flush() {
+    for line in table.lines(rows) { output.line(line) }
+    rows = []
+  }
+}
