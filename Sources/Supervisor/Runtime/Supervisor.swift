@@ -203,7 +203,7 @@ public enum Supervisor {
   private static func lockJob(
     _ configuration: Configuration, _ directories: JobDirectory
   ) throws -> JobLock {
-    let lock = try named(directories.state) { try JobLock.take(in: directories.state) }
+    let lock = try takeLock(directories.state) { try JobLock.take(in: directories.state) }
     guard let lock else {
       throw SupervisorError(
         .alreadySupervised, "job '\(configuration.job)' is already supervised\(holder(directories))",
@@ -220,7 +220,7 @@ public enum Supervisor {
   private static func lockRun(
     _ directories: JobDirectory, _ locks: BackgroundValue<LockTable>
   ) throws -> RunDirectory {
-    let run = try named(directories.state) { try RunDirectory.take(directories) }
+    let run = try takeLock(directories.state) { try RunDirectory.take(directories) }
     guard let run else {
       // It may be this job's own.
       try Leftovers.checkForLivingSupervisor(directories, locks.value)
@@ -231,11 +231,10 @@ public enum Supervisor {
     return run
   }
 
-  /// Runs `body` with the system's errors told as those of making a lock.
-  /// - Parameter state: the state directory.
-  private static func named<Lock>(_ state: FilePath, _ body: () throws -> Lock) throws -> Lock {
+  /// - Returns: what `take` does. The system's errors are told with the lock that could not be made.
+  private static func takeLock<Lock>(_ state: FilePath, _ take: () throws -> Lock) throws -> Lock {
     do {
-      return try body()
+      return try take()
     } catch let error as POSIXError {
       let path = error.path ?? state
       throw SupervisorError(
