@@ -41,32 +41,37 @@ let package = Package(
     .target(name: "CGuardedLMDB", dependencies: ["CLMDB", "CFaultGuard"]),
 
     // From the ground up: arrows go only downwards.
-    module("Supervision"),
-    module("POSIX", ["CSpawn", "CFaultGuard", system]),
-    module("Preemption", ["Supervision", "POSIX", system]),
-    module("Metrics", ["POSIX", system]),
+    module("Vocabulary"),
+    module("Reporting", [system]),
+    module("Supervision", ["Vocabulary"]),
+    module("POSIX", ["Reporting", "CSpawn", "CFaultGuard", system]),
+    module("Preemption", ["Reporting", "Supervision", "POSIX", system]),
+    module("Metrics", ["Reporting", "POSIX", system]),
     module("LMDB", ["CLMDB", "CGuardedLMDB"]),
     module("Systemd", ["CSystemd"]),
-    module("TrainerProtocol", ["CTrainerProtocol", "POSIX", system]),
-    module("Checkpoints", ["CGcrypt", "TrainerProtocol", "POSIX", system]),
-    module("JobStore", ["LMDB", "TrainerProtocol", "POSIX", system]),
+    module("TrainerProtocol", ["Vocabulary", "Reporting", "CTrainerProtocol", "POSIX", system]),
+    module("Checkpoints", ["Reporting", "CGcrypt", "TrainerProtocol", "POSIX", system]),
+    module("JobStore", ["Vocabulary", "Reporting", "LMDB", "TrainerProtocol", "POSIX", system]),
     module(
       "JobFile",
       [
+        "Reporting",
         "Supervision", "Preemption", "Metrics", "POSIX", system,
         .product(name: "TOMLKit", package: "TOMLKit"),
       ]),
-    module("Holdfast", ["TrainerProtocol", "Checkpoints", "POSIX", system]),
+    module("Holdfast", ["Vocabulary", "Reporting", "TrainerProtocol", "Checkpoints", "POSIX", system]),
     module(
       "Supervisor",
       [
+        "Vocabulary", "Reporting",
         "Supervision", "Preemption", "Metrics", "POSIX", "Systemd", "TrainerProtocol", "Checkpoints",
         "JobStore", system,
       ]),
     .executableTarget(
       name: "HoldfastCLI",
       dependencies: [
-        "Supervisor", "Supervision", "JobFile", "Preemption", "JobStore", "Checkpoints", "TrainerProtocol",
+        "Vocabulary", "Reporting", "Supervisor", "Supervision", "JobFile", "Preemption", "JobStore",
+        "Checkpoints", "TrainerProtocol",
         "POSIX", system, arguments,
       ],
       swiftSettings: strict),
@@ -75,39 +80,56 @@ let package = Package(
       swiftSettings: strict),
 
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
-    tests("SupervisionTests", ["Supervision"]),
-    tests("POSIXTests", ["POSIX", system]),
+    tests("VocabularyTests", ["Vocabulary"]),
+    tests("ReportingTests", ["Reporting", system]),
+    tests("SupervisionTests", ["Vocabulary", "Supervision"]),
+    tests("POSIXTests", ["Reporting", "POSIX", system]),
     tests("FaultGuardTests", ["CFaultGuard", "FaultyMemory"]),
     tests("LMDBTests", ["LMDB"]),
     tests("SystemdTests", ["Systemd", "NotifyListener"]),
-    tests("TrainerProtocolTests", ["TrainerProtocol", "POSIX", system]),
-    tests("CheckpointsTests", ["Checkpoints", "TrainerProtocol", "POSIX", system]),
+    tests("TrainerProtocolTests", ["Vocabulary", "Reporting", "TrainerProtocol", "POSIX", system]),
+    tests("CheckpointsTests", ["Reporting", "Checkpoints", "TrainerProtocol", "POSIX", system]),
     tests(
       "JobStoreTests",
-      ["KilledWriter", "StoreFixtures", "JobStore", "LMDB", "TrainerProtocol", "POSIX", system]),
-    tests("HoldfastTests", ["Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
-    tests("PreemptionTests", ["Preemption", "FakeMetadata", "Supervision", "POSIX", system]),
-    tests("MetricsTests", ["Metrics", "POSIX", system]),
-    tests("SupervisorTests", ["Supervisor", "Supervision", "JobStore", "Systemd", "POSIX", system]),
-    tests("JobFileTests", ["JobFile", "Preemption", "Metrics", "Supervision", system]),
+      [
+        "Vocabulary", "Reporting", "KilledWriter", "StoreFixtures", "JobStore", "LMDB", "TrainerProtocol",
+        "POSIX", system,
+      ]),
+    tests(
+      "HoldfastTests",
+      ["Vocabulary", "Reporting", "Holdfast", "TrainerProtocol", "Checkpoints", "POSIX", system]),
+    tests("PreemptionTests", ["Reporting", "Preemption", "FakeMetadata", "Supervision", "POSIX", system]),
+    tests("MetricsTests", ["Reporting", "Metrics", "POSIX", system]),
+    tests(
+      "SupervisorTests",
+      ["Vocabulary", "Reporting", "Supervisor", "Supervision", "JobStore", "Systemd", "POSIX", system]),
+    tests("JobFileTests", ["Reporting", "JobFile", "Preemption", "Metrics", "Supervision", system]),
     tests(
       "CommandLineTests",
-      ["HoldfastCLI", arguments, "JobFile", "Supervisor", "StoreFixtures", "JobStore", "POSIX", system]),
+      [
+        "Vocabulary", "Reporting", "HoldfastCLI", arguments, "JobFile", "Supervisor", "StoreFixtures",
+        "JobStore", "POSIX", system,
+      ]),
     tests("IntegrationTests", ["FaultyTrainer", "FakeMetadata", "NotifyListener", "StoreBuilder"]),
     .target(name: "NotifyListener", path: "Tests/NotifyListener", swiftSettings: strict),
     .target(
       name: "FakeMetadata", dependencies: ["POSIX"], path: "Tests/FakeMetadata", swiftSettings: strict),
     .executableTarget(
-      name: "FaultyTrainer", dependencies: ["Holdfast", "POSIX", system], path: "Tests/FaultyTrainer",
+      name: "FaultyTrainer", dependencies: ["Reporting", "Holdfast", "POSIX", system],
+      path: "Tests/FaultyTrainer",
       swiftSettings: strict),
 
     .target(
       name: "StoreFixtures",
-      dependencies: ["JobStore", "LMDB", "Supervision", "TrainerProtocol", "POSIX", system],
+      dependencies: [
+        "Vocabulary", "Reporting", "JobStore", "LMDB", "Supervision", "TrainerProtocol", "POSIX", system,
+      ],
       path: "Tests/StoreFixtures", swiftSettings: strict),
     .executableTarget(
       name: "StoreBuilder",
-      dependencies: ["StoreFixtures", "JobStore", "TrainerProtocol", "POSIX", system],
+      dependencies: [
+        "Vocabulary", "Reporting", "StoreFixtures", "JobStore", "TrainerProtocol", "POSIX", system,
+      ],
       path: "Tests/StoreBuilder", swiftSettings: strict),
     .executableTarget(
       name: "KilledWriter", dependencies: ["JobStore", "POSIX", system], path: "Tests/KilledWriter",
@@ -119,7 +141,9 @@ let package = Package(
     .executableTarget(name: "FirstInstruction", path: "Tests/FirstInstruction"),
     .executableTarget(
       name: "Benchmarks",
-      dependencies: ["Holdfast", "JobStore", "LMDB", "Checkpoints", "TrainerProtocol", "POSIX", system],
+      dependencies: [
+        "Reporting", "Holdfast", "JobStore", "LMDB", "Checkpoints", "TrainerProtocol", "POSIX", system,
+      ],
       path: "Tests/Benchmarks", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

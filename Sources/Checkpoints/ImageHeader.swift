@@ -1,3 +1,5 @@
+import Reporting
+
 /// The header of a safetensors file: 8 bytes of its length (little-endian), then JSON, then the
 /// tensors' bytes in the order of their offsets, without a gap. Total: any bytes are one or throw.
 struct ImageHeader {
@@ -24,9 +26,9 @@ struct ImageHeader {
       throw .damaged("its header has \(length) bytes, which is too long or cut off")
     }
     dataStart = 8 + Int(length)
-    let document: JSONDocument
-    do throws(JSONDocument.Malformed) {
-      document = try JSONDocument(UnsafeRawBufferPointer(rebasing: bytes[8..<dataStart]))
+    let document: JSONValue
+    do throws(JSONValue.Malformed) {
+      document = try JSONValue(UnsafeRawBufferPointer(rebasing: bytes[8..<dataStart]))
     } catch {
       throw .damaged("its header is no JSON: \(error.what) (byte \(error.offset + 8))")
     }
@@ -51,7 +53,7 @@ struct ImageHeader {
     guard end == dataBytes else { throw .damaged("it has \(dataBytes) bytes of tensors, not \(end)") }
   }
 
-  private static func metadata(_ value: JSONDocument) throws(CheckpointError) -> [String: String] {
+  private static func metadata(_ value: JSONValue) throws(CheckpointError) -> [String: String] {
     guard let members = value.object else { throw .damaged("its metadata are no object") }
     var strings: [String: String] = [:]
     for (key, value) in members {
@@ -61,14 +63,14 @@ struct ImageHeader {
     return strings
   }
 
-  private static func entry(_ name: String, _ value: JSONDocument) throws(CheckpointError) -> Entry {
+  private static func entry(_ name: String, _ value: JSONValue) throws(CheckpointError) -> Entry {
     guard let members = value.object, let type = members["dtype"]?.string,
       let extents = members["shape"]?.array, let offsets = members["data_offsets"]?.array,
       offsets.count == 2, let begin = offsets[0].count, let end = offsets[1].count, begin <= end
     else { throw .damaged("'\(name)' is no tensor") }
     guard let dtype = DType(rawValue: type) else {
       throw CheckpointError(
-        .unsupported, operation: "read image", what: "'\(name)' has the unknown type \(type)")
+        .unsupported, "'\(name)' has the unknown type \(type)")
     }
     var size = dtype.bytes
     var shape: [Int] = []
@@ -84,12 +86,5 @@ struct ImageHeader {
     }
     guard begin % dtype.bytes == 0 else { throw .damaged("'\(name)' is not aligned to its elements") }
     return Entry(name: name, dtype: dtype, shape: shape, range: begin..<end)
-  }
-}
-
-extension CheckpointError {
-  static func damaged(_ what: String) -> CheckpointError {
-    CheckpointError(
-      .damaged, operation: "read image", what: what, hint: "resume from an older checkpoint")
   }
 }

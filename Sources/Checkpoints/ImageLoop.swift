@@ -1,3 +1,5 @@
+import Reporting
+
 /// The loop state that an image carries beside its tensors, so that both are of the same step.
 public struct ImageLoop: Hashable, Sendable {
   public struct Part: Hashable, Sendable {
@@ -52,7 +54,7 @@ public struct ImageLoop: Hashable, Sendable {
 }
 
 extension ImageLoop {
-  init?(_ document: JSONDocument) {
+  init?(_ document: JSONValue) {
     guard let members = document.object, let step = members["step"]?.counter,
       let epoch = members["epoch"]?.counter, let batch = members["batch"]?.counter,
       let samples = members["samples"]?.counter, let parts = members["parts"]?.array

@@ -1,3 +1,5 @@
+import Reporting
+
 /// Reads a state image. Total: any bytes either are an image or throw, and nothing in them is run.
 public struct ImageReader {
   public let components: [String: StateValue]
@@ -12,9 +14,9 @@ public struct ImageReader {
     guard let text = header.metadata[ImageWriter.stateKey] else {
       throw .damaged("it has no '\(ImageWriter.stateKey)': another program's file")
     }
-    let document: JSONDocument
-    do throws(JSONDocument.Malformed) {
-      document = try JSONDocument(text)
+    let document: JSONValue
+    do throws(JSONValue.Malformed) {
+      document = try JSONValue(parsing: text)
     } catch {
       throw .damaged("its state is no JSON: \(error.what) (character \(error.offset))")
     }
@@ -39,7 +41,7 @@ public struct ImageReader {
     guard let text = header.metadata[ImageWriter.loopKey] else {
       throw .damaged("it has no '\(ImageWriter.loopKey)': another program's file")
     }
-    guard let document = try? JSONDocument(text), let loop = ImageLoop(document) else {
+    guard let document = try? JSONValue(parsing: text), let loop = ImageLoop(document) else {
       throw .damaged("it has no loop state")
     }
     return loop
@@ -74,7 +76,7 @@ public struct ImageReader {
   // MARK: Tree
 
   private static func value(
-    _ document: JSONDocument, _ tensors: [String: Tensor]
+    _ document: JSONValue, _ tensors: [String: Tensor]
   ) throws(CheckpointError) -> StateValue {
     switch document {
     case .null: return .null
@@ -113,7 +115,7 @@ public struct ImageReader {
 
   private static func unknown(_ key: String) -> CheckpointError {
     CheckpointError(
-      .newerVersion, operation: "read image", what: "unknown kind of value \(key)", hint: "update holdfast")
+      .newerVersion, "unknown kind of value \(key)", hint: "update holdfast")
   }
 
   private static func leaf(

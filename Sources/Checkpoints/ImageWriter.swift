@@ -1,3 +1,5 @@
+import Reporting
+
 /// Writes a state image: the bytes of a `state.safetensors`.
 ///
 /// Tensors are named `component/path/to/leaf`; everything else is in `__metadata__`, as JSON text
@@ -10,7 +12,7 @@ public struct ImageWriter {
   static let loopKey = "holdfast.loop_state"
   /// Levels of arrays and objects that a component's state can have: what the reader takes, less the
   /// levels that the image itself adds.
-  public static let deepestState = JSONDocument.deepest - 4
+  public static let deepestState = JSONValue.deepest - 4
 
   private let header: [UInt8]
   private let tensors: [Tensor]

@@ -1,5 +1,6 @@
 import Glibc
 import POSIX
+import Reporting
 import SystemPackage
 
 extension LocalCheckpoints {
@@ -18,7 +19,7 @@ extension LocalCheckpoints {
     isCancelled: @Sendable () -> Bool = { false }, expected: @Sendable () -> String? = { nil }
   ) throws(CheckpointError) -> PublishedCheckpoint {
     guard Self.isValid(draft.cutID) else {
-      throw CheckpointError(.unsupported, operation: "publish", what: "'\(draft.cutID)' is no cut's id")
+      throw CheckpointError(.unsupported, "'\(draft.cutID)' is no cut's id")
     }
     let loop = try ImageReader.loop(image)
     if let published = try published(draft, imageBytes: image.count) { return published }
@@ -63,7 +64,7 @@ extension LocalCheckpoints {
     let state = aside.appending(Self.stateName)
     let digest = try writeImage(image, to: state, isCancelled: isCancelled)
     guard isIntact() else {
-      throw CheckpointError(.damaged, operation: "publish", what: "the image was cut off while it was read")
+      throw CheckpointError(.damaged, "the image was cut off while it was read")
     }
     if let expected = expected(), expected != digest {
       throw .damaged(SHA256.mismatch(digest, expected))
@@ -119,7 +120,7 @@ extension LocalCheckpoints {
         // Its rename may not have become durable.
         try FileSystem.synchronizeDirectory(directory)
       } catch {
-        throw CheckpointError(error, what: "the checkpoint could not be made durable")
+        throw CheckpointError("the checkpoint could not be made durable", error)
       }
       let text = try manifest.encoded()
       let bytes = imageBytes + text.count + Self.digests(manifest, manifestText: text).count
@@ -194,14 +195,14 @@ extension LocalCheckpoints {
 
   private func failure(_ error: POSIXError, bytes: Int) -> CheckpointError {
     if error.errno == .canceled {
-      return CheckpointError(.cancelled, operation: "publish", path: error.path, what: "cancelled")
+      return CheckpointError(.cancelled, "cancelled", path: error.path)
     }
     guard error.errno.isNoRoom else {
-      return CheckpointError(error, what: "the checkpoint could not be made durable")
+      return CheckpointError("the checkpoint could not be made durable", error)
     }
     let free = (try? FileSystem.availableBytes(directory)).map { "\($0) are free" } ?? "too few are free"
     return CheckpointError(
-      error, what: "no room for a checkpoint: it needs \(bytes) bytes, \(free)",
+      "no room for a checkpoint: it needs \(bytes) bytes, \(free)", error,
       hint: "free some space on this filesystem, or keep fewer checkpoints")
   }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import POSIX
+import Reporting
 import SystemPackage
 public import TrainerProtocol
 
@@ -67,7 +68,7 @@ extension LocalCheckpoints {
   }
 
   private static func manifest(_ text: [UInt8]) throws(Fault) -> Manifest {
-    let document = text.withUnsafeBytes { try? JSONDocument($0) }
+    let document = text.withUnsafeBytes { try? JSONValue($0) }
     guard let version = document?.object?["format_version"]?.count else {
       throw Fault(file: manifestName, what: "not a manifest")
     }

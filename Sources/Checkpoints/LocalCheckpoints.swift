@@ -1,5 +1,6 @@
 import Glibc
 import POSIX
+import Reporting
 public import SystemPackage
 
 /// A back end that keeps published checkpoints. Remote ones come later.
@@ -107,7 +108,7 @@ public struct LocalCheckpoints: CheckpointStorage {
         Self.isValid($0) && FileKind.of(path(of: $0)) == .directory
       }
     } catch {
-      throw CheckpointError(error, what: "the checkpoints cannot be listed")
+      throw CheckpointError("the checkpoints cannot be listed", error)
     }
   }
 
@@ -120,8 +121,8 @@ public struct LocalCheckpoints: CheckpointStorage {
     switch verify(name, thorough: thorough) {
     case .damaged(let file, let what):
       throw CheckpointError(
-        .damaged, operation: "load", path: Self.isValid(name) ? path(of: name) : directory,
-        what: "\(file): \(what)", hint: "use an older checkpoint")
+        .damaged, "\(file): \(what)", path: Self.isValid(name) ? path(of: name) : directory,
+        hint: "use an older checkpoint")
     case .verified(let manifest):
       let state = path(of: name).appending(Self.stateName)
       do {
@@ -129,7 +130,7 @@ public struct LocalCheckpoints: CheckpointStorage {
         return LoadedCheckpoint(
           manifest: manifest, mapping: try MappedFile(file, count: file.size(), access: .readOnly))
       } catch {
-        throw CheckpointError(error, what: "the state cannot be mapped")
+        throw CheckpointError("the state cannot be mapped", error)
       }
     }
   }
@@ -140,7 +141,7 @@ public struct LocalCheckpoints: CheckpointStorage {
   public func remove(_ name: String) throws(CheckpointError) {
     guard Self.isValid(name), Self.isThere(path(of: name)) else {
       throw CheckpointError(
-        .missing, operation: "remove", path: directory, what: "'\(name)' is no checkpoint")
+        .missing, "'\(name)' is not a checkpoint", path: directory)
     }
     let going = directory.appending(Self.removingPrefix + name)
     do {
@@ -151,7 +152,7 @@ public struct LocalCheckpoints: CheckpointStorage {
       try FileSystem.synchronizeDirectory(directory)
       try FileSystem.removeTree(going)
     } catch {
-      throw CheckpointError(error, what: "the checkpoint cannot be removed")
+      throw CheckpointError("the checkpoint cannot be removed", error)
     }
   }
 
@@ -170,7 +171,7 @@ public struct LocalCheckpoints: CheckpointStorage {
     } catch {
       failure = error
     }
-    if let failure { throw CheckpointError(failure, what: "an unfinished checkpoint cannot be removed") }
+    if let failure { throw CheckpointError("an unfinished checkpoint cannot be removed", failure) }
   }
 
   /// Whether anything has this name, a dangling symbolic link included.

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Reporting
 public import TrainerProtocol
 
 /// `manifest.json` of a checkpoint: everything that is known of it beside its state.
@@ -92,7 +93,7 @@ public struct Manifest: Hashable, Sendable, Codable {
     do {
       return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
     } catch {
-      throw CheckpointError(.unsupported, operation: "write manifest", what: "\(error)")
+      throw CheckpointError(.unsupported, "\(error)")
     }
   }
 

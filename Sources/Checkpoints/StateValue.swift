@@ -1,3 +1,5 @@
+import Reporting
+
 /// State of a component: a tree of plain values and tensors. What cannot be said with it is not
 /// stored; in particular no code ever is.
 public indirect enum StateValue: Sendable {
@@ -12,7 +14,7 @@ public indirect enum StateValue: Sendable {
   case object([String: StateValue])
 
   private func mismatch(_ wanted: String) -> CheckpointError {
-    CheckpointError(.unsupported, operation: "read state", what: "expected \(wanted), found \(kind)")
+    CheckpointError(.unsupported, "expected \(wanted), found \(kind)")
   }
 
   private var kind: String {
@@ -34,7 +36,7 @@ public indirect enum StateValue: Sendable {
     guard case .object(let members) = self else { throw mismatch("an object with '\(key)'") }
     guard let value = members[key] else {
       let known = members.keys.sorted().joined(separator: ", ")
-      throw CheckpointError(.missing, operation: "read state", what: "no '\(key)'; there is: \(known)")
+      throw CheckpointError(.missing, "no '\(key)'; there is: \(known)")
     }
     return value
   }

@@ -1,4 +1,5 @@
 import Glibc
+import Reporting
 
 /// Element types, named as safetensors names them.
 public enum DType: String, Hashable, Sendable, Codable {
@@ -102,7 +103,7 @@ public struct Tensor: Sendable {
   private func elements<Element>(_ wanted: DType) throws(CheckpointError) -> [Element] {
     guard dtype == wanted else {
       throw CheckpointError(
-        .unsupported, operation: "read tensor", what: "it is \(dtype.rawValue), not \(wanted.rawValue)")
+        .unsupported, "it is \(dtype.rawValue), not \(wanted.rawValue)")
     }
     return withUnsafeBytes { bytes in
       Array(unsafeUninitializedCapacity: bytes.count / wanted.bytes) { buffer, count in

@@ -76,14 +76,14 @@ final class Adam: Stateful {
 
   private func moments(_ value: StateValue) throws(CheckpointError) -> [[Float]] {
     guard case .array(let saved) = value, saved.count == first.count else {
-      throw CheckpointError(.unsupported, operation: "load optimizer", what: "expected \(first.count) arrays")
+      throw CheckpointError(.unsupported, "expected \(first.count) arrays")
     }
     var arrays: [[Float]] = []
     for (index, value) in saved.enumerated() {
       let array = try value.tensor().floats()
       guard array.count == first[index].count else {
         throw CheckpointError(
-          .unsupported, operation: "load optimizer", what: "array \(index) has another size")
+          .unsupported, "array \(index) has another size")
       }
       arrays.append(array)
     }

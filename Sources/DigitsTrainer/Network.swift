@@ -143,14 +143,14 @@ final class Network: Stateful {
 
   func load(_ state: StateValue) throws(CheckpointError) {
     guard case .array(let saved) = state, saved.count == layers.count else {
-      throw CheckpointError(.unsupported, operation: "load network", what: "expected \(layers.count) layers")
+      throw CheckpointError(.unsupported, "expected \(layers.count) layers")
     }
     for (index, value) in saved.enumerated() {
       let weights = try value.value("weights").tensor()
       guard weights.shape == [layers[index].inputs, layers[index].outputs] else {
         throw CheckpointError(
-          .unsupported, operation: "load network",
-          what: "layer \(index) has shape \(weights.shape) there, --hidden gives "
+          .unsupported,
+          "layer \(index) has shape \(weights.shape) there, --hidden gives "
             + "[\(layers[index].inputs), \(layers[index].outputs)]")
       }
       layers[index].weights = try weights.floats()

@@ -1,4 +1,5 @@
 import Glibc
+import Reporting
 
 /// A fork inherits the run's mappings: if it went on, two processes would write one ring.
 enum ForkGuard {

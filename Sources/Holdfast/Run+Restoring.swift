@@ -1,6 +1,7 @@
 import Checkpoints
 import Glibc
 import POSIX
+import Reporting
 public import SystemPackage
 import TrainerProtocol
 
@@ -64,7 +65,8 @@ extension Run {
       withExtendedLifetime(mapping) {}
     } catch {
       throw HoldfastError(
-        .cannotRestore, "\(error)", path: path, hint: "holdfast checkpoints list shows what there is")
+        .cannotRestore, "the checkpoint cannot be read", error,
+        hint: "holdfast checkpoints list shows what there is")
     }
     if let failure { throw failure }
   }
@@ -140,7 +142,7 @@ extension Run {
 
   // MARK: Without a supervisor
 
-  private static func isURL(_ path: FilePath, _ code: HoldfastError.Code) -> HoldfastError {
+  private static func isURL(_ path: FilePath, _ code: HoldfastErrorCode) -> HoldfastError {
     HoldfastError(
       code, "this is a URL, and checkpoints are saved and loaded on this machine only", path: path,
       hint: "name a directory; copy a checkpoint's whole directory to or from remote storage")
@@ -167,7 +169,7 @@ extension Run {
       return checkpoints.path(
         of: try checkpoints.publish(image: UnsafeRawBufferPointer(bytes), manifest).name)
     } catch {
-      throw HoldfastError(.cannotSave, error, hint: Hint("df \(directory)").text)
+      throw HoldfastError(.cannotSave, error, hint: "df \(directory)")
     }
   }
 

@@ -1,6 +1,7 @@
 import Checkpoints
 import Glibc
 import POSIX
+import Reporting
 import SystemPackage
 import TrainerProtocol
 
@@ -79,7 +80,7 @@ extension Run {
 
   private func fill(_ slot: UInt32, _ cut: CutID, _ answer: inout Staged) throws(ProtocolError) {
     guard let ring, let runDirectory, slot < ring.identity.arenaSlots else {
-      throw ProtocolError(.damaged, operation: "stage into slot \(slot)", path: runDirectory, hint: "")
+      throw ProtocolError(.damaged, "there is no slot \(slot)", path: runDirectory)
     }
     let identity = ring.identity
     let arena =

@@ -1,6 +1,7 @@
 import Checkpoints
 import Glibc
 import POSIX
+import Reporting
 import SystemPackage
 public import TrainerProtocol
 
@@ -83,7 +84,7 @@ public final class Run {
       let ring = try RingWriter(directory: path)
       guard resume.jobID == ring.identity.jobID, resume.attempt == ring.identity.attempt else {
         throw ProtocolError(
-          .foreign, operation: "\(ResumeFile.name) is of another job or attempt", path: path,
+          .foreign, "\(ResumeFile.name) is of another job or attempt", path: path,
           hint: "start the trainer through holdfast run, once for each attempt")
       }
       let run = Run(path, ring, resume, hyperparameters)

@@ -1,5 +1,6 @@
 import JobFile
 import POSIX
+import Reporting
 
 // A configuration file that cannot be used, as the user sees it.
 extension Failure {

@@ -3,6 +3,7 @@ import Glibc
 import JobFile
 import JobStore
 import POSIX
+import Reporting
 import Supervisor
 import SystemPackage
 
@@ -61,10 +62,10 @@ struct Failure: Error, CustomStringConvertible {
   init(_ error: any Error) {
     switch error {
     case let failure as Failure: self = failure
-    case let error as SupervisorError: self.init(error)
-    case let error as StoreError: self.init(error)
+    case let error as SupervisorError: self.init(ExitStatus(error.code), error)
+    case let error as StoreError: self.init(ExitStatus(error.code), error)
     case let error as JobFileError: self.init(error)
-    case let error as CheckpointError: self.init(error)
+    case let error as CheckpointError: self.init(ExitStatus(error.code), error)
     case let error as POSIXError:
       self.init(
         .io, "\(error.operation) failed", path: error.path?.string, why: "\(error.errno)",
@@ -87,9 +88,17 @@ struct Failure: Error, CustomStringConvertible {
     }
   }
 
-  private init(_ error: SupervisorError) {
-    let status: ExitStatus =
-      switch error.code {
+  private init<Code>(_ status: ExitStatus, _ error: CodedError<Code>) {
+    self.init(
+      status, error.what, path: error.path?.string, why: error.why,
+      hints: error.hint?.lines ?? error.path.map { ["ls -ld \($0)"] } ?? [])
+  }
+}
+
+extension ExitStatus {
+  fileprivate init(_ code: SupervisorErrorCode) {
+    self =
+      switch code {
       case .alreadySupervised, .cannotCreate, .leftoverProcess: .cannotCreate
       case .newerFormat, .otherJob: .configuration
       case .damaged: .damaged
@@ -98,40 +107,25 @@ struct Failure: Error, CustomStringConvertible {
       case .io: .io
       case .internal: .internal
       }
-    self.init(
-      status, error.what, path: error.path?.string, why: error.why,
-      hints: error.hint.lines)
   }
 
-  private init(_ error: CheckpointError) {
-    let status: ExitStatus =
-      switch error.code {
+  fileprivate init(_ code: CheckpointErrorCode) {
+    self =
+      switch code {
       case .missing: .missing
       case .damaged: .damaged
       case .newerVersion: .configuration
       case .noRoom, .io, .unsupported, .cancelled: .io
       }
-    self.init(
-      status, error.what, path: error.path?.string, why: error.errno.map { "\($0)" },
-      hints: error.hint.map { [Hint(stringLiteral: $0)] } ?? error.path.map { ["ls -ld \($0)"] } ?? [])
   }
 
-  private init(_ error: StoreError) {
-    let status: ExitStatus =
-      switch error.code {
+  fileprivate init(_ code: StoreErrorCode) {
+    self =
+      switch code {
       case .missing: .missing
       case .damaged: .damaged
       case .newerVersion: .configuration
       case .noRoom, .io: .io
       }
-    let what =
-      switch error.code {
-      case .missing: "there is no job here"
-      case .damaged: "the job's store cannot be opened"
-      case .newerVersion: "the job's store was written by a newer holdfast"
-      case .noRoom: "no room for the job's store"
-      case .io: "the job's store cannot be read"
-      }
-    self.init(status, what, path: error.path.string, why: error.reason, hints: error.hint.lines)
   }
 }

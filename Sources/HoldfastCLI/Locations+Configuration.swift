@@ -1,5 +1,6 @@
 import JobFile
 import POSIX
+import Reporting
 import SystemPackage
 
 // Where configuration files are.

@@ -1,6 +1,7 @@
 import Glibc
 import JobFile
 import POSIX
+import Reporting
 import SystemPackage
 
 /// A job as the command line and its file describe it.

@@ -1,6 +1,7 @@
 import Glibc
 import JobFile
 import POSIX
+import Reporting
 import SystemPackage
 
 /// The files by which systemd runs a job: its configuration, where the unit looks for it.

@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// The sums over a job's attempts up to one of them. Kept in the store for all but the newest attempt, so that
 /// neither a start nor `status` has to read a hundred thousand records.
 public struct AttemptTotals: Hashable, Sendable, Codable {
@@ -27,7 +29,7 @@ public struct AttemptTotals: Hashable, Sendable, Codable {
     steps = [steps, attempt.steps].saturatingSum
     replayedSteps = [replayedSteps, attempt.replayedSteps].saturatingSum
     skippedRecords = [skippedRecords, attempt.skippedRecords].saturatingSum
-    if !attempt.running { causes[attempt.cause ?? "", default: 0] &+= 1 }
+    if !attempt.running { causes[attempt.cause?.text ?? "", default: 0] &+= 1 }
     timeSpent.add(attempt, newestStep: newestStep, nowNs: nowNs)
     firstStartedAtNs = firstStartedAtNs ?? attempt.startedAtNs
   }

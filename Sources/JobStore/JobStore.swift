@@ -1,6 +1,7 @@
 import Glibc
 import LMDB
 import POSIX
+import Reporting
 import Synchronization
 public import SystemPackage
 import TrainerProtocol
@@ -59,21 +60,21 @@ public final class JobStore: Sendable {
     } catch {
       let noRoom = (error as? POSIXError)?.errno.isNoRoom ?? false
       throw StoreError(
-        noRoom ? .noRoom : .io, operation: "create store", path: directory, reason: "\(error)",
+        noRoom ? .noRoom : .io, path: directory, why: "\(error)",
         hint: "look at the disk: df \(stateDirectory)")
     }
   }
 
   private static func foreign(_ directory: FilePath) -> StoreError {
     StoreError(
-      .damaged, operation: "open", path: directory, reason: "it is not a store of holdfast",
+      .damaged, path: directory, why: "it is not a store of holdfast",
       hint: "move it aside (checkpoints are kept apart and stay): mv \(directory) \(directory).other")
   }
 
   private static func newer(_ directory: FilePath, _ version: Int) -> StoreError {
     StoreError(
-      .newerVersion, operation: "open", path: directory,
-      reason: "it has format \(version), this holdfast reads up to \(formatVersion)",
+      .newerVersion, path: directory,
+      why: "it has format \(version), this holdfast reads up to \(formatVersion)",
       hint: "use the newer holdfast that wrote it: holdfast --version")
   }
 
@@ -82,7 +83,7 @@ public final class JobStore: Sendable {
     let path = directory.appending(DataFile.name)
     guard let kind = FileKind.of(path), kind != .ordinary else { return }
     throw StoreError(
-      .damaged, operation: "open", path: path, reason: "it is \(kind.rawValue)",
+      .damaged, path: path, why: "it is \(kind.rawValue)",
       hint: "move it aside: mv \(path) \(path).aside")
   }
 
@@ -220,7 +221,7 @@ public final class JobStore: Sendable {
     } catch let error as LMDBError {
       throw StoreError(error, path: directory)
     } catch {
-      throw StoreError(.io, operation: "read", path: directory, reason: "\(error)", hint: "try again")
+      throw StoreError(.io, path: directory, why: "\(error)", hint: "try again")
     }
   }
 
@@ -279,7 +280,7 @@ public final class JobStore: Sendable {
       try attempts.forEach(after: totals.through) { summary.add($0) }
     } catch {
       throw error as? StoreError
-        ?? StoreError(.io, operation: "read", path: directory, reason: "\(error)", hint: "try again")
+        ?? StoreError(.io, path: directory, why: "\(error)", hint: "try again")
     }
     return summary
   }

@@ -1,4 +1,5 @@
 import POSIX
+import Reporting
 public import SystemPackage
 import TrainerProtocol
 

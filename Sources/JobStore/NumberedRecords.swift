@@ -1,4 +1,5 @@
 import LMDB
+import Reporting
 import Synchronization
 import TrainerProtocol
 

@@ -1,4 +1,6 @@
+import Reporting
 public import TrainerProtocol
+public import Vocabulary
 
 // What the store holds as JSON. Fields are only ever added. Times are nanoseconds of CLOCK_REALTIME.
 
@@ -26,10 +28,10 @@ public struct JobRecord: Hashable, Sendable, Codable {
 /// One execution of the trainer. Written before it starts.
 public struct AttemptRecord: Hashable, Sendable, Codable {
   public struct Resume: Hashable, Sendable, Codable {
-    public var level: String
+    public var level: Stored<Level>
     public var step: UInt64
 
-    public init(level: String, step: UInt64) {
+    public init(level: Stored<Level>, step: UInt64) {
       self.level = level
       self.step = step
     }
@@ -74,10 +76,8 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   public var startedAtNs: UInt64
   public var endedAtNs: UInt64?
   public var running = true
-  /// `finished`, `stopped` or `failed`.
-  public var outcome: String?
-  /// Finer: `crashed`, `killed`, `hang`, `incomplete`, `orphaned`, …
-  public var cause: String?
+  public var outcome: Stored<Outcome>?
+  public var cause: Stored<Cause>?
   public var signal: Int32?
   public var exitStatus: Int32?
   /// nil: from the beginning.
@@ -161,14 +161,14 @@ public struct EventRecord: Hashable, Sendable, Codable {
   /// Given by the store when it is written.
   public var sequence: UInt64 = 0
   public var timeNs: UInt64
-  public var kind: String
+  public var kind: Stored<EventKind>
   public var attempt: UInt64
   public var step: UInt64?
   public var isWarning: Bool
   public var message: String
 
   public init(
-    timeNs: UInt64, kind: String, attempt: UInt64, step: UInt64?, isWarning: Bool, message: String
+    timeNs: UInt64, kind: Stored<EventKind>, attempt: UInt64, step: UInt64?, isWarning: Bool, message: String
   ) {
     self.timeNs = timeNs
     self.kind = kind
@@ -197,7 +197,7 @@ public struct LiveRecord: Hashable, Sendable, Codable {
   public var startTime: UInt64
   public var boot: String
   public var runDirectory: String
-  public var state: String
+  public var state: Stored<SupervisorState>
   public var trainerPid: Int32?
   public var attempt: UInt64
   public var graceSeconds: Double
@@ -210,7 +210,8 @@ public struct LiveRecord: Hashable, Sendable, Codable {
   public var updatedAtNs: UInt64
 
   public init(
-    pid: Int32, startTime: UInt64, boot: String, runDirectory: String, state: String, trainerPid: Int32?,
+    pid: Int32, startTime: UInt64, boot: String, runDirectory: String, state: Stored<SupervisorState>,
+    trainerPid: Int32?,
     attempt: UInt64, graceSeconds: Double, stalls: Int, maxStalls: Int, staged: Staged?,
     degraded: [String], doing: String? = nil, updatedAtNs: UInt64
   ) {

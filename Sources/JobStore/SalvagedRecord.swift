@@ -1,3 +1,4 @@
+import Reporting
 import TrainerProtocol
 
 /// A record from a damaged store that is whole by its own measure: its checksum, or that it is a document of its kind

@@ -1,49 +1,54 @@
 import LMDB
-public import POSIX
-public import SystemPackage
+import POSIX
+public import Reporting
+import SystemPackage
 
 /// Why the store could not be opened, read or written.
-public struct StoreError: Error, Sendable, CustomStringConvertible {
-  public enum Code: String, Hashable, Sendable {
-    /// There is no store.
-    case missing
-    /// LMDB cannot open it, or what it holds is no store of ours.
-    case damaged
-    case newerVersion
-    case noRoom
-    case io
+public typealias StoreError = CodedError<StoreErrorCode>
+
+public enum StoreErrorCode: Hashable, Sendable {
+  /// There is no store.
+  case missing
+  /// LMDB cannot open it, or it is not a store of holdfast.
+  case damaged
+  case newerVersion
+  case noRoom
+  case io
+
+  /// What happened, as every command says it.
+  var what: String {
+    switch self {
+    case .missing: "there is no job here"
+    case .damaged: "the job's store cannot be opened"
+    case .newerVersion: "the job's store was written by a newer holdfast"
+    case .noRoom: "no room for the job's store"
+    case .io: "the job's store cannot be read"
+    }
   }
+}
 
-  public var code: Code
-  public var operation: String
-  public var path: FilePath
-  /// LMDB's words.
-  public var reason: String?
-  public var hint: Hint
-
-  public init(_ code: Code, operation: String, path: FilePath, reason: String? = nil, hint: Hint) {
-    self.code = code
-    self.operation = operation
-    self.path = path
-    self.reason = reason
-    self.hint = hint
+extension StoreError {
+  init(_ code: StoreErrorCode, path: FilePath, why: String?, hint: Hint) {
+    self.init(code, code.what, path: path, why: why, hint: hint)
   }
 
   init(_ error: LMDBError, path: FilePath) {
-    let code: Code =
-      if error.isDamage { .damaged } else if error.code == 2 {
+    let code: StoreErrorCode =
+      if error.isDamage {
+        .damaged
+      } else if error.code == 2 {
         .missing
       } else if Errno(rawValue: error.code).isNoRoom {
         .noRoom
-      } else { .io }
+      } else {
+        .io
+      }
     let hint: Hint =
       error.isOtherVersion
       ? "it is of another version of LMDB; move it aside: mv \(path) \(path).other"
       : code == .damaged
         ? "run the job: what can be read is kept, and the damaged file is set aside"
         : "look at the disk: df \(path); ls -l \(path)"
-    self.init(code, operation: error.operation, path: path, reason: error.description, hint: hint)
+    self.init(code, path: path, why: error.description, hint: hint)
   }
-
-  public var description: String { "\(operation) \(path): \(reason ?? code.rawValue)" }
 }

@@ -1,3 +1,4 @@
+import Reporting
 public import TrainerProtocol
 
 /// One change of the store, carried out by the writer in the order of submission.

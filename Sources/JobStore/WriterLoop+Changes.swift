@@ -1,4 +1,5 @@
 import LMDB
+import Reporting
 import TrainerProtocol
 
 /// Carries out what was submitted.

@@ -1,5 +1,6 @@
 import LMDB
 import POSIX
+import Reporting
 import SystemPackage
 
 /// What the writer does about a store that was changed or damaged under it.
@@ -10,7 +11,7 @@ extension WriterLoop {
     let mine = try? environment.openFile()
     guard environment.isDirectoryInPlace else {
       throw StoreError(
-        .missing, operation: "write", path: store.directory, reason: "the directory was moved or removed",
+        .missing, path: store.directory, why: "the directory was moved or removed",
         hint: "move it back: ls -ld \(store.directory)")
     }
     // Without a file that is open, opening failed before: it is judged by what is there.

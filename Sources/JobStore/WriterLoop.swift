@@ -1,6 +1,7 @@
 import Glibc
 import LMDB
 import POSIX
+import Reporting
 import Synchronization
 import TrainerProtocol
 

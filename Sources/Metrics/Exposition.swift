@@ -1,4 +1,5 @@
 import POSIX
+import Reporting
 
 /// Text in Prometheus' exposition format, version 0.0.4. Samples of one metric stand together, and no two
 /// have the same labels: one that is there twice would cost the whole scrape.

@@ -1,5 +1,6 @@
 import Glibc
 import POSIX
+import Reporting
 import Synchronization
 public import SystemPackage
 

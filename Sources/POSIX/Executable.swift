@@ -1,4 +1,5 @@
 import Glibc
+import Reporting
 public import SystemPackage
 
 /// Finding a program as a shell does.

@@ -1,3 +1,5 @@
+public import Vocabulary
+
 /// How the supervisor ends, with its exit codes.
 public enum Ending: Hashable, Sendable {
   case finished
@@ -10,30 +12,6 @@ public enum Ending: Hashable, Sendable {
   case finalStateNotDurable
   /// The kernel refused what the supervisor cannot do without.
   case internalError
-}
-
-/// Why an attempt ended.
-public enum Cause: String, Hashable, Sendable, Codable, CaseIterable {
-  case finished
-  case stopped
-  /// Somebody interrupted the trainer alone (Ctrl-C in a notebook, `kill -INT`): a stop, as the one who did
-  /// it meant it. Not `interrupted`, which is a state of the job.
-  case keyboard = "keyboard_interrupt"
-  /// Stopped because the machine goes.
-  case preempted
-  case crashed
-  case killed
-  /// The kernel killed it because memory ran out.
-  case oomKilled = "oom_killed"
-  case terminated
-  case hang
-  /// Exit 0 of a trainer that speaks the protocol and did not say it finished.
-  case incomplete
-  /// The supervisor that watched it died.
-  case orphaned
-
-  /// Somebody wanted it to stop: that is no failure, and costs no restart budget.
-  public var isStop: Bool { [.stopped, .preempted, .keyboard].contains(self) }
 }
 
 public enum RequestKind: Hashable, Sendable { case save, saveAndLeave, cancel }

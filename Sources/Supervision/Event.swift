@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// How a process ended.
 public enum ExitStatus: Hashable, Sendable {
   case exited(Int32)

@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// What an attempt could start from, as far as it was looked at.
 public struct ResumeCandidate: Hashable, Sendable {
   public enum Condition: Hashable, Sendable {

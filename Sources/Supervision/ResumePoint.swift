@@ -1,12 +1,4 @@
-/// Where a checkpoint lives, and so what it survives.
-public enum Level: String, Hashable, Sendable, Codable {
-  /// A full snapshot in the store.
-  case snapshot
-  /// In the arena: survives the trainer's and the supervisor's death.
-  case staged
-  /// On local disk, fsynced: survives power loss.
-  case durable
-}
+public import Vocabulary
 
 /// What an attempt starts from.
 public enum ResumePoint: Hashable, Sendable {

@@ -1,3 +1,5 @@
+import Vocabulary
+
 // What happens while a trainer runs: steps, requests, checkpoints, hangs.
 extension Transition {
   mutating func attached(_ tellsStacks: Bool) {

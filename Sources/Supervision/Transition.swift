@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// The supervisor's one decision function: what to do, and what to be, when `event` happens at
 /// `now` in `state`. Pure and total: an event that means nothing in a phase changes nothing.
 public func transition(_ state: State, _ event: Event, at now: Moment) -> (State, [Action]) {
@@ -187,7 +189,7 @@ struct Transition {
     }
     // Nobody set a time for it: what is staged is made durable however long that takes, until a signal
     // to us says otherwise. It is no death of a batch either.
-    if cause == .keyboard { return settle(.stopped) }
+    if cause == .keyboardInterrupt { return settle(.stopped) }
     // It did nothing wrong: it was given what was damaged.
     if attempt.isMisled { return startAttempt() }
     // With all of them made, no batch is to blame; and the final state is not lost with the power.
@@ -211,7 +213,7 @@ struct Transition {
     if attempt.hung { return .hang }
     if let stop = state.stop { return stop.isByNotice || state.preemption != nil ? .preempted : .stopped }
     if attempt.ranOutOfMemory { return .oomKilled }
-    if exit.isInterrupt { return .keyboard }
+    if exit.isInterrupt { return .keyboardInterrupt }
     switch exit {
     case .exited(0): return .incomplete
     case .exited: return .crashed

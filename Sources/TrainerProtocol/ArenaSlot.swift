@@ -1,6 +1,7 @@
 import CTrainerProtocol
 import Glibc
 import POSIX
+import Reporting
 import Synchronization
 public import SystemPackage
 
@@ -44,7 +45,7 @@ public final class ArenaSlot {
     path = Self.path(in: directory, localRank: localRank, slot: slot)
   }
 
-  private static let hint = "the run directory has no room for two copies of the state; see --run-dir"
+  private static let hint: Hint = "the run directory has no room for two copies of the state; see --run-dir"
 
   /// Puts an image into the slot; `write` fills exactly `imageBytes` bytes, page-aligned.
   /// - Throws: `noRoom` when tmpfs is full; the slot then keeps what it held.
@@ -95,7 +96,7 @@ public final class ArenaSlot {
       self.mapping = mapping
       return mapping
     } catch {
-      throw ProtocolError(error, hint: Self.hint)
+      throw ProtocolError("the state cannot be staged", error, hint: Self.hint)
     }
   }
 }

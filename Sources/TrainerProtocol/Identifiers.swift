@@ -1,4 +1,5 @@
 import POSIX
+import Reporting
 
 /// Sixteen bytes that name something for ever.
 public protocol SixteenBytes: Hashable, Sendable, Codable, CustomStringConvertible {

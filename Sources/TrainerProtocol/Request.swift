@@ -1,4 +1,5 @@
 import CTrainerProtocol
+import Vocabulary
 
 /// What the supervisor asks of the trainer, seen at its next step or safe point.
 public struct Request: Hashable, Sendable {

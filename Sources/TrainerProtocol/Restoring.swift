@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// How far a trainer is with its resume point: the supervisor reads it when the trainer has died.
 public enum Restoring: UInt32, Hashable, Sendable {
   /// It says nothing of this, and takes the point without waiting for a verdict.

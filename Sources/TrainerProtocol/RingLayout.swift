@@ -1,6 +1,7 @@
 import CTrainerProtocol
 import Glibc
 import POSIX
+import Reporting
 import Synchronization
 import SystemPackage
 
@@ -57,22 +58,23 @@ struct RingMapping {
   /// Opens and checks a ring.
   /// - Parameter lock: take the trainer's lock.
   init(_ path: FilePath, lock: Bool, populate: Bool) throws(ProtocolError) {
-    let hint = "start the trainer through holdfast run"
+    let hint: Hint = "start the trainer through holdfast run"
+    let what = "the ring cannot be opened"
     do {
       file = try OpenFile(path, .readWrite)
     } catch {
-      throw ProtocolError(error, hint: hint)
+      throw ProtocolError(what, error, hint: hint)
     }
-    func damaged(_ what: String) -> ProtocolError {
-      ProtocolError(.damaged, operation: "read ring header (\(what))", path: path, hint: hint)
+    func damaged(_ why: String) -> ProtocolError {
+      ProtocolError(.damaged, "the ring's header is damaged", path: path, why: why, hint: hint)
     }
     let size: Int
     let header: [UInt8]
     do {
       if lock, try !file.tryLock() {
         throw ProtocolError(
-          .locked, operation: "lock ring", path: path,
-          hint: "another trainer of this job is attached; only one process may attach")
+          .locked, "another trainer of this job is attached", path: path,
+          hint: "attach in one process only")
       }
       size = try file.size()
       guard size > Int(HF_HEADER_BYTES) else { throw damaged("too short") }
@@ -80,7 +82,7 @@ struct RingMapping {
       header = try file.read(atMost: Int(HF_HEADER_BYTES))
       guard header.count == Int(HF_HEADER_BYTES) else { throw damaged("too short") }
     } catch let error as POSIXError {
-      throw ProtocolError(error, hint: hint)
+      throw ProtocolError(what, error, hint: hint)
     } catch {
       throw error as? ProtocolError ?? damaged("\(error)")
     }
@@ -96,7 +98,7 @@ struct RingMapping {
       mapping = try MappedFile(
         file, count: size, access: .readWrite, populate: populate, faults: lock ? .fatal : .survived)
     } catch {
-      throw ProtocolError(error, hint: hint)
+      throw ProtocolError(what, error, hint: hint)
     }
   }
 
@@ -109,7 +111,8 @@ struct RingMapping {
     let version = header.u32(HF_RING_VERSION)
     guard version <= HF_PROTOCOL_VERSION else {
       throw ProtocolError(
-        .newerVersion, operation: "read ring header (version \(version))", path: path,
+        .newerVersion, "the ring has a newer version", path: path,
+        why: "version \(version); this library reads up to \(HF_PROTOCOL_VERSION)",
         hint: "use the same version of holdfast for supervisor and trainer")
     }
     let crc = CRC32.checksum(UnsafeRawBufferPointer(rebasing: header[..<Int(HF_RING_IDENTITY_CRC)]))
@@ -201,7 +204,8 @@ struct RingMapping {
 
   private static func noRoom(_ error: POSIXError, _ capacity: UInt64) -> ProtocolError {
     ProtocolError(
-      error, hint: "the run directory needs \(capacity >> 20) MiB for each ring; name another with --run-dir")
+      "no room for the ring", error,
+      hint: "the run directory needs \(capacity >> 20) MiB for each ring; name another with --run-dir")
   }
 
   private static func write(

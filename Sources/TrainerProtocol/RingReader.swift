@@ -1,7 +1,9 @@
 import CTrainerProtocol
 import POSIX
+import Reporting
 import Synchronization
 public import SystemPackage
+import Vocabulary
 
 /// The supervisor's end of the ring. Invariants:
 /// - Nothing that lies in the ring is trusted: a record counts only when its length is sane, its
@@ -61,7 +63,7 @@ public final class RingReader: @unchecked Sendable {
     (cursor, kept) = (released, released)
     guard cursor.bytes % 8 == 0 else {
       throw ProtocolError(
-        .damaged, operation: "read ring header (position)", path: path,
+        .damaged, "the ring's header is damaged", path: path, why: "position",
         hint: "its unread records are lost; the newest checkpoint is used")
     }
   }

@@ -1,7 +1,9 @@
 import CTrainerProtocol
 import POSIX
+import Reporting
 import Synchronization
 public import SystemPackage
+import Vocabulary
 
 /// The trainer's end of the ring. Invariants:
 /// - One thread writes; the flock on the ring says that its process lives.
@@ -39,8 +41,8 @@ public final class RingWriter {
     at.initialize(to: Position())
     guard ring.word(HF_RING_WRITTEN).pointee.load(ordering: .relaxed) == 0 else {
       throw ProtocolError(
-        .locked, operation: "attach to ring", path: path,
-        hint: "a trainer of this attempt has attached before; only one process may attach")
+        .locked, "a trainer of this attempt has attached before", path: path,
+        hint: "attach in one process only")
     }
   }
 

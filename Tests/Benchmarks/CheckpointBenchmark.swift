@@ -2,6 +2,7 @@ import Checkpoints
 import Glibc
 import Holdfast
 import POSIX
+import Reporting
 import SystemPackage
 
 /// A state of 512 MiB: staging it beside a copy of as many bytes, publishing it beside the disk.

@@ -1,3 +1,4 @@
+import Reporting
 import TestSupport
 import Testing
 
@@ -60,7 +61,7 @@ struct ImageTests {
     ]
     let state = StateValue.array(patterns.map { .real(Double(bitPattern: $0)) })
     guard case .array(let values)? = try read(image(["c": state], .zero)).components["c"] else {
-      throw CheckpointError(.damaged, operation: "test", what: "no array")
+      throw CheckpointError(.damaged, "no array")
     }
     #expect(try values.map { try $0.real().bitPattern } == patterns)
   }

@@ -1,3 +1,4 @@
+import Reporting
 import TestSupport
 import Testing
 import TrainerProtocol
@@ -31,7 +32,7 @@ struct ManifestTests {
   /// The names in the file are the format's, whatever the code calls them.
   @Test func keys() throws {
     let text = try Self.manifest().encoded()
-    let document = try #require(text.withUnsafeBytes { try? JSONDocument($0) })
+    let document = try #require(text.withUnsafeBytes { try? JSONValue($0) })
     #expect(
       document.object?.keys.sorted() == [
         "attempt", "batch", "created_at", "cut_id", "epoch", "files", "format_version", "generation",

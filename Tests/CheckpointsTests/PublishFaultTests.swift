@@ -1,6 +1,7 @@
 #if DEBUG
 import Checkpoints
 import POSIX
+import Reporting
 import Synchronization
 import SystemPackage
 import Testing

@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import POSIX
+import Reporting
 import SystemPackage
 import TestSupport
 import Testing

@@ -1,13 +1,14 @@
 import JobStore
 import Supervision
 import Testing
+import Vocabulary
 
 @testable import HoldfastCLI
 
 @Suite struct CauseTests {
-  private static let attempts = (Cause.allCases.map(\.rawValue) + ["start_failed", "rebooted"]).map { cause in
+  private static let attempts = Cause.allCases.map { cause in
     var attempt = AttemptRecord(attempt: 1, generation: 1, boot: "", startedAtNs: 0, resumedFrom: nil)
-    attempt.cause = cause
+    attempt.cause = Stored(cause)
     return attempt
   }
 

@@ -1,9 +1,11 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import StoreFixtures
 import SystemPackage
 import Testing
+import Vocabulary
 
 @testable import HoldfastCLI
 

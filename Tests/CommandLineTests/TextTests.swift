@@ -1,4 +1,5 @@
 import JobFile
+import Reporting
 import Supervisor
 import SystemPackage
 import Testing

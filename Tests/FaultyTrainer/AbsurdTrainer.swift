@@ -1,6 +1,7 @@
 import Glibc
 import Holdfast
 import POSIX
+import Reporting
 import SystemPackage
 
 /// A trainer whose records are well-formed and whose numbers are absurd. It says them, makes

@@ -1,7 +1,9 @@
 import Glibc
 import POSIX
+import Reporting
 import SystemPackage
 import Testing
+import Vocabulary
 
 @testable import Holdfast
 
@@ -98,7 +100,8 @@ import Testing
       }
       let image = try #require(StagedImage.read(ArenaSlot.path(in: directory, slot: 0)))
       let point = ResumeFile.Point(
-        level: "staged", step: 1, path: image.path.string, offsetBytes: UInt64(StagedImage.offsetBytes),
+        level: Stored(.staged), step: 1, path: image.path.string,
+        offsetBytes: UInt64(StagedImage.offsetBytes),
         lengthBytes: UInt64(image.bytes.count), cutID: nil)
       _ = try prepare(directory, job, attempt: 2, point: point)
       let run = try Run.attach()
@@ -198,7 +201,8 @@ import Testing
       let image = try #require(StagedImage.read(ArenaSlot.path(in: directory, slot: 1)))
       #expect(image.description.step == 0)
       let point = ResumeFile.Point(
-        level: "staged", step: 0, path: image.path.string, offsetBytes: UInt64(StagedImage.offsetBytes),
+        level: Stored(.staged), step: 0, path: image.path.string,
+        offsetBytes: UInt64(StagedImage.offsetBytes),
         lengthBytes: UInt64(image.bytes.count), cutID: nil)
       // Of a trainer that has not ended the ring is held: the next one has another.
       let second = try prepare(directory, job, attempt: 2, point: point)

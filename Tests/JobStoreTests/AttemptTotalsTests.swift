@@ -1,9 +1,11 @@
 import POSIX
+import Reporting
 import StoreFixtures
 import Synchronization
 import SystemPackage
 import Testing
 import TrainerProtocol
+import Vocabulary
 
 @testable import JobStore
 
@@ -15,7 +17,7 @@ import TrainerProtocol
       attempt: number, generation: number, boot: "b", startedAtNs: start, resumedFrom: nil)
     record.running = running
     record.endedAtNs = running ? nil : start + number % 7 * 1_000_000_000
-    record.cause = running ? nil : ["crashed", "killed", "oom_killed"][Int(number % 3)]
+    record.cause = running ? nil : Stored([Cause.crashed, .killed, .oomKilled][Int(number % 3)])
     record.steps = number % 5
     record.replayedSteps = number % 2
     record.skippedRecords = number
@@ -97,7 +99,7 @@ import TrainerProtocol
     #expect(try desk.store.attempts.newest(.max).map(\.attempt) == [1])
     #expect(try desk.store.attempts.first(.max).map(\.attempt) == [1])
     let event = EventRecord(
-      timeNs: 1, kind: "test", attempt: 1, step: nil, isWarning: false, message: "first")
+      timeNs: 1, kind: Stored(text: "test"), attempt: 1, step: nil, isWarning: false, message: "first")
     #expect(desk.writer.submitAndWait([.event(event)]))
     #expect(try desk.store.events.newest(.max).map(\.sequence) == [1])
   }
@@ -108,7 +110,8 @@ import TrainerProtocol
     var dropped: UInt64 = 0
     for number in 1...20_000 as ClosedRange<UInt64> {
       let event = EventRecord(
-        timeNs: number, kind: "test", attempt: number, step: nil, isWarning: false, message: "\(number)")
+        timeNs: number, kind: Stored(text: "test"), attempt: number, step: nil, isWarning: false,
+        message: "\(number)")
       waiting.append(
         .init(
           operations: [

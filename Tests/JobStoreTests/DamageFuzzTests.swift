@@ -2,10 +2,12 @@ import Foundation
 import Glibc
 import LMDB
 import POSIX
+import Reporting
 import SystemPackage
 import TestSupport
 import Testing
 import TrainerProtocol
+import Vocabulary
 
 @testable import JobStore
 
@@ -36,7 +38,7 @@ import TrainerProtocol
       .attempt(record),
       .event(
         EventRecord(
-          timeNs: number, kind: "test", attempt: number, step: nil, isWarning: false,
+          timeNs: number, kind: Stored(text: "test"), attempt: number, step: nil, isWarning: false,
           message: String(repeating: "m", count: Int(number % 1200)))),
     ]
   }

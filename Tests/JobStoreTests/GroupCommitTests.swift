@@ -1,10 +1,12 @@
 import Glibc
 import LMDB
 import POSIX
+import Reporting
 import Synchronization
 import SystemPackage
 import Testing
 import TrainerProtocol
+import Vocabulary
 
 @testable import JobStore
 
@@ -36,7 +38,7 @@ import TrainerProtocol
   }
 
   private static let anything = StoreOperation.event(
-    EventRecord(timeNs: 1, kind: "test", attempt: 1, step: nil, isWarning: false, message: ""))
+    EventRecord(timeNs: 1, kind: Stored(text: "test"), attempt: 1, step: nil, isWarning: false, message: ""))
 
   @Test func theyAreToldAtOnceAndStayInTheRingUntilTheCommit() throws {
     let fixture = try Fixture()

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import LMDB
 import POSIX
+import Reporting
 import SystemPackage
 import TestSupport
 import Testing
@@ -10,12 +11,12 @@ import TrainerProtocol
 @testable import JobStore
 
 @Suite struct OpeningTests {
-  private func code(_ fixture: Fixture, _ access: JobStore.Access) -> StoreError.Code? {
+  private func code(_ fixture: Fixture, _ access: JobStore.Access) -> StoreErrorCode? {
     do {
       _ = try JobStore(stateDirectory: fixture.state, access)
       return nil
     } catch {
-      #expect(!error.hint.text.isEmpty && error.description.contains("store"))
+      #expect(error.hint?.text.isEmpty == false && error.description.contains("store"))
       return error.code
     }
   }

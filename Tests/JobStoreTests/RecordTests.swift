@@ -2,6 +2,7 @@ import POSIX
 import SystemPackage
 import Testing
 import TrainerProtocol
+import Vocabulary
 
 @testable import JobStore
 
@@ -12,7 +13,8 @@ import TrainerProtocol
     defer { desk.close() }
     let job = JobRecord(job: "resnet", id: JobID(), createdAtNs: 5, command: ["python", "train.py"])
     var attempt = AttemptRecord(
-      attempt: 1, generation: 1, boot: "b", startedAtNs: 7, resumedFrom: .init(level: "staged", step: 3))
+      attempt: 1, generation: 1, boot: "b", startedAtNs: 7,
+      resumedFrom: .init(level: Stored(.staged), step: 3))
     attempt.failure = Failure(type: "ValueError", message: "no", traceback: "…")
     let checkpoint = CheckpointRecord(
       name: "step-9", step: 9, cut: CutID(), attempt: 1, epoch: 0, batch: 9, bytes: 10, sha256: "ab",
@@ -52,7 +54,8 @@ import TrainerProtocol
       let desk = try Desk(fixture, limits: limits)
       for number in 0..<12 as Range<UInt64> {
         let event = EventRecord(
-          timeNs: number, kind: "test", attempt: life, step: nil, isWarning: false, message: "\(number)")
+          timeNs: number, kind: Stored(text: "test"), attempt: life, step: nil, isWarning: false,
+          message: "\(number)")
         #expect(desk.writer.submitAndWait([.event(event)]))
       }
       // Numbers go on over restarts of the supervisor.

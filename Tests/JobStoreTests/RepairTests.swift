@@ -1,6 +1,7 @@
 import Glibc
 import LMDB
 import POSIX
+import Reporting
 import SystemPackage
 import TestSupport
 import Testing

@@ -1,8 +1,10 @@
 import JobStore
 import POSIX
+import Reporting
 import StoreFixtures
 import SystemPackage
 import TrainerProtocol
+import Vocabulary
 
 /// Makes stores that would take days to come about, or that nobody should ever see.
 ///
@@ -51,11 +53,11 @@ struct StoreBuilder {
       for number in 0..<(counts["attempts"] ?? 0) {
         var attempt = AttemptRecord(
           attempt: number + 1, generation: number + 1, boot: "b", startedAtNs: begin + number * second,
-          resumedFrom: .init(level: "staged", step: number))
+          resumedFrom: .init(level: Stored(.staged), step: number))
         attempt.endedAtNs = attempt.startedAtNs + second
         attempt.running = false
-        attempt.outcome = "failed"
-        attempt.cause = "crashed"
+        attempt.outcome = Stored(.failed)
+        attempt.cause = Stored(.crashed)
         attempt.exitStatus = 1
         attempt.firstStep = number + 1
         attempt.lastStep = number + 1
@@ -69,7 +71,7 @@ struct StoreBuilder {
       if counts["sums"] == 1 { try writing.put(.meta, Array("attempt_totals".utf8), JSON.encode(totals)) }
       for number in 0..<(counts["events"] ?? 0) {
         var event = EventRecord(
-          timeNs: begin, kind: "attempt_ended", attempt: number, step: number, isWarning: true,
+          timeNs: begin, kind: Stored(text: "attempt_ended"), attempt: number, step: number, isWarning: true,
           message: "attempt \(number) crashed: exit 1 at step \(number): ValueError: no")
         event.sequence = number + 1
         try writing.put(.events, number + 1, JSON.encode(event))

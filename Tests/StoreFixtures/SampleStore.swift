@@ -1,8 +1,10 @@
 import JobStore
 import POSIX
+import Reporting
 import Supervision
 import SystemPackage
 import TrainerProtocol
+import Vocabulary
 
 /// What a store of a job holds after a few attempts, each kind of document with all of its fields.
 public struct SampleStore: Sendable {
@@ -27,7 +29,7 @@ public struct SampleStore: Sendable {
     addMeta(
       "live",
       LiveRecord(
-        pid: 1, startTime: 5, boot: "b", runDirectory: runDirectory, state: "running", trainerPid: 2,
+        pid: 1, startTime: 5, boot: "b", runDirectory: runDirectory, state: Stored(.running), trainerPid: 2,
         attempt: 3, graceSeconds: 25, stalls: 1, maxStalls: 5, staged: .init(step: 40, bytes: 100, atNs: 9),
         degraded: [], updatedAtNs: 1_700_000_100_000_000_000))
     for number in 1...3 as ClosedRange<UInt64> { add(.attempts, Self.bytes(number), Self.attempt(number)) }
@@ -37,7 +39,8 @@ public struct SampleStore: Sendable {
     add(.checkpoints, Self.bytes(40) + Self.bytes(1) + Self.bytes(2), checkpoint)
     for number in 1...3 as ClosedRange<UInt64> {
       var event = EventRecord(
-        timeNs: 1_700_000_000_000_000_000, kind: "attempt_ended", attempt: number, step: 30, isWarning: true,
+        timeNs: 1_700_000_000_000_000_000, kind: Stored(.attemptEnded), attempt: number, step: 30,
+        isWarning: true,
         message: "attempt \(number) crashed: exit 1")
       event.sequence = number
       add(.events, Self.bytes(number), event)
@@ -77,12 +80,12 @@ public struct SampleStore: Sendable {
     let start = 1_700_000_000_000_000_000 + number * 10_000_000_000
     var record = AttemptRecord(
       attempt: number, generation: number, boot: "b", startedAtNs: start,
-      resumedFrom: .init(level: "staged", step: 20))
+      resumedFrom: .init(level: Stored(.staged), step: 20))
     record.pid = 77
     record.endedAtNs = start + 9_000_000_000
     record.running = number == 3
-    record.outcome = number == 3 ? nil : "failed"
-    record.cause = number == 3 ? nil : "crashed"
+    record.outcome = number == 3 ? nil : Stored(.failed)
+    record.cause = number == 3 ? nil : Stored(.crashed)
     record.signal = 11
     record.exitStatus = 1
     record.firstStep = 21

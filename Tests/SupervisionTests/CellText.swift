@@ -1,4 +1,5 @@
 import Supervision
+import Vocabulary
 
 // A cell of the table as one line: what was done, with every value, and what came of the state.
 // Times are counted from the event; `-timers` is all of them but the end of the grace time.

@@ -1,5 +1,6 @@
 import Supervision
 import Testing
+import Vocabulary
 
 /// What fails after the loop, and what fails again and again.
 @Suite struct FailureTests {

@@ -1,5 +1,6 @@
 import Supervision
 import Testing
+import Vocabulary
 
 /// Stories of machines that are taken away.
 @Suite struct PreemptionTests {

@@ -1,5 +1,6 @@
 import Supervision
 import Testing
+import Vocabulary
 
 /// What attempts start from, and what becomes of requests that nobody answers.
 @Suite struct ResumePointTests {

@@ -1,5 +1,6 @@
 import Supervision
 import Testing
+import Vocabulary
 
 /// Stories rather than cells: what a user would say of the policy.
 @Suite struct ScenarioTests {
@@ -55,7 +56,7 @@ import Testing
     var driver = Driver(standing: standing)
     driver.run(to: 20)
     let ended = driver.end(status, driver.remains(.beginning, progress: progress(20)))
-    #expect(ended.contains(.note(.attemptEnded(status, .keyboard, progressed: false))))
+    #expect(ended.contains(.note(.attemptEnded(status, .keyboardInterrupt, progressed: false))))
     #expect(driver.state.ending == .stopped)
     // Neither the budget nor the batch has a part in it.
     #expect(driver.state.standing.stalls == 3 && driver.state.standing.deathTally == nil)

@@ -1,4 +1,5 @@
 import Supervision
+import Vocabulary
 
 /// States that a supervisor can be in, several for each phase, each reached by events as it would be.
 enum Situations {

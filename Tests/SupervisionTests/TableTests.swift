@@ -1,5 +1,6 @@
 import Supervision
 import Testing
+import Vocabulary
 
 /// Every phase against every event: the table is the specification, and this test is its only copy.
 @Suite struct TableTests {

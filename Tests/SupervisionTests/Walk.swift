@@ -1,5 +1,6 @@
 import Supervision
 import TestSupport
+import Vocabulary
 
 /// The world around the core, as far as the core can see it: a trainer, timers that fire when they
 /// are armed, a publisher, and users. It believes nothing that the core says of itself: what is open,

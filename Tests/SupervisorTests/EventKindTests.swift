@@ -1,6 +1,7 @@
 import Foundation
 import Systemd
 import Testing
+import Vocabulary
 
 @testable import Supervisor
 

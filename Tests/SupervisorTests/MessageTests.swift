@@ -1,5 +1,7 @@
+import Reporting
 import Supervision
 import Testing
+import Vocabulary
 
 @testable import Supervisor
 

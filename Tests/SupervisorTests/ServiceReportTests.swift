@@ -1,6 +1,7 @@
 import Supervision
 import Systemd
 import Testing
+import Vocabulary
 
 @testable import Supervisor
 

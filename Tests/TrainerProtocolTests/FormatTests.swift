@@ -3,6 +3,7 @@ import POSIX
 import SystemPackage
 import TestSupport
 import Testing
+import Vocabulary
 
 @testable import TrainerProtocol
 
@@ -87,7 +88,7 @@ import Testing
       let file = ResumeFile(
         job: "j", jobID: JobID(), attempt: 2, generation: 2,
         point: .init(
-          level: "staged", step: 7, path: "/p", offsetBytes: 4096, lengthBytes: 9, cutID: "\(CutID())"),
+          level: Stored(.staged), step: 7, path: "/p", offsetBytes: 4096, lengthBytes: 9, cutID: "\(CutID())"),
         lastRecordedStep: 11, skip: [.init(epoch: 1, batch: 2)],
         hyperparameters: ["lr": .real(0.5), "epochs": .integer(3), "name": .string("x"), "amp": .bool(true)])
       try file.write(in: directory)

@@ -3,6 +3,7 @@ import Checkpoints
 import JobFile
 import JobStore
 import POSIX
+import Reporting
 import Supervisor
 import SystemPackage
 

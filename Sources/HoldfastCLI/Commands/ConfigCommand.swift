@@ -1,5 +1,6 @@
 import ArgumentParser
 import JobFile
+import Reporting
 import SystemPackage
 
 struct ConfigCommand: ParsableCommand {

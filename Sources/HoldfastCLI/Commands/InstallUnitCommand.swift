@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import JobFile
 import POSIX
+import Reporting
 import SystemPackage
 
 struct InstallUnitCommand: ParsableCommand {

@@ -3,6 +3,7 @@ import Glibc
 import JobFile
 import JobStore
 import POSIX
+import Reporting
 import Supervision
 import Supervisor
 import SystemPackage

@@ -3,8 +3,10 @@ import Glibc
 import JobFile
 import JobStore
 import POSIX
+import Reporting
 import Supervisor
 import SystemPackage
+import Vocabulary
 
 struct StopCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -119,9 +121,11 @@ struct CheckpointCommand: ParsableCommand {
   private func refusal(
     _ reader: JobReader, since before: Before, _ live: LiveRecord, _ waited: Duration
   ) throws -> (status: ExitStatus, why: String)? {
-    let refusals = ["checkpoint_unavailable", "stage_failed"]
+    let refusals: [EventKind] = [.checkpointUnavailable, .stageFailed]
     let events = try reader.store.events.first(1000, after: before.lastEvent)
-    if let event = events.first(where: { refusals.contains($0.kind) }) { return (.gaveUp, event.message) }
+    if let event = events.first(where: { $0.kind.word.map(refusals.contains) == true }) {
+      return (.gaveUp, event.message)
+    }
     let run = FilePath(live.runDirectory)
     let isNews = LiveRecord.degradationChange(in: run) != before.degradationChange
     guard isNews || waited >= Self.patience else { return nil }

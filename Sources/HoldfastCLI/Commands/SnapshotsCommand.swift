@@ -1,6 +1,7 @@
 import ArgumentParser
 import JobStore
 import POSIX
+import Reporting
 import SystemPackage
 
 struct SnapshotsCommand: ParsableCommand {

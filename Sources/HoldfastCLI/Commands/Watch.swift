@@ -1,7 +1,9 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import Supervisor
+import Vocabulary
 
 /// `status --watch`: the screen again and again on a terminal, a line for each change elsewhere.
 struct Watch {

@@ -3,6 +3,7 @@ import Glibc
 import JobFile
 import JobStore
 import POSIX
+import Reporting
 import SystemPackage
 
 /// A job as it is on disk. Reads only: nothing is made or changed, whether or not a supervisor lives, but the mark that

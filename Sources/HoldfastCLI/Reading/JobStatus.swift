@@ -1,39 +1,23 @@
 import Checkpoints
 import JobStore
 import POSIX
+import Reporting
 import Supervision
 import Supervisor
 import SystemPackage
 import TrainerProtocol
+import Vocabulary
 
 /// Everything that `status` shows, read in one go.
 struct JobStatus {
-  enum State: String {
-    case running, starting, saving, stopping
-    case backingOff = "backing_off"
-    case finished, stopped, interrupted, failed
-    case gaveUp = "gave_up"
-    case new
-
-    /// As a sentence ends with it.
-    var words: String {
-      switch self {
-      case .backingOff: "waiting to try again"
-      case .gaveUp: "gave up"
-      case .interrupted: "not supervised (its supervisor was ended)"
-      case .stopped: "stopped, resumable"
-      case .failed: "failed to run, resumable"
-      case .new: "not started yet"
-      default: rawValue
-      }
-    }
-  }
-
   struct ResumeAt {
-    var level: String
+    /// nil: the beginning.
+    var level: Level?
     var step: UInt64
     var replay: UInt64
     var seconds: Double?
+
+    var levelWord: String { level?.rawValue ?? "beginning" }
   }
 
   struct StagedAt {
@@ -47,7 +31,7 @@ struct JobStatus {
   var argument: Hint
   var directory: FilePath
   var job: JobRecord
-  var state: State
+  var state: JobState
   var isSupervised: Bool
   var live: LiveRecord?
   var attempts: AttemptSummary
@@ -119,23 +103,24 @@ struct JobStatus {
     }
   }
 
-  private static func state(_ job: JobRecord, _ live: LiveRecord?, isSupervised: Bool, gaveUp: Bool) -> State
+  private static func state(_ job: JobRecord, _ live: LiveRecord?, isSupervised: Bool, gaveUp: Bool)
+    -> JobState
   {
     if job.finishedAtNs != nil { return .finished }
     guard let live else { return .new }
     guard isSupervised else {
       if gaveUp { return .gaveUp }
-      switch live.state {
-      case "stopped": return .stopped
-      case "failed": return .failed
+      switch live.state.word {
+      case .stopped: return .stopped
+      case .failed: return .failed
       default: return .interrupted
       }
     }
-    switch live.state {
-    case "running": return .running
-    case "saving": return .saving
-    case "terminating", "settling": return .stopping
-    case "backingOff": return .backingOff
+    switch live.state.word {
+    case .running: return .running
+    case .saving: return .saving
+    case .terminating, .settling: return .stopping
+    case .backingOff: return .backingOff
     default: return .starting
     }
   }
@@ -174,7 +159,7 @@ struct JobStatus {
     let recorded = newest?.step ?? 0
     let replay = recorded > point.step ? recorded - point.step : 0
     return ResumeAt(
-      level: point.level?.rawValue ?? "beginning", step: point.step, replay: replay,
+      level: point.level, step: point.step, replay: replay,
       seconds: stepsPerSecond.map { Double(replay) / $0 })
   }
 

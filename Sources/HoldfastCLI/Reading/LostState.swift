@@ -1,6 +1,7 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import SystemPackage
 
 /// A job whose supervisor lives while its state directory is gone: what can be told comes from the run

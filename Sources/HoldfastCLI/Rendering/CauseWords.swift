@@ -1,33 +1,32 @@
 import JobStore
+import Vocabulary
 
 extension AttemptRecord {
   /// Its cause in a word that fits into a list.
-  var causeWord: String { cause == nil && running ? "running" : Self.word(ofCause: cause ?? "") }
+  var causeWord: String { cause == nil && running ? "running" : Self.word(ofCause: cause) }
 
-  /// - Parameter cause: empty: there is none.
-  static func word(ofCause cause: String) -> String {
-    switch cause {
-    case "orphaned": "cut off with its supervisor"
-    case "rebooted": "cut off by a reboot"
-    case "hang": "hung"
-    case "oom_killed": "OOM-killed"
-    case "start_failed": "not started"
-    case "incomplete": "exited without finishing"
-    case "keyboard_interrupt": "stopped by a keyboard interrupt"
-    case "": "unknown"
-    default: cause
+  static func word(ofCause cause: Stored<Cause>?) -> String {
+    guard let cause else { return "unknown" }
+    return switch cause.word {
+    case .orphaned: "cut off with its supervisor"
+    case .rebooted: "cut off by a reboot"
+    case .hang: "hung"
+    case .oomKilled: "OOM-killed"
+    case .startFailed: "not started"
+    case .incomplete: "exited without finishing"
+    case .keyboardInterrupt: "stopped by a keyboard interrupt"
+    case .finished, .stopped, .preempted, .crashed, .killed, .terminated, nil: cause.text
     }
   }
 
   /// Its cause in a letter, for a line of time.
   var causeLetter: Character {
-    switch cause {
-    case "orphaned": "X"
-    case "start_failed": "N"
+    switch cause?.word {
+    case .orphaned: "X"
+    case .startFailed: "N"
     // As a terminal shows it: ^C. Its own first letter is that of `killed`.
-    case "keyboard_interrupt": "^"
-    case let cause?: cause.first.map { Character($0.uppercased()) } ?? "?"
-    case nil: "?"
+    case .keyboardInterrupt: "^"
+    default: cause?.text.first.map { Character($0.uppercased()) } ?? "?"
     }
   }
 }

@@ -1,7 +1,9 @@
 import Checkpoints
 import JobStore
 import POSIX
+import Reporting
 import Supervisor
+import Vocabulary
 
 /// `checkpoints list` for people.
 struct CheckpointsText {
@@ -27,7 +29,8 @@ struct CheckpointsText {
       table.add(
         Self.row(
           name: "(in memory)", step: staged.step, age: staged.atNs.map(status.age), bytes: staged.bytes,
-          level: "staged", metric: metric.map { staged.metrics[$0] }, state: "complete", kept: "newest"))
+          level: Level.staged.rawValue, metric: metric.map { staged.metrics[$0] }, state: "complete",
+          kept: "newest"))
     }
   }
 
@@ -43,7 +46,8 @@ struct CheckpointsText {
     table.add(
       Self.row(
         name: record.name, step: record.step, age: status.age(record.createdAtNs), bytes: record.bytes,
-        level: "durable", metric: metric.map { record.metrics[$0] }, state: status.state(of: record),
+        level: Level.durable.rawValue, metric: metric.map { record.metrics[$0] },
+        state: status.state(of: record),
         kept: record.damage != nil
           ? "never deleted" : kept > Retention.keptByDefault ? "" : "last \(Retention.keptByDefault)"))
   }

@@ -1,9 +1,11 @@
 import Checkpoints
 import JobStore
 import POSIX
+import Reporting
 import Supervisor
 import SystemPackage
 import TrainerProtocol
+import Vocabulary
 
 // The JSON documents. Fields are only ever added; CommandLine.md describes them.
 
@@ -44,7 +46,7 @@ extension JobStatus {
 
   private static func document(_ at: ResumeAt) -> JSONValue {
     .object([
-      "level": .string(at.level), "step": .count(at.step), "replay_steps": .count(at.replay),
+      "level": .string(at.levelWord), "step": .count(at.step), "replay_steps": .count(at.replay),
       "replay_seconds": .optional(at.seconds),
     ])
   }
@@ -55,10 +57,10 @@ extension AttemptRecord {
     .object([
       "attempt": .count(attempt), "started_at": .string(Timestamp.text(startedAtNs)),
       "ended_at": .optional(endedAtNs.map(Timestamp.text)), "running": .bool(running),
-      "outcome": .optional(outcome), "cause": .optional(cause), "signal": .optional(signal),
+      "outcome": .optional(outcome?.text), "cause": .optional(cause?.text), "signal": .optional(signal),
       "exit_status": .optional(exitStatus),
       "resumed_from": resumedFrom.map {
-        .object(["level": .string($0.level), "step": .count($0.step)])
+        .object(["level": .string($0.level.text), "step": .count($0.step)])
       } ?? .null,
       "finished_step": .optional(finishedStep),
       "first_step": .optional(firstStep), "last_step": .optional(lastStep), "steps": .count(steps),
@@ -117,7 +119,7 @@ extension EventRecord {
   var json: JSONValue {
     .object([
       "format_version": .integer(1), "sequence": .count(sequence), "time": .string(Timestamp.text(timeNs)),
-      "kind": .string(kind), "attempt": .count(attempt), "step": .optional(step),
+      "kind": .string(kind.text), "attempt": .count(attempt), "step": .optional(step),
       "warning": .bool(isWarning), "message": .string(message),
     ])
   }
@@ -126,7 +128,7 @@ extension EventRecord {
 extension CheckpointRecord {
   var json: JSONValue {
     .object([
-      "name": .string(name), "step": .count(step), "level": .string("durable"),
+      "name": .string(name), "step": .count(step), "level": .string(Level.durable.rawValue),
       "cut_id": .string(cut.description),
       "attempt": .count(attempt), "epoch": .count(epoch), "batch": .count(batch), "size_bytes": .count(bytes),
       "sha256": .string(sha256), "created_at": .string(Timestamp.text(createdAtNs)),
@@ -140,7 +142,7 @@ extension CheckpointRecord {
 extension JobStatus.StagedAt {
   var json: JSONValue {
     .object([
-      "step": .count(step), "level": .string("staged"), "size_bytes": .count(bytes),
+      "step": .count(step), "level": .string(Level.staged.rawValue), "size_bytes": .count(bytes),
       "staged_at": .optional(atNs.map(Timestamp.text)), "metrics": .object(metrics.mapValues(JSONValue.real)),
     ])
   }

@@ -1,8 +1,10 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import Supervisor
 import TrainerProtocol
+import Vocabulary
 
 /// `history` for people.
 struct HistoryText {
@@ -68,7 +70,7 @@ struct HistoryText {
     let lasted = Double(end - min(end, attempt.startedAtNs)) / 1e9
     return [
       "\(attempt.attempt)", Text.date(attempt.startedAtNs), Words.duration(seconds: lasted),
-      attempt.resumedFrom?.level ?? "beginning", steps(attempt), replayed(attempt), ended(attempt),
+      attempt.resumedFrom?.level.text ?? "beginning", steps(attempt), replayed(attempt), ended(attempt),
     ]
   }
 
@@ -89,20 +91,20 @@ struct HistoryText {
   static func ended(_ attempt: AttemptRecord) -> String {
     if attempt.running { return "running" }
     var text = attempt.causeWord
-    if let leaving = attempt.leaving, attempt.outcome == "stopped" {
+    if let leaving = attempt.leaving, attempt.outcome?.word == .stopped {
       text += ": \(leaving.by)"
       guard let saved = leaving.savedSeconds else { return text }
       return text
         + ", saved in \(Words.duration(seconds: saved)) of \(Words.duration(seconds: leaving.graceSeconds))"
     }
     if let signal = attempt.signal { text += ": \(Words.signal(signal))" }
-    if let status = attempt.exitStatus, attempt.cause != "finished" { text += ": exit \(status)" }
-    if let bytes = attempt.peakResidentBytes, attempt.cause == "oom_killed" {
+    if let status = attempt.exitStatus, attempt.cause?.word != .finished { text += ": exit \(status)" }
+    if let bytes = attempt.peakResidentBytes, attempt.cause?.word == .oomKilled {
       text += ", peak \(Words.bytes(bytes))"
     } else if let kills = attempt.oomKills {
       text += ", out of memory: the kernel killed \(kills) of its processes"
     }
-    if attempt.finishedStep != nil, attempt.outcome == "failed" {
+    if attempt.finishedStep != nil, attempt.outcome?.word == .failed {
       text += ", after its loop was complete"
     }
     if let failure = attempt.failure { text += ", \(failure.type): \(failure.message)" }

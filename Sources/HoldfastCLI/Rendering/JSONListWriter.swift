@@ -1,3 +1,5 @@
+import Reporting
+
 /// A JSON object with one long list in it, printed as the elements come: it is never in memory as a whole.
 struct JSONListWriter {
   private let output: Output
@@ -10,7 +12,7 @@ struct JSONListWriter {
   init(_ output: Output, list: String, members: [String: JSONValue]) {
     self.output = output
     func text(_ members: [String: JSONValue]) -> Substring {
-      JSONValue.object(members).text(isASCII: !output.hasUnicode).dropFirst().dropLast()
+      JSONValue.object(members).text(escaping: output.escaping).dropFirst().dropLast()
     }
     let before = text(members.filter { $0.key < list })
     let after = text(members.filter { $0.key > list })
@@ -19,7 +21,7 @@ struct JSONListWriter {
   }
 
   mutating func append(_ element: JSONValue) {
-    output.json(part: (isFirst ? "" : ",") + element.text(isASCII: !output.hasUnicode))
+    output.json(part: (isFirst ? "" : ",") + element.text(escaping: output.escaping))
     isFirst = false
   }
 

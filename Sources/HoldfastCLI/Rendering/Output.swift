@@ -1,5 +1,6 @@
 import Glibc
 import POSIX
+import Reporting
 
 /// Where text goes, and what it may contain there.
 struct Output {
@@ -48,8 +49,11 @@ struct Output {
   func line(_ line: Line) { Self.write(render(line) + "\n", to: descriptor) }
   func line(_ text: String) { line(Line(text)) }
 
+  /// Of strings in a JSON document.
+  var escaping: JSONText.Escaping { hasUnicode ? .hidden : .nonASCII }
+
   /// With the exact text of every string, in escapes where it is not to be seen or the locale cannot show it.
-  func json(_ value: JSONValue) { Self.write(value.text(isASCII: !hasUnicode) + "\n", to: descriptor) }
+  func json(_ value: JSONValue) { Self.write(value.text(escaping: escaping) + "\n", to: descriptor) }
 
   /// Takes the place of what is on the screen.
   func redraw(_ lines: [String], columns: Int) {
@@ -68,7 +72,7 @@ struct Output {
   }
 
   static func standardError(_ value: JSONValue) {
-    _ = writeAll(value.text(isASCII: true) + "\n", to: STDERR_FILENO)
+    _ = writeAll(value.text(escaping: .nonASCII) + "\n", to: STDERR_FILENO)
   }
 
   /// What comes of `line` here.

@@ -1,4 +1,5 @@
 import JobFile
+import Reporting
 import SystemPackage
 
 /// The settings of a job as `config show` shows them: those that are set nowhere with what will be used

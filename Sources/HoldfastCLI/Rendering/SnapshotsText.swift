@@ -1,5 +1,6 @@
 import JobStore
 import POSIX
+import Reporting
 import Supervisor
 import TrainerProtocol
 

@@ -1,6 +1,8 @@
 import JobStore
 import POSIX
+import Reporting
 import Supervisor
+import Vocabulary
 
 /// `status` for people.
 extension JobStatus {
@@ -139,9 +141,9 @@ extension JobStatus {
   }
 
   static func words(_ at: ResumeAt) -> String {
-    if at.level == "beginning", at.replay == 0 { return "it starts from the beginning" }
+    if at.level == nil, at.replay == 0 { return "it starts from the beginning" }
     let place =
-      at.level == "beginning"
+      at.level == nil
       ? "start from the beginning"
       : at.step == 0 ? "resume before the first step" : "resume at \(Words.number(at.step))"
     let cost = at.seconds.map { " (\(Words.duration(seconds: $0)))" } ?? ""
@@ -150,7 +152,9 @@ extension JobStatus {
 
   private var attemptSummary: String {
     var causes: [String: UInt64] = [:]
-    for (cause, count) in totals.causes { causes[AttemptRecord.word(ofCause: cause), default: 0] += count }
+    for (cause, count) in totals.causes {
+      causes[AttemptRecord.word(ofCause: cause.isEmpty ? nil : Stored(text: cause)), default: 0] += count
+    }
     let list = causes.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
     let budget = "restart budget \(restartBudget) of \(maxStalls)"
     return "\(totals.count)\(list.isEmpty ? "" : " (\(list))"), \(budget)"

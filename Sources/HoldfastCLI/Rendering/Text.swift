@@ -1,5 +1,6 @@
 import Glibc
 import POSIX
+import Reporting
 
 /// Times of day and tables for people.
 enum Text {

@@ -1,6 +1,7 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import Supervisor
 
 /// One screen of `status --watch`: no more lines than the window has room for.

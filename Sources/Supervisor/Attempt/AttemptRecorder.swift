@@ -1,8 +1,10 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import Supervision
 import TrainerProtocol
+import Vocabulary
 
 /// The record of the attempt that is under way, and how far the job has come: the one home of the newest step,
 /// of the position and the metrics that belong to it, and of what is known against the run.
@@ -65,8 +67,8 @@ final class AttemptRecorder {
     update {
       $0.running = false
       $0.endedAtNs = Clock.wallNanoseconds
-      $0.cause = cause.rawValue
-      $0.outcome = cause == .finished ? "finished" : cause.isStop ? "stopped" : "failed"
+      $0.cause = Stored(cause)
+      $0.outcome = Stored(cause.outcome)
     }
   }
 
@@ -74,8 +76,8 @@ final class AttemptRecorder {
     update {
       $0.running = false
       $0.endedAtNs = Clock.wallNanoseconds
-      $0.outcome = "failed"
-      $0.cause = "start_failed"
+      $0.outcome = Stored(.failed)
+      $0.cause = Stored(.startFailed)
       $0.failure = Failure(type: "start failed", message: why)
     }
   }
@@ -158,9 +160,9 @@ final class AttemptRecorder {
   /// Why the attempt ended, for the error that ends a run.
   var lastWords: String? {
     if let failure = record.failure { return "\(failure.type): \(failure.message)" }
-    if record.cause == Cause.oomKilled.rawValue { return "out of memory" }
+    if record.cause?.word == .oomKilled { return "out of memory" }
     if let signal = record.signal { return "ended by \(Words.signal(signal))" }
-    if record.cause == Cause.incomplete.rawValue { return "exit 0 without finish()" }
+    if record.cause?.word == .incomplete { return "exit 0 without finish()" }
     return record.exitStatus.map { "exit \($0)" }
   }
 }

@@ -1,5 +1,6 @@
 import JobStore
 import POSIX
+import Reporting
 import TrainerProtocol
 
 /// A hung trainer's stacks: offered when it attaches, asked for before it is killed, kept with its attempt.

@@ -1,5 +1,6 @@
 import Glibc
 import POSIX
+import Reporting
 import SystemPackage
 
 /// The trainer and whatever it forked. Every one of them is gone before the next attempt starts.

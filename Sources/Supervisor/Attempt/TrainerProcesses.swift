@@ -1,6 +1,7 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import SystemPackage
 
 /// The attempt's processes: the trainer, and whatever it started.

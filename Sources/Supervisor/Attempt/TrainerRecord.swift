@@ -1,4 +1,5 @@
 import POSIX
+import Reporting
 import SystemPackage
 import TrainerProtocol
 

@@ -2,6 +2,7 @@ import JobStore
 import Metrics
 import POSIX
 import Supervision
+import Vocabulary
 
 /// What the runtime remembers for metrics only.
 struct MetricsMemory {
@@ -68,7 +69,7 @@ struct MetricsMemory {
 extension Counters {
   /// Causes that are counted from the beginning, at 0.
   private static let causes: [String] =
-    Cause.allCases.filter { $0 != .finished }.map(\.rawValue) + ["start_failed", "rebooted"]
+    Cause.allCases.filter { $0 != .finished }.map(\.rawValue)
 
   init(_ attempts: AttemptSummary, _ spent: TimeSpent) {
     self.init()

@@ -1,7 +1,9 @@
 import Glibc
 import POSIX
+import Reporting
 import Synchronization
 import Systemd
+import Vocabulary
 
 /// The supervisor's own few lines, on stderr; where that is the journal, as entries with fields.
 /// Standard output belongs to the trainer.

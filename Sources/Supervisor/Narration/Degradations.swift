@@ -1,5 +1,6 @@
 import JobStore
 import POSIX
+import Vocabulary
 
 /// What does not work at present, one reason for each kind. Logged once when it begins and once when it is over;
 /// `status` shows the newest reason of each.

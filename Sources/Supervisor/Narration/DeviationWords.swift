@@ -1,4 +1,5 @@
 public import JobStore
+import Reporting
 
 extension Deviation {
   /// `from step 14 on: metric loss is 1.5, was 1.4; random stream torch`

@@ -1,6 +1,8 @@
 import JobStore
 import POSIX
+import Reporting
 import TrainerProtocol
+import Vocabulary
 
 /// Logs what happens to the job: a line on standard error (in the journal an entry with fields), and an event
 /// in the store.
@@ -24,7 +26,7 @@ final class EventLog {
     writer.submit([
       .event(
         EventRecord(
-          timeNs: Clock.wallNanoseconds, kind: kind.rawValue, attempt: record.attempt,
+          timeNs: Clock.wallNanoseconds, kind: Stored(kind), attempt: record.attempt,
           step: step ?? record.lastStep, isWarning: isWarning, message: text))
     ])
   }
@@ -33,7 +35,7 @@ final class EventLog {
 extension Console.Entry {
   /// How an attempt ended is one entry, with all that is known of it.
   fileprivate mutating func describe(_ attempt: AttemptRecord) {
-    if let cause = attempt.cause { fields.append(("HOLDFAST_CAUSE", cause)) }
+    if let cause = attempt.cause { fields.append(("HOLDFAST_CAUSE", cause.text)) }
     if let signal = attempt.signal { fields.append(("HOLDFAST_SIGNAL", Words.signal(signal))) }
     if let status = attempt.exitStatus { fields.append(("HOLDFAST_EXIT_STATUS", "\(status)")) }
     if let kills = attempt.oomKills { fields.append(("HOLDFAST_OOM_KILLS", "\(kills)")) }

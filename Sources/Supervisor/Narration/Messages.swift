@@ -1,5 +1,7 @@
 import Glibc
+import Reporting
 public import Supervision
+import Vocabulary
 
 /// The words for what the core has to say: one line each, and the kind under which it is kept among
 /// the job's events.
@@ -20,7 +22,8 @@ extension Note {
       let isFruitless = !progressed && cause != .finished && !cause.isStop
       let place = step.map { " at step \(Words.number($0))" } ?? ""
       // No other line says why the supervisor leaves: it was not asked to itself.
-      let further = isFruitless ? ", without progress" : cause == .keyboard ? "; the next start goes on" : ""
+      let further =
+        isFruitless ? ", without progress" : cause == .keyboardInterrupt ? "; the next start goes on" : ""
       return Message(kind: .attemptEnded, text: "attempt \(attempt) \(ending)\(place)\(further)")
     case .hung(let after):
       return Message(
@@ -81,7 +84,7 @@ extension Note {
         ? "" : "; from now on an older resume point is used, where there is one"
       return Message(
         kind: .restoreDied,
-        text: "attempt \(attempt) died while it loaded \(Words.point(point))"
+        text: "attempt \(attempt) died while it loaded \(point.words)"
           + (times > 1 ? ", as \(times - 1 == 1 ? "the one" : "\(times - 1)") before it" : "") + consequence,
         isWarning: true)
     case .finalStateLost(let step):
@@ -145,7 +148,7 @@ extension Note {
     case (.finished, _): "finished"
     case (.stopped, _): "stopped"
     case (.preempted, _): "stopped for the preemption"
-    case (.keyboard, _): "was stopped by a keyboard interrupt"
+    case (.keyboardInterrupt, _): "was stopped by a keyboard interrupt"
     case (.hang, _): "hung and was killed"
     case (.oomKilled, _): "was killed by the kernel: out of memory"
     case (.incomplete, _): "exited with status 0 without finish()"

@@ -2,6 +2,7 @@ import Checkpoints
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import Synchronization
 import SystemPackage
 import TrainerProtocol

@@ -2,9 +2,11 @@ import Checkpoints
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import Supervision
 import SystemPackage
 import TrainerProtocol
+import Vocabulary
 
 /// Finds what an attempt can start from: the newest checkpoint of any level, or a newer full snapshot, or the
 /// beginning. Only what costs no reading is looked at here; `ResumePointReading` reads what was chosen.
@@ -171,7 +173,7 @@ struct ResumeCandidates: Sendable {
     switch source {
     case .staged(let slot, let image, let lengthBytes):
       return .init(
-        level: Level.staged.rawValue, step: image.step,
+        level: Stored(.staged), step: image.step,
         path: ArenaSlot.path(in: directories.run, slot: slot).string,
         offsetBytes: UInt64(StagedImage.offsetBytes), lengthBytes: lengthBytes,
         cutID: image.cutID.description)
@@ -180,7 +182,7 @@ struct ResumeCandidates: Sendable {
       if let fault = verdict.fault { throw Fault(what: fault) }
       let path = checkpoints.path(of: record.name).appending(LocalCheckpoints.stateName)
       return .init(
-        level: Level.durable.rawValue, step: record.step, path: path.string, offsetBytes: 0,
+        level: Stored(.durable), step: record.step, path: path.string, offsetBytes: 0,
         lengthBytes: (try? OpenFile(path, .readOnly).size()).map(UInt64.init) ?? 0,
         cutID: record.cut.description)
     case .snapshot(let step):
@@ -207,7 +209,7 @@ struct ResumeCandidates: Sendable {
       throw Fault(what: "it cannot be written for the trainer: \(error)")
     }
     return .init(
-      level: Level.snapshot.rawValue, step: step, path: snapshotPath.string, offsetBytes: 0,
+      level: Stored(.snapshot), step: step, path: snapshotPath.string, offsetBytes: 0,
       lengthBytes: UInt64(image.count), cutID: nil)
   }
 }

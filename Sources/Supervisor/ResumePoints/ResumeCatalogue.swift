@@ -1,8 +1,10 @@
 import Checkpoints
 import JobStore
 import POSIX
+import Reporting
 import Supervision
 import TrainerProtocol
+import Vocabulary
 
 /// What attempts can start from: the list of durable checkpoints, what is known of the condition of every resume
 /// point, and the one that was chosen.
@@ -92,7 +94,7 @@ final class ResumeCatalogue {
     known.whole.remove(source.identity)
     guard case .durable(let record) = source else {
       return events.log(
-        .checkpointDamaged, "\(Words.point(source.point)) is damaged (\(what)) and is not used",
+        .checkpointDamaged, "\(source.point.words) is damaged (\(what)) and is not used",
         isWarning: true)
     }
     update(record.name) { $0.damage = what }

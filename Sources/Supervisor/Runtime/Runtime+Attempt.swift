@@ -1,9 +1,11 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import Supervision
 import SystemPackage
 import TrainerProtocol
+import Vocabulary
 
 // One attempt, from its record in the store to the last of its processes.
 extension Runtime {
@@ -15,7 +17,7 @@ extension Runtime {
     // Durable before the launch: an attempt's number is never given twice. With a store that cannot
     // be written the job goes on all the same; the ring's header knows the number too. The same commit takes
     // what the last attempt left in its ring.
-    let commit = writer.begin([.attempt(attempt.record), .live(live(stateName: "starting"))])
+    let commit = writer.begin([.attempt(attempt.record), .live(live(.starting))])
     do {
       let child = try launch(number, skips, after: commit)
       attempt.update {
@@ -108,7 +110,7 @@ extension Runtime {
     let place: String =
       switch from {
       case .beginning: "started from the beginning"
-      case .checkpoint: "resumed from \(Words.point(from))"
+      case .checkpoint: "resumed from \(from.words)"
       }
     let window = attempt.furthestStep.map { $0 > from.step ? $0 - from.step : 0 } ?? 0
     let replay = window == 0 ? "" : ", \(Words.count(window, "step")) to replay"

@@ -1,6 +1,8 @@
 import JobStore
 import POSIX
+import Reporting
 import Supervision
+import Vocabulary
 
 // Durable checkpoints: requested, published, recorded, and removed when newer ones are there.
 extension Runtime {

@@ -3,6 +3,7 @@ import JobStore
 import Metrics
 import POSIX
 import Supervision
+import Vocabulary
 
 // What whoever collects metrics reads.
 extension Runtime {
@@ -61,9 +62,11 @@ extension Runtime {
     facts.stalls = state.standing.stalls
     facts.degradations = degradations.reasons.count
     facts.trainerMetrics = zip(attempt.metricNames, attempt.metrics).map { .init(name: $0, value: $1) }
-    if let staged = state.newestStaged { facts.checkpoints.append(.init(level: "staged", step: staged.step)) }
+    if let staged = state.newestStaged {
+      facts.checkpoints.append(.init(level: Level.staged.rawValue, step: staged.step))
+    }
     if let step = catalogue.undamaged.map(\.step).max() {
-      facts.checkpoints.append(.init(level: "durable", step: step))
+      facts.checkpoints.append(.init(level: Level.durable.rawValue, step: step))
     }
     facts.durableAtNs = catalogue.newestDurableAtNs
     return metrics?.complete(&facts, current: attempt.record)

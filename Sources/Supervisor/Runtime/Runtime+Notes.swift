@@ -1,9 +1,11 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import Supervision
 import SystemPackage
 import TrainerProtocol
+import Vocabulary
 
 // What the core has to say, in words; and what the store says of the supervisor itself.
 extension Runtime {
@@ -74,12 +76,12 @@ extension Runtime {
     writeLive()
   }
 
-  func writeLive() { writer.submit([.live(live(stateName: state.phase.rawValue))]) }
+  func writeLive() { writer.submit([.live(live(SupervisorState(state.phase)))]) }
 
-  func live(stateName: String) -> LiveRecord {
+  func live(_ supervisorState: SupervisorState) -> LiveRecord {
     LiveRecord(
       pid: getpid(), startTime: startTime, boot: boot,
-      runDirectory: directories.run.string, state: stateName, trainerPid: processes.child?.pid,
+      runDirectory: directories.run.string, state: Stored(supervisorState), trainerPid: processes.child?.pid,
       attempt: state.standing.attempt, graceSeconds: state.policy.grace / .seconds(1),
       stalls: state.standing.stalls, maxStalls: state.policy.maxStalls, staged: staged,
       degraded: degradations.texts, doing: doing, updatedAtNs: Clock.wallNanoseconds)

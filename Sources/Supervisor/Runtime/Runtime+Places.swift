@@ -3,6 +3,7 @@ import JobStore
 import POSIX
 import Supervision
 import TrainerProtocol
+import Vocabulary
 
 // The job's directories, which somebody may move or remove while it runs.
 extension Runtime {

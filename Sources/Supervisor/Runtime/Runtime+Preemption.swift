@@ -1,7 +1,9 @@
 import JobStore
 import POSIX
 import Preemption
+import Reporting
 import Supervision
+import Vocabulary
 
 // Notices that this machine will be taken away.
 extension Runtime {

@@ -1,5 +1,6 @@
 import Glibc
 import Supervision
+import Vocabulary
 
 // SIGHUP: the configuration is read again while the job runs.
 extension Runtime {

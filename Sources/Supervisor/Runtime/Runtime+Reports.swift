@@ -2,8 +2,10 @@ import Checkpoints
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import Supervision
 import TrainerProtocol
+import Vocabulary
 
 // What other threads report.
 extension Runtime {

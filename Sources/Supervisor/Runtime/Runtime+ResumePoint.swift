@@ -2,6 +2,7 @@ import JobStore
 import POSIX
 import Supervision
 import TrainerProtocol
+import Vocabulary
 
 // What attempts start from: chosen by what costs no reading, read in full while the trainer starts, and
 // replaced when it is damaged. The trainer waits for the verdict only where it loads the point.
@@ -23,7 +24,7 @@ extension Runtime {
       arm(.reading, at: Self.now.monotonic + .seconds(1))
     } catch {
       // As it was before anything was read: the trainer itself sees what does not fit.
-      Console.warning("\(Words.point(source.point)) cannot be verified: \(error)")
+      Console.warning("\(source.point.words) cannot be verified: \(error)")
       giveVerdict()
     }
   }
@@ -58,7 +59,7 @@ extension Runtime {
     attempt.update { $0.resumedFrom = resumedFrom }
     events.log(
       .attemptStarted,
-      "attempt \(attempt.record.attempt) goes on from \(Words.point(choice.point)) instead"
+      "attempt \(attempt.record.attempt) goes on from \(choice.point.words) instead"
         + (choice.point == .beginning ? ": there is nothing else" : ""),
       isWarning: choice.point == .beginning, step: choice.point.step)
     link.replacePoint(initialSlot: state.initialSlot)

@@ -1,6 +1,7 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import Supervision
 import Synchronization
 import SystemPackage

@@ -4,9 +4,11 @@ import JobStore
 import Metrics
 import POSIX
 import Preemption
+import Reporting
 import Supervision
 import SystemPackage
 import TrainerProtocol
+import Vocabulary
 
 /// The imperative shell: turns what the kernel and other threads say into the core's events, and
 /// carries out the core's actions. Everything here is on the main thread, which also spawns the
@@ -259,7 +261,7 @@ final class Runtime {
       events.log(
         .finished, "job \(job.job) finished at step \(step)\(doubt)", isWarning: attempt.deviation != nil)
     }
-    let last: [StoreOperation] = [.job(job), .live(live(stateName: Self.name(ending)))]
+    let last: [StoreOperation] = [.job(job), .live(live(SupervisorState(ending)))]
     if state.stop == nil {
       _ = writer.submitAndWait(last)
       writer.stop()
@@ -282,16 +284,6 @@ final class Runtime {
       } catch {
         Console.warning("cannot clear the run directory: \(error)")
       }
-    }
-  }
-
-  static func name(_ ending: Ending) -> String {
-    switch ending {
-    case .finished: "finished"
-    case .stopped: "stopped"
-    case .gaveUp: "gave_up"
-    case .commandNotFound, .commandNotExecutable, .cannotStart, .finalStateNotDurable, .internalError:
-      "failed"
     }
   }
 }

@@ -2,9 +2,11 @@ import Checkpoints
 import Glibc
 public import JobStore
 import POSIX
+import Reporting
 public import Supervision
 import SystemPackage
 import TrainerProtocol
+import Vocabulary
 
 /// Supervises one job until it is finished, stopped or given up.
 public enum Supervisor {

@@ -2,6 +2,7 @@ import JobStore
 import POSIX
 import Synchronization
 import Systemd
+import Vocabulary
 
 /// The supervisor as a service: what systemd, or whoever set `NOTIFY_SOCKET`, is told. Without that, every
 /// call does nothing.

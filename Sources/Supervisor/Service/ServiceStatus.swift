@@ -1,3 +1,4 @@
+import Reporting
 import Supervision
 
 /// The one line that `systemctl status` shows.
@@ -43,11 +44,11 @@ enum ServiceStatus {
       + "progress · \(from(resume))"
   }
 
-  static func from(_ resume: ResumePoint) -> String { "from \(Words.point(resume))" }
+  static func from(_ resume: ResumePoint) -> String { "from \(resume.words)" }
 
   /// - Parameter readBytes: of what the trainer waits for.
   static func verifying(_ resume: ResumePoint, readBytes: UInt64, totalBytes: UInt64) -> String {
-    "verifying \(Words.point(resume)), \(Words.bytes(readBytes)) of \(Words.bytes(totalBytes))"
+    "verifying \(resume.words), \(Words.bytes(readBytes)) of \(Words.bytes(totalBytes))"
   }
 
   /// - Parameters:

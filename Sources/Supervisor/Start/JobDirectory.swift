@@ -1,6 +1,7 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import SystemPackage
 
 /// The places of a job: the state directory, which is the job, and the run directory, which may go

@@ -1,6 +1,7 @@
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import SystemPackage
 
 /// Processes that an earlier supervisor of this job left when it was killed: a trainer dies with its

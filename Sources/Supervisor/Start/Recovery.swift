@@ -2,9 +2,11 @@ import Checkpoints
 import Glibc
 import JobStore
 import POSIX
+import Reporting
 import Supervision
 import SystemPackage
 import TrainerProtocol
+import Vocabulary
 
 /// What a new supervisor finds, and puts in order before anything starts: processes of an earlier
 /// one, unread records in its ring, an attempt without an end, checkpoints that the store does not
@@ -132,12 +134,10 @@ enum Recovery {
           attempt.startedAtNs, last?.timeNs ?? attempt.lastStepAtNs ?? attempt.startedAtNs)
       }
       attempt.running = false
-      attempt.outcome = "failed"
       let wasPreempted = attempt.notice != nil && attempt.boot != boot
-      attempt.cause =
-        attempt.boot == boot
-        ? Cause.orphaned.rawValue : wasPreempted ? Cause.preempted.rawValue : "rebooted"
-      if wasPreempted { attempt.outcome = "stopped" }
+      let cause: Cause = attempt.boot == boot ? .orphaned : wasPreempted ? .preempted : .rebooted
+      attempt.cause = Stored(cause)
+      attempt.outcome = Stored(cause.outcome)
       _ = writer.submitAndWait([.attempt(attempt)])
       let what = attempt.boot == boot ? "its supervisor was killed" : "the machine was restarted"
       Console.write(

@@ -1,26 +1,23 @@
-import Systemd
-
-/// What kind of thing happened. The raw values are kept in the store and shown as JSON: they are never
-/// changed. Each has a message id, by which `journalctl -x` finds its text in `units/holdfast.catalog`.
+/// What kind of thing happened. Stored and shown as JSON: the raw values never change. Each has a message id, by which `journalctl -x` finds its text in `units/holdfast.catalog`.
 public enum EventKind: String, CaseIterable, Sendable {
   case attemptEnded = "attempt_ended"
   case attemptOrphaned = "attempt_orphaned"
   case attemptStarted = "attempt_started"
-  case backoff
+  case backoff = "backoff"
   case backgroundWork = "background_work"
   case checkpointDamaged = "checkpoint_damaged"
   case checkpointFound = "checkpoint_found"
   case checkpointMissing = "checkpoint_missing"
   case checkpointUnavailable = "checkpoint_unavailable"
-  case degraded
+  case degraded = "degraded"
   case diesInBatch = "dies_in_batch"
   case finalStateLost = "final_state_lost"
-  case finished
+  case finished = "finished"
   case gaveUp = "gave_up"
-  case hang
-  case hurry
+  case hang = "hang"
+  case hurry = "hurry"
   case internalError = "internal_error"
-  case preempted
+  case preempted = "preempted"
   case preemptionAbsent = "preemption_absent"
   case preemptionAcknowledged = "preemption_acknowledged"
   case preemptionCancelled = "preemption_cancelled"
@@ -29,11 +26,11 @@ public enum EventKind: String, CaseIterable, Sendable {
   case preemptionSource = "preemption_source"
   case preemptionUnacknowledged = "preemption_unacknowledged"
   case preemptionWarning = "preemption_warning"
-  case published
+  case published = "published"
   case recordUnusable = "record_unusable"
-  case recovered
+  case recovered = "recovered"
   case reloadRefused = "reload_refused"
-  case reloaded
+  case reloaded = "reloaded"
   case repeatsFailure = "repeats_failure"
   case replayDiffers = "replay_differs"
   case replayIdentical = "replay_identical"
@@ -42,7 +39,7 @@ public enum EventKind: String, CaseIterable, Sendable {
   case saveTimedOut = "save_timed_out"
   case saveTooLong = "save_too_long"
   case saveUnanswered = "save_unanswered"
-  case saved
+  case saved = "saved"
   case serviceManager = "service_manager"
   case skipBatch = "skip_batch"
   case stageFailed = "stage_failed"
@@ -101,17 +98,6 @@ public enum EventKind: String, CaseIterable, Sendable {
     case .startFailed: "f4fb30f4177847d192b366ab683cf4e2"
     case .stopRequested: "83b5a484ccdf45aa98a6749b7a4a1da8"
     case .storeRepaired: "c99bc264c91e42828eee00280d876ab3"
-    }
-  }
-
-  /// Of one that is no warning.
-  var priority: Journal.Priority {
-    switch self {
-    case .finalStateLost, .gaveUp, .internalError, .startFailed: .error
-    case .attemptEnded, .attemptOrphaned, .finished, .preempted, .preemptionCancelled, .preemptionLeaving,
-      .stopRequested:
-      .notice
-    default: .info
     }
   }
 }

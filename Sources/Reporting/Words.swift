@@ -1,5 +1,4 @@
 import Glibc
-public import Supervision
 
 /// Numbers, times, sizes and signals in words for people.
 public enum Words {
@@ -20,7 +19,7 @@ public enum Words {
   }
 
   /// `pid 4711`, `pids 4711 and 4712`
-  static func pids(_ pids: [pid_t]) -> String {
+  public static func pids(_ pids: [pid_t]) -> String {
     let texts = pids.map { "\($0)" }
     guard let last = texts.last, texts.count > 1 else { return "pid \(texts.first ?? "?")" }
     return "pids \(texts.dropLast().joined(separator: ", ")) and \(last)"
@@ -82,15 +81,6 @@ public enum Words {
   public static func percent(_ share: Double) -> String { "\(fixed(share * 100, 1)) %" }
 
   public static func duration(_ value: Duration) -> String { duration(seconds: value / .seconds(1)) }
-
-  /// Where an attempt goes on from, after "from" or "loaded".
-  public static func point(_ point: ResumePoint) -> String {
-    switch point {
-    case .beginning: "the beginning"
-    case .checkpoint(let level, 0): "the state before the first step (\(level.rawValue))"
-    case .checkpoint(let level, let step): "step \(number(step)) (\(level.rawValue))"
-    }
-  }
 
   public static func signal(_ number: Int32) -> String {
     switch number {

@@ -1,8 +1,7 @@
 import Foundation
+import Reporting
 import SystemPackage
 import Testing
-
-@testable import POSIX
 
 /// What others say, on a terminal.
 @Suite struct VisibleTextTests {

@@ -1,60 +1,36 @@
-/// A JSON text, read. Keys are unique: two that are canonically equivalent count as one twice.
-enum JSONDocument {
-  case null
-  case bool(Bool)
-  case integer(Int64)
-  /// Above `Int64.max`.
-  case unsigned(UInt64)
-  case real(Double)
-  case string(String)
-  case array([JSONDocument])
-  case object([String: JSONDocument])
-
+extension JSONValue {
   /// Deepest nesting that is read, so that no text can exhaust the stack.
-  static let deepest = 512
+  public static let deepest = 512
 
   /// Where a text stops to be JSON, and why.
-  struct Malformed: Error {
-    var offset: Int
-    var what: String
+  public struct Malformed: Error {
+    /// In bytes.
+    public var offset: Int
+    public var what: String
   }
 
-  /// Total: any bytes are a document or throw.
-  init(_ bytes: UnsafeRawBufferPointer) throws(Malformed) {
+  /// Total: any bytes are a document or throw. Keys are unique: two that are canonically equivalent count as
+  /// one that appears twice.
+  public init(_ bytes: UnsafeRawBufferPointer) throws(Malformed) {
     var parser = Parser(bytes: bytes)
     self = try parser.value(depth: 0)
     parser.skipSpace()
     guard parser.position == bytes.count else { throw parser.malformed("something follows the document") }
   }
 
-  init(_ text: String) throws(Malformed) {
+  public init(parsing text: String) throws(Malformed) {
     var text = text
-    let result = text.withUTF8 { utf8 -> Result<JSONDocument, Malformed> in
-      do throws(Malformed) { return .success(try JSONDocument(UnsafeRawBufferPointer(utf8))) } catch {
+    let result = text.withUTF8 { utf8 -> Result<JSONValue, Malformed> in
+      do throws(Malformed) { return .success(try JSONValue(UnsafeRawBufferPointer(utf8))) } catch {
         return .failure(error)
       }
     }
     self = try result.get()
   }
-
-  var object: [String: JSONDocument]? { if case .object(let members) = self { members } else { nil } }
-  var array: [JSONDocument]? { if case .array(let elements) = self { elements } else { nil } }
-  var string: String? { if case .string(let text) = self { text } else { nil } }
-
-  /// A number of things, or an offset.
-  var count: Int? { if case .integer(let value) = self, value >= 0 { Int(value) } else { nil } }
-
-  var counter: UInt64? {
-    switch self {
-    case .integer(let value) where value >= 0: UInt64(value)
-    case .unsigned(let value): value
-    default: nil
-    }
-  }
 }
 
 private struct Parser {
-  typealias Malformed = JSONDocument.Malformed
+  typealias Malformed = JSONValue.Malformed
 
   let bytes: UnsafeRawBufferPointer
   var position = 0
@@ -63,7 +39,7 @@ private struct Parser {
 
   private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-  private mutating func take(_ character: Character) -> Bool {
+  private mutating func accept(_ character: Character) -> Bool {
     guard let next, next == character.asciiValue else { return false }
     position += 1
     return true
@@ -73,8 +49,8 @@ private struct Parser {
     while let next, next == 0x20 || next == 0x0a || next == 0x0d || next == 0x09 { position += 1 }
   }
 
-  mutating func value(depth: Int) throws(Malformed) -> JSONDocument {
-    guard depth < JSONDocument.deepest else { throw malformed("nested too deeply") }
+  mutating func value(depth: Int) throws(Malformed) -> JSONValue {
+    guard depth < JSONValue.deepest else { throw malformed("nested too deeply") }
     skipSpace()
     guard let next else { throw malformed("it ends too early") }
     switch next {
@@ -89,44 +65,44 @@ private struct Parser {
     }
   }
 
-  private mutating func word(_ word: StaticString, _ value: JSONDocument) throws(Malformed) -> JSONDocument {
+  private mutating func word(_ word: StaticString, _ value: JSONValue) throws(Malformed) -> JSONValue {
     let letters = UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)
     guard bytes[position...].starts(with: letters) else { throw malformed("no value begins like this") }
     position += letters.count
     return value
   }
 
-  private mutating func object(depth: Int) throws(Malformed) -> [String: JSONDocument] {
+  private mutating func object(depth: Int) throws(Malformed) -> [String: JSONValue] {
     position += 1
-    var members: [String: JSONDocument] = [:]
+    var members: [String: JSONValue] = [:]
     skipSpace()
-    if take("}") { return members }
+    if accept("}") { return members }
     while true {
       skipSpace()
       guard next == UInt8(ascii: "\"") else { throw malformed("a key is missing") }
       let key = try string()
       skipSpace()
-      guard take(":") else { throw malformed("':' is missing") }
+      guard accept(":") else { throw malformed("':' is missing") }
       let member = try value(depth: depth + 1)
       guard members.updateValue(member, forKey: key) == nil else {
         throw malformed("'\(key)' is there twice")
       }
       skipSpace()
-      if take("}") { return members }
-      guard take(",") else { throw malformed("',' or '}' is missing") }
+      if accept("}") { return members }
+      guard accept(",") else { throw malformed("',' or '}' is missing") }
     }
   }
 
-  private mutating func array(depth: Int) throws(Malformed) -> [JSONDocument] {
+  private mutating func array(depth: Int) throws(Malformed) -> [JSONValue] {
     position += 1
-    var elements: [JSONDocument] = []
+    var elements: [JSONValue] = []
     skipSpace()
-    if take("]") { return elements }
+    if accept("]") { return elements }
     while true {
       elements.append(try value(depth: depth + 1))
       skipSpace()
-      if take("]") { return elements }
-      guard take(",") else { throw malformed("',' or ']' is missing") }
+      if accept("]") { return elements }
+      guard accept(",") else { throw malformed("',' or ']' is missing") }
     }
   }
 
@@ -138,22 +114,22 @@ private struct Parser {
     guard position > begin else { throw malformed("a digit is missing") }
   }
 
-  private mutating func number() throws(Malformed) -> JSONDocument {
+  private mutating func number() throws(Malformed) -> JSONValue {
     let begin = position
-    let isNegative = take("-")
+    let isNegative = accept("-")
     let first = position
     try digits()
     guard bytes[first] != UInt8(ascii: "0") || position == first + 1 else {
       throw malformed("a leading zero")
     }
     var isWhole = true
-    if take(".") {
+    if accept(".") {
       isWhole = false
       try digits()
     }
-    if take("e") || take("E") {
+    if accept("e") || accept("E") {
       isWhole = false
-      if !take("+") { _ = take("-") }
+      if !accept("+") { _ = accept("-") }
       try digits()
     }
     let text = String(decoding: bytes[begin..<position], as: UTF8.self)
@@ -210,7 +186,7 @@ private struct Parser {
   private mutating func scalar() throws(Malformed) -> Character {
     var code = try fourDigits()
     if 0xd800..<0xdc00 ~= code {
-      guard take("\\"), take("u") else { throw malformed("half a surrogate pair") }
+      guard accept("\\"), accept("u") else { throw malformed("half a surrogate pair") }
       let low = try fourDigits()
       guard 0xdc00..<0xe000 ~= low else { throw malformed("half a surrogate pair") }
       code = 0x10000 + (code - 0xd800) << 10 + (low - 0xdc00)
