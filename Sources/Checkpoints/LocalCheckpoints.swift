@@ -2,44 +2,7 @@ import Glibc
 import POSIX
 import Reporting
 public import SystemPackage
-
-/// A back end that keeps published checkpoints. Remote ones come later.
-public protocol CheckpointStorage: Sendable {
-  func publish(
-    image: UnsafeRawBufferPointer, _ manifest: Manifest, isIntact: @Sendable () -> Bool,
-    isCancelled: @Sendable () -> Bool, expected: @Sendable () -> String?
-  ) throws(CheckpointError) -> PublishedCheckpoint
-  func names() throws(CheckpointError) -> [String]
-  func verify(_ name: String, thorough: Bool) -> Verdict
-  func remove(_ name: String) throws(CheckpointError)
-}
-
-/// A checkpoint that is durable.
-public struct PublishedCheckpoint: Hashable, Sendable {
-  public var name: String
-  public var manifest: Manifest
-  /// All its files together.
-  public var bytes: UInt64
-  public var sha256: String
-}
-
-/// What was found when a checkpoint was looked at.
-public enum Verdict: Hashable, Sendable {
-  case verified(Manifest)
-  /// The file that is wrong, and how.
-  case damaged(file: String, what: String)
-
-  public var manifest: Manifest? {
-    if case .verified(let manifest) = self { return manifest }
-    return nil
-  }
-
-  /// The file that is wrong, and how, in a few words; nil for a whole one.
-  public var fault: String? {
-    if case .damaged(let file, let what) = self { return "\(file): \(what)" }
-    return nil
-  }
-}
+public import TrainerProtocol
 
 /// Checkpoints in a directory of their own. Invariants:
 /// - A directory without a leading dot is a whole checkpoint: it got its name by a rename after all
@@ -112,6 +75,46 @@ public struct LocalCheckpoints: CheckpointStorage {
     }
   }
 
+  // MARK: Publishing
+
+  /// Makes an image a durable checkpoint.
+  /// - Parameters:
+  ///   - image: page-aligned where it can be, so that it goes to the disk without a copy.
+  ///   - draft: all but its files and ranks, which are found out here.
+  ///   - isIntact: asked when all of the image was read: whether it was there all the time.
+  ///   - isCancelled: asked between chunks.
+  ///   - expected: SHA-256 that the image must have, asked for when it is written; nil: none is known.
+  /// - Throws: `noRoom`, `io`, `cancelled`; `damaged` for what is not an image, or not the expected one.
+  ///   Nothing of it is listed then.
+  public func publish(
+    image: UnsafeRawBufferPointer, _ draft: Manifest, isIntact: @Sendable () -> Bool = { true },
+    isCancelled: @Sendable () -> Bool = { false }, expected: @Sendable () -> String? = { nil }
+  ) throws(CheckpointError) -> PublishedCheckpoint {
+    try CheckpointPublication(checkpoints: self, image: image, draft: draft)
+      .run(isIntact: isIntact, isCancelled: isCancelled, expected: expected)
+  }
+
+  // MARK: Verifying
+
+  /// - Parameter thorough: read everything and compare digests; else look at sizes and the manifest.
+  public func verify(_ name: String, thorough: Bool) -> Verdict {
+    CheckpointVerification(path: path(of: name), name: name, thorough: thorough, progress: progress).run()
+  }
+
+  /// As `verify`, and whether it is what is wanted.
+  /// - Parameter step: that the store says it is of; nil: any.
+  public func verify(_ name: String, of job: JobID, step: UInt64?, thorough: Bool) -> Verdict {
+    let verdict = verify(name, thorough: thorough)
+    guard let manifest = verdict.manifest else { return verdict }
+    if manifest.jobID != job.hexadecimal {
+      return .damaged(file: Self.manifestName, what: "belongs to another job")
+    }
+    if let step, manifest.step != step {
+      return .damaged(file: Self.manifestName, what: "is of step \(manifest.step), not \(step)")
+    }
+    return verdict
+  }
+
   // MARK: Loading
 
   /// The state of a checkpoint where it lies on disk, and what is known of it.
@@ -177,22 +180,5 @@ public struct LocalCheckpoints: CheckpointStorage {
   /// Whether anything has this name, a dangling symbolic link included.
   static func isThere(_ path: FilePath) -> Bool {
     FileKind.of(path) != nil
-  }
-}
-
-/// A checkpoint to restore from. Its file stays mapped for as long as this lives.
-public struct LoadedCheckpoint: Sendable {
-  public let manifest: Manifest
-  let mapping: MappedFile
-
-  /// Whether the file was whole all the time that it was used. If not, what was read counts for nothing.
-  public var isIntact: Bool { mapping.isIntact }
-
-  /// Gives `body` the image; the bytes end with the call.
-  public func withImage<Result, Failure: Error>(
-    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    defer { withExtendedLifetime(mapping) {} }
-    return try body(mapping.bytes)
   }
 }

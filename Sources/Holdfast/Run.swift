@@ -2,7 +2,7 @@ import Checkpoints
 import Glibc
 import POSIX
 import Reporting
-import SystemPackage
+public import SystemPackage
 public import TrainerProtocol
 
 /// A training run that can be killed at any moment and goes on with the same bits.
@@ -14,23 +14,14 @@ public import TrainerProtocol
 /// A run belongs to one thread.
 public final class Run {
   /// Steps made, in all attempts.
-  public var step: UInt64 { counters.pointee.step }
+  public var step: UInt64 { state.counters.pointee.step }
   /// Epoch that is being worked on, from 0.
-  public var epoch: UInt64 { counters.pointee.epoch }
+  public var epoch: UInt64 { state.counters.pointee.epoch }
   /// Batches consumed in this epoch.
-  public var batch: UInt64 { counters.pointee.batch }
+  public var batch: UInt64 { state.counters.pointee.batch }
   /// Samples consumed in the whole run.
-  public var samples: UInt64 { counters.pointee.samples }
+  public var samples: UInt64 { state.counters.pointee.samples }
 
-  struct Counters {
-    var step: UInt64 = 0
-    var epoch: UInt64 = 0
-    var batch: UInt64 = 0
-    var samples: UInt64 = 0
-  }
-
-  /// Apart from the object, whose every access would be checked for exclusivity, in each step.
-  let counters: UnsafeMutablePointer<Counters>
   /// What the loop is doing: `validation` while no step is made, so that nobody takes it for a hang.
   public var phase: LoopState.Phase = .training
   /// Whether each snapshot carries the whole state, so that no step is lost at all. For small state.
@@ -43,24 +34,16 @@ public final class Run {
   /// Steps up to this one were made before: they are being replayed.
   public private(set) var replayEnd: UInt64 = 0
 
-  let hyperparameters: [String: Scalar]
-  let runDirectory: FilePath?
-  let ring: RingWriter?
-  var resumeFile: ResumeFile?
-  var components: [(name: String, object: any Stateful)] = []
-  var randoms: [(name: String, source: RandomSource)] = []
-  var samplers: [(name: String, sampler: Sampler)] = []
-  var metricNames: [String] = []
-  var slots: [UInt32: ArenaSlot] = [:]
-
-  /// The first sampler's position; kept alive by `samplers`.
-  private var position: UnsafePointer<UInt64>?
-  private var parts = SnapshotParts()
+  private let hyperparameters: [String: Scalar]
+  private let runDirectory: FilePath?
+  private let ring: RingWriter?
+  private let records: RecordQueue?
+  private let stager: Stager?
+  private let state = RegisteredState()
+  private var resumeFile: ResumeFile?
+  private var metricNames: [String] = []
   private let metrics: UnsafeMutablePointer<Double>
   private var sentMetricNames = 0
-  /// Records other than snapshots that a full ring had no room for.
-  private var unsent: [(kind: RecordKind, payload: [UInt8])] = []
-  private static let largestUnsentCount = 64
   private var isRestored = false
   private var fullImage = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 16)
 
@@ -97,7 +80,7 @@ public final class Run {
         batchesPerEpoch: batchesPerEpoch.map { UInt64(clamping: $0) }, hyperparameters: hyperparameters)
       ring.setAttached(pid: getpid())
       ring.say(.waits)
-      run.append(.attached, JSON.encode(attached))
+      run.records?.append(.attached, JSON.encode(attached))
       ForkGuard.arm()
       return run
     } catch {
@@ -113,16 +96,15 @@ public final class Run {
     self.ring = ring
     resumeFile = resume
     replayEnd = resume?.lastRecordedStep ?? 0
-    counters = .allocate(capacity: 1)
-    counters.initialize(to: Counters())
+    records = ring.map(RecordQueue.init)
+    stager =
+      if let ring, let records, let directory { Stager(state, ring, records, directory) } else { nil }
     metrics = .allocate(capacity: Self.largestMetricCount)
     metrics.initialize(repeating: .nan, count: Self.largestMetricCount)
   }
 
   deinit {
-    counters.deallocate()
     metrics.deallocate()
-    parts.free()
     fullImage.deallocate()
   }
 
@@ -136,16 +118,14 @@ public final class Run {
   /// Registers a component under a name that stays the same in every attempt.
   public func register(_ name: String, _ object: any Stateful) {
     precondition(!isRestored, "register components before restore()")
-    precondition(!components.contains { $0.name == name }, "component '\(name)' is registered already")
-    components.append((name, object))
+    state.register(name, object)
   }
 
   /// A random source that is saved and restored with the run.
   public func random(_ name: String, seed: UInt64) -> RandomSource {
     precondition(!isRestored, "make random sources before restore()")
     let source = RandomSource(seed: seed)
-    randoms.append((name, source))
-    parts.add(.rng, name, source.words, RandomSource.wordCount)
+    state.register(name, source)
     return source
   }
 
@@ -155,12 +135,9 @@ public final class Run {
   ) -> Sampler {
     precondition(!isRestored, "make samplers before restore()")
     let sampler = Sampler(count: count, batchSize: batchSize, seed: seed, dropsLast: dropsLast)
-    if samplers.isEmpty {
-      position = UnsafePointer(sampler.words + 2)
+    if state.register(name, sampler) {
       sampler.skips = Set((resumeFile?.skip ?? []).map { .init(epoch: $0.epoch, batch: $0.batch) })
     }
-    samplers.append((name, sampler))
-    parts.add(.sampler, name, sampler.words, Sampler.wordCount)
     return sampler
   }
 
@@ -183,12 +160,17 @@ public final class Run {
   @discardableResult
   public func restore() throws(HoldfastError) -> Bool {
     isRestored = true
-    guard let point = try awaitResumePoint() else {
-      stageInitially()
+    if let ring, let runDirectory {
+      resumeFile = try ResumePointWait(ring: ring, runDirectory: runDirectory).run(resumeFile)
+    }
+    guard let point = resumeFile?.ranks.first?.point else {
+      stager?.stageInitially()
       return false
     }
     ring?.say(.takes)
-    try restore(point)
+    try state.restore(
+      FilePath(point.path), offsetBytes: point.offsetBytes, lengthBytes: point.lengthBytes,
+      expected: point.step)
     ring?.say(.done)
     guard step > 0 else { return false }
     resumedFrom = step
@@ -203,21 +185,15 @@ public final class Run {
       if isFirst {
         isFirst = false
       } else {
-        beginEpoch(epoch == .max ? epoch : epoch + 1)
+        state.beginEpoch(epoch == .max ? epoch : epoch + 1)
       }
       return epoch < UInt64(clamping: total) ? Int(epoch) : nil
     }
   }
 
   /// The metrics as they stand, by name.
-  var metricValues: [String: Double] {
+  private var metricValues: [String: Double] {
     Dictionary(uniqueKeysWithValues: metricNames.indices.map { (metricNames[$0], metrics[$0]) })
-  }
-
-  private func beginEpoch(_ number: UInt64) {
-    counters.pointee.epoch = number
-    counters.pointee.batch = 0
-    for (_, sampler) in samplers { sampler.seek(epoch: number) }
   }
 
   /// Marks the end of a step: everything registered now agrees. Records it, and stages the state if
@@ -225,22 +201,22 @@ public final class Run {
   /// - Parameters:
   ///   - samples: how many were consumed in this step, by all ranks.
   public func step(samples count: Int = 0) throws(HoldfastError) {
-    counters.pointee.step &+= 1
-    counters.pointee.samples &+= UInt64(truncatingIfNeeded: count)
-    counters.pointee.batch = position?.pointee ?? counters.pointee.batch &+ 1
+    state.counters.pointee.step &+= 1
+    state.counters.pointee.samples &+= UInt64(truncatingIfNeeded: count)
+    state.counters.pointee.batch = state.position?.pointee ?? state.counters.pointee.batch &+ 1
     guard let ring else { return }
     if ForkGuard.isForked { throw ForkGuard.error }
-    if !unsent.isEmpty { sendUnsent() }
+    records?.send()
     if sentMetricNames != metricNames.count { sendMetricNames() }
-    parts.refresh()
+    state.parts.refresh()
     let image = snapshotsAreFull ? try makeFullImage() : UnsafeRawBufferPointer(start: nil, count: 0)
     // A full ring loses this step's record, never the step: the ring counts it.
     _ = ring.appendSnapshot(
       step: step, epoch: epoch, batch: batch, samples: samples, timeNanoseconds: Clock.wallNanoseconds,
       phase: phase, metrics: UnsafeBufferPointer(start: metrics, count: metricNames.count),
-      parts: UnsafeRawBufferPointer(parts.bytes), partCount: parts.count, image: image)
+      parts: UnsafeRawBufferPointer(state.parts.bytes), partCount: state.parts.count, image: image)
     ring.beat()
-    if let request = ring.pendingRequest() { answer(request) }
+    if let request = ring.pendingRequest() { stager?.answer(request, onLeave: onLeave) }
   }
 
   /// As `step(samples:)`, setting metrics by name; a little slower.
@@ -254,19 +230,19 @@ public final class Run {
   public func safepoint() throws(HoldfastError) {
     guard let ring else { return }
     if ForkGuard.isForked { throw ForkGuard.error }
-    if !unsent.isEmpty { sendUnsent() }
+    records?.send()
     ring.beat()
-    if let request = ring.pendingRequest() { answer(request) }
+    if let request = ring.pendingRequest() { stager?.answer(request, onLeave: onLeave) }
   }
 
   private func sendMetricNames() {
     sentMetricNames = metricNames.count
-    append(.metricNames, JSON.encode(metricNames))
+    records?.append(.metricNames, JSON.encode(metricNames))
   }
 
   private func makeFullImage() throws(HoldfastError) -> UnsafeRawBufferPointer {
-    let image = makeImage()
-    guard let ring, image.imageBytes + parts.bytes.count + 4096 <= ring.largestPayload else {
+    let image = state.image()
+    guard let ring, image.imageBytes + state.parts.bytes.count + 4096 <= ring.largestPayload else {
       throw HoldfastError(
         .stateTooLarge, "a full snapshot of \(image.imageBytes) bytes does not fit the ring",
         hint: "set snapshotsAreFull to false: checkpoints are staged in the arena")
@@ -279,29 +255,66 @@ public final class Run {
     return UnsafeRawBufferPointer(fullImage)
   }
 
-  // MARK: Records that must not be lost
+  // MARK: The end
 
-  /// Appends a record, or keeps it until there is room: at one of the next steps. A step never waits.
-  func append(_ kind: RecordKind, _ payload: [UInt8]) {
-    guard let ring else { return }
-    if unsent.isEmpty, ring.append(kind, payload) { return }
-    // Of names only the newest count, which has them all. An answer that has no room here any more is told
-    // by the ring's header.
-    if kind == .metricNames { unsent.removeAll { $0.kind == kind } }
-    if unsent.count < Self.largestUnsentCount || kind != .staged { unsent.append((kind, payload)) }
+  /// Declares the run complete. The final state is staged and becomes the last checkpoint; exit
+  /// with status 0 afterwards. Without this an exit is not success, whatever its status.
+  public func finish() throws(HoldfastError) {
+    guard let stager else { return }
+    if ForkGuard.isForked { throw ForkGuard.error }
+    stager.finish(onLeave: onLeave)
   }
 
-  func sendUnsent() {
-    guard let ring else { return }
-    let sent = unsent.prefix { ring.append($0.kind, $0.payload) }.count
-    unsent.removeFirst(sent)
+  /// Records why this process is about to fail; shown in the job's history.
+  public func fail(_ error: any Error) {
+    records?.append(.failure, JSON.encode(Failure(type: "\(type(of: error))", message: "\(error)")))
+    records?.flush()
   }
 
-  /// Before this process goes: waits a while for room. No step is held up any more.
-  func flush() {
-    for _ in 0..<200 where !unsent.isEmpty {
-      sendUnsent()
-      if !unsent.isEmpty { usleep(10_000) }
+  // MARK: Without a supervisor
+
+  private static func isURL(_ path: FilePath, _ code: HoldfastErrorCode) -> HoldfastError {
+    HoldfastError(
+      code, "this is a URL, and checkpoints are saved and loaded on this machine only", path: path,
+      hint: "name a directory; copy a checkpoint's whole directory to or from remote storage")
+  }
+
+  /// Saves a checkpoint into `directory`, published as the supervisor publishes them.
+  /// - Returns: its path, for `load(from:)`.
+  @discardableResult
+  public func save(to directory: FilePath, job: String = "standalone") throws(HoldfastError) -> FilePath {
+    if directory.isURL { throw Self.isURL(directory, .cannotSave) }
+    let image = state.image()
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: image.imageBytes, alignment: 4096)
+    defer { bytes.deallocate() }
+    image.write(into: bytes)
+    let cut = CutID()
+    let identity = resumeFile?.jobID ?? JobID()
+    let checkpoints = LocalCheckpoints(directory: directory, followsLink: true)
+    do {
+      var manifest = Manifest(
+        job: job, jobID: identity.hexadecimal, attempt: 0, generation: 0, cutID: cut.hexadecimal, step: step,
+        epoch: epoch, batch: batch, samples: samples, createdAt: Timestamp.text(Clock.wallNanoseconds),
+        metrics: metricValues)
+      manifest.hyperparameters = hyperparameters
+      return checkpoints.path(
+        of: try checkpoints.publish(image: UnsafeRawBufferPointer(bytes), manifest).name)
+    } catch {
+      throw HoldfastError(.cannotSave, error, hint: "df \(directory)")
     }
+  }
+
+  /// Loads a checkpoint's directory, after verifying all of it.
+  public func load(from checkpoint: FilePath) throws(HoldfastError) {
+    if checkpoint.isURL { throw Self.isURL(checkpoint, .cannotRestore) }
+    let checkpoints = LocalCheckpoints(directory: checkpoint.removingLastComponent())
+    let name = checkpoint.lastComponent?.string ?? ""
+    if let fault = checkpoints.verify(name, thorough: true).fault {
+      throw HoldfastError(
+        .cannotRestore, fault, path: checkpoint, hint: "use an older checkpoint")
+    }
+    let path = checkpoint.appending(LocalCheckpoints.stateName)
+    let size = (try? OpenFile(path, .readOnly).size()) ?? 0
+    try state.restore(path, offsetBytes: 0, lengthBytes: UInt64(size), expected: nil)
   }
 }

@@ -10,6 +10,9 @@ struct MetricNames: Hashable, Sendable, Codable {
     var names: [String]
   }
 
+  /// Name of the document that has them in the store.
+  static let document = "metric_names_by_attempt"
+
   /// Of orders that were there: a program that finds a new one in each attempt is not followed for ever.
   private static let longest = 64
   private(set) var entries: [Entry] = []

@@ -13,6 +13,9 @@ struct PartNames: Hashable, Sendable, Codable {
     var parts: [Part]
   }
 
+  /// Name of the document that has them in the store.
+  static let document = "part_names_by_attempt"
+
   /// A program that has others in each attempt is not followed for ever.
   private static let longest = 64
   private(set) var entries: [Entry] = []

@@ -53,12 +53,12 @@ extension JobStore {
   private static var pageRows: Int { 4096 }
 
   private func metricNamesByAttempt() throws(StoreError) -> MetricNames {
-    if let names: MetricNames = try document(WriterLoop.namesKey) { return names }
+    if let names: MetricNames = try document(MetricNames.document) { return names }
     return MetricNames(ofAll: try metricNames())
   }
 
   private func partNamesByAttempt() throws(StoreError) -> PartNames {
-    try document(WriterLoop.partNamesKey) ?? PartNames()
+    try document(PartNames.document) ?? PartNames()
   }
 
   private func firstStep(ofNewest count: Int) throws(StoreError) -> UInt64 {

@@ -105,24 +105,26 @@ import Vocabulary
   }
 
   /// A store that cannot be written for weeks.
-  @Test func whatWaitsDoesNotGrow() {
-    var waiting: [StoreWriter.Submission] = []
+  @Test func whatWaitsDoesNotGrow() throws {
+    let fixture = try Fixture()
+    var changes = PendingChanges(try JobStore(stateDirectory: fixture.state, .create), StoreLimits())
     var dropped: UInt64 = 0
     for number in 1...20_000 as ClosedRange<UInt64> {
       let event = EventRecord(
         timeNs: number, kind: Stored(text: "test"), attempt: number, step: nil, isWarning: false,
         message: "\(number)")
-      waiting.append(
+      changes.append([
         .init(
           operations: [
             .attempt(Self.attempt(number / 2)), .event(event), .document("standing", number),
-          ], completion: nil))
-      if waiting.count >= 1000 { dropped += waiting.compact(keep: 500) }
+          ], completion: nil)
+      ])
+      dropped += changes.compactIfMany(from: 1000, keep: 500)
     }
-    dropped += waiting.compact(keep: 500)
-    #expect(waiting.count == 1 && waiting[0].operations.count == 501)
+    dropped += changes.compactIfMany(from: 0, keep: 500)
+    #expect(changes.submissions.count == 1 && changes.submissions[0].operations.count == 501)
     #expect(dropped > 20_000)
-    let last = waiting[0].operations.last
+    let last = changes.submissions[0].operations.last
     #expect(last?.target == .meta && last?.value == Array("20000".utf8))
   }
 }

@@ -22,6 +22,8 @@ final class AttemptRecorder {
   private(set) var furthestStep: UInt64?
   /// Where the run ceased to be the undisturbed one.
   private(set) var deviation: Deviation?
+  /// Why the trainer could not be started, as in errno(3).
+  private(set) var startErrno: Int32?
   private var rate = StepRate()
   private var verdictIsGiven = false
   private var reportedProblems: Set<String> = []
@@ -72,7 +74,8 @@ final class AttemptRecorder {
     }
   }
 
-  func startFailed(_ why: String) {
+  func startFailed(_ why: String, errno: Int32) {
+    startErrno = errno
     update {
       $0.running = false
       $0.endedAtNs = Clock.wallNanoseconds

@@ -45,6 +45,9 @@ final class ResumeCatalogue {
   /// When the newest was written, CLOCK_REALTIME; nil: there is none.
   var newestDurableAtNs: UInt64? { undamaged.map(\.createdAtNs).max() }
 
+  /// What the chosen point is called in an attempt's record; nil: the beginning.
+  var resumedFrom: AttemptRecord.Resume? { choice.file.map { .init(level: $0.level, step: $0.step) } }
+
   // MARK: The choice
 
   func choose(deaths: [RestoreDeaths]) {

@@ -10,9 +10,9 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// The imperative shell: turns what the kernel and other threads say into the core's events, and
-/// carries out the core's actions. Everything here is on the main thread, which also spawns the
-/// trainer: the parent-death signal follows the spawning thread, and this one ends with the process.
+/// The imperative shell: the event loop, and the dispatch of what the kernel, other threads and the core say to
+/// the owners of the state. Everything here is on the main thread, which also spawns the trainer: the parent-death
+/// signal follows the spawning thread, and this one ends with the process.
 final class Runtime {
   enum Report: Sendable {
     case store(StoreReport)
@@ -32,108 +32,154 @@ final class Runtime {
     case metricsKept
   }
 
-  let configuration: Configuration
-  let directories: JobDirectory
+  private let configuration: Configuration
   /// As it was opened at the start.
-  let stateDirectory: OpenFile
-  var stateWatch: StateWatch?
-  let runDirectory: RunDirectory
-  let boot = ProcessTable.bootID
-  /// Of this process.
-  let startTime = ProcessTable.startTime(of: getpid()) ?? 0
+  private let stateDirectory: OpenFile
+  private let runDirectory: RunDirectory
   private let loop: EventLoop
-  let timers: Timers
+  private let timers: Timers
   private let signals: SignalSource
-  let mailbox: Mailbox<Report>
+  private let mailbox: Mailbox<Report>
+  private let writer: StoreWriter
+  private let publisher: Publisher
 
-  let store: JobStore
-  let writer: StoreWriter
-  let publisher: Publisher
-  let service: ServiceLink
-  var preemption: PreemptionWatch?
-  var metrics: MetricsMemory?
-
-  /// The core's.
-  var state: State
-  var job: JobRecord
-  let mark: JobMark
-  let catalogue: ResumeCatalogue
-  /// The resume point that is being read.
-  var reading: ResumePointReading?
+  let core: Core
   let attempt: AttemptRecorder
-  let command: TrainerCommand
-  let processes: TrainerProcesses
-  let link: TrainerLink
-  let stacks: HangStacks
-  let events: EventLog
+  let catalogue: ResumeCatalogue
   let degradations: Degradations
-  /// The newest image in the arena.
-  var staged: LiveRecord.Staged?
+  private let job: JobRecorder
+  private let processes: TrainerProcesses
+  private let link: TrainerLink
+  private let stacks: HangStacks
+  private let events: EventLog
+  private let live: LiveRecorder
+  private let narrator: Narrator
+  private let storeReports: StoreReports
+  private let directoryWatch: DirectoryWatch
+  private let verification: ResumePointVerification
+  private let checkpoints: DurableCheckpoints
+  private let metrics: MetricsReporter
+  private let preemption: PreemptionListener
+  private let service: ServiceReporter
+  private let serviceLink: ServiceLink
+  private let attemptStart: AttemptStart
+  private let attemptEnd: AttemptEnd
+  private let ringReports: RingReports
 
-  /// Which signal asked for the stop.
-  var stopSignal = SIGTERM
-  var ending: Ending?
-  /// Why it ends badly, where the kernel said it.
-  var fatalErrno: Int32?
-  private var queue: [Event] = []
-  private var isHandling = false
+  private var ending: Ending?
+  /// Why the supervisor fails, where the kernel said it.
+  private var fatalErrno: Int32?
 
   init(
     _ recovered: Recovery.Result, _ configuration: Configuration, _ stateDirectory: OpenFile,
-    _ runDirectory: RunDirectory, signals: SignalSource, service: ServiceLink
+    _ runDirectory: RunDirectory, signals: SignalSource, service serviceLink: ServiceLink
   ) throws(POSIXError) {
     self.configuration = configuration
-    self.service = service
+    self.serviceLink = serviceLink
     self.signals = signals
     self.stateDirectory = stateDirectory
     self.runDirectory = runDirectory
-    directories = recovered.directories
-    store = recovered.store
+    loop = try EventLoop()
+    timers = try Timers()
+    let (store, directories, boot) = (recovered.store, recovered.directories, ProcessTable.bootID)
     writer = recovered.writer
     mailbox = recovered.mailbox
-    job = recovered.job
-    mark = recovered.mark
     attempt = AttemptRecorder(
       writer, metricNames: recovered.metricNames, furthestStep: recovered.lastRecordedStep,
       deviation: recovered.deviation)
+    job = JobRecorder(recovered.job, writer)
     events = EventLog(writer, attempt)
     degradations = Degradations(events, runDirectory)
     catalogue = ResumeCatalogue(recovered, events)
-    command = TrainerCommand(configuration, directories, mark)
+    core = Core(
+      State(
+        policy: configuration.policy, standing: recovered.standing, durableStep: catalogue.durableStep,
+        now: .now))
+    let command = TrainerCommand(configuration, directories, recovered.mark)
     // The whole cgroup is looked at before it is divided.
     let sharedCgroup = Cgroup.own
     processes = TrainerProcesses(
       ProcessTree(cgroup: Cgroup.divide(own: "supervisor", children: "trainer")), sharedCgroup: sharedCgroup,
-      TrainerCensus(runDirectory, mark, degradations), degradations)
+      TrainerCensus(runDirectory, recovered.mark, degradations), degradations)
     link = TrainerLink()
-    stacks = HangStacks(runDirectory, job.id)
+    stacks = HangStacks(runDirectory, recovered.job.id)
     let candidates = recovered.candidates
     publisher = Publisher(directories.checkpoints, below: stateDirectory, candidates.digests) {
       candidates.image($0)
     }
-    state = State(
-      policy: configuration.policy, standing: recovered.standing, durableStep: catalogue.durableStep,
-      now: Self.now)
-    loop = try EventLoop()
-    timers = try Timers()
-    degradations.changed = { [unowned self] in writeLive() }
+    live = LiveRecorder(writer, core, processes, degradations, runDirectory, boot: boot)
+    narrator = Narrator(core, attempt, stacks, events, degradations, runDirectory)
+    storeReports = StoreReports(
+      writer: writer, core: core, job: job, attempt: attempt, catalogue: catalogue, live: live,
+      events: events, degradations: degradations)
+    directoryWatch = DirectoryWatch(stateDirectory, runDirectory, processes, degradations, timers, mailbox)
+    let resumeFile = ResumeFileWriter(
+      job: job, attempt: attempt, catalogue: catalogue, runDirectory: runDirectory)
+    verification = ResumePointVerification(
+      store, core, attempt, link, catalogue, resumeFile, live, events, degradations, timers, mailbox)
+    checkpoints = DurableCheckpoints(
+      keptCheckpoints: configuration.keptCheckpoints, store: store, writer: writer, publisher: publisher,
+      core: core, job: job, attempt: attempt, link: link, catalogue: catalogue, narrator: narrator,
+      events: events, degradations: degradations, mailbox: mailbox)
+    metrics = MetricsReporter(
+      configuration, store, writer, core, job, attempt, processes, catalogue, degradations, timers, mailbox)
+    preemption = PreemptionListener(
+      configuration.preemption, command, core, attempt, processes, events, degradations, mailbox)
+    service = ServiceReporter(
+      link: serviceLink, core: core, job: job, attempt: attempt, catalogue: catalogue, publisher: publisher,
+      live: live, degradations: degradations, timers: timers)
+    let launcher = TrainerLauncher(
+      configuration: configuration, directories: directories, runDirectory: runDirectory, boot: boot,
+      writer: writer, core: core, job: job, command: command, processes: processes, link: link,
+      catalogue: catalogue, resumeFile: resumeFile)
+    attemptEnd = AttemptEnd(
+      store: store, writer: writer, core: core, job: job, attempt: attempt, processes: processes, link: link,
+      stacks: stacks, catalogue: catalogue, narrator: narrator, events: events, timers: timers,
+      mailbox: mailbox, loop: loop)
+    attemptStart = AttemptStart(
+      boot: boot, stateID: recovered.mark.stateID, writer: writer, core: core,
+      attempt: attempt, launcher: launcher, processes: processes, stacks: stacks, catalogue: catalogue,
+      verification: verification, preemption: preemption, live: live, metrics: metrics, service: service,
+      events: events, degradations: degradations, timers: timers, loop: loop, end: attemptEnd)
+    ringReports = RingReports(
+      core: core, job: job, attempt: attempt, processes: processes, link: link, stacks: stacks,
+      catalogue: catalogue, verification: verification, live: live, narrator: narrator, metrics: metrics,
+      events: events, degradations: degradations, runDirectory: runDirectory)
+    connect()
   }
 
-  static var now: Moment {
-    Moment(monotonic: .nanoseconds(Clock.bootNanoseconds), wall: .nanoseconds(Clock.wallNanoseconds))
+  /// What one owner has to say to another that was made before it.
+  private func connect() {
+    degradations.changed = { [live] in live.write() }
+    live.doing = { [unowned verification] in verification.doing }
+    timers.failed = { [unowned self] in fail($0) }
+    core.perform = { [unowned self] in perform($0) }
+    core.willPerform = { [service] before in
+      if !before.isStopping { service.notifyOfStop() }
+    }
+    core.didPerform = { [unowned self] before in
+      if core.state.phase != before.phase, core.state.phase != .starting { live.write() }
+      service.notify(since: before.phase, wasStopping: before.isStopping)
+    }
   }
 
   // MARK: The loop
 
-  func run() throws(POSIXError) -> Ending {
+  /// - Parameter repair: of the store, when it was opened.
+  func run(after repair: StoreRepair?) throws -> Ending {
+    try processes.clearEarlier(patience: .seconds(10))
+    job.persist()
+    if let repair { storeReports.log(repair, whileOpen: false) }
+    degradations.persist()
+    catalogue.logDamage()
     try ProcessTable.becomeSubreaper()
     try loop.add(signals.descriptor) { [unowned self] in handleSignals() }
     try loop.add(timers.descriptor) { [unowned self] in handleTimers() }
     try loop.add(mailbox.descriptor) { [unowned self] in handleReports() }
-    listen()
-    exportMetrics()
-    watchPlaces()
-    send(.begin(Remains(resume: catalogue.choice.point, progress: nil, slots: catalogue.choice.slots)))
+    preemption.listen()
+    metrics.begin()
+    directoryWatch.begin()
+    core.send(.begin(Remains(resume: catalogue.choice.point, progress: nil, slots: catalogue.choice.slots)))
     // No wake-up is relied on: one that is lost costs a second.
     try loop.run(lookingEvery: .seconds(1)) {
       handleReports()
@@ -142,105 +188,104 @@ final class Runtime {
     return ending ?? .stopped
   }
 
-  func watch(_ child: ChildProcess) throws(POSIXError) {
-    try loop.add(child.descriptor) { [unowned self] in childExited() }
-  }
-
-  func unwatch(_ child: ChildProcess) {
-    // Closing the descriptor removes it too; this only makes sure of the order.
-    try? loop.remove(child.descriptor)
-  }
-
   private func handleReports() { for report in mailbox.take() { handle(report) } }
+
+  private func handle(_ report: Report) {
+    switch report {
+    case .store(.drained(let drained)): ringReports.handle(drained)
+    case .store(.ringLost(let number)): ringReports.ringLost(number)
+    case .store(.degraded(let why)): storeReports.degraded(why)
+    case .store(.recovered(let snapshots, let records)):
+      storeReports.recovered(droppedSnapshots: snapshots, droppedRecords: records)
+    case .store(.replaced(let repair)): storeReports.replaced(repair)
+    case .detached: attemptEnd.cleared()
+    case .publisher(let result): checkpoints.published(result)
+    case .recorded(let order, let record, let durable): checkpoints.recorded(order, record, durable: durable)
+    case .read(let record, let fault): checkpoints.wasRead(record, fault: fault)
+    case .pointRead(let source, let fault): verification.wasRead(source, fault: fault)
+    case .preemption(let report): preemption.handle(report)
+    case .metrics(let report): metrics.handle(report)
+    case .metricsKept: metrics.publishKept()
+    case .statePlace(let text): directoryWatch.stateDirectoryChanged(text)
+    }
+  }
 
   private func handleSignals() {
     while let signal = signals.next() {
       switch signal {
       case SIGTERM, SIGINT, SIGXCPU: stop(by: signal)
       case SIGCHLD: ChildProcess.reapOrphans()
-      case SIGUSR1: send(.checkpointRequested)
+      case SIGUSR1: core.send(.checkpointRequested)
       default: reload()
       }
     }
   }
 
-  func stop(by signal: Int32) {
-    if state.stop == nil { stopSignal = signal }
-    send(.stopRequested)
+  private func stop(by signal: Int32) {
+    if core.state.stop == nil { narrator.stopSignal = signal }
+    core.send(.stopRequested)
+  }
+
+  /// SIGHUP: from the signal until the new values are in force, or were refused. Without a file to read
+  /// again it means what it means to any program: the terminal has gone.
+  private func reload() {
+    guard let reload = configuration.reload else { return stop(by: SIGHUP) }
+    serviceLink.reloading()
+    defer { serviceLink.reloaded() }
+    switch reload() {
+    case .refused(let why):
+      events.log(.reloadRefused, "reload rejected, previous configuration kept: \(why)", isWarning: true)
+    case .taken(let policy, let changes):
+      core.send(.policyChanged(policy))
+      for line in changes { events.log(.reloaded, line) }
+      live.write()
+    }
   }
 
   private func handleTimers() {
-    let due = require { () throws(POSIXError) in try timers.takeDue(now: Self.now.monotonic) } ?? []
-    for name in due {
+    for name in timers.takeDue(now: Moment.now.monotonic) {
       switch name {
-      case .core(let kind): send(.timer(kind))
-      case .clearing: clear()
-      case .beat: beat()
-      case .metrics: publishMetrics()
-      case .reading: showReading()
-      case .places: lookAtRunDirectory()
-      case .census: lookAtProcesses()
+      case .core(let kind): core.send(.timer(kind))
+      case .clearing: attemptEnd.clear()
+      case .beat: service.beat()
+      case .metrics: metrics.publish()
+      case .reading: verification.show()
+      case .places: directoryWatch.lookAtRunDirectory()
+      case .census: attemptEnd.lookAtProcesses()
       }
     }
   }
 
-  func arm(_ name: Timers.Name, at deadline: Duration) {
-    _ = require { () throws(POSIXError) in try timers.arm(name, at: deadline) }
+  /// The kernel refuses what it cannot refuse a correct program: log it and leave. The trainer dies with this
+  /// process, and a new supervisor continues from what is staged.
+  private func fail(_ error: POSIXError) {
+    Console.warning("internal error: \(error)", .internalError)
+    fatalErrno = error.errno.rawValue
+    ending = ending ?? .internalError
+    loop.stop()
   }
 
-  /// The kernel refuses what it cannot refuse a correct program: say so and leave. The trainer dies
-  /// with us, and a new supervisor goes on from what is staged.
-  private func require<Value>(_ body: () throws(POSIXError) -> Value) -> Value? {
-    do {
-      return try body()
-    } catch {
-      Console.warning("internal error: \(error)", .internalError)
-      fatalErrno = error.errno.rawValue
-      ending = ending ?? .internalError
-      loop.stop()
-      return nil
-    }
-  }
-
-  // MARK: The core
-
-  /// Hands an event to the core and carries out what it decides. Actions may bring new events; they
-  /// wait for their turn.
-  func send(_ event: Event) {
-    queue.append(event)
-    guard !isHandling else { return }
-    isHandling = true
-    defer { isHandling = false }
-    while !queue.isEmpty {
-      let before = (phase: state.phase, isStopping: state.stop != nil)
-      let (next, actions) = transition(state, queue.removeFirst(), at: Self.now)
-      state = next
-      if !before.isStopping { notifyServiceOfStop() }
-      for action in actions { perform(action) }
-      if state.phase != before.phase, state.phase != .starting { writeLive() }
-      notifyService(since: before.phase, wasStopping: before.isStopping)
-    }
-  }
+  // MARK: The core's actions
 
   private func perform(_ action: Action) {
     switch action {
-    case .start(let number, let from, let skips): start(number, from: from, skips: skips)
+    case .start(let number, let from, let skips): attemptStart.start(number, from: from, skips: skips)
     case .request(let kind, let sequence, let slot, let deadline):
-      request(kind, sequence: sequence, slot: slot, deadline: deadline)
+      checkpoints.request(kind, sequence: sequence, slot: slot, deadline: deadline)
     case .offer(let slot): link.offer(slot: slot)
-    case .publish(let slot, let step): publish(slot: slot, step: step)
+    case .publish(let slot, let step): checkpoints.publish(slot: slot, step: step)
     case .cancelPublishing: publisher.cancel()
     case .signal(.stacks): stacks.request()
     case .signal(.terminate): processes.terminate()
     case .signal(.kill): processes.kill()
     case .clear:
-      processes.beginClearing(now: Self.now.monotonic)
-      clear()
-    case .arm(let kind, let deadline): arm(.core(kind), at: deadline)
-    case .disarm(let kind): _ = require { () throws(POSIXError) in try timers.disarm(.core(kind)) }
-    case .note(let note): log(note)
-    case .keepStanding: writer.submit([.document("standing", state.standing)])
-    case .acknowledge(let notice): acknowledge(notice)
+      processes.beginClearing(now: Moment.now.monotonic)
+      attemptEnd.clear()
+    case .arm(let kind, let deadline): timers.arm(.core(kind), at: deadline)
+    case .disarm(let kind): timers.disarm(.core(kind))
+    case .note(let note): narrator.log(note)
+    case .keepStanding: writer.submit([.document("standing", core.state.standing)])
+    case .acknowledge(let notice): preemption.acknowledge(notice)
     case .leave(let ending): leave(ending)
     }
   }
@@ -250,25 +295,25 @@ final class Runtime {
     let isLost = ending == .finished && stateDirectory.displacement != nil
     let ending = isLost ? .finalStateNotDurable : ending
     self.ending = ending
-    stateWatch?.stop()
-    preemption?.stop()
-    endMetrics()
+    directoryWatch.stop()
+    preemption.stop()
+    metrics.end()
     if ending == .finished {
-      job.finishedAtNs = Clock.wallNanoseconds
-      job.finishedStep = state.resume.step
-      let step = Words.number(state.resume.step)
+      job.finish(atStep: core.state.resume.step)
+      let step = Words.number(core.state.resume.step)
       let doubt = attempt.deviation.map { "; it is not the undisturbed run \($0.words)" } ?? ""
       events.log(
-        .finished, "job \(job.job) finished at step \(step)\(doubt)", isWarning: attempt.deviation != nil)
+        .finished, "job \(job.record.job) finished at step \(step)\(doubt)",
+        isWarning: attempt.deviation != nil)
     }
-    let last: [StoreOperation] = [.job(job), .live(live(SupervisorState(ending)))]
-    if state.stop == nil {
+    let last: [StoreOperation] = [.job(job.record), .live(live.record(SupervisorState(ending)))]
+    if core.state.stop == nil {
       _ = writer.submitAndWait(last)
       writer.stop()
     } else if writer.submitAndWait(last, patience: .seconds(2)) {
       writer.stop()
     } else {
-      // Whoever asked us to go does not wait for a disk that stalls.
+      // Whoever asked for the stop does not wait for a disk that stalls.
       Console.warning("the store did not take the last record in time")
     }
     if ending == .finished { clearRunDirectory() }
@@ -278,12 +323,22 @@ final class Runtime {
   /// Gives the memory of a finished job back.
   private func clearRunDirectory() {
     link.close()
-    for name in (try? FileSystem.list(directories.run)) ?? [] where name != JobLock.name {
+    for name in (try? FileSystem.list(runDirectory.path)) ?? [] where name != JobLock.name {
       do {
-        try FileSystem.removeTree(directories.run.appending(name))
+        try FileSystem.removeTree(runDirectory.path.appending(name))
       } catch {
         Console.warning("cannot clear the run directory: \(error)")
       }
+    }
+  }
+
+  /// What systemd shows as the reason; nil: it is no failure, or none that has a number.
+  func errno(_ ending: Ending) -> Int32? {
+    switch ending {
+    case .finished, .stopped, .gaveUp: nil
+    case .commandNotFound, .commandNotExecutable, .cannotStart: attempt.startErrno ?? fatalErrno ?? EIO
+    case .finalStateNotDurable: EIO
+    case .internalError: fatalErrno ?? EIO
     }
   }
 }

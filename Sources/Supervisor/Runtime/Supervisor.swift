@@ -131,13 +131,8 @@ public enum Supervisor {
       configuration, directories, store, job, stateDirectory, mark, locks.value, service)
     let runtime = try Runtime(
       recovered, configuration, stateDirectory, runDirectory, signals: signals, service: service)
-    try runtime.processes.clearEarlier(patience: .seconds(10))
-    runtime.writer.submit([.job(job)])
-    if let repair = store.repair { runtime.logRepair(repair, whileOpen: false) }
-    runtime.degradations.persist()
-    runtime.catalogue.logDamage()
-    let ending = try runtime.run()
-    let state = runtime.state
+    let ending = try runtime.run(after: store.repair)
+    let state = runtime.core.state
     var result = Result(
       ending: ending, step: state.resume.step, why: runtime.attempt.lastWords,
       attempt: state.standing.attempt,

@@ -20,31 +20,40 @@ final class Timers {
   }
 
   private let timer: DeadlineTimer
+  /// Called when the kernel refuses a timer, which it cannot refuse a correct program.
+  var failed: (POSIXError) -> Void = { _ in }
   private var deadlines: [Name: Duration] = [:]
 
   init() throws(POSIXError) { timer = try DeadlineTimer() }
 
   var descriptor: CInt { timer.descriptor }
 
-  func arm(_ name: Name, at deadline: Duration) throws(POSIXError) {
+  func arm(_ name: Name, at deadline: Duration) {
     deadlines[name] = deadline
-    try timer.set(deadlines.values.min())
+    set()
   }
 
-  func disarm(_ name: Name) throws(POSIXError) {
-    guard deadlines.removeValue(forKey: name) != nil else { return }
-    try timer.set(deadlines.values.min())
+  func disarm(_ name: Name) {
+    if deadlines.removeValue(forKey: name) != nil { set() }
   }
 
   /// When it fires, nil: not.
   func deadline(_ name: Name) -> Duration? { deadlines[name] }
 
   /// Names whose time has come, the earliest first; each fires once.
-  func takeDue(now: Duration) throws(POSIXError) -> [Name] {
+  func takeDue(now: Duration) -> [Name] {
     timer.acknowledge()
     let due = deadlines.filter { $0.value <= now }.sorted { $0.value < $1.value }.map(\.key)
     for name in due { deadlines[name] = nil }
-    try timer.set(deadlines.values.min())
+    set()
     return due
+  }
+
+  private func set() {
+    do {
+      try timer.set(deadlines.values.min())
+    } catch {
+      failed(error)
+    }
   }
 }

@@ -2,20 +2,35 @@ import JobStore
 import POSIX
 import Reporting
 import Supervision
+import TrainerProtocol
 import Vocabulary
 
-// Durable checkpoints: requested, published, recorded, and removed when newer ones are there.
-extension Runtime {
+/// Durable checkpoints: requested, published, recorded, and removed when newer ones are there.
+struct DurableCheckpoints {
+  let keptCheckpoints: Int
+  let store: JobStore
+  let writer: StoreWriter
+  let publisher: Publisher
+  let core: Core
+  let job: JobRecorder
+  let attempt: AttemptRecorder
+  let link: TrainerLink
+  let catalogue: ResumeCatalogue
+  let narrator: Narrator
+  let events: EventLog
+  let degradations: Degradations
+  let mailbox: Mailbox<Runtime.Report>
+
   func request(_ kind: RequestKind, sequence: UInt64, slot: Int, deadline: Duration?) {
     // The core counts in time since boot.
     link.post(
-      kind, sequence: sequence, slot: slot, generation: state.standing.attempt,
-      deadline: deadline.map { $0 - Self.now.monotonic })
+      kind, sequence: sequence, slot: slot, generation: core.state.standing.attempt,
+      deadline: deadline.map { $0 - Moment.now.monotonic })
     if kind != .cancel { writer.expectAnswer() }
   }
 
   func publish(slot: Int, step: UInt64) {
-    let order = Publisher.Order(slot: slot, step: step, job: job) {
+    let order = Publisher.Order(slot: slot, step: step, job: job.record) {
       [store, writer, metricNames = attempt.metricNames] in
       // The step may be one of the last of a trainer that has ended, and not written yet.
       writer.submitAndWait([], patience: .seconds(5))
@@ -37,16 +52,16 @@ extension Runtime {
       degradations.begin("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
       // Once more when that is no news: `holdfast checkpoint` waits for an answer.
       degradations.persist()
-      send(.publishFailed(slot: order.slot, step: order.step))
+      core.send(.publishFailed(slot: order.slot, step: order.step))
     case .damaged(let order, let why):
       degradations.begin("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
-      send(.publishFailed(slot: order.slot, step: order.step, isDamaged: true))
+      core.send(.publishFailed(slot: order.slot, step: order.step, isDamaged: true))
     }
   }
 
   func recorded(_ order: Publisher.Order, _ record: CheckpointRecord, durable: Bool) {
     guard durable else {
-      return send(.publishFailed(slot: order.slot, step: order.step))
+      return core.send(.publishFailed(slot: order.slot, step: order.step))
     }
     catalogue.add(record)
     degradations.end("checkpoints", "checkpoints can be made durable again")
@@ -55,8 +70,8 @@ extension Runtime {
       "step \(Words.number(record.step)) is durable: \(record.name), \(Words.bytes(record.bytes)) in "
         + Words.duration(.nanoseconds(record.tookNs)), step: record.step)
     prune()
-    recordSaved()
-    send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))
+    narrator.recordSaved()
+    core.send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))
   }
 
   func wasRead(_ record: CheckpointRecord, fault: String?) {
@@ -65,7 +80,7 @@ extension Runtime {
   }
 
   private func prune() {
-    for record in catalogue.prune(keepLast: configuration.keptCheckpoints) {
+    for record in catalogue.prune(keepLast: keptCheckpoints) {
       publisher.read(record) { [mailbox] fault in mailbox.post(.read(record, fault: fault)) }
     }
   }

@@ -5,15 +5,40 @@ import Reporting
 import Supervision
 import Vocabulary
 
-// Notices that this machine will be taken away.
-extension Runtime {
+/// Notices that this machine will be taken away: from their source to the core, and into the attempt's record.
+final class PreemptionListener {
+  private let source: PreemptionSource
+  private let command: TrainerCommand
+  private let core: Core
+  private let attempt: AttemptRecorder
+  private let processes: TrainerProcesses
+  private let events: EventLog
+  private let degradations: Degradations
+  private let mailbox: Mailbox<Runtime.Report>
+  private var watch: PreemptionWatch?
+
+  init(
+    _ source: PreemptionSource, _ command: TrainerCommand, _ core: Core, _ attempt: AttemptRecorder,
+    _ processes: TrainerProcesses, _ events: EventLog, _ degradations: Degradations,
+    _ mailbox: Mailbox<Runtime.Report>
+  ) {
+    self.source = source
+    self.command = command
+    self.core = core
+    self.attempt = attempt
+    self.processes = processes
+    self.events = events
+    self.degradations = degradations
+    self.mailbox = mailbox
+  }
+
   /// A source that cannot be listened to is said, and is no reason not to train.
   func listen() {
     do {
       let watch = try PreemptionWatch(
-        configuration.preemption, environment: command.helperEnvironment
+        source, environment: command.helperEnvironment
       ) { [mailbox] report in mailbox.post(.preemption(report)) }
-      preemption = watch
+      self.watch = watch
       processes.sparedSession = { watch.session }
       if let cloud = watch.cloud {
         events.log(.preemptionSource, "listening for preemption notices from \(cloud.name)")
@@ -26,11 +51,11 @@ extension Runtime {
   func handle(_ report: NoticeReport) {
     switch report {
     case .notice(let notice):
-      send(.preemptionNotice(notice))
+      core.send(.preemptionNotice(notice))
       recordNotice()
-    case .warning(let source, let text): send(.preemptionWarning(source: source, text: text))
+    case .warning(let source, let text): core.send(.preemptionWarning(source: source, text: text))
     case .cancelled(let event):
-      send(.preemptionCancelled(event: event))
+      core.send(.preemptionCancelled(event: event))
       recordNotice()
     case .degraded(let text): degradations.begin("preemption", text)
     case .recovered(let text): degradations.end("preemption", text)
@@ -39,9 +64,9 @@ extension Runtime {
   }
 
   /// What is known of the machine's end, as the store keeps it.
-  var noticeRecord: AttemptRecord.Notice? {
-    state.preemption.map { preemption in
-      let left = max(.zero, preemption.deadline - Self.now.monotonic)
+  var record: AttemptRecord.Notice? {
+    core.state.preemption.map { preemption in
+      let left = max(.zero, preemption.deadline - Moment.now.monotonic)
       return .init(
         source: preemption.notice.source, action: preemption.notice.action,
         deadlineNs: [Clock.wallNanoseconds, UInt64(min(left / .nanoseconds(1), 1e19))].saturatingSum)
@@ -50,13 +75,13 @@ extension Runtime {
 
   /// In the attempt's record: should the machine go before we do, the next supervisor knows why.
   private func recordNotice() {
-    attempt.update { $0.notice = noticeRecord }
+    attempt.update { $0.notice = record }
   }
 
   /// Before we leave: the source acts on it at once.
   func acknowledge(_ notice: PreemptionNotice) {
     do {
-      try preemption?.acknowledge(event: notice.event, patience: .seconds(2))
+      try watch?.acknowledge(event: notice.event, patience: .seconds(2))
       events.log(.preemptionAcknowledged, "told \(notice.source) that it need not wait any longer")
     } catch {
       events.log(
@@ -65,15 +90,5 @@ extension Runtime {
     }
   }
 
-  /// How the attempt left, for its record: who asked, and how long it took until all was durable.
-  func recordLeaving(_ grace: Duration, isByNotice: Bool) {
-    let by = isByNotice ? "\(state.preemption?.notice.source ?? "a") notice" : Words.signal(stopSignal)
-    attempt.update { $0.leaving = .init(by: by, graceSeconds: grace / .seconds(1)) }
-  }
-
-  func recordSaved() {
-    guard let stop = state.stop, attempt.record.leaving != nil else { return }
-    let saved = (Self.now.monotonic - stop.requestedAt) / .seconds(1)
-    attempt.update { $0.leaving?.savedSeconds = saved }
-  }
+  func stop() { watch?.stop() }
 }

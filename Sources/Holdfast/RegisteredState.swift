@@ -1,54 +1,91 @@
 import Checkpoints
-import Glibc
 import POSIX
 import Reporting
-public import SystemPackage
+import SystemPackage
 import TrainerProtocol
 
-// Where a run continues, and checkpoints without a supervisor.
-extension Run {
-  /// The supervisor reads the resume point while this process starts; here it waits for the verdict.
-  /// - Returns: where to continue; nil: at the beginning.
-  func awaitResumePoint() throws(HoldfastError) -> ResumeFile.Point? {
-    guard let ring, let runDirectory else { return nil }
-    var seen = ring.verifiedBytes
-    var patienceEnds = Clock.monotonicNanoseconds + Self.verdictPatience
-    var pause: UInt32 = 100
-    while ring.verdict == .pending {
-      usleep(pause)
-      pause = min(pause * 2, 10_000)
-      ring.beat()
-      if ring.verifiedBytes != seen {
-        seen = ring.verifiedBytes
-        patienceEnds = Clock.monotonicNanoseconds + Self.verdictPatience
-      }
-      guard Clock.monotonicNanoseconds < patienceEnds else {
-        throw HoldfastError(
-          .cannotRestore, "the supervisor does not say whether the resume point is whole", path: runDirectory,
-          hint: "is it stopped, or its disk stalled? holdfast status shows how it is")
-      }
-    }
-    if ring.verdict == .replaced {
-      do {
-        resumeFile = try ResumeFile.read(in: runDirectory)
-      } catch {
-        throw HoldfastError(.cannotRestore, error)
-      }
-    }
-    return resumeFile?.ranks.first?.point
+/// What a run saves and restores: components, random sources, samplers, and the counters of its loop.
+final class RegisteredState {
+  struct Counters {
+    var step: UInt64 = 0
+    var epoch: UInt64 = 0
+    var batch: UInt64 = 0
+    var samples: UInt64 = 0
   }
 
-  /// Without any progress of the supervisor's.
-  private static let verdictPatience: UInt64 = 60_000_000_000
+  /// Apart from the object, whose every access would be checked for exclusivity, in each step.
+  let counters: UnsafeMutablePointer<Counters>
+  private(set) var components: [(name: String, object: any Stateful)] = []
+  private(set) var randoms: [(name: String, source: RandomSource)] = []
+  private(set) var samplers: [(name: String, sampler: Sampler)] = []
+  /// Random sources and samplers, as snapshots have them.
+  var parts = SnapshotParts()
+  /// The first sampler's position; kept alive by `samplers`.
+  private(set) var position: UnsafePointer<UInt64>?
 
-  func restore(_ point: ResumeFile.Point) throws(HoldfastError) {
-    try restore(
-      FilePath(point.path), offsetBytes: point.offsetBytes, lengthBytes: point.lengthBytes,
-      expected: point.step)
+  init() {
+    counters = .allocate(capacity: 1)
+    counters.initialize(to: Counters())
   }
+
+  deinit {
+    counters.deallocate()
+    parts.free()
+  }
+
+  // MARK: Registering
+
+  /// - Precondition: the name is new.
+  func register(_ name: String, _ object: any Stateful) {
+    precondition(!components.contains { $0.name == name }, "component '\(name)' is registered already")
+    components.append((name, object))
+  }
+
+  func register(_ name: String, _ source: RandomSource) {
+    randoms.append((name, source))
+    parts.add(.rng, name, source.words, RandomSource.wordCount)
+  }
+
+  /// - Returns: whether it is the first.
+  func register(_ name: String, _ sampler: Sampler) -> Bool {
+    let isFirst = samplers.isEmpty
+    if isFirst { position = UnsafePointer(sampler.words + 2) }
+    samplers.append((name, sampler))
+    parts.add(.sampler, name, sampler.words, Sampler.wordCount)
+    return isFirst
+  }
+
+  func beginEpoch(_ number: UInt64) {
+    counters.pointee.epoch = number
+    counters.pointee.batch = 0
+    for (_, sampler) in samplers { sampler.seek(epoch: number) }
+  }
+
+  // MARK: Saving
+
+  /// The whole state as an image, ready to be written.
+  func image() -> ImageWriter {
+    var saved: [ImageLoop.Part] = []
+    for (name, source) in randoms {
+      saved.append(.init(kind: "rng", name: name, bytes: bytes(source.words, RandomSource.wordCount)))
+    }
+    for (name, sampler) in samplers {
+      saved.append(.init(kind: "sampler", name: name, bytes: bytes(sampler.words, Sampler.wordCount)))
+    }
+    let loop = ImageLoop(
+      step: counters.pointee.step, epoch: counters.pointee.epoch, batch: counters.pointee.batch,
+      samples: counters.pointee.samples, parts: saved)
+    return ImageWriter(components.map { ($0.name, $0.object.state) }, loop: loop)
+  }
+
+  private func bytes(_ words: UnsafeMutablePointer<UInt64>, _ count: Int) -> [UInt8] {
+    Array(UnsafeRawBufferPointer(start: words, count: count * 8))
+  }
+
+  // MARK: Restoring
 
   /// - Parameter expected: the step that the image must be of; nil: any.
-  private func restore(
+  func restore(
     _ path: FilePath, offsetBytes: UInt64, lengthBytes: UInt64, expected: UInt64?
   ) throws(HoldfastError) {
     var failure: HoldfastError?
@@ -138,52 +175,5 @@ extension Run {
     return part.bytes.withUnsafeBytes { bytes in
       (0..<count).map { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self)) }
     }
-  }
-
-  // MARK: Without a supervisor
-
-  private static func isURL(_ path: FilePath, _ code: HoldfastErrorCode) -> HoldfastError {
-    HoldfastError(
-      code, "this is a URL, and checkpoints are saved and loaded on this machine only", path: path,
-      hint: "name a directory; copy a checkpoint's whole directory to or from remote storage")
-  }
-
-  /// Saves a checkpoint into `directory`, published as the supervisor publishes them.
-  /// - Returns: its path, for `load(from:)`.
-  @discardableResult
-  public func save(to directory: FilePath, job: String = "standalone") throws(HoldfastError) -> FilePath {
-    if directory.isURL { throw Self.isURL(directory, .cannotSave) }
-    let image = makeImage()
-    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: image.imageBytes, alignment: 4096)
-    defer { bytes.deallocate() }
-    image.write(into: bytes)
-    let cut = CutID()
-    let identity = resumeFile?.jobID ?? JobID()
-    let checkpoints = LocalCheckpoints(directory: directory, followsLink: true)
-    do {
-      var manifest = Manifest(
-        job: job, jobID: identity.hexadecimal, attempt: 0, generation: 0, cutID: cut.hexadecimal, step: step,
-        epoch: epoch, batch: batch, samples: samples, createdAt: Timestamp.text(Clock.wallNanoseconds),
-        metrics: metricValues)
-      manifest.hyperparameters = hyperparameters
-      return checkpoints.path(
-        of: try checkpoints.publish(image: UnsafeRawBufferPointer(bytes), manifest).name)
-    } catch {
-      throw HoldfastError(.cannotSave, error, hint: "df \(directory)")
-    }
-  }
-
-  /// Loads a checkpoint's directory, after verifying all of it.
-  public func load(from checkpoint: FilePath) throws(HoldfastError) {
-    if checkpoint.isURL { throw Self.isURL(checkpoint, .cannotRestore) }
-    let checkpoints = LocalCheckpoints(directory: checkpoint.removingLastComponent())
-    let name = checkpoint.lastComponent?.string ?? ""
-    if let fault = checkpoints.verify(name, thorough: true).fault {
-      throw HoldfastError(
-        .cannotRestore, fault, path: checkpoint, hint: "use an older checkpoint")
-    }
-    let path = checkpoint.appending(LocalCheckpoints.stateName)
-    let size = (try? OpenFile(path, .readOnly).size()) ?? 0
-    try restore(path, offsetBytes: 0, lengthBytes: UInt64(size), expected: nil)
   }
 }

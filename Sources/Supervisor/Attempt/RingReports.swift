@@ -4,48 +4,30 @@ import JobStore
 import POSIX
 import Reporting
 import Supervision
+import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-// What other threads report.
-extension Runtime {
-  func handle(_ report: Report) {
-    switch report {
-    case .store(let report): handle(report)
-    case .detached: cleared()
-    case .publisher(let result): published(result)
-    case .recorded(let order, let record, let durable): recorded(order, record, durable: durable)
-    case .read(let record, let fault): wasRead(record, fault: fault)
-    case .pointRead(let source, let fault): pointWasRead(source, fault: fault)
-    case .preemption(let report): handle(report)
-    case .metrics(let report): handle(report)
-    case .metricsKept: metrics?.publish()
-    case .statePlace(let text): statePlaceChanged(text)
-    }
-  }
+/// What the trainer says through the ring: into the attempt's record, and to the core.
+struct RingReports {
+  let core: Core
+  let job: JobRecorder
+  let attempt: AttemptRecorder
+  let processes: TrainerProcesses
+  let link: TrainerLink
+  let stacks: HangStacks
+  let catalogue: ResumeCatalogue
+  let verification: ResumePointVerification
+  let live: LiveRecorder
+  let narrator: Narrator
+  let metrics: MetricsReporter
+  let events: EventLog
+  let degradations: Degradations
+  let runDirectory: RunDirectory
 
-  private func handle(_ report: StoreReport) {
-    switch report {
-    case .drained(let drained): handle(drained)
-    case .degraded(let why):
-      degradations.begin("store", "the store cannot be written: \(why); the trainer goes on")
-    case .recovered(let snapshots, let records):
-      let lost = [(snapshots, "snapshot"), (records, "older record")]
-        .filter { $0.0 > 0 }.map { Words.count($0.0, $0.1) }.joined(separator: " and ")
-      degradations.end(
-        "store", "the store can be written again" + (lost.isEmpty ? "" : "; \(lost) did not fit in memory"))
-    case .ringLost(let number): ringLost(number)
-    case .replaced(let repair):
-      logRepair(repair, whileOpen: true)
-      submitEverything()
-    }
-  }
-
-  // MARK: What the ring has
-
-  private func handle(_ drained: Drained) {
+  func handle(_ drained: Drained) {
     guard drained.attempt == attempt.record.attempt else { return }
-    metrics?.add(drained.stepDurations)
+    metrics.add(drained.stepDurations)
     attempt.add(drained)
     if link.skips(drained.skipped) {
       degradations.begin(
@@ -56,22 +38,22 @@ extension Runtime {
     }
     report(drained.problems)
     for case .attached(let attached) in drained.controls { self.attached(attached) }
-    if state.attempt?.attached == false, drained.newest != nil || !drained.controls.isEmpty {
+    if core.state.attempt?.attached == false, drained.newest != nil || !drained.controls.isEmpty {
       // It speaks the protocol, whatever it left out.
       report([RecordProblem(.attached, nil, "did not come before the others")])
-      send(.attached())
+      core.send(.attached())
     }
     let isAlive = link.beats(drained.heartbeat)
     if let newest = drained.newest {
       attempt.advance(to: newest, hasReplayed: drained.audit.replayed > 0)
-      send(
+      core.send(
         .stepped(
           Progress(
             step: newest.step, position: BatchPosition(epoch: newest.epoch, batch: newest.batch),
-            batchesPerEpoch: job.batchesPerEpoch)))
-      logReplay(atEnd: false)
+            batchesPerEpoch: job.record.batchesPerEpoch)))
+      narrator.logReplay(atEnd: false)
     } else if isAlive {
-      send(.heartbeat)
+      core.send(.heartbeat)
     }
     for control in drained.controls { handle(control) }
     if let acknowledged = drained.acknowledged { replaceLostAnswer(acknowledged) }
@@ -96,19 +78,15 @@ extension Runtime {
     case .finished(let answer):
       if answer.slot != nil { wasStaged(answer) }
       attempt.note { $0.finishedStep = answer.step }
-      send(.finished(step: answer.step, slot: answer.slot.map(Int.init)))
+      core.send(.finished(step: answer.step, slot: answer.slot.map(Int.init)))
     }
   }
 
   private func attached(_ attached: Attached) {
-    job.totalSteps = attached.totalSteps ?? job.totalSteps
-    job.totalEpochs = attached.totalEpochs ?? job.totalEpochs
-    job.batchesPerEpoch = attached.batchesPerEpoch ?? job.batchesPerEpoch
-    if !attached.hyperparameters.isEmpty { job.hyperparameters = attached.hyperparameters }
-    writer.submit([.job(job)])
+    job.attached(attached)
     stacks.attached(attached)
-    send(.attached(tellsStacks: stacks.areOffered))
-    endMisledTrainer()
+    core.send(.attached(tellsStacks: stacks.areOffered))
+    verification.endMisledTrainer()
   }
 
   // MARK: Staged images
@@ -125,23 +103,23 @@ extension Runtime {
       attempt.note { $0.stallNs = ($0.stallNs ?? 0) &+ answer.stallNanoseconds }
     }
     if answer.requestSequence == 0 {
-      send(.stagedInitially(slot: answer.slot.map(Int.init) ?? -1, outcome))
+      core.send(.stagedInitially(slot: answer.slot.map(Int.init) ?? -1, outcome))
     } else {
-      send(.answered(sequence: answer.requestSequence, outcome))
+      core.send(.answered(sequence: answer.requestSequence, outcome))
     }
-    writeLive()
+    live.write()
   }
 
   private func wasStaged(_ answer: Staged) {
-    staged = .init(step: answer.step, bytes: answer.imageBytes, atNs: Clock.wallNanoseconds)
-    if let slot = answer.slot, slot < configuration.policy.slotCount {
+    live.staged = .init(step: answer.step, bytes: answer.imageBytes, atNs: Clock.wallNanoseconds)
+    if let slot = answer.slot, slot < core.state.policy.slotCount {
       catalogue.candidates.digests.make(slot)
     }
   }
 
   /// The ring was read to its end, and the record of an answer that the header tells of was not there.
   private func replaceLostAnswer(_ acknowledged: Acknowledgement) {
-    guard let request = state.request, request.sequence == acknowledged.sequence else { return }
+    guard let request = core.state.request, request.sequence == acknowledged.sequence else { return }
     var outcome = StageOutcome.missed
     switch acknowledged.outcome {
     case .staged:
@@ -149,14 +127,26 @@ extension Runtime {
       let image = catalogue.candidates.image(UInt32(request.slot))
       if let image, image.description.cutID == link.requestedCut {
         let step = image.description.step
-        staged = .init(step: step, bytes: UInt64(image.bytes.count), atNs: Clock.wallNanoseconds)
+        live.staged = .init(step: step, bytes: UInt64(image.bytes.count), atNs: Clock.wallNanoseconds)
         catalogue.candidates.digests.make(UInt32(request.slot))
         outcome = .staged(step: step, stall: .zero)
       }
     case .failed: outcome = .failed(errno: EIO)
     case .missed, .cancelled, .none: break
     }
-    send(.answered(sequence: request.sequence, outcome))
-    writeLive()
+    core.send(.answered(sequence: request.sequence, outcome))
+    live.write()
+  }
+
+  /// Nothing that its trainer does is recorded any more, no request reaches it, and it dies at the first page
+  /// that is gone: the next attempt begins now, from the newest resume point.
+  func ringLost(_ number: UInt64) {
+    guard number == attempt.record.attempt else { return }
+    let text = "the ring of attempt \(number) was cut off: \(runDirectory.path)/ring-0"
+    let isOver = processes.child == nil
+    events.log(.ringLost, isOver ? text : "\(text); ending the attempt", isWarning: true)
+    guard !isOver else { return }
+    attempt.note { $0.failure = $0.failure ?? Failure(type: "ring lost", message: text) }
+    processes.kill()
   }
 }

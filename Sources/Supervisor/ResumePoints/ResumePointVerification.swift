@@ -4,14 +4,42 @@ import Supervision
 import TrainerProtocol
 import Vocabulary
 
-// What attempts start from: chosen by what costs no reading, read in full while the trainer starts, and
-// replaced when it is damaged. The trainer waits for the verdict only where it loads the point.
-extension Runtime {
-  var resumedFrom: AttemptRecord.Resume? {
-    catalogue.choice.file.map { .init(level: $0.level, step: $0.step) }
+/// What attempts start from is chosen by what costs no reading, read in full while the trainer starts, and
+/// replaced when it is damaged. The trainer waits for the verdict only where it loads the point.
+final class ResumePointVerification {
+  private let store: JobStore
+  private let core: Core
+  private let attempt: AttemptRecorder
+  private let link: TrainerLink
+  private let catalogue: ResumeCatalogue
+  private let resumeFile: ResumeFileWriter
+  private let live: LiveRecorder
+  private let events: EventLog
+  private let degradations: Degradations
+  private let timers: Timers
+  private let mailbox: Mailbox<Runtime.Report>
+  /// The resume point that is being read.
+  private var reading: ResumePointReading?
+
+  init(
+    _ store: JobStore, _ core: Core, _ attempt: AttemptRecorder, _ link: TrainerLink,
+    _ catalogue: ResumeCatalogue, _ resumeFile: ResumeFileWriter, _ live: LiveRecorder, _ events: EventLog,
+    _ degradations: Degradations, _ timers: Timers, _ mailbox: Mailbox<Runtime.Report>
+  ) {
+    self.store = store
+    self.core = core
+    self.attempt = attempt
+    self.link = link
+    self.catalogue = catalogue
+    self.resumeFile = resumeFile
+    self.live = live
+    self.events = events
+    self.degradations = degradations
+    self.timers = timers
+    self.mailbox = mailbox
   }
 
-  func readResumePoint() {
+  func begin() {
     let choice = catalogue.choice
     guard choice.isUnread, let source = choice.source, reading?.source.identity != source.identity else {
       return
@@ -21,7 +49,7 @@ extension Runtime {
     do {
       try reading.start { [mailbox] fault in mailbox.post(.pointRead(source, fault: fault)) }
       self.reading = reading
-      arm(.reading, at: Self.now.monotonic + .seconds(1))
+      timers.arm(.reading, at: Moment.now.monotonic + .seconds(1))
     } catch {
       // As it was before anything was read: the trainer itself sees what does not fit.
       Console.warning("\(source.point.words) cannot be verified: \(error)")
@@ -29,7 +57,7 @@ extension Runtime {
     }
   }
 
-  func pointWasRead(_ source: ResumeCandidates.Source, fault: String?) {
+  func wasRead(_ source: ResumeCandidates.Source, fault: String?) {
     if reading?.source.identity == source.identity { reading = nil }
     let isChosen = catalogue.choice.source?.identity == source.identity
     guard let fault else {
@@ -45,53 +73,53 @@ extension Runtime {
   private func giveVerdict() {
     catalogue.endReading()
     link.giveVerdict()
-    writeLive()
+    live.write()
   }
 
   private func replaceResumePoint(_ damaged: ResumePoint) {
-    catalogue.choose(deaths: state.standing.restoreDeaths ?? [])
+    catalogue.choose(deaths: core.state.standing.restoreDeaths ?? [])
     let choice = catalogue.choice
-    send(
+    core.send(
       .resumePointDamaged(
         Replacement(
           damaged: damaged, next: choice.point, slots: choice.slots, durableStep: catalogue.durableStep)))
     guard link.isOpen, attempt.record.running else { return }
-    attempt.update { $0.resumedFrom = resumedFrom }
+    attempt.update { $0.resumedFrom = catalogue.resumedFrom }
     events.log(
       .attemptStarted,
       "attempt \(attempt.record.attempt) goes on from \(choice.point.words) instead"
         + (choice.point == .beginning ? ": there is nothing else" : ""),
       isWarning: choice.point == .beginning, step: choice.point.step)
-    link.replacePoint(initialSlot: state.initialSlot)
+    link.replacePoint(initialSlot: core.state.initialSlot)
     do {
-      try writeResumeFile(attempt.record.attempt, state.standing.skips)
+      try resumeFile.write(attempt.record.attempt, core.state.standing.skips)
     } catch {
       // The verdict stays away, and the trainer gives up waiting: it never loads what is damaged.
       return degradations.begin("run directory", "the resume point cannot be replaced: \(error)")
     }
     endMisledTrainer()
-    if choice.isUnread { readResumePoint() } else { giveVerdict() }
+    if choice.isUnread { begin() } else { giveVerdict() }
   }
 
   /// One that does not wait for verdicts may have loaded the damaged point already.
   func endMisledTrainer() {
-    guard link.mayBeMisled, state.attempt?.attached == true else { return }
-    send(.misled)
+    guard link.mayBeMisled, core.state.attempt?.attached == true else { return }
+    core.send(.misled)
   }
 
   // MARK: Showing it
 
   /// What the trainer waits for.
   var doing: String? {
-    guard let reading, state.attempt != nil else { return nil }
+    guard let reading, core.state.attempt != nil else { return nil }
     return ServiceStatus.verifying(
       reading.source.point, readBytes: reading.readBytes, totalBytes: reading.totalBytes)
   }
 
-  func showReading() {
+  func show() {
     guard let reading else { return }
     link.setVerified(bytes: reading.readBytes)
-    writeLive()
-    arm(.reading, at: Self.now.monotonic + .seconds(1))
+    live.write()
+    timers.arm(.reading, at: Moment.now.monotonic + .seconds(1))
   }
 }

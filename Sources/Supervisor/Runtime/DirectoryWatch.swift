@@ -5,12 +5,32 @@ import Supervision
 import TrainerProtocol
 import Vocabulary
 
-// The job's directories, which somebody may move or remove while it runs.
-extension Runtime {
-  static let placesInterval = Duration.seconds(1)
+/// The job's directories, which somebody may move or remove while it runs.
+final class DirectoryWatch {
+  private static let interval = Duration.seconds(1)
+
+  private let stateDirectory: OpenFile
+  private let runDirectory: RunDirectory
+  private let processes: TrainerProcesses
+  private let degradations: Degradations
+  private let timers: Timers
+  private let mailbox: Mailbox<Runtime.Report>
+  private var stateWatch: StateWatch?
+
+  init(
+    _ stateDirectory: OpenFile, _ runDirectory: RunDirectory, _ processes: TrainerProcesses,
+    _ degradations: Degradations, _ timers: Timers, _ mailbox: Mailbox<Runtime.Report>
+  ) {
+    self.stateDirectory = stateDirectory
+    self.runDirectory = runDirectory
+    self.processes = processes
+    self.degradations = degradations
+    self.timers = timers
+    self.mailbox = mailbox
+  }
 
   /// Looks from now on whether they are in their places.
-  func watchPlaces() {
+  func begin() {
     do {
       stateWatch = try StateWatch(stateDirectory) { [mailbox] text in mailbox.post(.statePlace(text)) }
     } catch {
@@ -19,7 +39,7 @@ extension Runtime {
     lookAtRunDirectory()
   }
 
-  func statePlaceChanged(_ text: String?) {
+  func stateDirectoryChanged(_ text: String?) {
     if let text {
       degradations.begin("state", text)
     } else {
@@ -29,13 +49,13 @@ extension Runtime {
 
   /// Memory does not keep the loop waiting as a disk would.
   func lookAtRunDirectory() {
-    defer { arm(.places, at: Self.now.monotonic + Self.placesInterval) }
+    defer { timers.arm(.places, at: Moment.now.monotonic + Self.interval) }
     guard let displacement = runDirectory.displacement else {
       return degradations.end("run", "the run directory is back in its place")
     }
     degradations.begin(
       "run",
-      "the run directory \(directories.run) was \(displacement.words): what is staged in it is out of reach; the "
+      "the run directory \(runDirectory.path) was \(displacement.words): what is staged in it is out of reach; the "
         + "trainer goes on")
     // Moved, it may come back, and the trainer's files are in it. Removed, they are gone: the trainer makes
     // them anew where it can.
@@ -47,15 +67,5 @@ extension Runtime {
     }
   }
 
-  /// Nothing that its trainer does is recorded any more, no request reaches it, and it dies at the first page
-  /// that is gone: the next attempt begins now, from the newest resume point.
-  func ringLost(_ number: UInt64) {
-    guard number == attempt.record.attempt else { return }
-    let text = "the ring of attempt \(number) was cut off: \(directories.run)/ring-0"
-    let isOver = processes.child == nil
-    events.log(.ringLost, isOver ? text : "\(text); ending the attempt", isWarning: true)
-    guard !isOver else { return }
-    attempt.note { $0.failure = $0.failure ?? Failure(type: "ring lost", message: text) }
-    processes.kill()
-  }
+  func stop() { stateWatch?.stop() }
 }

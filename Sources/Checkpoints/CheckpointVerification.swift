@@ -2,92 +2,79 @@ import Glibc
 import POSIX
 import Reporting
 import SystemPackage
-public import TrainerProtocol
 
-extension LocalCheckpoints {
+/// Looks at a checkpoint's files: whether all are there, and are what the manifest and `SHA256SUMS` say.
+struct CheckpointVerification {
+  let path: FilePath
+  let name: String
+  /// Whether to read everything and compare digests; else sizes and the manifest are looked at.
+  let thorough: Bool
+  /// Called with the bytes of every piece that is read, on the thread that reads it.
+  let progress: (@Sendable (Int) -> Void)?
+
   /// What is wrong, and in which file.
   private struct Fault: Error {
     var file: String
     var what: String
   }
 
-  /// - Parameter thorough: read everything and compare digests; else look at sizes and the manifest.
-  public func verify(_ name: String, thorough: Bool) -> Verdict {
+  func run() -> Verdict {
     do throws(Fault) {
-      return .verified(try examine(name, thorough: thorough))
+      return .verified(try examine())
     } catch {
       return .damaged(file: error.file, what: error.what)
     }
   }
 
-  /// As `verify`, and whether it is what is wanted.
-  /// - Parameter step: that the store says it is of; nil: any.
-  public func verify(_ name: String, of job: JobID, step: UInt64?, thorough: Bool) -> Verdict {
-    let verdict = verify(name, thorough: thorough)
-    guard let manifest = verdict.manifest else { return verdict }
-    if manifest.jobID != job.hexadecimal {
-      return .damaged(file: Self.manifestName, what: "belongs to another job")
-    }
-    if let step, manifest.step != step {
-      return .damaged(file: Self.manifestName, what: "is of step \(manifest.step), not \(step)")
-    }
-    return verdict
-  }
-
-  private func examine(_ name: String, thorough: Bool) throws(Fault) -> Manifest {
-    guard Self.isValid(name) else { throw Fault(file: name, what: "not a checkpoint's name") }
-    let path = path(of: name)
+  private func examine() throws(Fault) -> Manifest {
+    guard LocalCheckpoints.isValid(name) else { throw Fault(file: name, what: "not a checkpoint's name") }
     let kind = FileKind.of(path)
     guard kind == .directory else {
       throw Fault(file: name, what: kind.map { "not a directory: it is \($0.rawValue)" } ?? "missing")
     }
-    let text = try text(Self.manifestName, path)
-    let sums = try Self.sums(try self.text(Self.digestsName, path))
-    guard let expected = sums[Self.manifestName] else {
-      throw Fault(file: Self.digestsName, what: "does not name \(Self.manifestName)")
+    let text = try text(LocalCheckpoints.manifestName)
+    let sums = try Self.sums(try self.text(LocalCheckpoints.digestsName))
+    guard let expected = sums[LocalCheckpoints.manifestName] else {
+      throw Fault(file: LocalCheckpoints.digestsName, what: "does not name \(LocalCheckpoints.manifestName)")
     }
     let digest = SHA256.hex(text)
     guard digest == expected else {
-      throw Fault(file: Self.manifestName, what: SHA256.mismatch(digest, expected))
+      throw Fault(file: LocalCheckpoints.manifestName, what: SHA256.mismatch(digest, expected))
     }
     let manifest = try Self.manifest(text)
-    var listed = Set([Self.manifestName])
+    var listed = Set([LocalCheckpoints.manifestName])
     for file in manifest.files {
-      guard Self.isValid(file.name), listed.insert(file.name).inserted else {
-        throw Fault(file: Self.manifestName, what: "'\(file.name)' is no name of a file, or there twice")
+      guard LocalCheckpoints.isValid(file.name), listed.insert(file.name).inserted else {
+        throw Fault(
+          file: LocalCheckpoints.manifestName, what: "'\(file.name)' is no name of a file, or there twice")
       }
       guard sums[file.name] == file.sha256 else {
-        throw Fault(file: Self.digestsName, what: "disagrees with the manifest about \(file.name)")
+        throw Fault(
+          file: LocalCheckpoints.digestsName, what: "disagrees with the manifest about \(file.name)")
       }
     }
-    guard listed.contains(Self.stateName), listed.count == sums.count else {
-      throw Fault(file: Self.manifestName, what: "does not list the files that there are")
+    guard listed.contains(LocalCheckpoints.stateName), listed.count == sums.count else {
+      throw Fault(file: LocalCheckpoints.manifestName, what: "does not list the files that there are")
     }
-    for file in manifest.files { try check(file, path, thorough: thorough) }
+    for file in manifest.files { try check(file) }
     return manifest
   }
 
   private static func manifest(_ text: [UInt8]) throws(Fault) -> Manifest {
     let document = text.withUnsafeBytes { try? JSONValue($0) }
     guard let version = document?.object?["format_version"]?.count else {
-      throw Fault(file: manifestName, what: "not a manifest")
+      throw Fault(file: LocalCheckpoints.manifestName, what: "not a manifest")
     }
     guard version <= Manifest.currentVersion else {
-      throw Fault(file: manifestName, what: "format \(version) of a newer holdfast")
+      throw Fault(file: LocalCheckpoints.manifestName, what: "format \(version) of a newer holdfast")
     }
     guard let manifest = Manifest.decode(text) else {
-      throw Fault(file: manifestName, what: "not a manifest")
+      throw Fault(file: LocalCheckpoints.manifestName, what: "not a manifest")
     }
     return manifest
   }
 
   // MARK: Digests
-
-  /// What `sha256sum --check` reads.
-  static func digests(_ manifest: Manifest, manifestText: [UInt8]) -> [UInt8] {
-    let lines = manifest.files.map { "\($0.sha256)  \($0.name)\n" }
-    return Array("\(lines.joined())\(SHA256.hex(manifestText))  \(manifestName)\n".utf8)
-  }
 
   /// Digests by name.
   private static func sums(_ text: [UInt8]) throws(Fault) -> [String: String] {
@@ -95,16 +82,19 @@ extension LocalCheckpoints {
     for (index, line) in text.split(separator: UInt8(ascii: "\n")).enumerated() {
       let digest = String(decoding: line.prefix(64), as: UTF8.self)
       let name = String(decoding: line.dropFirst(66), as: UTF8.self)
-      guard digest.utf8.count == 64, line.dropFirst(64).prefix(2).elementsEqual("  ".utf8), isValid(name),
+      guard digest.utf8.count == 64, line.dropFirst(64).prefix(2).elementsEqual("  ".utf8),
+        LocalCheckpoints.isValid(name),
         sums.updateValue(digest, forKey: name) == nil
-      else { throw Fault(file: digestsName, what: "line \(index + 1) is no digest and name") }
+      else {
+        throw Fault(file: LocalCheckpoints.digestsName, what: "line \(index + 1) is no digest and name")
+      }
     }
     return sums
   }
 
   // MARK: Files
 
-  private func open(_ name: String, _ path: FilePath) throws(Fault) -> (file: OpenFile, bytes: Int) {
+  private func open(_ name: String) throws(Fault) -> (file: OpenFile, bytes: Int) {
     do throws(POSIXError) {
       let file = try OpenFile(path.appending(name), .readOnly)
       return (file, try file.size())
@@ -120,16 +110,16 @@ extension LocalCheckpoints {
   /// A file of text that is larger than this is none of ours.
   private static let largestText = 64 << 20
 
-  private func text(_ name: String, _ path: FilePath) throws(Fault) -> [UInt8] {
-    let (file, size) = try open(name, path)
+  private func text(_ name: String) throws(Fault) -> [UInt8] {
+    let (file, size) = try open(name)
     guard size <= Self.largestText else { throw Fault(file: name, what: "\(size) bytes, which is too long") }
     var text: [UInt8] = []
     try read(name, file) { text.append(contentsOf: $0) }
     return text
   }
 
-  private func check(_ expected: Manifest.File, _ path: FilePath, thorough: Bool) throws(Fault) {
-    let (file, size) = try open(expected.name, path)
+  private func check(_ expected: Manifest.File) throws(Fault) {
+    let (file, size) = try open(expected.name)
     guard UInt64(size) == expected.bytes else {
       let what =
         UInt64(size) < expected.bytes

@@ -1,31 +1,27 @@
 import Checkpoints
 import Glibc
 import POSIX
-import Reporting
 import SystemPackage
 import TrainerProtocol
 
-// Answering the supervisor.
-extension Run {
-  /// The whole state as an image, ready to be written.
-  func makeImage() -> ImageWriter {
-    var saved: [ImageLoop.Part] = []
-    for (name, source) in randoms {
-      saved.append(.init(kind: "rng", name: name, bytes: bytes(source.words, RandomSource.wordCount)))
-    }
-    for (name, sampler) in samplers {
-      saved.append(.init(kind: "sampler", name: name, bytes: bytes(sampler.words, Sampler.wordCount)))
-    }
-    let loop = ImageLoop(step: step, epoch: epoch, batch: batch, samples: samples, parts: saved)
-    return ImageWriter(components.map { ($0.name, $0.object.state) }, loop: loop)
+/// Copies the state into the arena, where it survives this process, and answers the supervisor's requests.
+final class Stager {
+  private let state: RegisteredState
+  private let ring: RingWriter
+  private let records: RecordQueue
+  private let runDirectory: FilePath
+  private var slots: [UInt32: ArenaSlot] = [:]
+
+  init(_ state: RegisteredState, _ ring: RingWriter, _ records: RecordQueue, _ runDirectory: FilePath) {
+    self.state = state
+    self.ring = ring
+    self.records = records
+    self.runDirectory = runDirectory
   }
 
-  private func bytes(_ words: UnsafeMutablePointer<UInt64>, _ count: Int) -> [UInt8] {
-    Array(UnsafeRawBufferPointer(start: words, count: count * 8))
-  }
+  private var step: UInt64 { state.counters.pointee.step }
 
-  func answer(_ request: Request) {
-    guard let ring else { return }
+  func answer(_ request: Request, onLeave: () -> Void) {
     switch request.kind {
     case .none: break
     case .cancel: ring.acknowledge(request, .cancelled)
@@ -36,10 +32,10 @@ extension Run {
         request.targetStep != 0 && request.targetStep < step
         || request.deadlineNanoseconds != 0 && request.deadlineNanoseconds < Clock.monotonicNanoseconds
       let answer = isLate ? missed(request) : stage(request)
-      append(.staged, encode(answer))
+      records.append(.staged, encode(answer))
       ring.acknowledge(request, answer.outcome)
       if request.kind == .saveAndLeave, answer.outcome == .staged {
-        flush()
+        records.flush()
         onLeave()
       }
     }
@@ -48,8 +44,8 @@ extension Run {
   /// Puts the state before the first step where the next attempt finds it: whatever was drawn to make it need
   /// not be drawn again, and an attempt that dies early is no other run.
   func stageInitially() {
-    guard let ring, let slot = ring.initialSlot, step == 0 else { return }
-    append(.staged, encode(stage(slot: slot, cut: CutID())))
+    guard let slot = ring.initialSlot, step == 0 else { return }
+    records.append(.staged, encode(stage(slot: slot, cut: CutID())))
   }
 
   private func missed(_ request: Request) -> Staged {
@@ -79,14 +75,14 @@ extension Run {
   }
 
   private func fill(_ slot: UInt32, _ cut: CutID, _ answer: inout Staged) throws(ProtocolError) {
-    guard let ring, let runDirectory, slot < ring.identity.arenaSlots else {
+    guard slot < ring.identity.arenaSlots else {
       throw ProtocolError(.damaged, "there is no slot \(slot)", path: runDirectory)
     }
     let identity = ring.identity
     let arena =
       slots[slot] ?? ArenaSlot(directory: runDirectory, localRank: identity.place.localRank, slot: slot)
     slots[slot] = arena
-    let image = makeImage()
+    let image = state.image()
     answer.imageBytes = UInt64(image.imageBytes)
     try arena.stage(
       ImageDescription(
@@ -103,17 +99,12 @@ extension Run {
     }
   }
 
-  // MARK: The end
-
-  /// Says that the run is complete. The final state is staged and becomes the last checkpoint; exit
-  /// with status 0 afterwards. Without this an exit is not success, whatever its status.
-  public func finish() throws(HoldfastError) {
-    guard let ring else { return }
-    if ForkGuard.isForked { throw ForkGuard.error }
+  /// Stages the final state and reports that the loop is complete.
+  func finish(onLeave: () -> Void) {
     // The supervisor offers a slot unless both are in use for a moment.
     var slot = ring.spareSlot
     for _ in 0..<3000 where slot == nil {
-      if let request = ring.pendingRequest() { answer(request) }
+      if let request = ring.pendingRequest() { answer(request, onLeave: onLeave) }
       usleep(10_000)
       ring.beat()
       slot = ring.spareSlot
@@ -123,13 +114,7 @@ extension Run {
       let staged = stage(slot: slot, cut: answer.cutID)
       if staged.outcome == .staged { answer = staged }
     }
-    append(.finished, encode(answer))
-    flush()
-  }
-
-  /// Tells the supervisor why this process is about to fail; shown in the job's history.
-  public func fail(_ error: any Error) {
-    append(.failure, JSON.encode(Failure(type: "\(type(of: error))", message: "\(error)")))
-    flush()
+    records.append(.finished, encode(answer))
+    records.flush()
   }
 }

@@ -1,0 +1,78 @@
+import POSIX
+import TrainerProtocol
+
+/// The attached ring, and what is known from the records that were read from it so far.
+final class RingIntake {
+  private(set) var ring: RingReader?
+  private(set) var attempt: UInt64 = 0
+  /// Highest step that was read or recorded.
+  private(set) var lastStep: UInt64?
+  private(set) var namesByAttempt: MetricNames
+  private(set) var heartbeat: UInt64 = 0
+  /// Of the newest records of this attempt.
+  private var stepDurations = StepDurations()
+  /// Sequence of the newest request whose answer was reported.
+  private var acknowledged: UInt64 = 0
+  /// Pause after which an answer of the trainer is looked for, up to the usual one; nil: none is due.
+  private var answerPause: Duration?
+
+  init(_ store: JobStore) {
+    namesByAttempt = MetricNames(ofAll: (try? store.metricNames()) ?? [])
+    if let known: MetricNames = try? store.document(MetricNames.document) { namesByAttempt = known }
+    lastStep = (try? store.newestSnapshots(1))?.last?.step
+  }
+
+  func attach(_ ring: RingReader, attempt: UInt64) {
+    self.ring = ring
+    self.attempt = attempt
+    heartbeat = 0
+    acknowledged = 0
+    stepDurations = StepDurations()
+  }
+
+  func release() { ring = nil }
+
+  // MARK: Reading
+
+  func newDrain() -> RingDrain {
+    // Before the records are read: that of an answer was written before the header was changed.
+    RingDrain(
+      attempt: attempt, rank: 0, lastStep: lastStep, stepDurations: stepDurations,
+      namesByAttempt: namesByAttempt, acknowledged: ring?.acknowledged)
+  }
+
+  /// What `drain` read stays read.
+  func advance(past drain: RingDrain) {
+    lastStep = drain.lastStep
+    namesByAttempt = drain.namesByAttempt
+  }
+
+  /// - Returns: what is to be reported of `drain`; nil: nothing is new.
+  func news(_ drain: inout RingDrain) -> Drained? {
+    guard let ring else { return nil }
+    let drained = drain.finish(ring)
+    stepDurations = drained.stepDurations
+    let isAnswered = drained.acknowledged.map { $0.sequence != acknowledged } ?? false
+    acknowledged = drained.acknowledged?.sequence ?? acknowledged
+    let isNews =
+      drained.snapshots > 0 || !drained.controls.isEmpty || !drained.problems.isEmpty
+      || drained.heartbeat != heartbeat || isAnswered
+    heartbeat = drained.heartbeat
+    for case .staged in drained.controls { answerPause = nil }
+    if isAnswered { answerPause = nil }
+    return isNews ? drained : nil
+  }
+
+  // MARK: Answers
+
+  func expectAnswer() { answerPause = .milliseconds(2) }
+
+  /// Until the next look at the ring.
+  /// - Parameter usual: where no answer is expected.
+  func nextPause(usual: Duration) -> Duration {
+    guard ring != nil, let answerPause else { return usual }
+    // A fast loop answers at once; a slow one must not be polled all the time.
+    self.answerPause = min(usual, answerPause * 2)
+    return min(usual, answerPause)
+  }
+}

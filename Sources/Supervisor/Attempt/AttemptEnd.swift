@@ -1,0 +1,122 @@
+import Glibc
+import JobStore
+import POSIX
+import Reporting
+import Supervision
+import SystemPackage
+import TrainerProtocol
+import Vocabulary
+
+/// The end of an attempt: the trainer's exit, the rest of its processes, and what is left in its ring.
+struct AttemptEnd {
+  let store: JobStore
+  let writer: StoreWriter
+  let core: Core
+  let job: JobRecorder
+  let attempt: AttemptRecorder
+  let processes: TrainerProcesses
+  let link: TrainerLink
+  let stacks: HangStacks
+  let catalogue: ResumeCatalogue
+  let narrator: Narrator
+  let events: EventLog
+  let timers: Timers
+  let mailbox: Mailbox<Runtime.Report>
+  let loop: EventLoop
+
+  func childExited() {
+    guard let child = processes.child else { return }
+    do {
+      guard let status = try child.reap() else { return }
+      unwatch(child)
+      if let kills = processes.oomKills { attempt.note { $0.oomKills = kills } }
+      attempt.note { $0.peakResidentBytes = child.usage.map { UInt64($0.peakResidentBytes) } }
+      switch status {
+      case .exited(let code):
+        attempt.note { $0.exitStatus = code }
+        if code == 0, core.state.attempt?.attached == false { reportBackgroundWork() }
+        // A shell around the trainer tells its child's SIGKILL so.
+        let ranOut = code == 128 + SIGKILL && ranOutOfMemory(child.pid)
+        core.send(.exited(.exited(code), outOfMemory: ranOut, restoring: link.isRestoring))
+      case .signaled(let signal):
+        attempt.note { $0.signal = signal }
+        let ranOut = signal == SIGKILL && ranOutOfMemory(child.pid)
+        core.send(.exited(.signaled(signal), outOfMemory: ranOut, restoring: link.isRestoring))
+      }
+    } catch {
+      Console.warning("cannot learn how the trainer ended: \(error)")
+      unwatch(child)
+      core.send(.exited(.signaled(SIGKILL)))
+    }
+  }
+
+  private func unwatch(_ child: ChildProcess) {
+    // Closing the descriptor removes it too; this only makes sure of the order.
+    try? loop.remove(child.descriptor)
+  }
+
+  /// Exit 0 of a program without the protocol is its end, whatever it has in the background: `setsid -f`, `&`.
+  private func reportBackgroundWork() {
+    let left = processes.remaining
+    guard !left.isEmpty else { return }
+    events.log(
+      .backgroundWork,
+      "the command exited with status 0 while processes that it started still ran (\(Words.pids(left))); they are "
+        + "ended with it: start the program in the foreground",
+      isWarning: true)
+  }
+
+  private func ranOutOfMemory(_ pid: pid_t) -> Bool {
+    if attempt.record.oomKills ?? 0 > 0 { return true }
+    guard processes.isNamedAsOutOfMemory(pid) else { return false }
+    attempt.note { $0.oomKills = 1 }
+    return true
+  }
+
+  /// Clears the tree; then drains the ring to its end and, when that is reported, tells the core.
+  func clear() {
+    if let pause = processes.clear(attempt: attempt.record.attempt, now: Moment.now.monotonic) {
+      return timers.arm(.clearing, at: Moment.now.monotonic + pause)
+    }
+    timers.disarm(.census)
+    writer.detach(durable: false) { [mailbox] in mailbox.post(.detached) }
+  }
+
+  func lookAtProcesses() {
+    guard let pause = processes.lookAround() else { return }
+    timers.arm(.census, at: Moment.now.monotonic + pause)
+  }
+
+  /// The ring is drained, and everything in it was reported.
+  func cleared() {
+    let reachedItsLoop = core.state.attempt?.attached == true && link.isPastRestoring
+    link.close()
+    // What the trainer itself said of its end comes first.
+    if attempt.record.failure == nil, let failure = stacks.read() { attempt.note { $0.failure = failure } }
+    catalogue.choose(deaths: core.state.standing.restoreDeaths ?? [])
+    narrator.logReplay(atEnd: true)
+    let failure = attempt.record.failure.map {
+      FailurePlace(type: $0.type, message: $0.message, traceback: $0.traceback)
+    }
+    core.send(
+      .cleared(
+        Remains(
+          resume: catalogue.choice.point, progress: progress(reachedItsLoop), slots: catalogue.choice.slots,
+          failure: failure,
+          furthest: attempt.furthestStep ?? 0)))
+    // The start of the next attempt has committed what this one left. Without one nobody waits for it.
+    writer.commit()
+  }
+
+  /// - Parameter reachedItsLoop: it attached, and has loaded its state; else it died in no batch.
+  private func progress(_ reachedItsLoop: Bool) -> Progress? {
+    if let step = attempt.record.lastStep, let position = attempt.position {
+      return Progress(step: step, position: position, batchesPerEpoch: job.record.batchesPerEpoch)
+    }
+    // Died before its first step: in the batch after the newest one that was ever recorded.
+    guard reachedItsLoop, let row = (try? store.newestSnapshots(1))?.last else { return nil }
+    return Progress(
+      step: row.step, position: BatchPosition(epoch: row.epoch, batch: row.batch),
+      batchesPerEpoch: job.record.batchesPerEpoch)
+  }
+}

@@ -1,0 +1,82 @@
+import Glibc
+import JobStore
+import POSIX
+import Reporting
+import Supervision
+import SystemPackage
+import TrainerProtocol
+import Vocabulary
+
+/// The beginning of an attempt: its record in the store, its trainer, and what that resumes from.
+struct AttemptStart {
+  let boot: String
+  let stateID: String?
+  let writer: StoreWriter
+  let core: Core
+  let attempt: AttemptRecorder
+  let launcher: TrainerLauncher
+  let processes: TrainerProcesses
+  let stacks: HangStacks
+  let catalogue: ResumeCatalogue
+  let verification: ResumePointVerification
+  let preemption: PreemptionListener
+  let live: LiveRecorder
+  let metrics: MetricsReporter
+  let service: ServiceReporter
+  let events: EventLog
+  let degradations: Degradations
+  let timers: Timers
+  let loop: EventLoop
+  let end: AttemptEnd
+
+  func start(_ number: UInt64, from: ResumePoint, skips: [BatchPosition]) {
+    metrics.keep(attempt.record)
+    attempt.begin(number, boot: boot, resumedFrom: catalogue.resumedFrom, notice: preemption.record)
+    degradations.forget("ring", "records")
+    stacks.begin()
+    // Durable before the launch: an attempt's number is never given twice. With a store that cannot
+    // be written the job goes on all the same; the ring's header knows the number too. The same commit takes
+    // what the last attempt left in its ring.
+    let commit = writer.begin([.attempt(attempt.record), .live(live.record(.starting))])
+    do {
+      let child = try launcher.launch(number, skips, after: commit)
+      attempt.update {
+        $0.pid = child.pid
+        $0.pidStartTime = processes.startTime
+        $0.stateIdentity = stateID
+      }
+      if let pause = processes.firstLook { timers.arm(.census, at: Moment.now.monotonic + pause) }
+      try loop.add(child.descriptor) { [end] in end.childExited() }
+      logStart(from)
+      core.send(.started)
+      service.isReady()
+      verification.begin()
+      // It is the last one's, cleaned: not while the writer may have to read it once more.
+      if commit.isDurable { launcher.prepareNextRing() }
+    } catch let failure as TrainerCommand.Failure {
+      startFailed(failure.kind, failure.why)
+    } catch {
+      startFailed(.other(errno: (error as? POSIXError)?.errno.rawValue ?? EIO), "\(error)")
+    }
+  }
+
+  private func startFailed(_ kind: StartFailure, _ why: String) {
+    attempt.startFailed(why, errno: kind.errno)
+    core.send(.startFailed(kind))
+  }
+
+  private func logStart(_ from: ResumePoint) {
+    let number = core.state.standing.attempt
+    let place: String =
+      switch from {
+      case .beginning: "started from the beginning"
+      case .checkpoint: "resumed from \(from.words)"
+      }
+    let window = attempt.furthestStep.map { $0 > from.step ? $0 - from.step : 0 } ?? 0
+    let replay = window == 0 ? "" : ", \(Words.count(window, "step")) to replay"
+    events.log(.attemptStarted, "attempt \(number) \(place)\(replay)", step: from.step)
+    for batch in core.state.standing.skips {
+      events.log(.skipBatch, "attempt \(number) leaves out \(Note.words(batch))")
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import Checkpoints
+import JobStore
+import Metrics
+import POSIX
+import Supervision
+import Vocabulary
+
+/// What whoever collects metrics reads.
+final class MetricsReporter {
+  private let configuration: Configuration
+  private let store: JobStore
+  private let writer: StoreWriter
+  private let core: Core
+  private let job: JobRecorder
+  private let attempt: AttemptRecorder
+  private let processes: TrainerProcesses
+  private let catalogue: ResumeCatalogue
+  private let degradations: Degradations
+  private let timers: Timers
+  private let mailbox: Mailbox<Runtime.Report>
+  private var memory: MetricsMemory?
+
+  init(
+    _ configuration: Configuration, _ store: JobStore, _ writer: StoreWriter, _ core: Core,
+    _ job: JobRecorder, _ attempt: AttemptRecorder, _ processes: TrainerProcesses,
+    _ catalogue: ResumeCatalogue, _ degradations: Degradations, _ timers: Timers,
+    _ mailbox: Mailbox<Runtime.Report>
+  ) {
+    self.configuration = configuration
+    self.store = store
+    self.writer = writer
+    self.core = core
+    self.job = job
+    self.attempt = attempt
+    self.processes = processes
+    self.catalogue = catalogue
+    self.degradations = degradations
+    self.timers = timers
+    self.mailbox = mailbox
+  }
+
+  /// Metrics that cannot be had are said to be, and are no reason not to train.
+  func begin() {
+    guard configuration.metricsAddress != nil || configuration.metricsFile != nil else { return }
+    do {
+      let export = try MetricsExport(
+        listen: configuration.metricsAddress, file: configuration.metricsFile
+      ) { [mailbox] report in mailbox.post(.metrics(report)) }
+      memory = try MetricsMemory(export, store: store)
+      publish()
+    } catch {
+      degradations.begin("metrics", "no metrics: \(error)")
+    }
+  }
+
+  func handle(_ report: MetricsReport) {
+    switch report {
+    case .degraded(let error): degradations.begin("metrics \(error.code)", "\(error): \(error.hint)")
+    case .recovered(let code, let text): degradations.end("metrics \(code)", text)
+    }
+  }
+
+  /// Gathers the facts. They are published when the counters in them are in the store: after a kill of the
+  /// supervisor, the next one must not say less than was read.
+  func publish() {
+    guard memory != nil else { return }
+    // Those of the last time still wait: the store cannot be written, or only slowly.
+    memory?.publish()
+    if let operation = gather() {
+      writer.submit([operation]) { [mailbox] _ in mailbox.post(.metricsKept) }
+    }
+    timers.arm(.metrics, at: Moment.now.monotonic + MetricsMemory.interval)
+  }
+
+  /// The last word: the supervisor leaves.
+  func end() {
+    guard memory != nil else { return }
+    if let operation = gather(isSupervised: false) { _ = writer.submitAndWait([operation]) }
+    memory?.publish()
+    memory?.export.stop(patience: .seconds(1))
+    memory = nil
+  }
+
+  private func gather(isSupervised: Bool = true) -> StoreOperation? {
+    var facts = JobFacts(
+      job: job.record.job, jobID: "\(job.record.id)", version: configuration.version,
+      gatheredAtNs: Clock.wallNanoseconds, stepDurations: MetricsMemory.Kept.noDurations)
+    facts.isSupervised = isSupervised
+    facts.attempt = core.state.standing.attempt > 0 ? core.state.standing.attempt : nil
+    facts.trainerIsRunning = processes.child != nil
+    facts.residentBytes = processes.child.flatMap { ProcessTable.residentBytes(of: $0.pid) }
+    facts.step = attempt.furthestStep
+    facts.totalSteps = job.record.totalSteps
+    facts.stalls = core.state.standing.stalls
+    facts.degradations = degradations.reasons.count
+    facts.trainerMetrics = zip(attempt.metricNames, attempt.metrics).map { .init(name: $0, value: $1) }
+    if let staged = core.state.newestStaged {
+      facts.checkpoints.append(.init(level: Level.staged.rawValue, step: staged.step))
+    }
+    if let step = catalogue.undamaged.map(\.step).max() {
+      facts.checkpoints.append(.init(level: Level.durable.rawValue, step: step))
+    }
+    facts.durableAtNs = catalogue.newestDurableAtNs
+    return memory?.complete(&facts, current: attempt.record)
+  }
+
+  /// The counters that were gathered are in the store, or cannot be.
+  func publishKept() { memory?.publish() }
+
+  /// The attempt on record is over, and another will take its place.
+  func keep(_ attempt: AttemptRecord) { memory?.keep(attempt) }
+
+  func add(_ durations: StepDurations) { memory?.add(durations) }
+}
