@@ -1,6 +1,6 @@
-/// Dates as the metadata servers write them, in time since 1970.
+/// Parses the metadata servers' dates to time since 1970.
 public enum InternetDate {
-  /// RFC 3339: `2017-09-18T08:22:00Z`, with a fraction or an offset where there is one.
+  /// RFC 3339: `2017-09-18T08:22:00Z`, optionally with a fraction or an offset.
   public static func rfc3339(_ text: String) -> Duration? {
     var scanner = Scanner(text)
     guard let year = scanner.number(4), scanner.take("-"), let month = scanner.number(2), scanner.take("-"),
@@ -44,19 +44,19 @@ public enum InternetDate {
       scanner.take(" GMT") || scanner.take(" UTC"), scanner.isAtEnd,
       let days = days(year, month + 1, day)
     else { return nil }
-    // 1970 began on a Thursday. A date that contradicts itself is no date.
+    // 1970 began on a Thursday. A date with a wrong weekday is invalid.
     guard ((days + 4) % 7 + 7) % 7 == weekday else { return nil }
     return .seconds(days * 86_400 + time)
   }
 
-  /// Days since 1970-01-01 in the Gregorian calendar, nil where there is no such day.
+  /// Days since 1970-01-01 in the Gregorian calendar; nil if the day does not exist.
   static func days(_ year: Int, _ month: Int, _ day: Int) -> Int? {
     guard (1...12).contains(month), day >= 1 else { return nil }
     let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
     let lengths = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
     guard day <= lengths[month - 1] else { return nil }
     let before = year - 1
-    // Year 0 has no year before it in this count, and no metadata server is that old.
+    // The formula does not apply to year 0.
     guard before >= 0 else { return nil }
     let toYear = before * 365 + before / 4 - before / 100 + before / 400
     return toYear + lengths[..<(month - 1)].reduce(0, +) + day - 1 - 719_162
@@ -75,7 +75,7 @@ public enum InternetDate {
       return true
     }
 
-    /// Exactly so many digits.
+    /// Exactly `digits` digits.
     mutating func number(_ digits: Int) -> Int? {
       let taken = rest.prefix(digits)
       guard taken.count == digits, taken.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }

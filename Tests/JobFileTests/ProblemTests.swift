@@ -111,17 +111,17 @@ import Testing
     ("[stop]\ngrace = '1s'\ngrace = '2s'", "3:1: duplicate 'grace'; first defined on line 2"),
     (
       "[preemption]\nsource = 'azzure'",
-      "2:10: 'source' in [preemption]: 'azzure' is no source of preemption notices; did you mean 'azure'?"
+      "2:10: 'source' in [preemption]: unknown source of preemption notices 'azzure'; did you mean 'azure'?"
     ),
     ("[preemption]\nsource = true", "2:10: 'source' in [preemption]: must be a word in quotes"),
     (
       "[metrics]\nlisten = ':9400'",
-      "2:10: 'listen' in [metrics]: ':9400' is no address to listen on: the address is missing; write 9400 "
-        + "(the loopback alone), 192.0.2.7:9400, 0.0.0.0:9400 or [::]:9400"
+      "2:10: 'listen' in [metrics]: invalid listen address ':9400': no address given; write 9400 "
+        + "(loopback only), 192.0.2.7:9400, 0.0.0.0:9400 or [::]:9400"
     ),
     (
       "[metrics]\nlisten = 0",
-      "2:10: 'listen' in [metrics]: 0 is no port; there are 1 to 65535; write 9400 (the loopback alone), "
+      "2:10: 'listen' in [metrics]: invalid port 0; use 1 to 65535; write 9400 (loopback only), "
         + "192.0.2.7:9400, 0.0.0.0:9400 or [::]:9400"
     ),
     ("[metrics]\nlisten = true", "2:10: 'listen' in [metrics]: must be a port, or \"ADDRESS:PORT\""),

@@ -44,7 +44,7 @@ extension Runtime {
     guard metrics != nil else { return }
     if let operation = gatherMetrics(isSupervised: false) { _ = writer.submitAndWait([operation]) }
     metrics?.publish()
-    metrics?.export.stop(patience: .seconds(1))
+    metrics?.export.stop(timeout: .seconds(1))
     metrics = nil
   }
 

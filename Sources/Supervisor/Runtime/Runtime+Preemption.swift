@@ -54,7 +54,7 @@ extension Runtime {
   /// Before we leave: the source acts on it at once.
   func acknowledge(_ notice: PreemptionNotice) {
     do {
-      try preemption?.acknowledge(event: notice.event, patience: .seconds(2))
+      try preemption?.acknowledge(event: notice.event, timeout: .seconds(2))
       events.log(.preemptionAcknowledged, "told \(notice.source) that it need not wait any longer")
     } catch {
       events.log(
