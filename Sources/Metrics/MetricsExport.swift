@@ -116,7 +116,7 @@ public final class MetricsExport: Sendable {
   static func replace(_ file: FilePath, with bytes: [UInt8]) throws(POSIXError) {
     let aside = FilePath(file.string + ".new")
     do {
-      let open = try FileSystem.makeAnew(aside, mode: 0o644)
+      let open = try FileSystem.createReplacing(aside, mode: 0o644)
       try posix("fchmod", aside) { fchmod(open.descriptor, 0o644) }
       try open.write(all: bytes)
     }
