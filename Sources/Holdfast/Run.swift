@@ -95,7 +95,7 @@ public final class Run {
         totalEpochs: totalEpochs.map { UInt64(clamping: $0) },
         batchesPerEpoch: batchesPerEpoch.map { UInt64(clamping: $0) }, hyperparameters: hyperparameters)
       ring.setAttached(pid: getpid())
-      ring.say(.waits)
+      ring.setRestoring(.waiting)
       run.append(.attached, JSON.encode(attached))
       ForkGuard.arm()
       return run
@@ -186,9 +186,9 @@ public final class Run {
       stageInitially()
       return false
     }
-    ring?.say(.takes)
+    ring?.setRestoring(.loading)
     try restore(point)
-    ring?.say(.done)
+    ring?.setRestoring(.done)
     guard step > 0 else { return false }
     resumedFrom = step
     return true
