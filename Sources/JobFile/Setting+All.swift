@@ -15,7 +15,7 @@ extension Setting {
   public static let workingDirectory = Setting(
     nil, "working-directory", .optional(.path), \.workingDirectory, .nextStart,
     unset: "where holdfast was started",
-    "The trainer's working directory. Here and below, a relative path starts at the file's directory.")
+    "The trainer's working directory. Here and below, a relative path is resolved from the file's directory.")
   public static let environment = Setting(
     nil, "environment", .variables, \.environment, .nextStart,
     "A section of variables, NAME = \"value\", added to the environment that the trainer inherits.")

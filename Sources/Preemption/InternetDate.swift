@@ -3,12 +3,12 @@ public enum InternetDate {
   /// RFC 3339: `2017-09-18T08:22:00Z`, optionally with a fraction or an offset.
   public static func rfc3339(_ text: String) -> Duration? {
     var scanner = Scanner(text)
-    guard let year = scanner.number(4), scanner.take("-"), let month = scanner.number(2), scanner.take("-"),
-      let day = scanner.number(2), scanner.take("T") || scanner.take("t") || scanner.take(" "),
+    guard let year = scanner.number(4), scanner.skip("-"), let month = scanner.number(2), scanner.skip("-"),
+      let day = scanner.number(2), scanner.skip("T") || scanner.skip("t") || scanner.skip(" "),
       let time = scanner.time()
     else { return nil }
     var fraction = Duration.zero
-    if scanner.take(".") {
+    if scanner.skip(".") {
       var unit = Duration.milliseconds(100)
       guard let first = scanner.number(1) else { return nil }
       fraction = unit * first
@@ -18,9 +18,9 @@ public enum InternetDate {
       }
     }
     var offset = 0
-    if !scanner.take("Z"), !scanner.take("z") {
-      let isNegative = scanner.take("-")
-      guard isNegative || scanner.take("+"), let hours = scanner.number(2), scanner.take(":"),
+    if !scanner.skip("Z"), !scanner.skip("z") {
+      let isNegative = scanner.skip("-")
+      guard isNegative || scanner.skip("+"), let hours = scanner.number(2), scanner.skip(":"),
         let minutes = scanner.number(2), hours < 24, minutes < 60
       else { return nil }
       offset = (hours * 60 + minutes) * (isNegative ? -60 : 60)
@@ -37,11 +37,11 @@ public enum InternetDate {
   /// RFC 1123 as HTTP uses it: `Mon, 19 Sep 2016 18:29:47 GMT`.
   public static func http(_ text: String) -> Duration? {
     var scanner = Scanner(text)
-    guard let weekday = weekdays.firstIndex(where: { scanner.take($0) }), scanner.take(", "),
-      let day = scanner.number(2), scanner.take(" "),
-      let month = months.firstIndex(where: { scanner.take($0) }), scanner.take(" "),
-      let year = scanner.number(4), scanner.take(" "), let time = scanner.time(),
-      scanner.take(" GMT") || scanner.take(" UTC"), scanner.isAtEnd,
+    guard let weekday = weekdays.firstIndex(where: { scanner.skip($0) }), scanner.skip(", "),
+      let day = scanner.number(2), scanner.skip(" "),
+      let month = months.firstIndex(where: { scanner.skip($0) }), scanner.skip(" "),
+      let year = scanner.number(4), scanner.skip(" "), let time = scanner.time(),
+      scanner.skip(" GMT") || scanner.skip(" UTC"), scanner.isAtEnd,
       let days = days(year, month + 1, day)
     else { return nil }
     // 1970 began on a Thursday. A date with a wrong weekday is invalid.
@@ -69,7 +69,7 @@ public enum InternetDate {
 
     var isAtEnd: Bool { rest.isEmpty }
 
-    mutating func take(_ text: String) -> Bool {
+    mutating func skip(_ text: String) -> Bool {
       guard rest.starts(with: text.utf8) else { return false }
       rest = rest.dropFirst(text.utf8.count)
       return true
@@ -85,7 +85,7 @@ public enum InternetDate {
 
     /// `hh:mm:ss` in seconds; a leap second counts as the next.
     mutating func time() -> Int? {
-      guard let hours = number(2), take(":"), let minutes = number(2), take(":"), let seconds = number(2),
+      guard let hours = number(2), skip(":"), let minutes = number(2), skip(":"), let seconds = number(2),
         hours < 24, minutes < 60, seconds <= 60
       else { return nil }
       return (hours * 60 + minutes) * 60 + seconds

@@ -47,7 +47,7 @@ func promtool(_ text: String) throws -> String {
     try? input.fileHandleForWriting.close()
   }
   writing.start()
-  let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+  let result = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
   process.waitUntilExit()
-  return process.terminationStatus == 0 ? said : said + "exit \(process.terminationStatus)"
+  return process.terminationStatus == 0 ? result : result + "exit \(process.terminationStatus)"
 }

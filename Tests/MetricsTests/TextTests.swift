@@ -75,8 +75,8 @@ import Testing
       facts.counters.attempts[Self.name(&random)] = random.next()
       facts.counters.seconds[Self.name(&random)] = Double(random.below(1 << 40)) / 1e6
       let text = facts.text(nowNs: random.next())
-      let said = try promtool(text)
-      #expect(said == "", "\(said)\n\(text)")
+      let output = try promtool(text)
+      #expect(output == "", "\(output)\n\(text)")
     }
   }
 

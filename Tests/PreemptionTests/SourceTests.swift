@@ -64,14 +64,14 @@ import Testing
     let error = PreemptionError(answer: "nonsense")
     for isNamed in [true, false] {
       var reachability = Reachability(name: "AWS", isNamed: isNamed)
-      var told: [NoticeReport] = []
+      var reports: [NoticeReport] = []
       var paused = Duration.zero
       for _ in 0..<50 {
-        if let report = reachability.failed(error) { told.append(report) }
+        if let report = reachability.failed(error) { reports.append(report) }
         paused += reachability.pause
       }
-      #expect(told.count == 1)
-      if case .degraded = told[0] { #expect(isNamed) } else { #expect(!isNamed) }
+      #expect(reports.count == 1)
+      if case .degraded = reports[0] { #expect(isNamed) } else { #expect(!isNamed) }
       #expect(paused > .seconds(isNamed ? 2400 : 10_000), "fifty requests take most of an hour, or hours")
       #expect(reachability.succeeded() != nil && reachability.succeeded() == nil)
       #expect(reachability.pause == .zero)

@@ -57,7 +57,7 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
       let (reader, writer) = try pair(directory)
       var written = 0
       while writer.append(.failure, [UInt8](repeating: 1, count: 100)) { written += 1 }
-      #expect(written == 31 && writer.skipped == 0, "whoever appends it tries again")
+      #expect(written == 31 && writer.skipped == 0, "the caller retries")
       let isWritten = [UInt8](repeating: 1, count: 100).withUnsafeBytes { image in
         writer.appendSnapshot(
           step: 1, epoch: 0, batch: 1, samples: 1, timeNanoseconds: 1, phase: .training,
