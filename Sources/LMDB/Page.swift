@@ -82,7 +82,7 @@ struct Page {
   }
 
   /// Index of the first entry whose key is `key` or greater, by binary search; `count` if there is none. In a
-  /// branch, whose first key is a lower bound for all keys, the search begins at index 1.
+  /// branch, the first key counts as less than any other, so the search begins at index 1.
   /// - Returns: nil when an entry is not within the page.
   func lowerBound(_ key: UnsafeRawBufferPointer) -> Int? {
     var low = isLeaf ? 0 : 1

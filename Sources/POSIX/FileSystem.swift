@@ -154,7 +154,7 @@ public enum FileSystem {
     if durable { try synchronizeDirectory(path.removingLastComponent()) }
   }
 
-  /// Creates a file that no other process has open, and replaces what an earlier process left at `path`.
+  /// Creates a new file, which no other process has open or linked, in place of what an earlier one left.
   public static func createReplacing(
     _ path: FilePath, mode: mode_t, clearing: Bool = false
   ) throws(POSIXError) -> OpenFile {

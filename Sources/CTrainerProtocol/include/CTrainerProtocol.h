@@ -47,7 +47,7 @@ struct hf_ring_header {
   uint32_t spare_slot;      // slot that finish() may fill without a request, or UINT32_MAX
   uint32_t initial_slot;    // 1 + slot for the state before the first step; 0: none
   uint64_t consumed_sequence;  // sequence expected at `consumed`, written after it
-  uint64_t verified;        // bytes of the resume point verified so far while `verdict` is 1
+  uint64_t verified;        // bytes of resume points verified while `verdict` is 1
   uint32_t verdict;         // hf_verdict on the resume point
   uint8_t reserved3[92];
 
