@@ -15,9 +15,9 @@
 
 enum region_state { REGION_FREE, REGION_CLAIMED, REGION_ACTIVE };
 
-// Invariant: start and bytes change only while the state is not ACTIVE and no handler uses the region. A
-// handler counts itself in before it looks at the state, and the owner changes the state before it looks at
-// the count: one of them sees the other.
+// Invariant: start and bytes change only while the state is not ACTIVE and no handler uses the region. A handler
+// increments `users` before it reads the state, and the owner changes the state before it reads `users`, so one of them
+// sees the other.
 struct region {
   atomic_int state;
   atomic_int users;
@@ -32,13 +32,13 @@ struct frame {
 };
 
 static struct region regions[HF_GUARD_REGIONS];
-// Of this thread. With this model, no allocation happens when the handler looks at it.
+// initial-exec, so that access from the handler never allocates.
 static _Thread_local struct frame *innermost __attribute__((tls_model("initial-exec")));
 static uintptr_t page_bytes;
 static struct sigaction previous_bus;
 static struct sigaction previous_segment;
 
-// Zeros from the page of `address` to the end of the region that holds it.
+// Replaces the memory from the page of `address` to the end of its region by zeros.
 static bool replace(uintptr_t address) {
   for (size_t index = 0; index < HF_GUARD_REGIONS; index++) {
     struct region *region = &regions[index];
@@ -49,9 +49,9 @@ static bool replace(uintptr_t address) {
         address - region->start < region->bytes) {
       uintptr_t from = address & ~(page_bytes - 1);
       size_t bytes = region->start + region->bytes - from;
-      // The flag comes first: whoever reads a zero of ours finds it set.
+      // Set the flag first, so that a thread that reads the zeros finds it set.
       atomic_store(&region->was_hit, true);
-      // Not in POSIX's list of async-signal-safe functions; on Linux it is a bare system call.
+      // mmap is not in POSIX's list of async-signal-safe functions, but a plain system call on Linux.
       replaced = mmap((void *)from, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
                       0) != MAP_FAILED;
     }
@@ -61,8 +61,8 @@ static bool replace(uintptr_t address) {
   return false;
 }
 
-// What would have happened without us. A fault is repeated by the same instruction, and then ends the process; a
-// signal that was sent must be sent again.
+// Applies the previous disposition. A fault recurs when the instruction is repeated, and then ends the process; a
+// signal that was sent must be raised again.
 static void pass_on(int number, siginfo_t *information, void *context) {
   const struct sigaction *previous = number == SIGBUS ? &previous_bus : &previous_segment;
   bool was_sent = information->si_code <= 0;
@@ -77,7 +77,7 @@ static void pass_on(int number, siginfo_t *information, void *context) {
     else
       previous->sa_handler(number);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    // Swift's runtime prints a backtrace, sets the default action and leaves the rest to the instruction.
+    // Swift's runtime prints a backtrace, sets the default action and relies on the repeated instruction.
     struct sigaction now;
     if (was_sent && sigaction(number, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 &&
         now.sa_handler == SIG_DFL)
@@ -94,7 +94,7 @@ static void pass_on(int number, siginfo_t *information, void *context) {
 
 static void handle(int number, siginfo_t *information, void *context) {
   int error = errno;
-  // Above 0: from the kernel, for an access to memory.
+  // Above 0: from the kernel, for a memory access.
   if (information->si_code > 0) {
     if (number == SIGBUS && replace((uintptr_t)information->si_addr)) {
       errno = error;
@@ -113,11 +113,11 @@ static void install_once(void) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_sigaction = handle;
-  // NODEFER: the handler changes no signal mask, so that a guarded call need not save and restore it, which
-  // is a system call.
+  // NODEFER: the handler does not change the signal mask, so that a guarded call need not save and restore it with
+  // system calls.
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   sigemptyset(&action.sa_mask);
-  // The previous ones are known before ours can run.
+  // Read the previous actions before the handler can run.
   if (sigaction(SIGBUS, NULL, &previous_bus) != 0 || sigaction(SIGSEGV, NULL, &previous_segment) != 0 ||
       sigaction(SIGBUS, &action, NULL) != 0 || sigaction(SIGSEGV, &action, NULL) != 0)
     install_error = errno;

@@ -7,14 +7,14 @@
 #include <string.h>
 #include <sys/types.h>
 
-// Each function puts its arguments into a structure, which one without a result takes apart again under guard.
+// Each function passes its arguments in a structure to a callback that runs under guard.
 #define GUARDED(run, arguments) \
   do { \
     int number = hf_guard_call(run, arguments); \
     return number == 0 ? (arguments)->code : HF_LMDB_FAULT - number; \
   } while (0)
 
-// LMDB would call abort(3).
+// Replaces LMDB's abort(3).
 static void fail_assertion(MDB_env *environment, const char *message) {
   (void)environment;
   (void)message;

@@ -28,7 +28,7 @@ struct report {
 
 static void fail(int pipe, int stage, int error) {
   struct report report = {error, stage};
-  // Nothing can be done where even this fails: the parent sees the exit status.
+  // If this fails, the parent sees only the exit status.
   ssize_t ignored = write(pipe, &report, sizeof report);
   (void)ignored;
   _exit(127);
@@ -42,8 +42,8 @@ static void close_between(unsigned first, unsigned last) {
     close((int)number);
 }
 
-// Closes every descriptor above 2 but these; -1: none.
-static void keep_only(const int *descriptors, int count) {
+// Closes every descriptor above 2 except these; negative ones are ignored.
+static void close_all_except(const int *descriptors, int count) {
   unsigned first = 3;
   for (;;) {
     unsigned next = ~0u;
@@ -59,12 +59,13 @@ static void keep_only(const int *descriptors, int count) {
 
 // Between fork and exec: async-signal-safe calls only. The order matters.
 static void run_child(const struct hf_spawn_request *request, int pipe, int gate, pid_t parent) {
-  // 0. Its copies of our locks go first: whatever holds it up from here on, they are ours alone.
+  // 0. Close its copies of the parent's descriptors first, so that it holds none of the parent's locks if anything
+  //    below blocks.
   const int kept[] = {pipe, gate, request->cgroup_procs, request->output};
-  keep_only(kept, 4);
+  close_all_except(kept, 4);
 
-  // 1. Dispositions as they were before ours while everything is still blocked: no handler of ours may run
-  //    in this process, and what we ignore would be inherited across exec.
+  // 1. Reset dispositions while all signals are blocked: no handler of the parent may run in this process, and
+  //    signals that the parent ignores would stay ignored across exec.
   struct sigaction action;
   memset(&action, 0, sizeof action);
   for (int number = 1; number < NSIG; number++) {
@@ -72,31 +73,31 @@ static void run_child(const struct hf_spawn_request *request, int pipe, int gate
     sigaction(number, &action, NULL);
   }
 
-  // 2. A session of its own: a Ctrl-C at the terminal reaches the supervisor alone, and the whole
-  //    group can be killed by one number.
+  // 2. A new session: Ctrl-C at the terminal reaches only the supervisor, and the whole process group can be
+  //    killed at once.
   if (setsid() < 0) fail(pipe, HF_SPAWN_SESSION, errno);
 
-  // 3. Die with the supervisor; it may already be gone, and then the signal will never come. Compared
-  //    with the saved pid, not with 1: the next reaper may be any process.
+  // 3. Die with the supervisor. If it has died already, the signal will never come, hence the check. It compares
+  //    with the saved pid, not with 1, as the new parent may be any subreaper.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail(pipe, HF_SPAWN_PARENT_DEATH_SIGNAL, errno);
   if (getppid() != parent) _exit(127);
 
-  // 4. Into its cgroup, before it can have children.
+  // 4. Join the cgroup before it can have children.
   if (request->cgroup_procs >= 0 && write(request->cgroup_procs, "0", 1) < 0)
     fail(pipe, HF_SPAWN_CGROUP, errno);
 
-  // 5. A supervisor that the kernel is to spare when memory runs out (OOMScoreAdjust= of its unit) does
-  //    not have its trainer spared too. Raising it needs no privilege.
+  // 5. A supervisor that is protected from the OOM killer (OOMScoreAdjust= of its unit) must not protect its
+  //    trainer too. Raising the score needs no privilege.
   int score = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
   char sign = 0;
   if (score >= 0 && read(score, &sign, 1) == 1 && sign == '-') {
-    // Failing, the trainer is spared as well: no reason not to start it.
+    // If this fails, the trainer is protected too; start it anyway.
     ssize_t ignored = pwrite(score, "0", 1, 0);
     (void)ignored;
   }
   if (score >= 0) close(score);
 
-  // 6. A helper whose output we read must not read what the terminal says to us.
+  // 6. A helper whose output is read must not read the supervisor's standard input.
   if (request->output >= 0) {
     int null = open("/dev/null", O_RDONLY);
     if (null < 0 || dup2(null, 0) < 0 || dup2(request->output, 1) < 0)
@@ -104,21 +105,20 @@ static void run_child(const struct hf_spawn_request *request, int pipe, int gate
     if (null > 2) close(null);
   }
 
-  // 7. Those that were kept do not survive exec either (the report pipe included, which tells the parent that
-  //    exec succeeded).
+  // 7. Close the remaining ones at exec. That of the report pipe tells the parent that exec succeeded.
   for (int index = 0; index < 4; index++)
     if (kept[index] > 2) fcntl(kept[index], F_SETFD, FD_CLOEXEC);
 
   if (request->directory && chdir(request->directory) < 0) fail(pipe, HF_SPAWN_DIRECTORY, errno);
 
-  // 8. Not before it is on record: what a program does with its parent-death signal and its environment
-  //    is its own affair from then on. A parent that dies instead takes us along (3).
+  // 8. Wait until the pid is recorded: after exec, the program may change its parent-death signal and environment.
+  //    If the parent dies meanwhile, so does this process (3).
   uint64_t open_gate;
   ssize_t count = 0;
   while (gate >= 0 && (count = read(gate, &open_gate, sizeof open_gate)) < 0 && errno == EINTR) {}
   if (gate >= 0 && count != sizeof open_gate) fail(pipe, HF_SPAWN_REGISTER, errno);
 
-  // 9. Only now, with nothing left to protect, let signals in.
+  // 9. Unblock signals last.
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -139,15 +139,15 @@ pid_t hf_spawn(const struct hf_spawn_request *request, int *pidfd, int *stage) {
     return -error;
   }
 
-  // No signal may be handled in the child before its dispositions are reset.
+  // The child must not handle a signal before its dispositions are reset.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
 
   pid_t parent = getpid();
   int descriptor = -1;
-  // Not clone3: filters of system calls cannot look into its structure, so systemd's RestrictNamespaces=
-  // and container runtimes answer it with ENOSYS. clone(2) puts the pidfd where parent_tid points.
+  // Not clone3: seccomp filters cannot inspect its structure, so systemd's RestrictNamespaces= and container
+  // runtimes return ENOSYS for it. clone(2) stores the pidfd at parent_tid.
   long child = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &descriptor, NULL, NULL);
   if (child == 0) run_child(request, ends[1], gate, parent);
   int error = errno;
@@ -168,7 +168,7 @@ pid_t hf_spawn(const struct hf_spawn_request *request, int *pidfd, int *stage) {
     return -error;
   }
 
-  // End of file means that exec closed the other end.
+  // End of file: exec closed the other end.
   struct report report = {0, HF_SPAWN_NONE};
   ssize_t count;
   do count = read(ends[0], &report, sizeof report);

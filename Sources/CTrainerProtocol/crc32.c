@@ -1,5 +1,5 @@
-// CRC-32 with the processor's own instructions, where Swift has no access to them. Whole blocks of 16
-// bytes only; the caller does the rest by table.
+// CRC-32 with processor instructions that are not available in Swift. Only whole blocks of 16 bytes; the caller
+// handles the rest by table.
 #include "CTrainerProtocol.h"
 
 #if defined(__x86_64__)

@@ -8,7 +8,7 @@ final class Adam: Stateful {
   private let peak: Float
   private let totalSteps: Int
   private var steps: Int64 = 0
-  /// First and second moments, one array for each of the network's.
+  /// First and second moments, an array for each parameter array of the network.
   private var first: [[Float]]
   private var second: [[Float]]
 

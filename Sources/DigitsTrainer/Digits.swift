@@ -1,4 +1,4 @@
-/// The images, as numbers from 0 to 1, split into training and validation by a fixed shuffle.
+/// The images, with pixels from 0 to 1, split into training and validation sets.
 struct Digits {
   static let pixels = 64
   static let classes = 10
@@ -14,10 +14,10 @@ struct Digits {
     let (images, labels) = Self.decode()
     self.images = images
     self.labels = labels
-    // Neighbours in the file are by one writer: every fifth image is a fair sample of them all.
-    let isHeld = { (index: Int) in index % 5 == 4 && index / 5 < Self.validationCount }
-    training = labels.indices.filter { !isHeld($0) }
-    validation = labels.indices.filter(isHeld)
+    // Adjacent images in the file are by the same writer: every fifth image is a representative sample.
+    let isHeldOut = { (index: Int) in index % 5 == 4 && index / 5 < Self.validationCount }
+    training = labels.indices.filter { !isHeldOut($0) }
+    validation = labels.indices.filter(isHeldOut)
   }
 
   private static func decode() -> (images: [Float], labels: [Int]) {

@@ -9,7 +9,7 @@ struct DigitsTrainer: ParsableCommand {
     commandName: "digits-trainer",
     abstract: "Train a small network on 1,797 handwritten digits.",
     discussion: """
-      The reference trainer of holdfast: it runs the same under holdfast run and alone. Its last line on \
+      The reference trainer of holdfast, which runs under holdfast run or alone. Its last line on \
       standard output is the SHA-256 of all final parameters and optimizer state.
 
       Data: "Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak, UCI Machine Learning \
@@ -21,13 +21,13 @@ struct DigitsTrainer: ParsableCommand {
   @Option(help: "Units in each of the two hidden layers.") var hidden = 64
   @Option(help: ArgumentHelp("Pause after each step, such as 10ms or 1s.", valueName: "duration"))
   var stepDelay = "0ms"
-  @Option(help: "Of the weights, the shuffling and the dropout.") var seed: UInt64 = 1
+  @Option(help: "Seed of the weights, the shuffling and the dropout.") var seed: UInt64 = 1
 
   func validate() throws {
     guard epochs > 0, batchSize > 0, hidden > 0 else {
       throw ValidationError("--epochs, --batch-size and --hidden must be above 0")
     }
-    guard delay != nil else { throw ValidationError("--step-delay '\(stepDelay)' is not like 10ms or 1s") }
+    guard delay != nil else { throw ValidationError("invalid --step-delay '\(stepDelay)'; write 10ms or 1s") }
   }
 
   private var delay: Duration? {
@@ -72,20 +72,20 @@ struct DigitsTrainer: ParsableCommand {
         loss.set(gradients.loss)
         try run.step(samples: batch.count)
         if run.batch % 15 == 0 {
-          say("epoch \(epoch + 1)/\(epochs) batch \(run.batch)/\(batches) loss \(gradients.loss)")
+          log("epoch \(epoch + 1)/\(epochs) batch \(run.batch)/\(batches) loss \(gradients.loss)")
         }
-        if pause > .zero { rest(pause) }
+        if pause > .zero { sleep(pause) }
       }
       run.phase = .validation
-      say("epoch \(epoch + 1)/\(epochs) validation accuracy \(network.accuracy(images, labels))")
+      log("epoch \(epoch + 1)/\(epochs) validation accuracy \(network.accuracy(images, labels))")
       run.phase = .training
       try run.safepoint()
     }
     try run.finish()
-    say("digest \(digest(network, optimizer))")
+    log("digest \(digest(network, optimizer))")
   }
 
-  private func rest(_ pause: Duration) {
+  private func sleep(_ pause: Duration) {
     let (seconds, attoseconds) = pause.components
     var wanted = timespec()
     wanted.tv_sec = Int(seconds)
@@ -94,8 +94,8 @@ struct DigitsTrainer: ParsableCommand {
     while nanosleep(&wanted, &left) != 0, errno == EINTR { wanted = left }
   }
 
-  /// A line at once: who kills this process must not take back what it has said.
-  private func say(_ line: String) {
+  /// Prints a line and flushes it, so that a kill cannot lose it.
+  private func log(_ line: String) {
     print(line)
     fflush(nil)
   }

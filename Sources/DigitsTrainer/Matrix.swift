@@ -1,6 +1,6 @@
-/// The three products that a dense layer needs, in a fixed order of summation: the same bits on
-/// every run of the same binary. Row-major; inner loops over contiguous memory, which the compiler
-/// turns into vector instructions without changing any sum's order.
+/// The three products of a dense layer, with a fixed order of summation: bit-identical on every run of the same
+/// binary. Row-major; the inner loops run over contiguous memory, so that the compiler can vectorize them without
+/// changing the order of any sum.
 enum Matrix {
   /// c[m×n] += a[m×k] · b[k×n]
   static func multiplyAdd(_ a: [Float], _ b: [Float], into c: inout [Float], m: Int, k: Int, n: Int) {
@@ -10,7 +10,7 @@ enum Matrix {
           for row in 0..<m {
             for inner in 0..<k {
               let factor = a[row &* k &+ inner]
-              // Dropped and rectified units are zero: half of them mostly.
+              // Dropped and rectified units are zero, usually half of them.
               if factor == 0 { continue }
               for column in 0..<n { c[row &* n &+ column] += factor * b[inner &* n &+ column] }
             }
@@ -39,8 +39,8 @@ enum Matrix {
     }
   }
 
-  /// c[m×k] = a[m×n] · bᵀ with b[k×n]: a layer's input gradient. Eight partial sums, so that it
-  /// vectorizes; they are added in one order.
+  /// c[m×k] = a[m×n] · bᵀ with b[k×n]: a layer's input gradient. Eight partial sums for vectorization, added in a
+  /// fixed order.
   static func multiplyTransposed(_ a: [Float], _ b: [Float], into c: inout [Float], m: Int, k: Int, n: Int) {
     a.withUnsafeBufferPointer { a in
       b.withUnsafeBufferPointer { b in

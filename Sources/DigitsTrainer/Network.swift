@@ -20,7 +20,7 @@ final class Network: Stateful {
   init(hidden: Int, random: RandomSource) {
     let sizes = [Digits.pixels, hidden, hidden, Digits.classes]
     layers = zip(sizes, sizes.dropFirst()).map { inputs, outputs in
-      // He et al., 2015: variance 2/inputs; uniform, so that no second value need be kept.
+      // He et al., 2015: variance 2/inputs. Uniform: a normal generator would have to store its second value.
       let bound = (6 / Float(inputs)).squareRoot()
       let weights = (0..<inputs * outputs).map { _ in (random.uniform() * 2 - 1) * bound }
       return Layer(
@@ -41,7 +41,7 @@ final class Network: Stateful {
   /// One forward and backward pass.
   /// - Parameters:
   ///   - images: [count × pixels]
-  ///   - random: of the dropout masks.
+  ///   - random: for the dropout masks.
   func gradients(_ images: [Float], _ labels: [Int], dropout random: RandomSource) -> Gradients {
     let count = labels.count
     var inputs = [images]
@@ -75,18 +75,18 @@ final class Network: Stateful {
     return Gradients(values: values, loss: loss)
   }
 
-  /// Share of images whose most probable class is their label.
+  /// Share of images for which the most probable class is the label.
   func accuracy(_ images: [Float], _ labels: [Int]) -> Float {
     var values = images
     for (index, layer) in layers.enumerated() {
       values = affine(values, layer, labels.count)
       if index < layers.count - 1 { for unit in values.indices { values[unit] = max(0, values[unit]) } }
     }
-    let right = labels.indices.count { image in
+    let correct = labels.indices.count { image in
       let scores = values[image * Digits.classes..<(image + 1) * Digits.classes]
       return scores.firstIndex(of: scores.max() ?? 0).map { $0 - scores.startIndex } == labels[image]
     }
-    return Float(right) / Float(labels.count)
+    return Float(correct) / Float(labels.count)
   }
 
   private func affine(_ inputs: [Float], _ layer: Layer, _ count: Int) -> [Float] {
@@ -97,7 +97,7 @@ final class Network: Stateful {
     return outputs
   }
 
-  /// ReLU and inverted dropout in one factor for each unit: 0, or 1 over the share that is kept.
+  /// ReLU and inverted dropout as one factor for each unit: 0, or 1 / (1 - dropout).
   private func dropoutMask(_ outputs: [Float], _ random: RandomSource) -> [Float] {
     let scale = 1 / (1 - Self.dropout)
     return outputs.map { output in
@@ -150,7 +150,7 @@ final class Network: Stateful {
       guard weights.shape == [layers[index].inputs, layers[index].outputs] else {
         throw CheckpointError(
           .unsupported,
-          "layer \(index) has shape \(weights.shape) there, --hidden gives "
+          "layer \(index) has shape \(weights.shape), but --hidden gives "
             + "[\(layers[index].inputs), \(layers[index].outputs)]")
       }
       layers[index].weights = try weights.floats()

@@ -79,7 +79,7 @@ public final class Run {
         totalEpochs: totalEpochs.map { UInt64(clamping: $0) },
         batchesPerEpoch: batchesPerEpoch.map { UInt64(clamping: $0) }, hyperparameters: hyperparameters)
       ring.setAttached(pid: getpid())
-      ring.say(.waits)
+      ring.setRestoring(.waiting)
       run.records?.append(.attached, JSON.encode(attached))
       ForkGuard.arm()
       return run
@@ -167,11 +167,11 @@ public final class Run {
       stager?.stageInitially()
       return false
     }
-    ring?.say(.takes)
+    ring?.setRestoring(.loading)
     try state.restore(
       FilePath(point.path), offsetBytes: point.offsetBytes, lengthBytes: point.lengthBytes,
       expected: point.step)
-    ring?.say(.done)
+    ring?.setRestoring(.done)
     guard step > 0 else { return false }
     resumedFrom = step
     return true

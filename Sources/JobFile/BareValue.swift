@@ -1,12 +1,11 @@
-/// Values without quotes, as TOML has them: numbers and the words `true` and `false`. Dates are left out:
-/// no setting is one.
+/// TOML's values without quotes: numbers, `true` and `false`. Dates are left out, as no setting takes one.
 enum BareValue {
-  /// What is wrong with `text`; nil: it is a value.
+  /// What is wrong with `text`; nil if it is a valid value.
   static func mistake(_ text: String) -> String? {
     if text.isEmpty { return "a value is missing" }
     if isValue(text) { return nil }
-    if isLikeDate(text) { return "a date or a time is no value of any setting" }
-    return "'\(text.prefix(60))' is no value; a text needs quotes"
+    if isLikeDate(text) { return "no setting takes a date or time" }
+    return "invalid value '\(text.prefix(60))'; strings need quotes"
   }
 
   private static func isValue(_ text: String) -> Bool {

@@ -1,5 +1,4 @@
-/// Compares what a file says with the table of settings. It goes on after a mistake, so that one run
-/// shows them all.
+/// Checks a file against the table of settings. It continues after a mistake, so that one run reports all.
 struct Checker {
   struct Problems: Error {
     var all: [Problem]
@@ -19,7 +18,7 @@ struct Checker {
 
   mutating func check(_ nodes: [String: Node], needsCommand: Bool) {
     if let nul = locator.nul {
-      problems.append(Problem("a string cannot hold the character U+0000", at: nul, in: source))
+      problems.append(Problem("strings cannot contain U+0000", at: nul, in: source))
     }
     for (key, node) in nodes {
       if let setting = Setting.find(nil, key) {
@@ -28,12 +27,12 @@ struct Checker {
         checkSection(key, node)
       } else {
         let isTable = if case .table = node { true } else { false }
-        note(UnknownKey.words(key, in: nil, isTable: isTable), [.key(key)])
+        note(UnknownKey.message(key, in: nil, isTable: isTable), [.key(key)])
       }
     }
     given.sort { Self.rank($0.setting) < Self.rank($1.setting) }
     let hasCommand = given.contains { $0.setting.name == Setting.command.name }
-    // A command that is wrong, or in the wrong section, has been spoken of.
+    // An invalid or misplaced command was already reported.
     if needsCommand, !hasCommand, !problems.contains(where: { $0.what.contains("'command'") }) {
       let example = "add at the top of the file: command = [\"python3\", \"train.py\"]"
       problems.append(Problem("'command' is missing; \(example)", at: Place(line: 1, column: 1), in: source))
@@ -48,14 +47,14 @@ struct Checker {
     guard case .table(let entries) = node else {
       let isRepeated = if case .array = node { true } else { false }
       let what =
-        isRepeated ? "can be there only once: write [\(section)]" : "is a section: write [\(section)]"
-      return note("'\(section)' \(what), and its keys below", [.key(section)])
+        isRepeated ? "may appear only once: write [\(section)]" : "is a section: write [\(section)]"
+      return note("'\(section)' \(what) and its keys below it", [.key(section)])
     }
     for (key, node) in entries {
       if let setting = Setting.find(section, key) {
         check(setting, node)
       } else {
-        note(UnknownKey.words(key, in: section, isTable: false), [.key(section), .key(key)])
+        note(UnknownKey.message(key, in: section, isTable: false), [.key(section), .key(key)])
       }
     }
   }

@@ -1,10 +1,10 @@
-/// Durations as people type them: `90s`, `10min`, `1h30m`, `500ms`, `2d`.
+/// Durations with units: `90s`, `10min`, `1h30m`, `500ms`, `2d`.
 public enum DurationText {
   public struct Mistake: Error, CustomStringConvertible {
     public let description: String
   }
 
-  /// Longer is a slip of the finger, and near what a timer can hold.
+  /// Anything longer is a typing error and near the range of a timer.
   static let longest = Duration.seconds(86400) * 3653
 
   private static let units: [String: Duration] = [
@@ -16,7 +16,7 @@ public enum DurationText {
   public static func parse(_ text: String) throws(Mistake) -> Duration {
     var rest = Substring(text)
     var total = Duration.zero
-    guard !rest.isEmpty else { throw Mistake(description: "it is empty; write 90s, 10min or 1h30m") }
+    guard !rest.isEmpty else { throw Mistake(description: "must not be empty; write 90s, 10min or 1h30m") }
     while !rest.isEmpty {
       let digits = rest.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
       rest = rest.dropFirst(digits.count)
@@ -25,20 +25,20 @@ public enum DurationText {
       rest = rest.dropFirst(unit.count)
       if rest.first == " " { rest = rest.dropFirst() }
       guard let value = Double(digits), value < 1e9 else {
-        throw Mistake(description: "'\(text)' is no duration; write 90s, 10min or 1h30m")
+        throw Mistake(description: "invalid duration '\(text)'; write 90s, 10min or 1h30m")
       }
       if unit.isEmpty { throw Mistake(description: "'\(text)' has no unit; write \(text)s or \(text)min") }
       guard let factor = units[String(unit)] else {
-        throw Mistake(description: "'\(unit)' is no unit of time; there are ms, s, min, h and d")
+        throw Mistake(description: "unknown unit '\(unit)'; use ms, s, min, h or d")
       }
       total += factor * value
-      // At once: a file may have more of them than there are numbers for the sum.
+      // Checked here, as the sum of many terms could overflow.
       guard total <= longest else { throw Mistake(description: "'\(text)' is longer than ten years") }
     }
     return total
   }
 
-  /// The shortest text that `parse` takes for `duration`: `10min`, `1h30min`, `500ms`.
+  /// The shortest text that `parse` accepts for `duration`: `10min`, `1h30min`, `500ms`.
   public static func text(_ duration: Duration) -> String {
     let units: [(String, Int64)] = [
       ("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("min", 60_000_000_000), ("s", 1_000_000_000),

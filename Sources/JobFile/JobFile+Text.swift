@@ -1,8 +1,8 @@
 import SystemPackage
 
 extension JobFile {
-  /// A file that sets what `resolution` has from the command line, and nothing else.
-  /// - Parameter heading: lines of a comment above it.
+  /// The text of a file that sets every value of `resolution` that is not a default.
+  /// - Parameter heading: lines of the comment at its top.
   public static func text(of resolution: Resolution, heading: [String]) -> String {
     let given = Setting.all.filter { resolution.origin(of: $0) != .initial }
     var lines = heading.map { "# \($0)" }
@@ -18,7 +18,7 @@ extension JobFile {
     setting.value(resolution.settings).map { "\(setting.key) = \($0.toml)" }
   }
 
-  /// Checks a text that is in no file yet, as the file `path`.
+  /// Checks `text` before it is written to `path`.
   public static func check(_ text: String, as path: FilePath) throws(JobFileError) {
     _ = try JobFile(bytes: Array(text.utf8), path: path, needsCommand: true)
   }

@@ -2,10 +2,10 @@ import Glibc
 import POSIX
 public import SystemPackage
 
-/// A job's configuration file, read and found right.
+/// A job's valid configuration file.
 public struct JobFile: Sendable {
   public let path: FilePath
-  /// What it sets, in the order of the table of settings.
+  /// The values that it sets, in the order of `Setting.all`.
   public let given: [Given]
 
   /// A value that the file sets.
@@ -16,12 +16,12 @@ public struct JobFile: Sendable {
     let base: String
   }
 
-  /// Larger is not a configuration.
+  /// Bytes; no configuration is larger.
   static let longest = 1 << 20
 
   /// - Parameters:
-  ///   - path: absolute; relative paths in the file belong to its directory.
-  ///   - needsCommand: a file without `command` is wrong.
+  ///   - path: absolute; relative paths in the file are resolved against its directory.
+  ///   - needsCommand: whether a file without `command` is invalid.
   public static func read(_ path: FilePath, needsCommand: Bool) throws(JobFileError) -> JobFile {
     try JobFile(bytes: load(path), path: path, needsCommand: needsCommand)
   }
@@ -29,25 +29,24 @@ public struct JobFile: Sendable {
   private static func load(_ path: FilePath) throws(JobFileError) -> [UInt8] {
     let bytes: [UInt8]
     do {
-      // It may grow while it is read, so what was read is counted.
+      // Not fstat: the file may grow while it is read.
       bytes = try OpenFile(path, .readOnly, followsLink: true).read(atMost: longest + 1)
     } catch {
       throw failure(path, error)
     }
     guard bytes.count <= longest else {
       throw JobFileError(
-        .unreadable, path: path.string, "the configuration file cannot be read",
-        why: "it is larger than 1 MiB")
+        .unreadable, path: path.string, "cannot read the configuration file", why: "larger than 1 MiB")
     }
     return bytes
   }
 
   private static func failure(_ path: FilePath, _ error: POSIXError) -> JobFileError {
     if error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory {
-      return JobFileError(.missing, path: path.string, "there is no such configuration file")
+      return JobFileError(.missing, path: path.string, "configuration file not found")
     }
     return JobFileError(
-      .unreadable, path: path.string, "the configuration file cannot be read", why: error.reason)
+      .unreadable, path: path.string, "cannot read the configuration file", why: error.reason)
   }
 
   init(bytes: [UInt8], path: FilePath, needsCommand: Bool) throws(JobFileError) {
@@ -64,7 +63,7 @@ public struct JobFile: Sendable {
       given = checker.given
     } catch {
       let problems = (error as? Checker.Problems)?.all ?? (error as? Problem).map { [$0] } ?? []
-      throw JobFileError(.wrong, path: path.string, "the configuration file is wrong", problems: problems)
+      throw JobFileError(.wrong, path: path.string, "invalid configuration file", problems: problems)
     }
   }
 }

@@ -2,16 +2,16 @@ public import Metrics
 public import Preemption
 public import Supervision
 
-/// All that can be set for a job. What is not set anywhere has the value that it has here.
+/// All settings of a job, with their defaults.
 public struct JobSettings: Hashable, Sendable {
   /// The trainer's `argv`; empty: not set.
   public var command: [String] = []
-  /// Where the trainer runs; nil: where the supervisor was started.
+  /// nil: that of the supervisor.
   public var workingDirectory: String?
   public var name: String?
   public var stateDirectory: String?
   public var runDirectory: String?
-  /// Added to what the trainer inherits.
+  /// Added to the environment that the trainer inherits.
   public var environment: [String: String] = [:]
   public var policy = Policy()
   public var preemption = PreemptionSource.auto

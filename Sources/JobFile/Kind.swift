@@ -4,15 +4,15 @@ import Preemption
 import Supervision
 import SystemPackage
 
-/// A kind of value: how it is read from a file and from the command line, and written again.
+/// A kind of value: how it is read from a file or the command line, and how it is written.
 struct Kind<Value: Hashable & Sendable>: Sendable {
   /// As in `--every <duration>`.
   var placeholder: String
-  /// From a file. `base` is the directory of the file, to which its relative paths belong.
+  /// Reads it from a file. `base` is the file's directory, against which relative paths are resolved.
   var read: @Sendable (_ node: Node, _ base: String) throws(Mistakes) -> Value
-  /// What an argument of the command line is in a file.
+  /// Converts a command-line argument to the value that a file would have.
   var node: @Sendable (_ argument: String) -> Node = { .string($0) }
-  /// nil: nothing is set.
+  /// nil: not set.
   var write: @Sendable (Value) -> Node?
 }
 
@@ -33,18 +33,18 @@ extension Duration {
       } catch {
         throw Mistakes(error.description)
       }
-      guard duration > .zero else { throw Mistakes("it must be above 0") }
+      guard duration > .zero else { throw Mistakes("must be above 0") }
       return duration
     case .integer(let number):
       throw Mistakes("\(number) has no unit; write \"\(number)s\" or \"\(number)min\"")
     default:
-      throw Mistakes("it must be a duration, like \(example), not \(node.kind)")
+      throw Mistakes("must be a duration, like \(example), not \(node.kind)")
     }
   }
 }
 
 extension Kind where Value == Policy.Limit {
-  /// A duration, or one of the words that `allowed` has.
+  /// A duration, or one of the words in `allowed`.
   static func limit(_ allowed: String...) -> Kind {
     Kind(
       placeholder: (["duration"] + allowed).joined(separator: "|"),
@@ -52,7 +52,7 @@ extension Kind where Value == Policy.Limit {
         if case .string(let text) = node {
           if allowed.contains(text) { return text == "off" ? .off : .auto }
           if let word = Suggestions.nearest(to: text, among: allowed) {
-            throw Mistakes("'\(text)' is no duration; did you mean '\(word)'?")
+            throw Mistakes("invalid duration '\(text)'; did you mean '\(word)'?")
           }
         }
         let words = allowed.map { ", or \"\($0)\"" }.joined()
@@ -75,12 +75,12 @@ extension Kind where Value == Int {
     read: { (node, _) throws(Mistakes) in
       switch node {
       case .integer(let number):
-        guard number > 0 else { throw Mistakes("it must be above 0") }
+        guard number > 0 else { throw Mistakes("must be above 0") }
         return number
       case .string(let text):
         let hint = Int(text).map { "; write \($0) without quotes" } ?? ""
-        throw Mistakes("it must be a whole number, not '\(text)'\(hint)")
-      default: throw Mistakes("it must be a whole number, not \(node.kind)")
+        throw Mistakes("must be a whole number, not '\(text)'\(hint)")
+      default: throw Mistakes("must be a whole number, not \(node.kind)")
       }
     },
     node: { Int($0).map { .integer($0) } ?? .string($0) },
@@ -88,15 +88,15 @@ extension Kind where Value == Int {
 }
 
 extension Kind where Value == Bool {
-  /// On the command line an option without a value.
+  /// On the command line, an option without a value.
   static let flag = Kind(
     placeholder: "true|false",
     read: { (node, _) throws(Mistakes) in
       if case .boolean(let value) = node { return value }
       if case .string(let text) = node, ["true", "false"].contains(text) {
-        throw Mistakes("it must be \(text) without quotes")
+        throw Mistakes("must be \(text) without quotes")
       }
-      throw Mistakes("it must be true or false, not \(node.kind)")
+      throw Mistakes("must be true or false, not \(node.kind)")
     },
     node: { $0 == "true" ? .boolean(true) : $0 == "false" ? .boolean(false) : .string($0) },
     write: { .boolean($0) })
@@ -107,7 +107,7 @@ extension Kind where Value == PreemptionSource {
     placeholder: "source",
     read: { (node, _) throws(Mistakes) in
       guard case .string(let text) = node else {
-        throw Mistakes("it must be a word in quotes, like \"auto\", not \(node.kind)")
+        throw Mistakes("must be a word in quotes, like \"auto\", not \(node.kind)")
       }
       do throws(PreemptionError) {
         return try PreemptionSource(text)
@@ -132,13 +132,13 @@ extension Kind where Value == ListenAddress {
       } catch {
         throw Mistakes("\(error.what); write \(error.hint)")
       }
-      throw Mistakes("it must be a port, or \"ADDRESS:PORT\", not \(node.kind)")
+      throw Mistakes("must be a port, or \"ADDRESS:PORT\", not \(node.kind)")
     },
     write: { .string($0.description) })
 }
 
 extension Kind where Value == String {
-  /// A path; a relative one of a file belongs to the file's directory.
+  /// A path; a relative one in a file is resolved against the file's directory.
   static let path = path(placeholder: "dir")
 
   static let file = path(placeholder: "file")
@@ -148,12 +148,12 @@ extension Kind where Value == String {
       placeholder: placeholder,
       read: { (node, base) throws(Mistakes) in
         guard case .string(let path) = node else {
-          throw Mistakes("it must be a path in quotes, not \(node.kind)")
+          throw Mistakes("must be a path in quotes, not \(node.kind)")
         }
-        guard !path.isEmpty else { throw Mistakes("it is empty") }
-        if FilePath(path).isURL { throw Mistakes("'\(path)' is a URL; it must be a path of this machine") }
+        guard !path.isEmpty else { throw Mistakes("must not be empty") }
+        if FilePath(path).isURL { throw Mistakes("'\(path)' is a URL; use a path on this machine") }
         if path == "~" || path.hasPrefix("~/") {
-          throw Mistakes("'~' has no meaning in a file; write the whole path")
+          throw Mistakes("'~' is not expanded in a file; write the full path")
         }
         return path.hasPrefix("/") || base.isEmpty ? path : base + "/" + path
       },
@@ -164,7 +164,7 @@ extension Kind where Value == String {
     placeholder: "name",
     read: { (node, _) throws(Mistakes) in
       guard case .string(let name) = node else {
-        throw Mistakes("it must be a name in quotes, not \(node.kind)")
+        throw Mistakes("must be a name in quotes, not \(node.kind)")
       }
       guard JobName.isValid(name) else {
         throw Mistakes(JobName.fault(name))
@@ -181,7 +181,7 @@ extension Kind where Value == [String] {
     read: { (node, _) throws(Mistakes) in
       switch node {
       case .array(let nodes):
-        guard !nodes.isEmpty else { throw Mistakes("it is empty; write [\"python3\", \"train.py\"]") }
+        guard !nodes.isEmpty else { throw Mistakes("must not be empty; write [\"python3\", \"train.py\"]") }
         var words: [String] = []
         var mistakes: [Mistake] = []
         for (index, node) in nodes.enumerated() {
@@ -197,8 +197,8 @@ extension Kind where Value == [String] {
         return words
       case .string(let line):
         let words = line.split(separator: " ").map { Node.string(String($0)) }
-        throw Mistakes("it must be an array of words, as no shell splits it: \(Node.array(words).toml)")
-      default: throw Mistakes("it must be an array of strings, not \(node.kind)")
+        throw Mistakes("must be an array of words; no shell splits it: \(Node.array(words).toml)")
+      default: throw Mistakes("must be an array of strings, not \(node.kind)")
       }
     },
     write: { $0.isEmpty ? nil : .array($0.map { .string($0) }) })
@@ -210,7 +210,7 @@ extension Kind where Value == [String: String] {
     placeholder: "value",
     read: { (node, _) throws(Mistakes) in
       guard case .table(let entries) = node else {
-        throw Mistakes("it must be a section: [environment], and below it NAME = \"value\"")
+        throw Mistakes("must be a section: write [environment] and NAME = \"value\" below it")
       }
       var variables: [String: String] = [:]
       var mistakes: [Mistake] = []
@@ -232,15 +232,15 @@ extension Kind where Value == [String: String] {
     write: { $0.isEmpty ? nil : .table($0.mapValues { .string($0) }) })
 
   private static func reserved(_ name: String) -> String? {
-    if name.isEmpty || name.contains("=") { return "'\(name)' is no name of a variable" }
-    let ours = ["HOLDFAST_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_"]
-    guard ours.contains(where: { name.hasPrefix($0) }) else { return nil }
-    return "'\(name)' is set or taken away by holdfast itself"
+    if name.isEmpty || name.contains("=") { return "invalid variable name '\(name)'" }
+    let prefixes = ["HOLDFAST_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_"]
+    guard prefixes.contains(where: { name.hasPrefix($0) }) else { return nil }
+    return "'\(name)' is set or removed by holdfast itself"
   }
 }
 
 extension Kind {
-  /// The same, or nothing.
+  /// The same kind; the value may be unset.
   static func optional<Wrapped>(_ kind: Kind<Wrapped>) -> Kind where Value == Wrapped? {
     Kind(
       placeholder: kind.placeholder,

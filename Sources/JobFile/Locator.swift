@@ -1,7 +1,7 @@
-/// Where each key and each value of a TOML document is. The parser tells what they are, but not where.
+/// The position of each key and value in a TOML document, which the parser does not report.
 ///
-/// It finds the borders of keys and values, and relies on the parser for the rest: up to the first thing
-/// that the parser refuses, both see the same. Behind that it may stop early, or find places that are none.
+/// It finds the borders of keys and values and relies on the parser for the rest. Both agree up to the first
+/// thing that the parser rejects; after that, it may stop early or find wrong positions.
 struct Locator {
   enum Component: Hashable {
     case key(String)
@@ -12,29 +12,29 @@ struct Locator {
   struct Entry {
     /// The key, or the header that names the table.
     var key: Place
-    /// As far as it goes on its first line.
+    /// Only the part on its first line.
     var value: Place
   }
 
-  /// Parts of a path. Both the parser and we go down by recursion, and a file must not exhaust the stack.
+  /// Parts of a path. The parser and this type recurse, and a file must not exhaust the stack.
   static let deepest = 32
 
   private(set) var entries: [Path: Entry] = [:]
-  /// The first thing that the parser must not see, since it aborts the process there (assertions of
-  /// toml++ 3.4 in parse_key, parse_value and parse_time): what it is, its offset and its place.
+  /// The first thing on which the parser would abort the process (assertions of toml++ 3.4 in parse_key,
+  /// parse_value and parse_time): the message, its offset and its place.
   private(set) var refusal: (what: String, offset: Int, place: Place)?
-  /// The first escaped NUL: it would end the parser's strings early.
+  /// The first escaped NUL; it would truncate the parser's strings.
   private(set) var nul: Place?
 
   private let scalars: [Unicode.Scalar]
   private var position = 0
   private var line = 1
   private var lineStart = 0
-  /// Keys that are there a second time, by their line, and where they are first.
+  /// Duplicate keys, by line, and where each was first.
   private(set) var repeats: [Int: (again: Place, first: Place)] = [:]
-  /// Tables that have a header of their own.
+  /// Tables with their own header.
   private var headed: Set<Path> = []
-  /// How many tables an array of tables has so far.
+  /// Number of tables so far in each array of tables.
   private var tableCounts: [Path: Int] = [:]
 
   init(_ source: SourceText) {
@@ -75,7 +75,7 @@ struct Locator {
     }
   }
 
-  /// What was passed since `mark`, as far as it is on the line where it began.
+  /// The text read since `mark`, up to the end of its first line.
   private func place(from mark: (position: Int, line: Int, lineStart: Int)) -> Place {
     var end = mark.position
     while end < position, scalars[end] != "\n", scalars[end] != "\r" { end += 1 }
@@ -113,7 +113,7 @@ struct Locator {
     skipBlanks()
     if !Self.canBegin(next) {
       let place = Place(line: line, column: position - lineStart + 1)
-      refuse("the name of a section has letters, digits, '-' and '_', or is in quotes", start.position, place)
+      refuse("a section name must be letters, digits, '-' and '_', or quoted", start.position, place)
     }
     let keys = readKeys()
     skipBlanks()
@@ -126,11 +126,11 @@ struct Locator {
       let isLast = index == keys.count - 1
       let isOwn = isLast && headed.insert(path).inserted
       if isLast, !isOwn, !isArray, let first = entries[path] { noteRepeat(key.place, first.key) }
-      // Its own header names a table better than that of one below it; the first of two does.
+      // A table's own header is a better place than that of a table below it; of two, the first.
       if entries[path] == nil || isOwn {
         entries[path] = Entry(key: key.place, value: isLast ? header : key.place)
       }
-      // A section below an array of tables belongs to its last.
+      // A section below an array of tables belongs to the array's last table.
       if let count = tableCounts[path], !(isArray && isLast) { path.append(.index(count - 1)) }
     }
     if isArray, let key = keys.last?.place {
@@ -142,7 +142,7 @@ struct Locator {
     return path
   }
 
-  /// Notes a dotted key, the tables that it makes on its way too.
+  /// Records a dotted key and the tables that it creates.
   private mutating func note(_ places: [Place], _ path: Path, in table: Path = [], value: Place) {
     for index in places.indices {
       let part = table + path[...index]
@@ -224,7 +224,7 @@ struct Locator {
     let start = mark
     guard path.count <= Self.deepest else {
       refuse(
-        "values are nested too deep", start.position, Place(line: line, column: position - lineStart + 1))
+        "values are nested too deeply", start.position, Place(line: line, column: position - lineStart + 1))
       position = scalars.count
       return Place(line: start.line, column: start.position - start.lineStart + 1)
     }
@@ -234,7 +234,7 @@ struct Locator {
     case "{": readInlineTable(path)
     default:
       while let scalar = next, !",]}#\r\n".unicodeScalars.contains(scalar) { advance() }
-      // A blank before a comment is no part of it.
+      // Trailing blanks are not part of the value.
       while position > start.position, " \t".unicodeScalars.contains(scalars[position - 1]) { position -= 1 }
       let bare = place(from: start)
       let text = String(String.UnicodeScalarView(scalars[start.position..<position]))
@@ -285,8 +285,8 @@ struct Locator {
     }
   }
 
-  /// Any of the four kinds of strings.
-  /// - Returns: what it means; of a string of several lines, nothing exact: no key can be one.
+  /// Reads any of the four kinds of strings.
+  /// - Returns: its value; inexact for a multi-line string, which cannot be a key.
   private mutating func readString(_ quote: Unicode.Scalar) -> String {
     let isLong = peek(1) == quote && peek(2) == quote
     for _ in 0..<(isLong ? 3 : 1) { advance() }
@@ -303,7 +303,7 @@ struct Locator {
         }
         if peek(1) == quote, peek(2) == quote {
           for _ in 0..<3 { advance() }
-          // Up to two quotes of its own may stand before the three that end it.
+          // The string may end with up to two quotes of its own before the closing three.
           while next == quote { advance() }
           return String(text)
         }

@@ -1,15 +1,15 @@
-/// A value of a configuration file, without the parser that read it.
+/// A value of a configuration file, independent of the parser.
 public indirect enum Node: Hashable, Sendable {
   case string(String)
   case integer(Int)
   case real(Double)
   case boolean(Bool)
-  /// A date, a time, or both: none of our values is one.
+  /// A date, a time, or both; no setting takes one.
   case date
   case array([Node])
   case table([String: Node])
 
-  /// What it is, for an error.
+  /// Its kind, for an error message.
   var kind: String {
     switch self {
     case .string: "a string"
@@ -40,7 +40,7 @@ public indirect enum Node: Hashable, Sendable {
     }
   }
 
-  /// A key, quoted where it has to be.
+  /// A key, quoted if necessary.
   public static func key(_ name: String) -> String {
     let isBare =
       !name.isEmpty

@@ -1,28 +1,29 @@
 import SystemPackage
 
-/// The settings of a job, and where each came from: the command line over the file over the default.
+/// The settings of a job and the origin of each. The command line takes precedence over the file, the file
+/// over the default.
 public struct Resolution: Sendable {
   public enum Origin: Hashable, Sendable {
     case commandLine
     case file(path: String, line: Int)
-    /// A variable of the environment.
+    /// The named environment variable.
     case environment(String)
     case initial
   }
 
-  /// An option or the command, as it stood on the command line.
+  /// An option or the command, as given on the command line.
   public struct Argument: Sendable {
     public let setting: Setting
     let apply: @Sendable (inout JobSettings) throws(Mistakes) -> Void
 
-    /// - Throws: when `text` is no value of `setting`.
+    /// - Throws: `text` is not a valid value of `setting`.
     public init(_ setting: Setting, _ text: String) throws(Mistakes) {
       try setting.check(text)
       self.setting = setting
       apply = { (settings) throws(Mistakes) in try setting.parse(text, &settings) }
     }
 
-    /// Of a setting that is an option without a value.
+    /// Turns on a setting whose option has no value.
     public init(on setting: Setting) {
       self.setting = setting
       apply = { (settings) throws(Mistakes) in try setting.parse("true", &settings) }
@@ -49,7 +50,7 @@ public struct Resolution: Sendable {
         origins[argument.setting.name] = .commandLine
       }
     } catch {
-      preconditionFailure("a value that was found right is wrong: \(error)")
+      preconditionFailure("a checked value is invalid: \(error)")
     }
   }
 
@@ -61,7 +62,7 @@ public struct Resolution: Sendable {
     public let new: Node?
   }
 
-  /// What `new` changes, in the order of the table.
+  /// The settings that `new` changes, in the order of `Setting.all`.
   public func changes(to new: Resolution) -> [Difference] {
     Setting.all.compactMap { setting in
       let (old, new) = (setting.value(settings), setting.value(new.settings))

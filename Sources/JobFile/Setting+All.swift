@@ -1,7 +1,7 @@
 import Supervision
 
-// The table of settings, in the order of a file. A new one needs a line here, a place in `JobSettings`,
-// and, to be an option too, a line in `RunOptions`.
+// The table of settings, in the order of a file. A new one needs an entry here, a property in `JobSettings`
+// and, for an option, a line in `RunOptions`.
 extension Setting {
   public static let all: [Setting] = [
     command, workingDirectory, environment, jobName, stateDirectory, runDirectory, checkpointInterval,
@@ -11,71 +11,71 @@ extension Setting {
 
   public static let command = Setting(
     nil, "command", .command, \.command, .nextStart,
-    "The trainer's command: an array of the program and its arguments. No shell reads it.")
+    "The trainer's command: an array of the program and its arguments, run without a shell.")
   public static let workingDirectory = Setting(
     nil, "working-directory", .optional(.path), \.workingDirectory, .nextStart,
     unset: "where holdfast was started",
-    "The trainer's working directory. A relative path belongs to the file's directory, here and below.")
+    "The trainer's working directory. Here and below, a relative path is resolved from the file's directory.")
   public static let environment = Setting(
     nil, "environment", .variables, \.environment, .nextStart,
-    "A section of variables, NAME = \"value\", that the trainer gets besides those it inherits.")
+    "A section of variables, NAME = \"value\", added to the environment that the trainer inherits.")
 
   public static let jobName = Setting(
     "job", "name", option: "job", .optional(.jobName), \.name, .nextStart,
-    unset: "the file's name, or the command's",
+    unset: "name of the file, or of the command",
     "Name of the job.")
   public static let stateDirectory = Setting(
     "job", "state-dir", option: "state-dir", .optional(.path), \.stateDirectory, .nextStart,
     unset: "$STATE_DIRECTORY, or $XDG_STATE_HOME/holdfast/JOB, or ~/.local/state/holdfast/JOB",
-    "The job's own directory: its store and its checkpoints.")
+    "Directory of the job's store and checkpoints.")
   public static let runDirectory = Setting(
     "job", "run-dir", option: "run-dir", .optional(.path), \.runDirectory, .nextStart,
-    unset: "$RUNTIME_DIRECTORY, or one below $XDG_RUNTIME_DIR/holdfast or /dev/shm",
-    "Directory on tmpfs for what is shared with the trainer.")
+    unset: "$RUNTIME_DIRECTORY, or a directory below $XDG_RUNTIME_DIR/holdfast or /dev/shm",
+    "Directory on tmpfs for files shared with the trainer.")
 
   public static let checkpointInterval = Setting(
     "checkpoint", "interval", option: "every", .duration, \.policy.durableInterval, .atOnce,
-    "Longest time between durable checkpoints.")
+    "Maximum time between durable checkpoints.")
   public static let stageInterval = Setting(
     "checkpoint", "stage-interval", option: "stage-every", .limit("auto"), \.policy.stageInterval, .atOnce,
-    "Time between staged checkpoints; auto keeps their cost under 1 %.")
+    "Time between staged checkpoints; auto keeps their overhead below 1 %.")
 
   public static let maxStalls = Setting(
     "restart", "max-stalls", option: "max-stalls", .count, \.policy.maxStalls, .atOnce,
-    "Attempts in a row without progress after which to give up.")
+    "Give up after this many consecutive attempts without progress.")
   public static let skipBatchAfter = Setting(
     "restart", "skip-batch-after", option: "skip-batch-after", .optional(.count), \.policy.skipBatchAfter,
     .atOnce,
     unset: "never",
-    "Leave a batch out after so many attempts in a row died in it.")
+    "Skip a batch after this many consecutive attempts died in it.")
 
   public static let requireIdentical = Setting(
     "restart", "require-identical", option: "require-identical", .flag, \.policy.requiresIdentical, .atOnce,
-    "Exit with status 4 when a job is finished of which steps that were made again differed.")
+    "Exit with status 4 if the job finished but replayed steps differed from the original ones.")
 
   public static let grace = Setting(
     "stop", "grace", option: "grace", .duration, \.policy.grace, .atOnce,
-    "Time to save and exit after a stop signal. A stop that is under way keeps the time it was given.")
+    "Time to save and exit after a stop signal. A change does not affect a stop in progress.")
 
   public static let stepTimeout = Setting(
     "hang", "step-timeout", option: "step-timeout", .limit("auto", "off"), \.policy.stepTimeout, .atOnce,
     """
-    A trainer that has attached and makes no step for so long is hung; the first step may take ten times as \
-    long. auto waits until a step time is known.
+    A trainer that has attached is considered hung when it completes no step for this long; the first step may \
+    take ten times as long. auto waits until a step time is known.
     """)
 
   public static let preemption = Setting(
     "preemption", "source", option: "preemption", .preemption, \.preemption, .nextStart,
     """
-    Source of preemption notices: gce, aws, azure, command:PROGRAM, none; auto asks the \
-    cloud that the machine's firmware names.
+    Source of preemption notices: gce, aws, azure, command:PROGRAM, none; auto detects the \
+    cloud from the machine's firmware.
     """)
 
   public static let metricsListen = Setting(
     "metrics", "listen", option: "metrics-listen", .optional(.listenAddress), \.metricsAddress, .nextStart,
     unset: "not served",
     """
-    Serve Prometheus metrics at http://ADDRESS:PORT/metrics; with a port alone, on the loopback. ADDRESS \
+    Serve Prometheus metrics at http://ADDRESS:PORT/metrics; a port alone listens on loopback. ADDRESS \
     is an IP address.
     """)
   public static let metricsFile = Setting(

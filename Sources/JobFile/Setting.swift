@@ -1,27 +1,27 @@
-/// One thing that can be set: its names, its kind, and where its value goes. `Setting.all` is the only
-/// list of them; the file, the command line, `config show` and the manual are made from it.
+/// A setting: its names, its kind, and the property that stores it. `Setting.all` is the only list of them;
+/// the file, the command line, `config show` and the manual are generated from it.
 public struct Setting: Sendable {
   public enum Change: String, Sendable {
-    /// A reload changes it while the job runs.
+    /// Applied by a reload while the job runs.
     case atOnce = "at once"
-    /// It holds from the next start of the supervisor.
+    /// Applied at the next start of the supervisor.
     case nextStart = "next start"
   }
 
   /// nil: at the top of the file, before its first section.
   public let section: String?
   public let key: String
-  /// Without its dashes; nil: the command line has no such option.
+  /// Without dashes; nil: not available on the command line.
   public let option: String?
   public let change: Change
   public let placeholder: String
   public let summary: String
-  /// The default in words, where it is no value.
+  /// Description of the default if it is not a value.
   public let unset: String
 
   let read: @Sendable (_ node: Node, _ base: String, _ settings: inout JobSettings) throws(Mistakes) -> Void
   let parse: @Sendable (_ argument: String, _ settings: inout JobSettings) throws(Mistakes) -> Void
-  /// nil: it is not set.
+  /// nil: not set.
   public let value: @Sendable (JobSettings) -> Node?
 
   init<Value>(
@@ -48,10 +48,10 @@ public struct Setting: Sendable {
 
   var path: Locator.Path { (section.map { [.key($0)] } ?? []) + [.key(key)] }
 
-  /// The default, as it is written in a file; nil: there is none.
+  /// The default, as written in a file; nil if it has no value.
   public var initial: Node? { value(JobSettings()) }
 
-  /// Whether `argument` can be its value.
+  /// - Throws: `argument` is not a valid value.
   public func check(_ argument: String) throws(Mistakes) {
     var settings = JobSettings()
     try parse(argument, &settings)

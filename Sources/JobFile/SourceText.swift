@@ -2,7 +2,7 @@
 public struct Place: Hashable, Sendable, Comparable {
   public var line: Int
   public var column: Int
-  /// Columns that it spans on its line; at least 1.
+  /// Number of columns on its line; at least 1.
   public var length: Int
 
   public init(line: Int, column: Int, length: Int = 1) {
@@ -16,29 +16,29 @@ public struct Place: Hashable, Sendable, Comparable {
   }
 }
 
-/// The text of a configuration file, by line. Never empty: an empty file has one empty line.
+/// The lines of a configuration file. An empty file has one empty line.
 struct SourceText {
-  /// Lines without their ends.
+  /// Without line endings.
   let lines: [[Unicode.Scalar]]
   let text: String
 
-  /// - Throws: where the bytes stop being text that TOML allows.
+  /// - Throws: the first place that is not text allowed by TOML.
   init(_ bytes: [UInt8]) throws(Problem) {
-    // A byte order mark is allowed and means nothing; the parser below counts it as a column.
+    // A byte order mark is allowed, but the parser would count it as a column.
     let bytes = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? Array(bytes.dropFirst(3)) : bytes
     text = String(decoding: bytes, as: UTF8.self)
     lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { line in
       Array(line.last == "\r" ? line.dropLast() : line)
     }
     if String(validating: bytes, as: UTF8.self) == nil {
-      throw Problem("this is not UTF-8", at: place(ofByte: Self.validLength(bytes), in: bytes), in: self)
+      throw Problem("invalid UTF-8", at: place(ofByte: Self.validLength(bytes), in: bytes), in: self)
     }
-    // Nothing that ends a C string reaches the parser; it would read a part and say nothing.
+    // The parser would silently stop reading at a NUL.
     for (row, line) in lines.enumerated() {
       guard let column = line.firstIndex(where: { Self.isForbidden($0) }) else { continue }
       let code = String(line[column].value, radix: 16, uppercase: true)
       throw Problem(
-        "the control character U+\(String(repeating: "0", count: 4 - code.count))\(code) cannot be in this file",
+        "control character U+\(String(repeating: "0", count: 4 - code.count))\(code) is not allowed",
         at: Place(line: row + 1, column: column + 1), in: self)
     }
   }
@@ -47,7 +47,7 @@ struct SourceText {
     (scalar.value < 0x20 && scalar != "\t") || scalar.value == 0x7f
   }
 
-  /// Bytes before the first that is not UTF-8.
+  /// Length of the longest prefix that is valid UTF-8.
   private static func validLength(_ bytes: [UInt8]) -> Int {
     var decoder = UTF8()
     var rest = bytes.makeIterator()
@@ -62,7 +62,7 @@ struct SourceText {
     return Place(line: line.count, column: (line.last?.count ?? 0) + 1)
   }
 
-  /// `place`, moved to where there is something: a parser may point behind the end.
+  /// `place`, moved into the text: a parser may point past its end.
   func clamp(_ place: Place) -> Place {
     let line = min(max(1, place.line), lines.count)
     let width = lines[line - 1].count

@@ -1,13 +1,13 @@
-/// The likeliest thing that was meant by a mistyped word.
+/// Suggestions for a mistyped word.
 public enum Suggestions {
-  /// - Returns: nil when nothing is near enough.
+  /// - Returns: nil when nothing is close enough.
   public static func nearest(to word: String, among known: [String]) -> String? {
     let ranked = known.map { ($0, distance(word, $0)) }.sorted { ($0.1, $0.0) < ($1.1, $1.0) }
     guard let (best, distance) = ranked.first, distance <= max(1, word.count / 3) else { return nil }
     return best
   }
 
-  /// Edits, transpositions of neighbours among them (optimal string alignment).
+  /// Edit distance, with transpositions of adjacent characters (optimal string alignment).
   public static func distance(_ a: String, _ b: String) -> Int {
     let a = Array(a)
     let b = Array(b)

@@ -1,17 +1,17 @@
 import TOMLKit
 
-/// The one place that knows the parser.
+/// The only code that uses the TOML parser.
 enum TOMLDocument {
-  /// - Throws: what is wrong with the syntax; the parser stops at the first.
+  /// - Throws: the first syntax error; the parser stops there.
   static func parse(_ source: SourceText, _ locator: Locator) throws(Problem) -> [String: Node] {
     guard let refusal = locator.refusal else { return try parse(source.text, source, locator) ?? [:] }
-    // What is wrong before it comes first.
+    // An error before it is reported first.
     let before = source.text.unicodeScalars.prefix(refusal.offset)
     _ = try parse(String(String.UnicodeScalarView(before)), source, locator, isPart: true)
-    throw Problem("this is not TOML: \(refusal.what)", at: refusal.place, in: source)
+    throw Problem("invalid TOML: \(refusal.what)", at: refusal.place, in: source)
   }
 
-  /// - Parameter isPart: the end of the text is no mistake.
+  /// - Parameter isPart: whether the text is only the start of a file, so that its end is not an error.
   private static func parse(
     _ text: String, _ source: SourceText, _ locator: Locator, isPart: Bool = false
   ) throws(Problem) -> [String: Node]? {
@@ -27,7 +27,7 @@ enum TOMLDocument {
     }
   }
 
-  /// The parser's words made ours where they are known.
+  /// The parser's message, reworded if it is known.
   private static func problem(
     _ description: String, at place: Place, in source: SourceText, _ locator: Locator
   ) -> Problem {
@@ -39,26 +39,25 @@ enum TOMLDocument {
     if text.hasPrefix("cannot redefine existing ") { return repeated(text, at: place, in: source, locator) }
     let line = source.lines[source.clamp(place).line - 1]
     if text.hasPrefix("unescaped control characters"), place.column > line.count {
-      text = "the string is not closed on its line"
+      text = "unterminated string"
     } else if text.hasPrefix("encountered end-of-file") {
-      text = "the file ends in the middle of this"
+      text = "unexpected end of file"
     }
-    return Problem("this is not TOML: \(text)", at: place, in: source)
+    return Problem("invalid TOML: \(text)", at: place, in: source)
   }
 
-  /// `cannot redefine existing array 'name'`: what, and where it was first.
+  /// The problem for the parser's `cannot redefine existing array 'name'`.
   private static func repeated(
     _ text: String, at place: Place, in source: SourceText, _ locator: Locator
   ) -> Problem {
     let parts = text.split(separator: "'")
     let name = parts.count > 1 ? " '\(parts[1])'" : ""
-    // The parser points behind the key.
+    // The parser points past the key.
     if let known = locator.repeats[place.line] {
       return Problem(
-        "\(name.dropFirst()) is there twice; it is at line \(known.first.line) already", at: known.again,
-        in: source)
+        "duplicate\(name); first defined on line \(known.first.line)", at: known.again, in: source)
     }
-    return Problem("this is not TOML: the key\(name) is a value or a section already", at: place, in: source)
+    return Problem("invalid TOML: the key\(name) is already a value or a section", at: place, in: source)
   }
 
   private static func nodes(_ table: TOMLTable) -> [String: Node] {

@@ -1,6 +1,6 @@
-/// What to say of an unknown key: where it belongs, or what was meant.
+/// The message for an unknown key: where it belongs, or what was meant.
 enum UnknownKey {
-  static func words(_ key: String, in section: String?, isTable: Bool) -> String {
+  static func message(_ key: String, in section: String?, isTable: Bool) -> String {
     if section == nil, isTable { return "unknown section [\(key)]\(sectionHint(key))" }
     let place = section.map { " in [\($0)]" } ?? ""
     return "unknown key '\(key)'\(place)\(hint(key, in: section))"
@@ -9,19 +9,19 @@ enum UnknownKey {
   private static func sectionHint(_ name: String) -> String {
     let known = Setting.sections + [Setting.environment.key]
     guard let near = Suggestions.nearest(to: name, among: known) else {
-      return "; there are \(known.map { "[\($0)]" }.joined(separator: ", "))"
+      return "; known sections: \(known.map { "[\($0)]" }.joined(separator: ", "))"
     }
     return "; did you mean [\(near)]?"
   }
 
   private static func hint(_ key: String, in section: String?) -> String {
-    if key == "again" { return "; to start over is an order, not a setting: holdfast run --again" }
+    if key == "again" { return "; it is not a setting; to start over: holdfast run --again" }
     let others = Setting.all.filter { $0.key == key }
     if let other = others.first {
       return other.section.map { "; it belongs in [\($0)]" }
         ?? "; it belongs at the top of the file, before the first [section]"
     }
-    // By the name of the option, or nearly by its own: here first, then elsewhere.
+    // The name of an option, or close to the name of a key: in this section first, then in the others.
     let here = Setting.all.filter { $0.section == section }
     if let setting = named(key, among: here) ?? near(key, among: here) {
       return "; did you mean '\(setting.key)'?"
@@ -29,7 +29,7 @@ enum UnknownKey {
     if let setting = named(key, among: Setting.all) ?? near(key, among: Setting.all) {
       return "; did you mean '\(setting.key)'\(setting.section.map { " in [\($0)]" } ?? " at the top")?"
     }
-    return "; there \(here.count == 1 ? "is" : "are") \(here.map(\.key).joined(separator: ", "))"
+    return "; known key\(here.count == 1 ? "" : "s"): \(here.map(\.key).joined(separator: ", "))"
   }
 
   private static func named(_ option: String, among settings: [Setting]) -> Setting? {

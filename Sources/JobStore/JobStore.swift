@@ -114,7 +114,7 @@ public final class JobStore: Sendable {
 
   /// Before anything is written: whether what is there is a store of ours, or none yet.
   private static func judge(_ directory: FilePath) throws {
-    guard let file = try openFile(directory), try !file.isUnborn() else { return }
+    guard let file = try openFile(directory), try !file.isUninitialized() else { return }
     let (version, known, count) = try ReadTransaction.run(directory.string) { transaction in
       try contents(transaction)
     }
@@ -184,7 +184,7 @@ public final class JobStore: Sendable {
 
   private static func findDatabases(_ directory: FilePath) throws -> Databases {
     try checkFile(directory)
-    if try DataFile(directory.string).isUnborn() {
+    if try DataFile(directory.string).isUninitialized() {
       throw LMDBError(code: ENOENT, operation: "read (it is still being made)", path: directory.string)
     }
     return try ReadTransaction.run(directory.string) {

@@ -85,7 +85,7 @@ struct Salvage {
       try append(record)
     }
     if !isWhole {
-      try scan.strays { key, value in
+      try scan.orphans { key, value in
         if let record = SalvagedRecord(stray: key, value) { try append(record) }
       }
     }

@@ -127,7 +127,7 @@ public final class StoreWriter: Sendable {
     /// - Returns: whether it is durable, as far as is known by then.
     @discardableResult
     public func wait(patience: Duration? = nil) -> Bool {
-      gate.wait(patience: patience)
+      gate.wait(timeout: patience)
       return isDurable
     }
   }

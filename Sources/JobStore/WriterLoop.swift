@@ -238,12 +238,12 @@ final class WriterLoop {
     // A step that is made again is compared with its row; a full snapshot is a place to resume from.
     let isRoutine = drain.drained.controls.allSatisfy { if case .staged = $0 { true } else { false } }
     guard !isReplay, isRoutine, drain.newestFull.isEmpty, count < limits.batch,
-      !ring.isKeepingMuch, ring.isIntact
+      !ring.needsRelease, ring.isIntact
     else {
       ring.rewind()
       return false
     }
-    ring.keep()
+    ring.markRetained()
     held.append(rows, Newest(drain))
     finish(&drain)
     return true

@@ -1,9 +1,8 @@
 import CLMDB
 import Glibc
 
-/// The file `data.mdb`, read through a descriptor: what lies in it may be anything and may change or shrink at
-/// any moment, and that is an error at most, never a signal as with a map. Reading it needs no lock file and
-/// is not seen by the writer.
+/// The file `data.mdb`, read through a descriptor. It may be damaged, and may change or shrink at any moment: that
+/// causes an error, not a signal as with a memory map. Reading needs no lock file and does not affect the writer.
 public final class DataFile: @unchecked Sendable {
   public static let name = "data.mdb"
 
@@ -11,14 +10,14 @@ public final class DataFile: @unchecked Sendable {
   public let path: String
 
   /// - Parameter directory: of the environment.
-  /// - Throws: an errno; ENOENT when there is none, `isDamage` when it is no regular file.
+  /// - Throws: an errno, such as ENOENT; `isDamage` when it is not a regular file.
   public convenience init(_ directory: String) throws(LMDBError) {
     try self.init(file: directory + "/" + Self.name)
   }
 
-  /// - Parameter file: the file's own path.
+  /// - Parameter file: the path of the file itself.
   public init(file path: String, writable: Bool = false) throws(LMDBError) {
-    // Neither a FIFO, which would wait for its other end, nor what a link leads to.
+    // Do not block on a FIFO, and do not follow a link.
     let flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
     let descriptor = open(path, flags)
     guard descriptor >= 0 else {
@@ -35,7 +34,7 @@ public final class DataFile: @unchecked Sendable {
     self.path = path
   }
 
-  /// Another descriptor of an open file, which may have another name by now, or none.
+  /// Duplicates the descriptor of an open file, which may have been renamed or removed.
   init(duplicating descriptor: CInt, path: String) throws(LMDBError) {
     let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
     guard copy >= 0 else { throw LMDBError(code: errno, operation: "fcntl", path: path) }
@@ -55,7 +54,7 @@ public final class DataFile: @unchecked Sendable {
     return UInt64(status.st_size)
   }
 
-  /// - Returns: how many bytes there were, at most as many as `buffer` has room for.
+  /// - Returns: the number of bytes that were read.
   func read(_ buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(LMDBError) -> Int {
     guard let base = buffer.baseAddress, let start = off_t(exactly: offset) else { return 0 }
     var total = 0
@@ -69,10 +68,10 @@ public final class DataFile: @unchecked Sendable {
     return total
   }
 
-  /// The bytes of both meta pages, as far as they are there. Where the first is damaged, the size of a page is
-  /// not known, and the second is looked for.
+  /// The bytes of both meta pages, as far as they exist. If the first is damaged, the page size is unknown, and the
+  /// second is searched.
   func metaBytes() throws(LMDBError) -> Metas {
-    // The kernel may show half of a page that is being written: twice the same is whole.
+    // A read may return half of a page that is being written. Two equal reads are consistent.
     var metas = try readMetas()
     for _ in 0..<100 {
       let again = try readMetas()
@@ -105,7 +104,7 @@ public final class DataFile: @unchecked Sendable {
   private func metaBytes(at offset: Int) throws(LMDBError) -> [UInt8] {
     var page = [UInt8](repeating: 0, count: MetaPage.bytes)
     var count = 0
-    // A closure of that function could not throw a typed error.
+    // Not withUnsafeMutableBytes, whose closure cannot throw typed errors.
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: page.count, alignment: 8)
     defer { buffer.deallocate() }
     count = try read(buffer, at: UInt64(offset))
@@ -113,10 +112,10 @@ public final class DataFile: @unchecked Sendable {
     return Array(page[..<count])
   }
 
-  /// Those of the two that are good, the newest first.
-  func metaPages() throws(LMDBError) -> [MetaPage] { Self.good(try metaBytes()) }
+  /// The valid meta pages, newest first.
+  func metaPages() throws(LMDBError) -> [MetaPage] { Self.valid(try metaBytes()) }
 
-  private static func good(_ metas: Metas) -> [MetaPage] {
+  private static func valid(_ metas: Metas) -> [MetaPage] {
     [
       metas.first.withUnsafeBytes { MetaPage($0, index: 0) },
       metas.second.withUnsafeBytes { MetaPage($0, index: 1) },
@@ -127,7 +126,7 @@ public final class DataFile: @unchecked Sendable {
   /// The state after the newest commit.
   func newest() throws(LMDBError) -> MetaPage {
     let metas = try metaBytes()
-    if let newest = Self.good(metas).first { return newest }
+    if let newest = Self.valid(metas).first { return newest }
     let isOther = [metas.first, metas.second].allSatisfy {
       $0.withUnsafeBytes { MetaPage.isOtherVersion($0) }
     }
@@ -135,15 +134,15 @@ public final class DataFile: @unchecked Sendable {
     throw LMDBError(code: code, operation: "read meta pages", path: path)
   }
 
-  /// Whether nothing was ever committed to it: it is empty, or was cut short while it was made.
-  public func isUnborn() throws(LMDBError) -> Bool {
+  /// Whether nothing was ever committed to it: it is empty, or its creation was interrupted.
+  public func isUninitialized() throws(LMDBError) -> Bool {
     let pages = try metaPages()
     if !pages.isEmpty { return pages.allSatisfy { $0.main.root == Page.none } }
-    // A power cut leaves zeros where a new file's data did not get to the disk.
-    return try isOfZeros()
+    // After a power loss, a new file's data that did not reach the disk is zeros.
+    return try isZero()
   }
 
-  private func isOfZeros() throws(LMDBError) -> Bool {
+  private func isZero() throws(LMDBError) -> Bool {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 4096)
     defer { buffer.deallocate() }
     var position: UInt64 = 0
@@ -155,7 +154,7 @@ public final class DataFile: @unchecked Sendable {
     }
   }
 
-  /// Bytes of the file that are in use or free for reuse.
+  /// Bytes of the file that are in use, or free for reuse.
   public func usedBytes() throws(LMDBError) -> Int {
     let newest = try newest()
     return Int(newest.lastPage + 1) * newest.pageBytes

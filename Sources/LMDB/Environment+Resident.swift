@@ -1,9 +1,9 @@
 import Glibc
 
 extension Environment {
-  /// Lets go of the map's pages that this process has looked at; they stay in the page cache and come
-  /// back when they are looked at again. A writer that lives for weeks would otherwise count as using
-  /// as much memory as the file is long. Safe at any moment: the map is shared and never written.
+  /// Releases the map's resident pages; they stay in the page cache and are mapped again on access. Otherwise the
+  /// resident memory of a long-running writer would grow to the size of the file. Safe at any moment: the map is
+  /// shared and never written.
   public func releaseResidentPages() {
     pthread_mutex_lock(gate)
     defer { pthread_mutex_unlock(gate) }
@@ -11,7 +11,7 @@ extension Environment {
     guard handle != nil, stat(filePath, &status) == 0, let maps = fopen("/proc/self/maps", "re")
     else { return }
     defer { fclose(maps) }
-    // start-end permissions offset device inode path; LMDB does not tell where its map is.
+    // start-end permissions offset device inode path. LMDB has no function that returns the map's address.
     var line: UnsafeMutablePointer<CChar>?
     var capacity = 0
     defer { free(line) }
@@ -22,12 +22,12 @@ extension Environment {
       guard fields.count >= 5, fields[4] == inode, Self.isDevice(fields[3], device) else { continue }
       let range = fields[0].split(separator: "-").compactMap { UInt(String($0), radix: 16) }
       guard range.count == 2, range[0] < range[1] else { continue }
-      // Only memory that is not released, and only for accounting: nothing to do about a failure.
+      // A failure is harmless: the pages stay accounted.
       _ = madvise(UnsafeMutableRawPointer(bitPattern: range[0]), Int(range[1] - range[0]), MADV_DONTNEED)
     }
   }
 
-  /// - Parameter text: major and minor number in hexadecimal, as the kernel prints them.
+  /// - Parameter text: `major:minor` in hexadecimal.
   private static func isDevice(_ text: Substring, _ device: dev_t) -> Bool {
     let numbers = text.split(separator: ":").compactMap { UInt32(String($0), radix: 16) }
     // As in gnu_dev_makedev(3), which is a macro.

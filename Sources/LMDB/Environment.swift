@@ -3,29 +3,28 @@ import CLMDB
 import Glibc
 import Synchronization
 
-/// An LMDB environment to write to: a directory with `data.mdb`. Invariants:
-/// - Whoever opens it has made sure that no other process writes. Then LMDB's lock file is not needed
-///   (`MDB_NOLOCK`), and a full disk or a killed reader cannot do harm through it. It is read by
-///   `ReadTransaction`, in this process as in others.
-/// - It is open once per process; a second one is refused. Never use it across `fork`.
-/// - Without `MDB_WRITEMAP`: a full disk is an error there, not a SIGBUS.
-/// - A write transaction begins and ends on one thread, and there is one at a time. The map changes its size, and
-///   the environment is opened again, only while there is none: all of them hold `gate`.
-/// - LMDB believes its file. All pages are checked before it is opened, and again when anybody else changed the
-///   file since the last transaction. Every call is guarded; after a fault it may only be opened again.
+/// An LMDB environment for writing: a directory with `data.mdb`. Invariants:
+/// - The caller ensures that no other process writes. So LMDB's lock file is not needed (`MDB_NOLOCK`), and no
+///   full disk or killed reader can cause harm through it. All readers use `ReadTransaction`, also in this process.
+/// - It is open at most once per process; opening it again is an error. Do not use it across `fork`.
+/// - Without `MDB_WRITEMAP`: a full disk is an error, not a SIGBUS.
+/// - A write transaction begins and ends on one thread, and there is one at a time. The map is resized and the
+///   environment reopened only without a transaction: all of these hold `gate`.
+/// - LMDB does not validate its file. All pages are checked before it is opened, and again after another program
+///   changed the file. Every call is guarded; after a fault, only reopening is allowed.
 public final class Environment: @unchecked Sendable {
-  /// nil: opening it again failed. Every transaction does then.
+  /// nil: reopening failed, and every transaction fails.
   private(set) var handle: OpaquePointer?
-  /// A call was left half way: nothing but closing is done with the handle.
+  /// A call was aborted by a fault: the handle may only be closed.
   private(set) var isBroken = false
-  /// What the file was after the last transaction of ours.
-  private var known: FileState?
+  /// The state of the file after the last transaction of this environment.
+  private var lastState: FileState?
   private var committed: MetaPage?
   private var lastMapBytes: Int
   let gate: UnsafeMutablePointer<pthread_mutex_t>
   private let identity: FileIdentity
   private let options: Options
-  /// In the order of opening: opened again in that order, they get the same handles.
+  /// In the order of opening: reopened in that order, they get the same handles.
   let databases = Mutex<[Database]>([])
 
   private static let opened = Mutex<Set<FileIdentity>>([])
@@ -34,13 +33,13 @@ public final class Environment: @unchecked Sendable {
   public struct Options: Sendable {
     public var mapBytes = 16 << 20
     public var databases: UInt32 = 8
-    /// Nothing is durable before `synchronize`: for an environment that is being made.
+    /// Commits are not durable before `synchronize`: for an environment that is being built.
     public var withoutSynchronizing = false
 
     public init() {}
   }
 
-  /// Opens the environment in the directory `path`, or makes it.
+  /// Opens or creates the environment in the directory `path`.
   /// - Throws: `isAlreadyOpen` when this process has it open; `isDamage`; or an errno.
   public init(_ path: String, _ options: Options = Options()) throws(LMDBError) {
     let identity = try FileIdentity(path)
@@ -60,7 +59,7 @@ public final class Environment: @unchecked Sendable {
     self.identity = identity
     self.options = options
     self.path = path
-    remember()
+    recordState()
   }
 
   private static func open(_ path: String, _ options: Options) throws(LMDBError) -> OpaquePointer {
@@ -82,30 +81,30 @@ public final class Environment: @unchecked Sendable {
     gate.deallocate()
   }
 
-  /// Of the file itself.
+  /// The path of `data.mdb`.
   var filePath: String { path + "/" + DataFile.name }
 
   public var mapBytes: Int { lastMapBytes }
 
-  /// Bytes of the file that are in use or free for reuse, as of the last transaction.
+  /// Bytes of the file that are in use, or free for reuse, as of the last transaction.
   public var usedBytes: Int {
     pthread_mutex_lock(gate)
     defer { pthread_mutex_unlock(gate) }
     return committed.map { Int($0.lastPage + 1) * $0.pageBytes } ?? 0
   }
 
-  /// Whether the file that is open still has its name.
+  /// Whether the open file is still at its path.
   public var isInPlace: Bool {
     pthread_mutex_lock(gate)
     defer { pthread_mutex_unlock(gate) }
-    return known?.isFile(at: filePath) ?? false
+    return lastState?.isFile(at: filePath) ?? false
   }
 
-  /// Whether the directory that it was opened in is still at its path.
+  /// Whether the directory of the environment is still at its path.
   public var isDirectoryInPlace: Bool { (try? FileIdentity(path)) == identity }
 
-  /// The file that is open, which somebody may have renamed or removed meanwhile.
-  /// - Returns: nil when none is open.
+  /// The open file, which may have been renamed or removed.
+  /// - Returns: nil when the environment is closed.
   public func openFile() throws(LMDBError) -> DataFile? {
     pthread_mutex_lock(gate)
     defer { pthread_mutex_unlock(gate) }
@@ -119,7 +118,7 @@ public final class Environment: @unchecked Sendable {
     return descriptor
   }
 
-  /// Makes the map larger; waits for a transaction of this process.
+  /// Enlarges the map; waits for a transaction of this process.
   public func grow(toMapBytes bytes: Int) throws(LMDBError) {
     pthread_mutex_lock(gate)
     defer { pthread_mutex_unlock(gate) }
@@ -132,7 +131,7 @@ public final class Environment: @unchecked Sendable {
 
   var notOpen: LMDBError { LMDBError(code: MDB_PANIC, operation: "mdb_txn_begin", path: path) }
 
-  /// Throws for a code of a guarded call, and makes a note of one that was left half way.
+  /// Throws the error of a guarded call, and marks the environment as broken after a fault.
   @inline(__always)
   func check(_ code: Int32, _ operation: @autoclosure () -> String) throws(LMDBError) {
     if code == MDB_SUCCESS { return }
@@ -145,10 +144,10 @@ public final class Environment: @unchecked Sendable {
     throw error
   }
 
-  /// Closes, checks the file, and opens again, which alone helps after `isPanic`, a fault, or a change by
-  /// somebody else. Databases keep their handles.
-  /// - Returns: whether the file still holds the last commit of ours, and nothing newer.
-  /// - Throws: `isDamage`: then it stays closed.
+  /// Closes the environment, checks the file and opens it again: the only recovery after `isPanic`, a fault, or a
+  /// change by another program. Databases keep their handles.
+  /// - Returns: whether the last commit of this environment is still the newest in the file.
+  /// - Throws: `isDamage`; the environment then stays closed.
   @discardableResult
   public func reopen() throws(LMDBError) -> Bool {
     pthread_mutex_lock(gate)
@@ -158,12 +157,12 @@ public final class Environment: @unchecked Sendable {
     closeLocked()
     handle = try Self.open(path, options)
     let before = committed
-    remember()
-    for database in databases.withLock({ $0 }) { try openAgain(database.name) }
+    recordState()
+    for database in databases.withLock({ $0 }) { try reopenDatabase(database.name) }
     return before == nil || before == committed
   }
 
-  /// Closes it until it is opened again: what is at its path may be replaced.
+  /// Closes it until `reopen`, so that the file may be replaced.
   public func close() {
     pthread_mutex_lock(gate)
     defer { pthread_mutex_unlock(gate) }
@@ -171,18 +170,18 @@ public final class Environment: @unchecked Sendable {
   }
 
   private func closeLocked() {
-    // Not the new one first: that would be a second one in this process.
+    // Close before opening: LMDB allows a file to be open once in a process.
     if let handle { hf_lmdb_close(handle) }
     handle = nil
     isBroken = false
   }
 
-  private func openAgain(_ name: String) throws(LMDBError) {
+  private func reopenDatabase(_ name: String) throws(LMDBError) {
     var transaction: OpaquePointer?
     try check(hf_lmdb_begin(handle, UInt32(MDB_RDONLY), &transaction), "mdb_txn_begin")
     var database: UInt32 = 0
     let code = hf_lmdb_database(transaction, name, 0, &database)
-    // Aborting would close the handle again.
+    // Aborting would close the database's handle.
     hf_lmdb_commit(transaction)
     if code == MDB_NOTFOUND {
       throw LMDBError(code: MDB_INVALID, operation: "mdb_dbi_open \(name)", path: path)
@@ -190,7 +189,7 @@ public final class Environment: @unchecked Sendable {
     try check(code, "mdb_dbi_open \(name)")
   }
 
-  /// Makes all commits durable, where they are not by themselves.
+  /// Makes all commits durable, for `withoutSynchronizing`.
   public func synchronize() throws(LMDBError) {
     guard let file = try openFile() else { throw notOpen }
     guard fsync(file.descriptor) == 0 else { throw LMDBError(code: errno, operation: "fsync", path: path) }
@@ -198,19 +197,19 @@ public final class Environment: @unchecked Sendable {
 
   // MARK: Changes by others
 
-  /// Changes the file by other means than LMDB's, without touching its pages.
+  /// Runs `body`, which changes the file without LMDB, and without changing its pages.
   public func changeFile(_ body: () -> Void) {
     pthread_mutex_lock(gate)
     defer { pthread_mutex_unlock(gate) }
-    // Somebody else's change must not pass for ours.
-    let isOurs = known == currentState
+    // A change by another program must stay detectable.
+    let wasUndisturbed = lastState == currentState
     body()
-    if isOurs { known = currentState }
+    if wasUndisturbed { lastState = currentState }
   }
 
-  /// After a transaction of ours.
-  func remember() {
-    known = currentState
+  /// Records the state of the file after a transaction.
+  func recordState() {
+    lastState = currentState
     committed = handle.flatMap { handle in
       try? DataFile(duplicating: descriptor(handle), path: filePath).newest()
     }
@@ -221,28 +220,30 @@ public final class Environment: @unchecked Sendable {
     return FileState(descriptor)
   }
 
-  /// With the gate held: a handle that can be used.
-  /// - Throws: `isDisturbed` when the file is not what the last transaction left.
+  /// Requires the gate.
+  /// - Returns: a usable handle.
+  /// - Throws: `isDisturbed` when the file changed since the last transaction.
   func begin() throws(LMDBError) -> OpaquePointer {
     guard let handle = usable else { throw notOpen }
-    // A directory that was moved takes the file with it; that is for others to see.
-    let isInPlace = !isDirectoryInPlace || known?.isFile(at: filePath) ?? false
-    guard isInPlace, known == currentState else {
+    // If the directory was moved, the file moved with it. The caller detects that with `isDirectoryInPlace`.
+    let isInPlace = !isDirectoryInPlace || lastState?.isFile(at: filePath) ?? false
+    guard isInPlace, lastState == currentState else {
       throw LMDBError(code: LMDBError.disturbed, operation: "mdb_txn_begin", path: path)
     }
     return handle
   }
 
-  /// Before a transaction is committed: LMDB must not build upon what somebody else wrote since it began.
+  /// Called before a commit, which must not build upon changes by another program.
   /// - Throws: `isDisturbed`.
   func checkUndisturbed() throws(LMDBError) {
-    // What is being made may be larger than the memory that LMDB takes for it, and is written before it is complete.
-    guard options.withoutSynchronizing || known == currentState else {
+    // An environment that is being built may exceed LMDB's limit of dirty pages, which are then written before the
+    // commit.
+    guard options.withoutSynchronizing || lastState == currentState else {
       throw LMDBError(code: LMDBError.disturbed, operation: "mdb_txn_commit", path: path)
     }
   }
 
-  /// Runs `body` on the newest state. What it is shown is valid until it asks for more.
+  /// Runs `body` on the newest state. Data that it receives is valid until its next call.
   public func read<Result>(_ body: (ReadTransaction) throws -> Result) throws -> Result {
     try ReadTransaction.run(path, body)
   }

@@ -1,10 +1,10 @@
 import CLMDB
 import Glibc
 
-/// Sees to it that LMDB can be trusted with a data file.
+/// Ensures that LMDB can open a data file safely.
 enum FileCheck {
-  /// Checks all that LMDB would follow, and repairs a meta page that it would stumble over while the other one is
-  /// good. A file that is missing or was cut short while it was made is LMDB's to make.
+  /// Checks all pages that LMDB could follow, and repairs an invalid meta page if the other one is valid. If the
+  /// file is missing, or its creation was interrupted, LMDB creates it.
   /// - Throws: `isDamage`; or the errno of reading, or of writing the repair.
   static func prepare(_ path: String) throws(LMDBError) {
     let file: DataFile
@@ -14,8 +14,8 @@ enum FileCheck {
       if error.code == ENOENT { return }
       throw error
     }
-    if try file.isUnborn() {
-      // LMDB takes an empty file for a new one, and refuses half of one. Meta pages without a tree are whole.
+    if try file.isUninitialized() {
+      // LMDB initializes an empty file but rejects a partial one. Meta pages without a tree are complete.
       if try file.metaPages().count < 2, try file.bytes() > 0 { try empty(path) }
       return
     }
@@ -30,13 +30,13 @@ enum FileCheck {
     }
   }
 
-  /// LMDB takes the meta page of the greater transaction, and refuses a file where either is none at all. The good
-  /// one is copied over the other, as of the transaction before: whatever a power cut leaves of that, the good one
-  /// stays as it is.
+  /// LMDB uses the meta page with the greater transaction number, and rejects a file in which either is invalid. The
+  /// valid one is copied over the other, with the number of the transaction before. A power loss during that does not
+  /// affect the valid one.
   private static func repair(_ file: DataFile, _ newest: MetaPage) throws(LMDBError) {
     let metas = try file.metaBytes()
     let isFirst = metas.first.withUnsafeBytes { MetaPage($0, index: 0) == newest }
-    let (good, other) = isFirst ? (metas.first, metas.second) : (metas.second, metas.first)
+    let (valid, other) = isFirst ? (metas.first, metas.second) : (metas.second, metas.first)
     let isHarmless = other.withUnsafeBytes { other in
       MetaPage.isKnown(other)
         && (MetaPage.transaction(other) < newest.transaction
@@ -44,7 +44,7 @@ enum FileCheck {
     }
     if isHarmless { return }
     let index = isFirst ? 1 : 0
-    let copy = good.withUnsafeBytes { MetaPage.copy($0, toIndex: index) }
+    let copy = valid.withUnsafeBytes { MetaPage.copy($0, toIndex: index) }
     let writable = try DataFile(file: file.path, writable: true)
     let count = pwrite(writable.descriptor, copy, copy.count, off_t(index * newest.pageBytes))
     guard count == copy.count else {

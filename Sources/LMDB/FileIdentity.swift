@@ -1,6 +1,6 @@
 import Glibc
 
-/// What makes two paths the same directory.
+/// Device and inode, to detect two paths of the same directory.
 struct FileIdentity: Hashable, Sendable {
   let device: UInt64
   let inode: UInt64
@@ -16,8 +16,8 @@ struct FileIdentity: Hashable, Sendable {
   }
 }
 
-/// By which it is seen that somebody wrote to a file, cut it, replaced it or removed it: the kernel sets the time
-/// of change whatever a program does, and no program can set it back.
+/// Detects that a file was written, truncated, replaced or removed: the kernel updates ctime with each change, and
+/// no program can set it.
 struct FileState: Hashable {
   private let device: dev_t
   private let inode: ino_t
@@ -37,7 +37,7 @@ struct FileState: Hashable {
     nanoseconds = status.st_ctim.tv_nsec
   }
 
-  /// Whether it is the one that has this name.
+  /// Whether this file is at `path`.
   func isFile(at path: String) -> Bool {
     var status = stat()
     return lstat(path, &status) == 0 && status.st_dev == device && status.st_ino == inode

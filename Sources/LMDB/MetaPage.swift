@@ -1,11 +1,11 @@
 /// One of the two meta pages at the beginning of `data.mdb`: `MDB_page` and `MDB_meta` of LMDB 0.9 on a 64-bit
-/// machine. Transaction N writes number N % 2, so that the one before stays as it is until the next.
+/// machine. Transaction N writes page N % 2, so that the meta page of transaction N - 1 remains.
 struct MetaPage: Hashable {
   static let bytes = 16 + 136
   private static let magic: UInt32 = 0xBEEF_C0DE
   private static let version: UInt32 = 1
   private static let isMeta: UInt16 = 0x08
-  /// Of the free list, whose keys are native integers; no other kind of environment is ours.
+  /// Flag of the free list, whose keys are native integers (`MDB_INTEGERKEY`).
   private static let integerKeys: UInt16 = 0x08
 
   struct Tree: Hashable {
@@ -29,27 +29,26 @@ struct MetaPage: Hashable {
   let lastPage: UInt64
   let transaction: UInt64
 
-  /// What LMDB looks at before it compares transactions: without it, it refuses the file.
+  /// LMDB's first checks of a meta page. If they fail, it rejects the file.
   static func isKnown(_ page: UnsafeRawBufferPointer) -> Bool {
-    page.count >= bytes && page.half(10) & isMeta != 0 && isOurs(page) && !isOtherVersion(page)
+    page.count >= bytes && page.half(10) & isMeta != 0 && hasMagic(page) && !isOtherVersion(page)
   }
 
   static func isOtherVersion(_ page: UnsafeRawBufferPointer) -> Bool {
-    page.count >= bytes && isOurs(page)
+    page.count >= bytes && hasMagic(page)
       && page.loadUnaligned(fromByteOffset: 20, as: UInt32.self) != version
   }
 
-  private static func isOurs(_ page: UnsafeRawBufferPointer) -> Bool {
+  private static func hasMagic(_ page: UnsafeRawBufferPointer) -> Bool {
     page.loadUnaligned(fromByteOffset: 16, as: UInt32.self) == magic
   }
 
-  /// As it stands there, whatever it is worth.
+  /// The transaction number, unchecked.
   static func transaction(_ page: UnsafeRawBufferPointer) -> UInt64 { page.word(144) }
 
   /// - Parameter index: 0 or 1.
-  /// - Returns: nil for one that LMDB would refuse, or believe to its cost. After a commit that failed, LMDB
-  ///   puts back the number of the transaction and of the last page, and not the roots: such a page is no
-  ///   good either, and never the newest.
+  /// - Returns: nil for a page that LMDB would reject or wrongly accept. After a failed commit, LMDB restores the
+  ///   transaction number and the last page, but not the roots: such a page is invalid too, and never the newest.
   init?(_ page: UnsafeRawBufferPointer, index: Int) {
     guard Self.isKnown(page) else { return nil }
     let size = page.loadUnaligned(fromByteOffset: 40, as: UInt32.self)
@@ -67,7 +66,7 @@ struct MetaPage: Hashable {
     else { return nil }
   }
 
-  /// Of no state: for reading pages of a file whose meta pages are gone.
+  /// A substitute for reading pages of a file without valid meta pages.
   init(covering pages: UInt64, pageBytes: Int) {
     self.pageBytes = pageBytes
     free = Tree()
@@ -81,7 +80,7 @@ struct MetaPage: Hashable {
       || (tree.root > 1 && tree.root <= lastPage && tree.depth >= 1 && tree.depth <= Page.deepest)
   }
 
-  /// The same, to stand at the other place, as of the transaction before.
+  /// A copy for the other place, with the number of the transaction before.
   static func copy(_ page: UnsafeRawBufferPointer, toIndex index: Int) -> [UInt8] {
     var copy = Array(page)
     copy.withUnsafeMutableBytes { copy in

@@ -1,15 +1,15 @@
 import Glibc
 
-/// A page of `data.mdb` as bytes, which may be anything: `MDB_page`, `MDB_node` and `MDB_db` of LMDB 0.9 on a
-/// 64-bit machine. Nothing outside of the page is ever looked at.
+/// A page of `data.mdb`, from untrusted bytes: `MDB_page`, `MDB_node` and `MDB_db` of LMDB 0.9 on a 64-bit
+/// machine. All accesses stay within the page.
 struct Page {
   static let headerBytes = 16
   static let nodeBytes = 8
-  /// Of an `MDB_db`.
+  /// Size of an `MDB_db`.
   static let recordBytes = 48
-  /// LMDB's cursor has room for as many.
+  /// The depth limit of LMDB's cursors.
   static let deepest = 32
-  /// A root of no tree.
+  /// The root of an empty tree.
   static let none = UInt64.max
 
   private static let branch: UInt16 = 1
@@ -17,18 +17,18 @@ struct Page {
   private static let overflow: UInt16 = 4
   private static let kinds: UInt16 = 0x6f
 
-  /// The key and the value of an entry, or the page below it.
+  /// An entry of a leaf, or a child of a branch.
   struct Node {
     let key: UnsafeRawBufferPointer
-    /// Of a branch.
+    /// Page number of the child; for a branch.
     let child: UInt64
-    /// Of a leaf: bytes of the value, which may lie on overflow pages.
+    /// Size of the value, which may be on overflow pages; for a leaf.
     let valueBytes: Int
     let isOnOverflowPages: Bool
     let isDatabase: Bool
-    /// What the leaf itself holds of the value: all of it, or the number of its first overflow page.
+    /// The part of the value in the leaf: the whole value, or the number of its first overflow page.
     let inline: UnsafeRawBufferPointer
-    /// That the page is used for.
+    /// Bytes of the page that it uses.
     let usedBytes: Int
   }
 
@@ -37,10 +37,10 @@ struct Page {
   let count: Int
   private let upper: Int
 
-  /// For entries.
+  /// Bytes for entries.
   var usedBytes: Int { bytes.count - upper }
 
-  /// - Returns: nil for anything else than the branch or leaf page `number`.
+  /// - Returns: nil if it is not the branch or leaf page `number`.
   init?(_ bytes: UnsafeRawBufferPointer, number: UInt64) {
     guard bytes.count > Self.headerBytes, bytes.word(0) == number else { return nil }
     let kind = bytes.half(10) & Self.kinds
@@ -50,12 +50,12 @@ struct Page {
     guard lower >= Self.headerBytes, lower <= upper, upper <= bytes.count, lower % 2 == 0 else { return nil }
     isLeaf = kind == Self.leaf
     count = (lower - Self.headerBytes) / 2
-    // LMDB keeps no empty page.
+    // LMDB has no empty pages.
     guard count >= (isLeaf ? 1 : 2) else { return nil }
     self.bytes = bytes
   }
 
-  /// - Returns: nil when it does not lie within the page.
+  /// - Returns: nil when it is not within the page.
   func node(_ index: Int) -> Node? {
     let at = Int(bytes.half(Self.headerBytes + index * 2))
     guard at >= upper, at % 2 == 0, at + Self.nodeBytes <= bytes.count else { return nil }
@@ -70,7 +70,7 @@ struct Page {
         key: key, child: low | UInt64(flags) << 32, valueBytes: 0, isOnOverflowPages: false,
         isDatabase: false, inline: empty, usedBytes: (keyEnd - at + 1) & ~1)
     }
-    // 1: on overflow pages; 2: a database. Duplicates, which we do not have, are laid out otherwise.
+    // 1: on overflow pages; 2: a database. Duplicates, which holdfast does not use, have another layout.
     guard flags & ~3 == 0 else { return nil }
     let isBig = flags & 1 != 0
     let inlineBytes = isBig ? 8 : Int(low)
@@ -81,9 +81,9 @@ struct Page {
       usedBytes: (keyEnd + inlineBytes - at + 1) & ~1)
   }
 
-  /// Index of the first entry whose key is `key` or greater, by binary search; `count` where there is none.
-  /// Of a branch, whose first key stands for anything that is less, from 1.
-  /// - Returns: nil when an entry does not lie within the page.
+  /// Index of the first entry whose key is `key` or greater, by binary search; `count` if there is none. In a
+  /// branch, the first key counts as less than any other, so the search begins at index 1.
+  /// - Returns: nil when an entry is not within the page.
   func lowerBound(_ key: UnsafeRawBufferPointer) -> Int? {
     var low = isLeaf ? 0 : 1
     var high = count
@@ -95,7 +95,8 @@ struct Page {
     return low
   }
 
-  /// - Returns: how many overflow pages begin at the page `number`, by its header; nil when it is none.
+  /// - Returns: the number of overflow pages that begin at page `number`, from its header; nil if it is not an
+  ///   overflow page.
   static func overflowPages(_ header: UnsafeRawBufferPointer, number: UInt64) -> UInt64? {
     guard header.count >= headerBytes, header.word(0) == number, header.half(10) & kinds == overflow
     else { return nil }
@@ -107,9 +108,9 @@ extension UnsafeRawBufferPointer {
   func half(_ offset: Int) -> UInt16 { loadUnaligned(fromByteOffset: offset, as: UInt16.self) }
   func word(_ offset: Int) -> UInt64 { loadUnaligned(fromByteOffset: offset, as: UInt64.self) }
 
-  /// As LMDB orders keys: as memcmp(3), and the shorter one of two that are otherwise equal first.
+  /// LMDB's order of keys: memcmp(3), then the shorter one first.
   func isLess(than other: UnsafeRawBufferPointer) -> Bool {
-    // Most keys are one number.
+    // Most keys are a single number.
     if count == 8, other.count == 8 { return word(0).byteSwapped < other.word(0).byteSwapped }
     let common = Swift.min(count, other.count)
     if common > 0, let one = baseAddress, let two = other.baseAddress {

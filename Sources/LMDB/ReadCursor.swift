@@ -1,6 +1,6 @@
 import CLMDB
 
-/// A place in a database of a `ReadTransaction`, in the order of keys. What it shows is valid until it moves.
+/// A cursor in a database of a `ReadTransaction`, ordered by key. Its entries are valid until it moves.
 public final class ReadCursor {
   public typealias Entry = (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)
 
@@ -11,7 +11,7 @@ public final class ReadCursor {
 
   private let pages: PageBuffers
   private let tree: MetaPage.Tree
-  /// One for each level, from the root down.
+  /// One buffer for each level, from the root down.
   private var buffers: [UnsafeMutableRawBufferPointer] = []
   private var numbers: [UInt64] = []
   private var path: [Level] = []
@@ -63,7 +63,7 @@ public final class ReadCursor {
         path[path.count - 1].index = bound
         break
       }
-      // The last child whose first key is not beyond `key`.
+      // The last child whose first key is not greater than `key`.
       var child = bound
       if bound == level.page.count {
         child = bound - 1
@@ -79,7 +79,7 @@ public final class ReadCursor {
     return try advance()
   }
 
-  /// The record of the database that `key` names, for a cursor of the main tree.
+  /// The record of the database named `key`, for a cursor of the main tree.
   func databaseRecord(_ key: UnsafeRawBufferPointer) throws(LMDBError) -> MetaPage.Tree? {
     guard let found = try seek(key)?.key, !key.isLess(than: found), !found.isLess(than: key) else {
       return nil
@@ -104,7 +104,7 @@ public final class ReadCursor {
     return nil
   }
 
-  /// - Returns: false when there are no entries.
+  /// - Returns: false when the tree is empty.
   private func begin(atEnd: Bool) throws(LMDBError) -> Bool {
     path.removeAll(keepingCapacity: true)
     guard tree.root != Page.none else { return false }
@@ -112,7 +112,7 @@ public final class ReadCursor {
     return true
   }
 
-  /// From where the path ends to a leaf.
+  /// Continues from the end of the path to a leaf.
   private func descend(atEnd: Bool) throws(LMDBError) -> Entry {
     while let level = path.last, !level.page.isLeaf { try pushChild(level.index, atEnd: atEnd) }
     return try entry()
@@ -131,7 +131,7 @@ public final class ReadCursor {
       numbers.append(0)
     }
     let buffer = buffers[depth]
-    // Searches in a row go through the same pages at the top.
+    // Consecutive searches share their upper pages.
     let known = numbers[depth] == number ? Page(UnsafeRawBufferPointer(buffer), number: number) : nil
     numbers[depth] = 0
     let page = if let known { known } else { try pages.read(number, into: buffer) }

@@ -1,13 +1,13 @@
 import CLMDB
 import Glibc
 
-/// The state of an environment after one commit, read page by page. Each page is judged before it is used, so
-/// that a damaged file makes errors and nothing worse.
+/// The state of an environment after one commit, read page by page. Each page is validated before its use, so that
+/// a damaged file only causes errors.
 ///
-/// Nothing keeps the writer from using its pages again. It does so in the third transaction after this one at
-/// the earliest: with no reader registered, transaction W takes pages that were freed by W − 2 or before
-/// (`mdb_find_oldest`, `mdb_page_alloc`), and those were still in use in state W − 3. So what was read is of one
-/// state as long as `isCurrent`, asked afterwards, says so.
+/// The writer may reuse the pages of this state, at the earliest in the third transaction after it: without
+/// registered readers, transaction W reuses pages freed by W − 2 or before (`mdb_find_oldest`,
+/// `mdb_page_alloc`), which were still in use in state W − 3. So the data is consistent if `isCurrent` is true after
+/// reading.
 public final class ReadTransaction {
   public let file: DataFile
   let meta: MetaPage
@@ -20,17 +20,17 @@ public final class ReadTransaction {
     pages = PageBuffers(file, meta)
   }
 
-  /// Whether all that was read so far is of one state of the environment. If not, it is worth nothing.
+  /// Whether all data read so far belongs to one state of the environment. If not, it must be discarded.
   public func isCurrent() -> Bool {
     guard let newest = try? file.newest() else { return false }
     return newest.transaction >= meta.transaction && newest.transaction < meta.transaction + 2
   }
 
-  /// How often a reader begins again that the writer overtook.
+  /// Maximum number of attempts of a reader that the writer overtakes.
   private static let tries = 100
 
-  /// Runs `body` on the newest state until all that it read is of one state. It may run several times.
-  /// - Parameter directory: of the environment; its file is opened each time anew: it may be replaced meanwhile.
+  /// Runs `body` on the newest state, and repeats it until all data that it read belongs to one state.
+  /// - Parameter directory: of the environment. Its file is opened for each attempt, as it may be replaced.
   public static func run<Result>(
     _ directory: String, _ body: (ReadTransaction) throws -> Result
   ) throws -> Result {
@@ -40,17 +40,18 @@ public final class ReadTransaction {
         let result = try body(transaction)
         if transaction.isCurrent() { return result }
       } catch {
-        // What looks like damage may be the writer at work.
+        // Apparent damage may be due to a concurrent write.
         if transaction.isCurrent() { throw error }
       }
       if turn == tries {
-        throw LMDBError(code: EBUSY, operation: "read (it changes faster)", path: transaction.file.path)
+        throw LMDBError(
+          code: EBUSY, operation: "read (the file changes too fast)", path: transaction.file.path)
       }
     }
     preconditionFailure("the loop ends by itself")
   }
 
-  /// - Returns: nil when it is not there.
+  /// - Returns: nil when it does not exist.
   public func database(_ name: String) throws(LMDBError) -> Database? {
     try tree(name) == nil ? nil : Database(name: name)
   }
@@ -73,13 +74,13 @@ public final class ReadTransaction {
     guard let entry = try cursor.seek(key), !entry.key.isLess(than: key), !key.isLess(than: entry.key) else {
       return nil
     }
-    kept = cursor
+    lastCursor = cursor
     return entry.value
   }
 
-  private var kept: ReadCursor?
+  private var lastCursor: ReadCursor?
 
-  /// Number of entries, without counting them.
+  /// Number of entries, from the record of the database.
   public func count(_ database: Database) throws(LMDBError) -> Int {
     Int(clamping: try tree(database.name)?.entries ?? 0)
   }
@@ -113,7 +114,7 @@ final class PageBuffers {
       && (number + pages) * UInt64(meta.pageBytes) <= fileBytes
   }
 
-  /// - Parameter buffer: of one page.
+  /// - Parameter buffer: has the size of one page.
   func read(_ number: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(LMDBError) -> Page {
     guard isInside(number, pages: 1),
       try file.read(buffer, at: number * UInt64(meta.pageBytes)) == meta.pageBytes,
@@ -122,7 +123,7 @@ final class PageBuffers {
     return page
   }
 
-  /// The value that begins at overflow page `number`, with the page's header before it.
+  /// Reads the value that begins at overflow page `number`, including the page's header.
   func readOverflow(
     _ number: UInt64, valueBytes: Int, into buffer: inout UnsafeMutableRawBufferPointer
   ) throws(LMDBError) {

@@ -1,11 +1,11 @@
 import CLMDB
 import Glibc
 
-/// Finds what can still be read in a damaged data file. What it finds must be judged by what it is: the pages that
-/// hold it may be of any time.
+/// Finds the records that are still readable in a damaged data file. The caller must validate them, as their pages
+/// may be of any age.
 public final class RecordScan {
   private let file: DataFile
-  private var met: Set<UInt64> = []
+  private var visited: Set<UInt64> = []
   private var buffers: [UnsafeMutableRawBufferPointer] = []
   private var missesPages = false
 
@@ -13,10 +13,10 @@ public final class RecordScan {
 
   deinit { for buffer in buffers { buffer.deallocate() } }
 
-  /// Hands over what the named databases hold: of the state before the newest one first, so that what comes later
-  /// is to be preferred.
-  /// - Parameter body: gets the name of the database, key and value, valid until it returns.
-  /// - Returns: whether all of it could be read.
+  /// Passes the records of all named databases to `body`: first those of the state before the newest one, so that
+  /// later records take precedence.
+  /// - Parameter body: receives the name of the database, key and value, valid until it returns.
+  /// - Returns: whether all could be read.
   public func databases(
     _ body: (String, UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Void
   ) throws -> Bool {
@@ -24,7 +24,7 @@ public final class RecordScan {
     missesPages = metas.isEmpty
     for meta in metas.reversed() {
       missesPages = false
-      met = []
+      visited = []
       let pages = PageBuffers(file, meta)
       var named: [(String, MetaPage.Tree)] = []
       try walk(meta.main.root, 0, pages) { node, _ in
@@ -38,13 +38,13 @@ public final class RecordScan {
     return !missesPages
   }
 
-  /// Hands over what lies on leaf pages that no tree leads to any more, in whatever database it was once.
-  public func strays(_ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Void) throws {
+  /// Passes the records on leaf pages that no tree contains any more, of any database, to `body`.
+  public func orphans(_ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Void) throws {
     let size = try file.metaBytes().pageBytes
     let count = try file.bytes() / UInt64(size)
     guard count > 2 else { return }
     let pages = PageBuffers(file, MetaPage(covering: count, pageBytes: size))
-    for number in 2..<count where !met.contains(number) {
+    for number in 2..<count where !visited.contains(number) {
       let buffer = buffer(0, bytes: size)
       guard let page = try? pages.read(number, into: buffer), page.isLeaf else { continue }
       try visit(page, pages) { node, value in if !node.isDatabase { try body(node.key, value) } }
@@ -61,8 +61,8 @@ public final class RecordScan {
     _ body: (Page.Node, UnsafeRawBufferPointer) throws -> Void
   ) throws {
     guard number != Page.none else { return }
-    // Each page once: damage may lead in circles.
-    guard level < Page.deepest, met.insert(number).inserted,
+    // Visit each page once, as damage may cause cycles.
+    guard level < Page.deepest, visited.insert(number).inserted,
       let page = try? pages.read(number, into: buffer(level, bytes: pages.meta.pageBytes))
     else {
       missesPages = true

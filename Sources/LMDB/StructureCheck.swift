@@ -2,10 +2,10 @@ import CLMDB
 import Glibc
 
 extension DataFile {
-  /// Looks at every page that LMDB could follow from the newest commit. LMDB 0.9 has no checksums and believes its
-  /// file: a page that holds something else makes it read, and write, outside of its memory.
+  /// Checks every page that LMDB could follow from the newest commit. LMDB 0.9 has no checksums and does not validate
+  /// its file: a damaged page makes it read and write outside of its memory.
   ///
-  /// What it cannot find is a changed value, or a page of another time that fits into its place.
+  /// A changed value, or an older version of a page that fits into its place, is not detected.
   /// - Throws: `isDamage`, or the errno of reading.
   public func checkStructure() throws(LMDBError) {
     var check = StructureCheck(self, try newest())
@@ -13,18 +13,18 @@ extension DataFile {
   }
 }
 
-/// A walk over all pages of one state, from the top. Each page must be a sound one of its kind, be in one place
-/// only, and hold keys in order that its parent would lead to; the free list may name no page that is used.
+/// A walk over all pages of one state, from the roots. Each page must be valid for its kind, be referenced once, and
+/// have ordered keys within the bounds from its parent. The free list must not contain pages in use.
 struct StructureCheck: ~Copyable {
   private enum Tree { case free, main, named }
 
   private let file: DataFile
   private let meta: MetaPage
   private let pages: PageBuffers
-  /// A bit for each page that was met.
-  private var met: [UInt64]
+  /// A bit for each visited page.
+  private var visited: [UInt64]
   private var buffers: [UnsafeMutableRawBufferPointer] = []
-  /// Some pages that lie behind each other, as most leaves do.
+  /// Buffer for several consecutive pages, as most leaves are consecutive.
   private let window: UnsafeMutableRawBufferPointer
   private var inWindow: Range<UInt64> = 0..<0
 
@@ -32,7 +32,7 @@ struct StructureCheck: ~Copyable {
     self.file = file
     self.meta = meta
     pages = PageBuffers(file, meta)
-    met = []
+    visited = []
     window = .allocate(byteCount: 16 * meta.pageBytes, alignment: 16)
   }
 
@@ -42,13 +42,13 @@ struct StructureCheck: ~Copyable {
   }
 
   mutating func run() throws(LMDBError) {
-    // Pages at the end that were freed before they were ever written need not be in the file. A number that is far
-    // beyond would only ask for much memory here.
+    // The last pages may be missing in the file if they were freed before they were written. A much greater number is
+    // damage, and would need much memory here.
     guard try meta.lastPage / 2 <= file.bytes() / UInt64(meta.pageBytes) + 1 << 20 else {
       throw damage("last page", 0)
     }
-    met = [UInt64](repeating: 0, count: Int(meta.lastPage / 64) + 1)
-    // First what is used: the free list is compared with it.
+    visited = [UInt64](repeating: 0, count: Int(meta.lastPage / 64) + 1)
+    // Pages in use first: the free list is compared with them.
     try walk(meta.main, .main)
     try walk(meta.free, .free)
     try checkFreeLists()
@@ -64,7 +64,7 @@ struct StructureCheck: ~Copyable {
       return
     }
     guard tree.depth >= 1, tree.depth <= Page.deepest else { throw damage("depth", tree.root) }
-    // Databases are walked after the tree that names them: the buffers are one set.
+    // Walk databases after the tree that contains them, as they share the buffers.
     var named: [MetaPage.Tree] = []
     let entries = try walk(tree.root, depth: tree.depth, level: 0, kind, from: nil, to: nil, &named)
     guard entries == tree.entries else { throw damage("entries", tree.root) }
@@ -72,14 +72,14 @@ struct StructureCheck: ~Copyable {
   }
 
   /// - Parameters:
-  ///   - from: no key of the page may be less.
-  ///   - to: each must be less.
-  /// - Returns: how many entries there are below.
+  ///   - from: inclusive lower bound of the keys.
+  ///   - to: exclusive upper bound.
+  /// - Returns: the number of entries below.
   private mutating func walk(
     _ number: UInt64, depth: Int, level: Int, _ kind: Tree, from: UnsafeRawBufferPointer?,
     to: UnsafeRawBufferPointer?, _ named: inout [MetaPage.Tree]
   ) throws(LMDBError) -> UInt64 {
-    try meet(number, pages: 1)
+    try visit(number, pages: 1)
     let page = try read(number, isLeaf: depth == 1, level)
     guard page.isLeaf == (depth == 1) else { throw damage("kind", number) }
     var entries: UInt64 = 0
@@ -88,9 +88,9 @@ struct StructureCheck: ~Copyable {
     for index in 0..<page.count {
       guard let node = page.node(index) else { throw damage("node", number) }
       used += node.usedBytes
-      // A branch's first key stands for anything that is less.
+      // A branch's first key is not used.
       if page.isLeaf || index > 0 {
-        // Keys are in order: no other key of the page can be beyond its limits if these are not.
+        // As keys are ordered, checking the first and the last against the bounds suffices.
         try checkKey(
           node.key, kind, after: previous, from: previous == nil ? from : nil,
           to: index == page.count - 1 ? to : nil, number)
@@ -106,7 +106,7 @@ struct StructureCheck: ~Copyable {
         node.child, depth: depth - 1, level: level + 1, kind, from: index == 0 ? from : node.key, to: next,
         &named)
     }
-    // Entries that overlap would not fit into the halves of a page that is split.
+    // Overlapping entries would not fit when LMDB splits the page.
     guard used <= page.usedBytes else { throw damage("size of entries", number) }
     return entries
   }
@@ -146,15 +146,15 @@ struct StructureCheck: ~Copyable {
   private mutating func checkValue(
     _ node: Page.Node, _ kind: Tree, _ number: UInt64, _ named: inout [MetaPage.Tree]
   ) throws(LMDBError) {
-    // LMDB refuses longer ones.
+    // LMDB's limit.
     guard node.key.count > 0, node.key.count <= 511 else { throw damage("key", number) }
-    if node.isOnOverflowPages { try meetOverflow(node.inline.word(0), node.valueBytes) }
+    if node.isOnOverflowPages { try visitOverflow(node.inline.word(0), node.valueBytes) }
     switch kind {
     case .named:
       guard !node.isDatabase else { throw damage("flags", number) }
     case .main:
       guard node.isDatabase else { return }
-      // Flags of duplicates: we make no such database, and its pages have another layout.
+      // Flags of duplicates, which holdfast does not use and whose pages have another layout.
       guard !node.isOnOverflowPages, node.inline.count == Page.recordBytes, node.inline.half(4) == 0 else {
         throw damage("database", number)
       }
@@ -166,29 +166,29 @@ struct StructureCheck: ~Copyable {
     }
   }
 
-  private mutating func meetOverflow(_ number: UInt64, _ valueBytes: Int) throws(LMDBError) {
+  private mutating func visitOverflow(_ number: UInt64, _ valueBytes: Int) throws(LMDBError) {
     guard pages.isInside(number, pages: 1) else { throw damage("beyond the end", number) }
     let header = UnsafeMutableRawBufferPointer.allocate(byteCount: Page.headerBytes, alignment: 8)
     defer { header.deallocate() }
     guard try file.read(header, at: number * UInt64(meta.pageBytes)) == Page.headerBytes,
       let count = Page.overflowPages(UnsafeRawBufferPointer(header), number: number),
-      // LMDB gives back as many as the header says, which are more where a value became shorter.
+      // LMDB frees the number in the header, which may be greater if the value became shorter.
       count >= UInt64((Page.headerBytes - 1 + valueBytes) / meta.pageBytes) + 1
     else { throw damage("overflow", number) }
-    try meet(number, pages: count)
+    try visit(number, pages: count)
   }
 
-  /// Each page is in one place.
-  private mutating func meet(_ number: UInt64, pages count: UInt64) throws(LMDBError) {
+  /// Marks pages as visited; each must be referenced once.
+  private mutating func visit(_ number: UInt64, pages count: UInt64) throws(LMDBError) {
     guard pages.isInside(number, pages: count) else { throw damage("beyond the end", number) }
     for page in number..<(number + count) {
       let bit = UInt64(1) << (page % 64)
-      guard met[Int(page / 64)] & bit == 0 else { throw damage("met twice", page) }
-      met[Int(page / 64)] |= bit
+      guard visited[Int(page / 64)] & bit == 0 else { throw damage("referenced twice", page) }
+      visited[Int(page / 64)] |= bit
     }
   }
 
-  /// Lists of free pages: their number, then as many, the greatest first. LMDB will write to them.
+  /// Lists of free pages: a count, then page numbers in descending order. LMDB will write to these pages.
   private mutating func checkFreeLists() throws(LMDBError) {
     let cursor = ReadCursor(pages, meta.free)
     var entry = try cursor.first()
@@ -199,16 +199,16 @@ struct StructureCheck: ~Copyable {
       for index in 0..<Int(count) {
         let free = value.word(8 + index * 8)
         guard free > 1, free < previous else { throw damage("free list", free) }
-        try meetFree(free)
+        try visitFree(free)
         previous = free
       }
       entry = try cursor.next()
     }
   }
 
-  private mutating func meetFree(_ page: UInt64) throws(LMDBError) {
+  private mutating func visitFree(_ page: UInt64) throws(LMDBError) {
     let bit = UInt64(1) << (page % 64)
-    guard met[Int(page / 64)] & bit == 0 else { throw damage("free, and used", page) }
-    met[Int(page / 64)] |= bit
+    guard visited[Int(page / 64)] & bit == 0 else { throw damage("free and in use", page) }
+    visited[Int(page / 64)] |= bit
   }
 }

@@ -3,8 +3,8 @@ import CLMDB
 import Glibc
 import Synchronization
 
-/// A named database of an environment. Its handle is for transactions that write, valid for the life of the
-/// environment once the transaction that opened it has committed; others go by the name.
+/// A named database of an environment. Write transactions use its handle, which is valid for the life of the
+/// environment once the transaction that opened it has committed. Read transactions use the name.
 public struct Database: Hashable, Sendable {
   public let name: String
   let handle: UInt32
@@ -15,10 +15,10 @@ public struct Database: Hashable, Sendable {
   }
 }
 
-/// A write transaction; aborted when it goes away without `commit`.
+/// A write transaction, aborted when it is destroyed without `commit`.
 public struct Transaction: ~Copyable {
   let handle: OpaquePointer
-  // A value that is discarded may hold nothing that counts references.
+  // Unmanaged, as `discard self` allows only trivial members.
   private let environment: Unmanaged<Environment>
   private let buffer: UnsafeMutablePointer<CopyBuffer>
 
@@ -44,7 +44,7 @@ public struct Transaction: ~Copyable {
 
   deinit {
     let environment = environment.takeUnretainedValue()
-    // Nothing was written: what the file is now may be another's doing.
+    // The aborted transaction wrote nothing, so the recorded state stays: another program may have changed the file.
     if !environment.isBroken { _ = try? environment.check(hf_lmdb_abort(handle), "mdb_txn_abort") }
     Self.end(environment, buffer)
   }
@@ -69,8 +69,8 @@ public struct Transaction: ~Copyable {
     let buffer = buffer
     discard self
     defer { Self.end(environment, buffer) }
-    // One that fails may have written a part.
-    defer { environment.remember() }
+    // A failed commit may have written a part.
+    defer { environment.recordState() }
     try environment.check(hf_lmdb_commit(handle), "mdb_txn_commit")
   }
 
@@ -79,7 +79,7 @@ public struct Transaction: ~Copyable {
     if code != MDB_SUCCESS { try environment.takeUnretainedValue().check(code, operation()) }
   }
 
-  /// A call that was left half way must be the last one.
+  /// After a fault, no further calls are allowed.
   @inline(__always)
   private func checkUsable() throws(LMDBError) {
     if environment._withUnsafeGuaranteedRef({ $0.isBroken }) {
@@ -87,8 +87,8 @@ public struct Transaction: ~Copyable {
     }
   }
 
-  /// - Parameter create: make it if it is not there.
-  /// - Returns: nil when it is not there.
+  /// - Parameter create: create it if it does not exist.
+  /// - Returns: nil when it does not exist.
   public func database(_ name: String, create: Bool) throws(LMDBError) -> Database? {
     try checkUsable()
     var number: UInt32 = 0
@@ -126,8 +126,8 @@ public struct Transaction: ~Copyable {
     try check(code, "mdb_put")
   }
 
-  /// Makes room for a value of `bytes` bytes and lets `fill` write it where it will lie.
-  /// - Parameter append: the key is beyond all others: no search is made.
+  /// Reserves a value of `bytes` bytes, which `fill` writes in place.
+  /// - Parameter append: the key is greater than all others, so no search is needed.
   @inline(__always)
   public func put(
     _ database: Database, _ key: UnsafeRawBufferPointer, bytes: Int, append: Bool,
@@ -141,7 +141,7 @@ public struct Transaction: ~Copyable {
     fill(UnsafeMutableRawBufferPointer(start: place, count: bytes))
   }
 
-  /// - Returns: whether it was there.
+  /// - Returns: whether it existed.
   @discardableResult
   public func delete(_ database: Database, _ key: UnsafeRawBufferPointer) throws(LMDBError) -> Bool {
     try checkUsable()
@@ -151,7 +151,7 @@ public struct Transaction: ~Copyable {
     return true
   }
 
-  /// Number of entries, without counting them.
+  /// Number of entries, from the record of the database.
   public func count(_ database: Database) throws(LMDBError) -> Int {
     try checkUsable()
     var entries = 0
@@ -168,9 +168,9 @@ public struct Transaction: ~Copyable {
   }
 }
 
-/// A place in a database of a write transaction, in the order of keys. Must not outlive its transaction. What it
-/// shows is a copy, valid until it moves, and moving changes it: so it has to be kept in a variable, and cannot be gone
-/// while its copy is read.
+/// A cursor in a database of a write transaction, ordered by key. It must not outlive its transaction. Its entries
+/// are copies in its buffer, valid until it moves. Moving is mutating, so the caller must store the cursor in a
+/// variable, where it outlives the use of the copy.
 public struct Cursor: ~Copyable {
   public typealias Entry = (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)
 
@@ -201,7 +201,7 @@ public struct Cursor: ~Copyable {
     try move(MDB_SET_RANGE, key)
   }
 
-  /// Deletes the entry it stands on; `next` then gives the one after.
+  /// Deletes the current entry; `next` then returns the one after it.
   public func delete() throws(LMDBError) {
     let environment = environment.takeUnretainedValue()
     guard !environment.isBroken else { throw environment.notOpen }
@@ -225,14 +225,14 @@ public struct Cursor: ~Copyable {
       if keyBytes + bytes <= buffer.pointee.count {
         return (buffer.pointee[0, keyBytes], buffer.pointee[keyBytes, bytes])
       }
-      // It has moved already.
+      // The cursor has already moved.
       buffer.pointee.grow(to: keyBytes + bytes)
       operation = MDB_GET_CURRENT
     }
   }
 }
 
-/// Memory to copy to.
+/// A growing buffer.
 struct CopyBuffer {
   private(set) var base = UnsafeMutableRawPointer.allocate(byteCount: 1024, alignment: 16)
   private(set) var count = 1024

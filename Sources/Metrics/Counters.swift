@@ -1,17 +1,17 @@
-/// The numbers that only ever grow over the life of a job, whoever supervises it: Prometheus takes a
-/// counter that goes back for one that began again at 0, and would count all of it anew.
+/// Counters that never decrease during the life of a job, across supervisors: Prometheus interprets a decrease as
+/// a reset to 0 and would count everything again.
 ///
-/// They are made anew from the attempts each time, and those may be told a little differently
-/// afterwards (an attempt that nobody saw end, ends with its last step). So what was once said stays.
+/// They are computed from the attempts each time, whose data may change slightly afterwards (an attempt whose end
+/// was not observed ends with its last step). So published values are a lower bound.
 public struct Counters: Hashable, Sendable, Codable {
   public var steps: UInt64 = 0
   public var replayedSteps: UInt64 = 0
   public var skippedRecords: UInt64 = 0
   /// Attempts that ended, by cause.
   public var attempts: [String: UInt64] = [:]
-  /// Attempts that were followed by another, by the cause of their end.
+  /// Attempts that were followed by another, by cause of their end.
   public var restarts: [String: UInt64] = [:]
-  /// Wall time by what it went to, in seconds.
+  /// Wall time by category, in seconds.
   public var seconds: [String: Double] = [:]
 
   public init() {}

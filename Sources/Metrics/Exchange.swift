@@ -1,12 +1,12 @@
-/// What a client asked for, and what it gets. Pure; knows only what a scrape needs of HTTP/1.1.
+/// Parses a request and makes the response: the part of HTTP/1.1 that a scrape needs, without I/O.
 enum Exchange {
-  /// A request longer than this is refused.
+  /// A longer request is rejected.
   static let requestLimit = 8 << 10
 
   static let path = "/metrics"
 
-  /// The answer to `request`; nil: it is not all there yet.
-  /// - Parameter metrics: makes the text, when it is wanted.
+  /// The response to `request`; nil while the request is incomplete.
+  /// - Parameter metrics: returns the text of the metrics.
   static func answer(_ request: [UInt8], metrics: () -> String) -> [UInt8]? {
     guard let end = headEnd(request) else {
       return request.count > requestLimit ? response("431 Request Header Fields Too Large") : nil
@@ -27,7 +27,7 @@ enum Exchange {
       isHead: words[0] == "HEAD")
   }
 
-  /// Where the empty line is that ends the head. Lines may end in a line feed alone (RFC 9112, 2.2).
+  /// The end of the empty line after the head. Lines may end in a line feed alone (RFC 9112, 2.2).
   private static func headEnd(_ request: [UInt8]) -> Int? {
     var isEmpty = false
     for (index, byte) in request.enumerated() {
@@ -41,7 +41,7 @@ enum Exchange {
     return nil
   }
 
-  /// The path of what was asked for, which may be a whole URL (RFC 9112, 3.2.2).
+  /// The path of the request target, which may be a whole URL (RFC 9112, 3.2.2).
   private static func target(_ text: Substring) -> Substring {
     var path = text.prefix { $0 != "?" }
     let scheme = "http://"

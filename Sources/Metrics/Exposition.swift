@@ -1,8 +1,8 @@
 import POSIX
 import Reporting
 
-/// Text in Prometheus' exposition format, version 0.0.4. Samples of one metric stand together, and no two
-/// have the same labels: one that is there twice would cost the whole scrape.
+/// Text in Prometheus' exposition format, version 0.0.4. Samples of one metric are grouped, and no two have the
+/// same labels: a duplicate would fail the whole scrape.
 struct Exposition {
   static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -11,12 +11,12 @@ struct Exposition {
   typealias Labels = [(name: String, value: String)]
 
   private(set) var text = ""
-  /// On every sample.
+  /// Added to every sample.
   private let common: Labels
 
   init(common: Labels) { self.common = common }
 
-  /// - Parameter samples: without any, nothing is said of the metric.
+  /// - Parameter samples: if empty, the metric is left out.
   mutating func add(
     _ name: String, _ kind: Kind, _ help: String, _ samples: [(labels: Labels, value: String)]
   ) {
@@ -29,7 +29,7 @@ struct Exposition {
     }
   }
 
-  /// - Parameter value: nil: nothing is said of the metric.
+  /// - Parameter value: if nil, the metric is left out.
   mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: String?) {
     if let value { add(name, kind, help, [([], value)]) }
   }
@@ -61,7 +61,8 @@ struct Exposition {
     "{" + labels.map { "\($0.name)=\"\(escape($0.value))\"" }.joined(separator: ",") + "}"
   }
 
-  /// Backslash, quote and line feed have escapes. What else a terminal obeys has none: it is made visible.
+  /// Backslash, quote and line feed have escapes in the format. Other control characters have none and are made
+  /// visible.
   private static func escape(_ value: String) -> String {
     var escaped = String.UnicodeScalarView()
     for scalar in value.unicodeScalars {

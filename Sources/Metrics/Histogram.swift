@@ -1,8 +1,8 @@
-/// How often a duration was within each bound. Counts only grow.
+/// A histogram of durations. Its counts never decrease.
 public struct Histogram: Hashable, Sendable, Codable {
-  /// Upper ends of the buckets in seconds, growing; what is above the last is counted too.
+  /// Upper bounds of the buckets in seconds, ascending, without that of the last bucket.
   public let bounds: [Double]
-  /// Of each bucket alone, and last of what is above all bounds.
+  /// For each bucket alone; the last is for values above all bounds.
   public private(set) var counts: [UInt64]
   /// In seconds.
   public private(set) var sum = 0.0
@@ -12,9 +12,9 @@ public struct Histogram: Hashable, Sendable, Codable {
     counts = Array(repeating: 0, count: bounds.count + 1)
   }
 
-  /// Adds what was counted elsewhere.
+  /// Adds counts from elsewhere.
   /// - Parameters:
-  ///   - counts: of each bucket, as many as there are here; others are left out.
+  ///   - counts: for each bucket; ignored if the number of buckets differs.
   ///   - sum: in seconds.
   public mutating func add(_ counts: [UInt64], sum: Double) {
     guard counts.count == self.counts.count else { return }

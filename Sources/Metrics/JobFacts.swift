@@ -1,4 +1,4 @@
-/// What there is to be said of a job at one moment. Times are nanoseconds of CLOCK_REALTIME.
+/// The state of a job at one moment. Times are nanoseconds of CLOCK_REALTIME.
 public struct JobFacts: Hashable, Sendable {
   public struct Checkpoint: Hashable, Sendable {
     public var level: String
@@ -25,23 +25,23 @@ public struct JobFacts: Hashable, Sendable {
   public var version: String
   /// When the facts were gathered.
   public var gatheredAtNs: UInt64
-  /// nil: before the first attempt.
+  /// nil before the first attempt.
   public var attempt: UInt64?
   public var isSupervised = true
   public var trainerIsRunning = false
-  /// Of the trainer's process; nil: there is none.
+  /// Of the trainer's process, if there is one.
   public var residentBytes: UInt64?
-  /// The newest that was recorded.
+  /// The newest recorded step.
   public var step: UInt64?
   public var totalSteps: UInt64?
-  /// The newest of each level.
+  /// The newest checkpoint of each level.
   public var checkpoints: [Checkpoint] = []
   public var durableAtNs: UInt64?
   public var stalls = 0
   public var goodput: Double?
-  /// Reasons for which something is not as it should be.
+  /// Number of reasons why the job is degraded.
   public var degradations = 0
-  /// Of the newest step, as the trainer reports them.
+  /// As reported by the trainer for the newest step.
   public var trainerMetrics: [TrainerMetric] = []
   public var counters = Counters()
   public var stepDurations: Histogram

@@ -1,47 +1,47 @@
 import Glibc
 
-/// Where metrics are served: an address of this machine and a port.
+/// The IP address and port on which metrics are served.
 public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
   /// In its shortest form, without brackets.
   public let address: String
   public let port: UInt16
 
-  static let hint = "9400 (the loopback alone), 192.0.2.7:9400, 0.0.0.0:9400 or [::]:9400"
+  static let hint = "9400 (loopback only), 192.0.2.7:9400, 0.0.0.0:9400 or [::]:9400"
 
-  /// On the loopback.
-  /// - Throws: `badAddress` for what is no port.
+  /// A port on the loopback interface.
+  /// - Throws: `badAddress` for an invalid port.
   public init(port: Int) throws(MetricsError) {
     guard let port = UInt16(exactly: port), port > 0 else {
-      throw MetricsError(.badAddress, "\(port) is no port; there are 1 to 65535", hint: Self.hint)
+      throw MetricsError(.badAddress, "invalid port \(port); use 1 to 65535", hint: Self.hint)
     }
     self.init(address: "127.0.0.1", port: port)
   }
 
-  /// - Parameter text: `PORT`, `ADDRESS:PORT` or `[ADDRESS]:PORT`. Names are not looked up: one may have
-  ///   several addresses, or another one tomorrow.
+  /// - Parameter text: `PORT`, `ADDRESS:PORT` or `[ADDRESS]:PORT`. Host names are not resolved: one may have
+  ///   several addresses, or change its address.
   /// - Throws: `badAddress`.
   public init(_ text: String) throws(MetricsError) {
     if let port = Int(text) {
       try self.init(port: port)
       return
     }
-    func wrong(_ why: String) -> MetricsError {
-      MetricsError(.badAddress, "'\(text)' is no address to listen on: \(why)", hint: Self.hint)
+    func invalid(_ why: String) -> MetricsError {
+      MetricsError(.badAddress, "invalid listen address '\(text)': \(why)", hint: Self.hint)
     }
-    guard let colon = text.lastIndex(of: ":") else { throw wrong("it has no port") }
+    guard let colon = text.lastIndex(of: ":") else { throw invalid("no port given") }
     let portText = text[text.index(after: colon)...]
-    // Not `+80`, which is a number too.
+    // UInt16 would accept `+80`.
     guard portText.utf8.first.map({ 0x30...0x39 ~= $0 }) == true, let port = UInt16(portText), port > 0 else {
-      throw wrong("'\(portText)' is no port; there are 1 to 65535")
+      throw invalid("invalid port '\(portText)'; use 1 to 65535")
     }
     var host = text[..<colon]
-    if host.isEmpty { throw wrong("the address is missing") }
+    if host.isEmpty { throw invalid("no address given") }
     let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
     if isBracketed { host = host.dropFirst().dropLast() }
     if host == "localhost", !isBracketed { host = "127.0.0.1" }
     guard let address = Self.canonical(String(host), isBracketed ? AF_INET6 : AF_INET) else {
       let brackets = Self.canonical(String(host), AF_INET6) != nil
-      throw wrong(brackets ? "write [\(host)]:\(port)" : "'\(host)' is no IP address")
+      throw invalid(brackets ? "write [\(host)]:\(port)" : "'\(host)' is not an IP address")
     }
     self.init(address: address, port: port)
   }
@@ -56,7 +56,7 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
   }
 
   private static func canonical(_ text: String, _ family: CInt) -> String? {
-    // inet_pton(3) would read up to a NUL and take the rest for nothing.
+    // inet_pton(3) would ignore everything after a NUL.
     guard !text.utf8.contains(0) else { return nil }
     var bytes = in6_addr()
     guard inet_pton(family, text, &bytes) == 1 else { return nil }
@@ -67,7 +67,7 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension ListenAddress {
-  /// Calls `body` with the address as the kernel takes it.
+  /// Calls `body` with the address as a `sockaddr`.
   func withSocketAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     var storage = sockaddr_storage()
     let size = withUnsafeMutableBytes(of: &storage) { raw -> Int in

@@ -4,18 +4,18 @@ import Reporting
 import Synchronization
 public import SystemPackage
 
-/// What became of serving or writing metrics: told when it changes.
+/// A change in whether metrics can be served or written.
 public enum MetricsReport: Sendable {
   case degraded(MetricsError)
   case recovered(MetricsError.Code, String)
 }
 
-/// Where metrics go: to whoever asks at an address, and into a file. Threads of its own do both, so that
-/// whoever has the facts never waits for a client or a disk.
+/// Serves metrics at an address and writes them to a file. Its own threads do both, so that the caller never
+/// waits for a client or a disk.
 public final class MetricsExport: Sendable {
-  /// Between two versions of the file, at least.
+  /// Minimum time between two versions of the file.
   static let writeInterval = Duration.seconds(5)
-  /// After which an address is tried again that could not be listened on.
+  /// Time until a failed listen is retried.
   static let retryInterval = Duration.seconds(10)
 
   private let facts = Mutex<JobFacts?>(nil)
@@ -26,8 +26,8 @@ public final class MetricsExport: Sendable {
   private let hasFile: Bool
 
   /// - Parameters:
-  ///   - address: where to serve; nil: nowhere.
-  ///   - file: an absolute path; nil: none.
+  ///   - address: nil: not served.
+  ///   - file: an absolute path; nil: not written.
   ///   - report: called on threads of this export.
   public init(
     listen address: ListenAddress?, file: FilePath?, report: @escaping @Sendable (MetricsReport) -> Void
@@ -37,20 +37,20 @@ public final class MetricsExport: Sendable {
     writerCancellation = try WakeUp()
     writerEnded = try WakeUp()
     hasFile = file != nil
-    // Behind the trainer, whose processors these are.
+    // Nice: the processors are for the trainer.
     if let address { try NativeThread.start(niceness: 10) { [self] in serve(address) } }
     if let file { try NativeThread.start(niceness: 10) { [self] in write(file) } }
   }
 
-  /// What is said from now on.
-  public func take(_ facts: JobFacts) { self.facts.withLock { $0 = facts } }
+  /// Replaces the published facts.
+  public func publish(_ facts: JobFacts) { self.facts.withLock { $0 = facts } }
 
-  /// The file gets the newest facts, and nobody is served any more.
-  /// - Parameter patience: for the file; a disk that hangs is not waited for any longer.
-  public func stop(patience: Duration) {
+  /// Stops serving and writes the newest facts to the file.
+  /// - Parameter timeout: for the file, in case the disk hangs.
+  public func stop(timeout: Duration) {
     serverCancellation.signal()
     writerCancellation.signal()
-    if hasFile { _ = writerEnded.isSignalled(within: patience) }
+    if hasFile { _ = writerEnded.isSignalled(within: timeout) }
   }
 
   private var text: String {
@@ -64,7 +64,7 @@ public final class MetricsExport: Sendable {
     repeat {
       do {
         let server = try MetricsServer(address, cancellation: serverCancellation) { [self] in text }
-        if isDegraded { report(.recovered(.cannotListen, "metrics are served at \(address)")) }
+        if isDegraded { report(.recovered(.cannotListen, "serving metrics at \(address)")) }
         try server.run()
         return
       } catch let error as MetricsError {
@@ -72,7 +72,8 @@ public final class MetricsExport: Sendable {
       } catch {
         report(
           .degraded(
-            MetricsError(.cannotListen, "no metrics at \(address): \(error)", hint: "holdfast status")))
+            MetricsError(
+              .cannotListen, "cannot serve metrics at \(address): \(error)", hint: "holdfast status")))
       }
       isDegraded = true
     } while !serverCancellation.isSignalled(within: Self.retryInterval)
@@ -89,7 +90,7 @@ public final class MetricsExport: Sendable {
       if text.isEmpty { continue }
       do {
         try Self.replace(file, with: Array(text.utf8))
-        if isDegraded { report(.recovered(.cannotWrite, "metrics can be written to \(file) again")) }
+        if isDegraded { report(.recovered(.cannotWrite, "writing metrics to \(file) again")) }
         isDegraded = false
       } catch {
         let why = String(cString: strerror(error.errno.rawValue))
@@ -97,7 +98,7 @@ public final class MetricsExport: Sendable {
           report(
             .degraded(
               MetricsError(
-                .cannotWrite, "no metrics in \(file): \(why)", errno: error.errno.rawValue,
+                .cannotWrite, "cannot write metrics to \(file): \(why)", errno: error.errno.rawValue,
                 hint: Hint("ls -ld \(file.removingLastComponent())").text)))
         }
         isDegraded = true
@@ -106,24 +107,24 @@ public final class MetricsExport: Sendable {
     writerEnded.signal()
   }
 
-  /// Short until there is something to write.
+  /// Short until the first facts arrive.
   private var pause: Duration {
     facts.withLock { $0 == nil } ? .milliseconds(100) : Self.writeInterval
   }
 
-  /// Readable for everybody, whatever the umask: another user's program collects it. It needs not survive
-  /// a loss of power.
+  /// World-readable regardless of the umask, as another user's program collects it. It need not survive a power
+  /// loss.
   static func replace(_ file: FilePath, with bytes: [UInt8]) throws(POSIXError) {
     let aside = FilePath(file.string + ".new")
     do {
-      let open = try FileSystem.makeAnew(aside, mode: 0o644)
+      let open = try FileSystem.createReplacing(aside, mode: 0o644)
       try posix("fchmod", aside) { fchmod(open.descriptor, 0o644) }
       try open.write(all: bytes)
     }
     do {
       try FileSystem.rename(aside, to: file)
     } catch {
-      // What is in its place cannot be replaced, a directory for one; nothing of ours stays beside it.
+      // Something that cannot be replaced, such as a directory, has its name. Leave no temporary file.
       try? FileSystem.remove(aside)
       throw error
     }

@@ -2,13 +2,13 @@ import Glibc
 import POSIX
 import SystemPackage
 
-/// Answers scrapes, on a thread of its own that waits for nobody: every socket is non-blocking, every
-/// connection has one request and one deadline, and when there are too many the oldest goes. So however
-/// many clients there are and however slow they are, the next one is served, and memory is bounded.
+/// Answers scrapes on its own thread. Every socket is non-blocking, every connection has one request and one
+/// deadline, and at the limit the oldest connection is closed. So a new client is served, and memory is bounded,
+/// however many and slow the others are.
 final class MetricsServer {
   static let connectionLimit = 32
   /// From the accept to the last byte.
-  static let patience = Duration.seconds(10)
+  static let requestTimeout = Duration.seconds(10)
 
   private struct Connection {
     var socket: OpenFile
@@ -16,21 +16,21 @@ final class MetricsServer {
     var request: [UInt8] = []
     var answer: ArraySlice<UInt8> = []
     var isAnswered = false
-    /// All was sent; what the client still sends is thrown away, as a close would make the kernel reset
-    /// the connection, and the client might lose the answer.
+    /// All was sent. Further input is discarded: closing with unread input would reset the connection, and the
+    /// client could lose the answer.
     var isLingering = false
   }
 
   private let listener: OpenFile
-  /// Readable: leave everything.
+  /// Readable when the server must stop.
   private let cancellation: WakeUp
   private let metrics: () -> String
-  /// The oldest first.
+  /// Oldest first.
   private var connections: [Connection] = []
-  /// Descriptors or memory ran out: nobody new until then.
+  /// No accept before this time, after descriptors or memory ran out.
   private var acceptsFrom = Duration.zero
 
-  /// - Parameter metrics: makes the text of an answer.
+  /// - Parameter metrics: returns the text of the metrics.
   /// - Throws: `cannotListen`.
   init(
     _ address: ListenAddress, cancellation: WakeUp, metrics: @escaping () -> String
@@ -42,7 +42,7 @@ final class MetricsServer {
       let path = FilePath(address.description)
       let listener = OpenFile(
         adopting: try posix("socket") { socket(address.family, type, 0) }, path: path)
-      // A port whose last connections are not forgotten yet (TIME_WAIT) is free.
+      // Allow a port with connections in TIME_WAIT.
       var one: CInt = 1
       try posix("setsockopt") {
         setsockopt(listener.descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<CInt>.size))
@@ -52,7 +52,8 @@ final class MetricsServer {
       self.listener = listener
     } catch {
       throw MetricsError(
-        .cannotListen, "no metrics at \(address): \(String(cString: strerror(error.errno.rawValue)))",
+        .cannotListen,
+        "cannot serve metrics at \(address): \(String(cString: strerror(error.errno.rawValue)))",
         errno: error.errno.rawValue,
         hint: error.errno == .addressInUse ? "ss -ltnp 'sport = :\(address.port)'" : "ip address show")
     }
@@ -83,7 +84,7 @@ final class MetricsServer {
 
   private static var now: Duration { .nanoseconds(Clock.monotonicNanoseconds) }
 
-  /// In milliseconds, rounded up so that the last wait is not a spin; -1: for as long as it takes.
+  /// In milliseconds, rounded up to avoid spinning at the end; -1: infinite.
   private func timeout(_ now: Duration) -> CInt {
     let moments = connections.map(\.deadline) + (acceptsFrom > now ? [acceptsFrom] : [])
     return moments.min().map { CInt(clamping: Int64(max(.zero, $0 - now) / .milliseconds(1)) + 1) } ?? -1
@@ -92,7 +93,7 @@ final class MetricsServer {
   private func accept() {
     let descriptor = Glibc.accept(listener.descriptor, nil, nil)
     guard descriptor >= 0 else {
-      // A client that is gone again is nothing; without descriptors or memory, the listener stays readable.
+      // Ignore a client that has disconnected. Without descriptors or memory, the listener stays readable.
       if ![EAGAIN, EINTR, ECONNABORTED].contains(errno) { acceptsFrom = Self.now + .milliseconds(200) }
       return
     }
@@ -101,10 +102,10 @@ final class MetricsServer {
       return
     }
     if connections.count >= Self.connectionLimit { connections.removeFirst() }
-    connections.append(Connection(socket: socket, deadline: Self.now + Self.patience))
+    connections.append(Connection(socket: socket, deadline: Self.now + Self.requestTimeout))
   }
 
-  /// - Returns: whether there is more to do.
+  /// - Returns: false when the connection is finished.
   private func proceed(_ connection: inout Connection) -> Bool {
     if connection.isAnswered, !connection.isLingering { return send(&connection) }
     var chunk = [UInt8](repeating: 0, count: 4096)

@@ -1,21 +1,21 @@
-/// A value that a thread of its own makes, for whoever has something else to do meanwhile.
+/// A value that is computed on its own thread.
 public final class BackgroundValue<Value: Sendable>: @unchecked Sendable {
   private let gate = Gate()
-  private var made: Value?
+  private var result: Value?
 
-  public init(_ make: @escaping @Sendable () -> Value) throws(POSIXError) {
+  public init(_ compute: @escaping @Sendable () -> Value) throws(POSIXError) {
     try NativeThread.start { [self] in
-      made = make()
+      result = compute()
       gate.open()
     }
   }
 
-  /// Waits until it is there.
+  /// Waits until the value is computed.
   public var value: Value {
     gate.wait()
-    // For whoever asks again.
+    // For further calls.
     gate.open()
-    guard let made else { preconditionFailure("the gate opens when it is made") }
-    return made
+    guard let result else { preconditionFailure("the gate opens after the result is set") }
+    return result
   }
 }

@@ -2,18 +2,17 @@ import CSpawn
 import Glibc
 public import SystemPackage
 
-/// A cgroup (version 2) of our own below the one that systemd delegated to us, so that all of a
-/// trainer's processes can be killed by one write, wherever they fork themselves to, and what the
-/// kernel counts for them is counted apart.
+/// A cgroup (version 2) below the one that systemd delegated to this process. One write kills all of a trainer's
+/// processes, whatever they forked, and the kernel accounts for them separately.
 public struct Cgroup: Sendable {
   public let path: FilePath
 
-  /// Divides our own cgroup in two leaves: this process moves into one, the other is for children.
-  /// A cgroup that gives controllers to those below it may hold no process itself (cgroups(7), "no
-  /// internal processes").
-  /// - Returns: the children's; nil where our cgroup is not ours to divide: not version 2, not
-  ///   delegated (`Delegate=yes` marks it), not writable.
-  public static func divide(own ownLeaf: String, children: String) -> Cgroup? {
+  /// Splits the cgroup of this process into two leaves: this process moves into one, the other is for children.
+  /// A cgroup that passes controllers to its children may not contain processes (cgroups(7), "no internal
+  /// processes").
+  /// - Returns: that of the children; nil if the cgroup cannot be split: not version 2, not delegated
+  ///   (`Delegate=yes` marks it), not writable.
+  public static func split(own ownLeaf: String, children: String) -> Cgroup? {
     guard let own = own, isDelegated(own.path) else { return nil }
     let leaf = own.path.appending(ownLeaf)
     let path = own.path.appending(children)
@@ -24,13 +23,13 @@ public struct Cgroup: Sendable {
     } catch {
       return nil
     }
-    // Without the controller (version 1 has it, or somebody else is still in our cgroup) there is no count
-    // of the trainer's alone; the one above has it too.
+    // This fails if version 1 has the controller, or another process is still in the cgroup. Then only the parent
+    // counts the trainer's memory, together with others.
     try? write("+memory", to: own.path.appending("cgroup.subtree_control"))
     return Cgroup(path: path)
   }
 
-  /// That of this process; nil without cgroup version 2.
+  /// The cgroup of this process; nil without cgroup version 2.
   public static var own: Cgroup? {
     guard let name = membership("0::") else { return nil }
     for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
@@ -40,7 +39,7 @@ public struct Cgroup: Sendable {
     return nil
   }
 
-  /// The name of our cgroup in the hierarchy whose line in /proc/self/cgroup has this in front.
+  /// The name of this process's cgroup in `hierarchy`: a version 1 controller, or `0::` for version 2.
   static func membership(_ hierarchy: String) -> String? {
     guard let bytes = try? FileSystem.read("/proc/self/cgroup") else { return nil }
     for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
@@ -64,7 +63,7 @@ public struct Cgroup: Sendable {
     try OpenFile(path, .writeOnly).write(all: Array(text.utf8))
   }
 
-  /// For a child to write itself into before exec.
+  /// Opens `cgroup.procs`, for a child to join before exec.
   public func openProcs() throws(POSIXError) -> OpenFile {
     try OpenFile(path.appending("cgroup.procs"), .writeOnly)
   }

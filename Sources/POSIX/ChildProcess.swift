@@ -3,14 +3,14 @@ import Glibc
 import Synchronization
 public import SystemPackage
 
-/// A child that we started, held by its pidfd so that its number can never mean another process.
+/// A child of this process, identified by its pidfd, as its pid may be reused.
 public final class ChildProcess {
   public enum Status: Hashable, Sendable {
     case exited(Int32)
     case signaled(Int32)
   }
 
-  /// What the kernel counted for it, once it was reaped.
+  /// Resource usage from the kernel, after it was reaped.
   public struct Usage: Hashable, Sendable {
     public var peakResidentBytes: Int
     public var userTime: Duration
@@ -18,17 +18,17 @@ public final class ChildProcess {
   }
 
   public struct Program {
-    /// Path of the executable; no search is made.
+    /// Path of the executable; `PATH` is not searched.
     public var path: FilePath
-    /// `argv`, the name of the program first.
+    /// `argv`, including the program's name.
     public var arguments: [String]
     /// `NAME=value`.
     public var environment: [String]
-    /// `cgroup.procs` of a cgroup to join.
+    /// `cgroup.procs` of the cgroup to join.
     public var cgroup: OpenFile?
-    /// Becomes its standard output, and then it has no standard input; nil: it has ours.
+    /// Its standard output; standard input is then `/dev/null`. nil: both are inherited.
     public var output: OpenFile?
-    /// Signals that it begins with ignored; bit 0 is signal 1.
+    /// Signals that are ignored at its start; bit 0 is signal 1.
     public var ignoredSignals: UInt64
 
     public init(
@@ -44,18 +44,17 @@ public final class ChildProcess {
     }
   }
 
-  /// Children whose status somebody here waits for, from before they can end until they are reaped.
+  /// Children that are not for `reapOrphans`, from before they can end until they are reaped.
   private static let awaited = Mutex<Set<pid_t>>([])
 
   public let pid: pid_t
-  /// Readable (as poll(2) says) when the child has exited.
+  /// Readable for poll(2) when the child has exited.
   public let descriptor: CInt
   public private(set) var usage: Usage?
 
-  /// Starts `program` as `hf_spawn` describes. Call it only from a thread that lives as long as the
-  /// process: the child is killed when that thread ends.
-  /// - Parameter registered: called with the pid before the program may begin; throws: it never does.
-  /// - Throws: `POSIXError` whose operation is `execve` when the program itself cannot be run.
+  /// Starts `program` as described at `hf_spawn`. The child is killed when the calling thread ends.
+  /// - Parameter registered: called with the pid before exec; if it throws, the program is not executed.
+  /// - Throws: `POSIXError` with the operation `execve` when the program cannot be executed.
   public init(
     _ program: Program, registered: ((pid_t) throws(POSIXError) -> Void)? = nil
   ) throws(POSIXError) {
@@ -75,11 +74,11 @@ public final class ChildProcess {
 
   deinit {
     close(descriptor)
-    // Not reaped: nobody waits for it any more.
+    // If it was not reaped, `reapOrphans` may do so now.
     Self.awaited.withLock { _ = $0.remove(pid) }
   }
 
-  /// Who asks to be called before the program begins, and with which error it was refused.
+  /// The `registered` callback and the error that it threw.
   private struct Registration {
     let registered: (pid_t) throws(POSIXError) -> Void
     var refusal: POSIXError?
@@ -129,27 +128,27 @@ public final class ChildProcess {
     }
   }
 
-  /// Whether this process has no child, living or ended: wait(2).
-  public static var hasNone: Bool {
+  /// Whether this process has no children, running or zombie: wait(2).
+  public static var hasNoChildren: Bool {
     var information = siginfo_t()
     return waitid(P_ALL, 0, &information, WEXITED | WNOHANG | WNOWAIT) == -1 && errno == ECHILD
   }
 
-  /// Reaps children that have exited and that nobody here waits for: what was orphaned below this process
-  /// (`ProcessTable.becomeSubreaper`), or was here before it became what it is.
+  /// Reaps exited children that were not started by `init`: orphans of descendants
+  /// (`ProcessTable.becomeSubreaper`) and children from before this program's exec.
   public static func reapOrphans() {
-    // Whoever starts a child just now has it finished soon, and its end calls again.
+    // If a child is being started now, its end will call this again.
     awaited.withLockIfAvailable { awaited in
       while true {
         var information = siginfo_t()
-        // Looks first: the status of an awaited one is not for us to take.
+        // WNOWAIT: the status of an awaited child must not be consumed here.
         guard waitid(P_ALL, 0, &information, WEXITED | WNOHANG | WNOWAIT) == 0 else { return }
         let pid = hf_siginfo_pid(&information)
         guard pid > 0 else { return }
         guard !awaited.contains(pid) else { break }
         waitpid(pid, nil, WNOHANG)
       }
-      // One that is awaited hides those behind it.
+      // waitid(2) returned an awaited child first; check the others one by one.
       for pid in ProcessTable.children() ?? [] where !awaited.contains(pid) { waitpid(pid, nil, WNOHANG) }
     }
   }
@@ -168,14 +167,14 @@ public final class ChildProcess {
     }
   }
 
-  /// Sends a signal to this process alone. One that has exited already is no error.
+  /// Sends a signal to this process only. It is not an error if it has exited.
   public func signal(_ number: CInt) throws(POSIXError) {
     if hf_pidfd_send_signal(descriptor, number) == 0 { return }
     let code = Glibc.errno
     if code != ESRCH { throw POSIXError("pidfd_send_signal", errno: Errno(rawValue: code)) }
   }
 
-  /// Sends a signal to all of its process group, which is its session's first.
+  /// Sends a signal to its process group, the first of its session.
   public func signalGroup(_ number: CInt) { kill(-pid, number) }
 
   /// Reaps it if it has exited.
@@ -188,7 +187,7 @@ public final class ChildProcess {
     self.usage = Usage(
       peakResidentBytes: usage.ru_maxrss * 1024,
       userTime: .init(usage.ru_utime), systemTime: .init(usage.ru_stime))
-    // As in <bits/waitstatus.h>; the macros do not reach Swift.
+    // As in <bits/waitstatus.h>, whose macros are not available in Swift.
     let signal = status & 0x7f
     return signal == 0 ? .exited((status >> 8) & 0xff) : .signaled(signal)
   }
@@ -200,7 +199,7 @@ extension Duration {
   }
 }
 
-/// A NULL-terminated array of C strings, for as long as `body` runs.
+/// Calls `body` with a NULL-terminated array of C strings.
 private func withCStrings<Result>(
   _ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
 ) -> Result {

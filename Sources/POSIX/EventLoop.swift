@@ -2,7 +2,7 @@ import CSpawn
 import Glibc
 import SystemPackage
 
-/// epoll(7) over descriptors, one handler each. Everything runs on the thread that calls `run`.
+/// epoll(7) over descriptors with one handler each. Handlers run on the thread that calls `run`.
 public final class EventLoop {
   private let descriptor: CInt
   private var handlers: [CInt: () -> Void] = [:]
@@ -28,20 +28,20 @@ public final class EventLoop {
 
   /// Runs handlers until one of them calls `stop`.
   /// - Parameters:
-  ///   - pause: how often `look` is called, whatever else happens.
-  ///   - look: for what a lost wake-up has left lying.
-  public func run(lookingEvery pause: Duration, _ look: () -> Void) throws(POSIXError) {
+  ///   - interval: time between calls of `check`, whatever else happens.
+  ///   - check: handles what a lost wake-up left behind.
+  public func run(checkingEvery interval: Duration, _ check: () -> Void) throws(POSIXError) {
     var events = [epoll_event](repeating: epoll_event(), count: 16)
-    let milliseconds = Int32(clamping: Int64(pause / .milliseconds(1)))
-    var lookedAt = Clock.monotonicNanoseconds
+    let milliseconds = Int32(clamping: Int64(interval / .milliseconds(1)))
+    var checkedAt = Clock.monotonicNanoseconds
     while !stopped {
       let count = try posix("epoll_wait") { epoll_wait(descriptor, &events, 16, milliseconds) }
-      if Clock.monotonicNanoseconds - lookedAt >= UInt64(pause / .nanoseconds(1)) {
-        look()
-        lookedAt = Clock.monotonicNanoseconds
+      if Clock.monotonicNanoseconds - checkedAt >= UInt64(interval / .nanoseconds(1)) {
+        check()
+        checkedAt = Clock.monotonicNanoseconds
       }
       for event in events.prefix(Int(count)) {
-        // An earlier handler of this round may have removed it.
+        // An earlier handler may have removed it.
         handlers[event.data.fd]?()
       }
     }
@@ -50,7 +50,7 @@ public final class EventLoop {
   public func stop() { stopped = true }
 }
 
-/// timerfd(2) on CLOCK_BOOTTIME: suspended time counts.
+/// timerfd(2) on CLOCK_BOOTTIME, which includes suspended time.
 public final class DeadlineTimer {
   public let descriptor: CInt
 
@@ -62,28 +62,28 @@ public final class DeadlineTimer {
 
   deinit { close(descriptor) }
 
-  /// Fires once at `deadline` (since boot); at once if that has passed; never if nil.
+  /// Fires once at `deadline` (since boot), immediately if that has passed; nil disarms.
   public func set(_ deadline: Duration?) throws(POSIXError) {
-    // All zero would disarm it.
+    // Zero would disarm it.
     let (seconds, attoseconds) = deadline?.components ?? (0, 0)
     let nanoseconds = deadline == nil ? 0 : max(1, attoseconds / 1_000_000_000)
     try posix("timerfd_settime") { hf_timer_set(descriptor, max(0, seconds), nanoseconds) }
   }
 
-  /// Takes note of the expiry, so that the descriptor is no longer readable.
+  /// Makes the descriptor unreadable until the next expiry.
   public func acknowledge() {
     var count: UInt64 = 0
     _ = read(descriptor, &count, 8)
   }
 }
 
-/// signalfd(2): signals as events instead of interruptions.
+/// signalfd(2): signals as readable events.
 public final class SignalSource: Sendable {
   public let descriptor: CInt
 
-  /// Blocks `signals` in the calling thread, and no others, and takes them from then on. What whoever
-  /// started us had blocked (a thread pool's mask) must not keep systemd's SIGABRT out. Threads made
-  /// later inherit the mask: make this before any other thread.
+  /// Blocks only `signals` in the calling thread and receives them from then on. An inherited mask (of a thread
+  /// pool, say) is dropped, as it could block systemd's SIGABRT. Threads inherit the mask: create this before any
+  /// other thread.
   public init(_ signals: [CInt]) throws(POSIXError) {
     var set = sigset_t()
     sigemptyset(&set)
@@ -95,7 +95,7 @@ public final class SignalSource: Sendable {
     }
   }
 
-  /// Only looks whether one of `signals` has arrived, for `isPending`. They must be blocked in every thread.
+  /// For `isPending` only: detects `signals`, which must be blocked in every thread.
   public init(watching signals: [CInt]) throws(POSIXError) {
     var set = sigset_t()
     sigemptyset(&set)
@@ -105,14 +105,14 @@ public final class SignalSource: Sendable {
 
   deinit { close(descriptor) }
 
-  /// Waits for a signal to arrive, and does not take it.
-  /// - Returns: false when another thread took it first.
+  /// Waits for a signal without consuming it.
+  /// - Returns: false when another thread consumed it first.
   public func isPending() -> Bool {
     var arrival = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     return poll(&arrival, 1, -1) > 0
   }
 
-  /// The next signal that arrived, nil when there is none.
+  /// The next pending signal, if any.
   public func next() -> CInt? {
     var info = signalfd_siginfo()
     guard read(descriptor, &info, MemoryLayout<signalfd_siginfo>.size) > 0 else { return nil }
@@ -120,7 +120,7 @@ public final class SignalSource: Sendable {
   }
 }
 
-/// eventfd(2): how another thread wakes the loop.
+/// eventfd(2), with which another thread wakes the loop.
 public final class WakeUp: Sendable {
   public let descriptor: CInt
 
@@ -130,8 +130,8 @@ public final class WakeUp: Sendable {
 
   deinit { close(descriptor) }
 
-  /// A full counter is signalled already. No other error is known to happen; whoever must not wait for ever
-  /// looks without being woken, too.
+  /// A full counter is signalled already. No other error is known to occur; a caller that must not wait forever
+  /// also polls.
   public func signal() {
     var one: UInt64 = 1
     _ = try? posix("eventfd_write") { write(descriptor, &one, 8) }
@@ -144,7 +144,7 @@ public final class WakeUp: Sendable {
 }
 
 extension WakeUp {
-  /// Whether it is signalled within `timeout`; it stays so, for others who wait for the same.
+  /// Whether it is signalled within `timeout`. It stays signalled, for other waiters.
   public func isSignalled(within timeout: Duration) -> Bool {
     let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + timeout
     var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -155,7 +155,7 @@ extension WakeUp {
     }
   }
 
-  /// Waits until it is signalled or `timeout` is over; for threads without a loop.
+  /// Waits until it is signalled or `timeout` passes, on a thread without a loop.
   public func wait(timeout: Duration?) {
     var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     let milliseconds = timeout.map { Int32(clamping: Int64($0 / .milliseconds(1))) } ?? -1

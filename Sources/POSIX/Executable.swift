@@ -2,17 +2,17 @@ import Glibc
 import Reporting
 public import SystemPackage
 
-/// Finding a program as a shell does.
+/// Finds programs as a shell does.
 public enum Executable {
   public enum Failure: Error, Hashable, Sendable {
     case notFound
-    /// The path that is there but cannot be executed, or the directory on the way that may not be searched,
-    /// and what the kernel says of it.
+    /// A path that exists but cannot be executed, or a parent directory that may not be searched, with the
+    /// kernel's error.
     case notExecutable(FilePath, Errno)
   }
 
   /// - Parameters:
-  ///   - name: a path when it has a slash, else looked for in `searchPath`.
+  ///   - name: a path if it contains a slash; otherwise it is searched in `searchPath`.
   ///   - searchPath: as in `PATH`; an empty entry means the working directory.
   public static func find(_ name: String, searchPath: String) throws(Failure) -> FilePath {
     if name.contains("/") { return try check(FilePath(name)) }
@@ -23,7 +23,7 @@ public enum Executable {
       do {
         return try check(candidate)
       } catch {
-        // As execvp(3): one that may not be executed does not end the search, but is remembered.
+        // As execvp(3): continue the search after EACCES, but report it if nothing is found.
         if case .notExecutable(_, .permissionDenied) = error { denied = denied ?? error }
       }
     }
@@ -32,22 +32,22 @@ public enum Executable {
 
   /// - Parameter environment: `NAME=value`; its `PATH` is searched.
   public static func find(_ name: String, environment: [String]) throws(Failure) -> FilePath {
-    // As execvp(3) where there is none.
+    // The default of execvp(3).
     let path = environment.first { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? "/bin:/usr/bin"
     return try find(name, searchPath: String(path))
   }
 
-  /// What to type when `name` cannot be run.
+  /// The hint for the user when `name` cannot be executed.
   public static func hint(_ failure: Failure, _ name: String) -> Hint {
     switch failure {
     case .notExecutable(let path, .permissionDenied) where !FileSystem.isDirectory(path): "chmod +x \(path)"
     case .notExecutable(let path, _): "ls -ld \(path)"
     case .notFound where name.contains("/"): "ls -l \(name)"
-    case .notFound: "command -v \(name)  where it would be; one in this directory is \("./" + name)"
+    case .notFound: "command -v \(name)  shows where PATH finds it; in this directory, it is \("./" + name)"
     }
   }
 
-  /// As env(1): what is not there is not found; whatever else is in the way is itself, as execve(2) has it.
+  /// As env(1): ENOENT means not found; other errors are those of execve(2).
   private static func check(_ path: FilePath) throws(Failure) -> FilePath {
     var status = stat()
     if path.withPlatformString({ stat($0, &status) }) != 0 {
@@ -62,8 +62,8 @@ public enum Executable {
     return path
   }
 
-  /// The first directory on the way to `path` that may not be searched; `path` itself where a symbolic link
-  /// leads to it.
+  /// The first parent directory of `path` that may not be searched; `path` itself if a symbolic link leads
+  /// through that directory.
   private static func unsearchable(on path: FilePath) -> FilePath {
     var directory = path.isAbsolute ? FilePath("/") : FilePath(".")
     for component in path.removingLastComponent().components {
@@ -73,17 +73,17 @@ public enum Executable {
     return path
   }
 
-  /// What keeps a program that is there from being executed, where execve(2) says only that something is not
-  /// found: the interpreter in its first line, or that of a binary.
+  /// The reason why execve(2) returned ENOENT for an existing program: the interpreter in its first line, or the
+  /// loader of a binary, is missing.
   public static func missingInterpreter(of path: FilePath) -> String? {
     guard FileSystem.exists(path), let file = try? OpenFile(path, .readOnly, followsLink: true),
       let bytes = try? file.read(atMost: 256)
     else { return nil }
-    guard bytes.starts(with: "#!".utf8) else { return "the loader that \(path) names is not there" }
+    guard bytes.starts(with: "#!".utf8) else { return "the loader named in \(path) does not exist" }
     let line = bytes.dropFirst(2).prefix { $0 != UInt8(ascii: "\n") }
     let words = String(decoding: line, as: UTF8.self).split { $0 == " " || $0 == "\t" || $0 == "\r" }
-    let written = line.last == UInt8(ascii: "\r") ? " (its line ends in CR LF)" : ""
-    return "its interpreter \(words.first ?? "in the first line") is not there\(written)"
+    let note = line.last == UInt8(ascii: "\r") ? " (its line ends in CR LF)" : ""
+    return "its interpreter \(words.first ?? "in the first line") does not exist\(note)"
   }
 
   public static func isText(_ path: FilePath) -> Bool {
@@ -92,7 +92,7 @@ public enum Executable {
     else {
       return false
     }
-    // As bash judges: no NUL byte in what may be the first line.
+    // The criterion of bash: no NUL byte in the first line.
     return !bytes.isEmpty && !bytes.prefix { $0 != UInt8(ascii: "\n") }.contains(0)
   }
 }

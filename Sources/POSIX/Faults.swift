@@ -2,14 +2,14 @@
 public import SystemPackage
 import Synchronization
 
-/// Errors that tests put in the way of system calls. Only in debug builds.
+/// Injects errors into system calls, for tests. Only in debug builds.
 public enum Faults {
   public typealias Injector = @Sendable (_ operation: String, _ path: FilePath?) -> Errno?
 
   private static let injectors = Mutex<[Int: Injector]>([:])
 
-  /// Asks `injector` before every call of `posix` while `body` runs. Others run at the same time:
-  /// the injector looks at the path.
+  /// Calls `injector` before every call of `posix` while `body` runs. Other tests run at the same time, so the
+  /// injector must check the path.
   public static func with<Result>(_ injector: @escaping Injector, _ body: () throws -> Result) rethrows
     -> Result
   {

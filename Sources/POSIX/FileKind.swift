@@ -1,7 +1,7 @@
 import Glibc
 public import SystemPackage
 
-/// What stands at a path, as a message calls it.
+/// The type of a file, as named in messages.
 public enum FileKind: String, Equatable, Sendable {
   case ordinary = "an ordinary file"
   case directory = "a directory"
@@ -9,9 +9,9 @@ public enum FileKind: String, Equatable, Sendable {
   case pipe = "a named pipe"
   case socket = "a socket"
   case device = "a device"
-  case unknown = "no ordinary file"
-  /// An ordinary file too, but what is written into it is written under its other name as well.
-  case secondName = "a hard link to a file that has another name too"
+  case unknown = "not an ordinary file"
+  /// An ordinary file, but writing to it would change it under its other name as well.
+  case hardLink = "a file with more than one hard link"
 
   init?(_ status: stat) {
     switch status.st_mode & S_IFMT {
@@ -25,20 +25,20 @@ public enum FileKind: String, Equatable, Sendable {
     }
   }
 
-  /// - Parameter followsLink: look at what a symbolic link leads to.
-  /// - Returns: nil when nothing is there, or it cannot be looked at.
+  /// - Parameter followsLink: whether to follow a symbolic link.
+  /// - Returns: nil when the file does not exist or cannot be examined.
   public static func of(_ path: FilePath, followsLink: Bool = false) -> FileKind? {
     var status = stat()
     let code = path.withPlatformString { followsLink ? stat($0, &status) : lstat($0, &status) }
     return code == 0 ? FileKind(status) ?? .unknown : nil
   }
 
-  /// What open(2) would say of it.
+  /// The error that open(2) would return for it.
   var errno: Errno {
     switch self {
     case .symbolicLink: .tooManySymbolicLinkLevels
     case .directory: .isDirectory
-    case .secondName: .tooManyLinks
+    case .hardLink: .tooManyLinks
     default: .invalidArgument
     }
   }

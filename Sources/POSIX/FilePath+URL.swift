@@ -1,8 +1,8 @@
 public import SystemPackage
 
 extension FilePath {
-  /// Whether it was meant as a URL, `s3://bucket/x`, of which a path has made `s3:/bucket/x`. As a path it
-  /// would name a directory `s3:` in the working directory.
+  /// Whether it was meant as a URL such as `s3://bucket/x`, which `FilePath` normalizes to `s3:/bucket/x`. As a
+  /// path, it would name a directory `s3:` in the working directory.
   public var isURL: Bool {
     guard !isAbsolute, components.count > 1, let first = components.first?.string.utf8,
       first.last == UInt8(ascii: ":")

@@ -2,9 +2,9 @@ import CSpawn
 import Glibc
 public import SystemPackage
 
-/// The operations on paths that durability is made of.
+/// Operations on paths, including those for durable changes.
 public enum FileSystem {
-  /// Makes `path` and its missing parents; those made get `mode`.
+  /// Creates `path` and its missing parents, with `mode`.
   public static func makeDirectories(_ path: FilePath, mode: mode_t = 0o700) throws(POSIXError) {
     if isDirectory(path) { return }
     let parent = path.removingLastComponent()
@@ -21,22 +21,22 @@ public enum FileSystem {
     return path.withPlatformString { stat($0, &status) } == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
-  /// When it was last written, since 1970; nil where it is not there.
+  /// Modification time since 1970; nil if the file does not exist.
   public static func modificationNanoseconds(_ path: FilePath) -> UInt64? {
     UInt64(exactly: path.withPlatformString { hf_modification_nanoseconds($0) })
   }
 
-  /// Says that it is read now. Only its owner and root can.
+  /// Sets the access time to now. Only its owner and root can.
   public static func setAccessed(_ path: FilePath) { _ = path.withPlatformString { hf_set_accessed($0) } }
 
-  /// Where a symbolic link leads; nil where there is none.
+  /// The target of a symbolic link; nil if there is none.
   public static func linkTarget(_ path: FilePath) -> String? {
     var target = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = path.withPlatformString { readlink($0, &target, target.count) }
     return count < 0 ? nil : String(decoding: target[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  /// The path without symbolic links; nil where it leads to nothing.
+  /// The path without symbolic links; nil if the file does not exist.
   public static func canonical(_ path: FilePath) -> FilePath? {
     guard let text = path.withPlatformString({ realpath($0, nil) }) else { return nil }
     defer { free(text) }
@@ -54,7 +54,7 @@ public enum FileSystem {
     }
   }
 
-  /// Lets two files change their names, both of which exist at every moment.
+  /// Exchanges two files atomically.
   public static func exchange(_ one: FilePath, _ other: FilePath) throws(POSIXError) {
     try posix("renameat2", one) {
       one.withPlatformString { a in other.withPlatformString { hf_exchange(a, $0) } }
@@ -72,9 +72,9 @@ public enum FileSystem {
     }.sorted()
   }
 
-  /// As they are, and ended by zero: a name need not be UTF-8.
+  /// Raw bytes, NUL-terminated, as a name need not be UTF-8.
   private static func names(_ opened: OpenFile) throws(POSIXError) -> [[CChar]] {
-    // The stream closes its descriptor, and `opened` its own.
+    // closedir(3) closes the copy; `opened` closes the original.
     let copy = try posix("fcntl", opened.path) { fcntl(opened.descriptor, F_DUPFD_CLOEXEC, 0) }
     guard let directory = fdopendir(copy) else {
       let code = errno
@@ -96,8 +96,8 @@ public enum FileSystem {
     try posix("unlink", path) { path.withPlatformString { unlink($0) } }
   }
 
-  /// Removes a file or a directory and all below it, never following a symbolic link: not even one that
-  /// takes a directory's place meanwhile.
+  /// Removes a file, or a directory with its contents. Symbolic links are never followed, even if one replaces a
+  /// directory during the removal.
   public static func removeTree(_ path: FilePath) throws(POSIXError) {
     guard FileKind.of(path) == .directory else { return try remove(path) }
     if path.withPlatformString({ rmdir($0) }) == 0 { return }
@@ -109,7 +109,7 @@ public enum FileSystem {
     for name in try names(directory) {
       let path = directory.path.pushing(FilePath(platformString: name))
       if unlinkat(directory.descriptor, name, 0) == 0 { continue }
-      // Linux says EISDIR of a directory, POSIX allows EPERM.
+      // For a directory, Linux returns EISDIR; POSIX allows EPERM.
       let code = Errno(rawValue: errno)
       guard code == .isDirectory || code == .notPermitted else {
         throw POSIXError("unlink", path: path, errno: code)
@@ -122,7 +122,7 @@ public enum FileSystem {
     }
   }
 
-  /// The whole file.
+  /// Reads the whole file.
   /// - Parameter followsLink: as for `OpenFile`.
   public static func read(_ path: FilePath, followsLink: Bool = false) throws(POSIXError) -> [UInt8] {
     let file = try OpenFile(path, .readOnly, followsLink: followsLink)
@@ -135,17 +135,17 @@ public enum FileSystem {
     }
   }
 
-  /// Replaces `path` by `bytes` atomically: written aside, renamed over it.
+  /// Replaces the contents of `path` atomically: writes a temporary file and renames it.
   /// - Parameters:
   ///   - durable: fsync the file before and the directory after the rename.
-  ///   - mode: less what the umask takes away.
-  ///   - clearing: in a directory that is ours alone: a directory that has taken a name of ours is removed.
+  ///   - mode: restricted by the umask.
+  ///   - clearing: remove a directory that has one of the names. Only for directories private to holdfast.
   public static func replace(
     _ path: FilePath, with bytes: [UInt8], durable: Bool, mode: mode_t = 0o600, clearing: Bool = false
   ) throws(POSIXError) {
     let aside = FilePath(path.string + ".new")
     do {
-      let file = try makeAnew(aside, mode: mode, clearing: clearing)
+      let file = try createReplacing(aside, mode: mode, clearing: clearing)
       try file.write(all: bytes)
       if durable { try file.synchronize() }
     }
@@ -154,9 +154,8 @@ public enum FileSystem {
     if durable { try synchronizeDirectory(path.removingLastComponent()) }
   }
 
-  /// Makes a file of which nobody else has a name or a descriptor, in place of whatever an earlier process
-  /// left there.
-  public static func makeAnew(
+  /// Creates a new file, which no other process has open or linked, in place of what an earlier one left.
+  public static func createReplacing(
     _ path: FilePath, mode: mode_t, clearing: Bool = false
   ) throws(POSIXError) -> OpenFile {
     do {
@@ -167,7 +166,7 @@ public enum FileSystem {
     return try OpenFile(path, .writeOnly, create: .always(mode: mode))
   }
 
-  /// Whether `path` is on tmpfs or ramfs; elsewhere every write ends at a disk.
+  /// Whether `path` is on tmpfs or ramfs.
   public static func isInMemory(_ path: FilePath) -> Bool {
     var status = statfs()
     let tmpfs = 0x0102_1994
@@ -176,11 +175,11 @@ public enum FileSystem {
     return status.f_type == tmpfs || status.f_type == ramfs
   }
 
-  /// Room for unprivileged users on the filesystem of `path`, in bytes.
+  /// Space available to unprivileged users on the filesystem of `path`, in bytes.
   public static func availableBytes(_ path: FilePath) throws(POSIXError) -> Int {
     var status = statvfs()
     try posix("statvfs", path) { path.withPlatformString { statvfs($0, &status) } }
-    // A filesystem in user space may say anything.
+    // A FUSE filesystem may return any numbers.
     let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
     return overflow ? .max : Int(clamping: bytes)
   }

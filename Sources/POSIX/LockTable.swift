@@ -1,12 +1,12 @@
 import Glibc
 public import SystemPackage
 
-/// Who held a flock(2) when the table was read: /proc/locks, as the kernel says it. proc_locks(5).
+/// A snapshot of the flock(2) holders in /proc/locks: proc_locks(5).
 ///
-/// For the first byte of it the kernel waits until each processor has seen that somebody reads (`locks_start`):
-/// some 15 ms. So it is read once for all that is asked.
+/// Reading it takes some 15 ms, as the kernel synchronizes with each processor first (`locks_start`). So it is read
+/// once for several queries.
 public struct LockTable: Sendable {
-  /// An exclusive lock, in the numbers of this pid namespace; 0: of a process in another one.
+  /// An exclusive lock. The pid is that of this pid namespace; 0: the process is in another one.
   private struct Lock: Sendable {
     var pid: pid_t
     var major: UInt64
@@ -30,31 +30,31 @@ public struct LockTable: Sendable {
 
   private let locks: [Lock]
 
-  /// Reads it.
+  /// Reads /proc/locks.
   public init() {
     let text = String(decoding: (try? FileSystem.read("/proc/locks")) ?? [], as: UTF8.self)
     locks = text.split(separator: "\n").compactMap { Lock($0) }
   }
 
-  /// - Returns: the process that took the lock on a file alone; nil when nobody has it, or it is in another pid
-  ///   namespace.
+  /// - Returns: the process that holds an exclusive lock on the file; nil if there is none, or it is in another
+  ///   pid namespace.
   public func holder(of file: OpenFile) -> pid_t? {
     guard let status = try? file.status() else { return nil }
     let (device, inode) = (status.st_dev, UInt64(status.st_ino))
-    // As makedev(3) puts them together on Linux.
+    // As in makedev(3) on Linux.
     let major = UInt64(device >> 8 & 0xfff | device >> 32 & ~0xfff)
     let minor = UInt64(device & 0xff | device >> 12 & ~0xff)
     let lock = locks.first { $0.inode == inode && $0.major == major && $0.minor == minor }
     return lock.flatMap { $0.pid > 0 ? $0.pid : nil }
   }
 
-  /// Processes, other than this one, that hold a lock on the file which `path` names, or named when they opened
-  /// it: one that was removed since is meant too. Of those that we may look into.
+  /// Other processes that hold a lock on a file which they opened as `path`, even if it was removed since. Only
+  /// processes that this one may inspect.
   public func holders(of path: FilePath) -> [pid_t] {
-    // The numbers of another pid namespace would name us, too, as somebody else.
+    // With the /proc of another pid namespace, this process itself would look like another one.
     guard FileSystem.linkTarget("/proc/self") == "\(getpid())" else { return [] }
     let names = [path.string, path.string + " (deleted)"]
-    // Each process is looked at once: one may hold thousands of locks and have as many files open.
+    // Each process is inspected once: it may have thousands of locks and open files.
     let byHolder = Dictionary(grouping: locks, by: \.pid).mapValues { Set($0.map(\.inode)) }
     return byHolder.filter { pid, inodes in
       guard pid != getpid(), let numbers = try? FileSystem.list(FilePath("/proc/\(pid)/fd")) else {
@@ -62,7 +62,7 @@ public struct LockTable: Sendable {
       }
       return numbers.map { FilePath("/proc/\(pid)/fd/\($0)") }.contains { descriptor in
         FileSystem.linkTarget(descriptor).map(names.contains) ?? false
-          // Of all that it has open, one that it holds a lock on.
+          // Of its open files, one that it holds a lock on.
           && Self.inode(descriptor).map(inodes.contains) ?? false
       }
     }.keys.sorted()

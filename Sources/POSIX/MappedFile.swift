@@ -4,17 +4,17 @@ public import SystemPackage
 
 /// A shared mapping of the beginning of a file. Unmaps itself.
 ///
-/// Another process can cut the file off at any moment. What is read beyond its new end is then zeros, and what
-/// is written there goes nowhere, where else SIGBUS would end this process. So whatever was read, or written,
-/// counts only if `checkIntact` says so afterwards.
+/// Another process can truncate the file at any moment. Reads beyond its new end then return zeros and writes
+/// there are lost, where SIGBUS would end this process otherwise. So data that was read or written is valid only
+/// if `checkIntact` succeeds afterwards.
 public final class MappedFile: @unchecked Sendable {
   public enum Access: Sendable { case readOnly, readWrite }
 
   public enum Faults: Sendable {
-    /// This process goes on, and asks `isIntact`.
+    /// This process continues and checks `isIntact`.
     case survived
-    /// The process ends, as it would of itself: a trainer, whose own files these are, must not train on while
-    /// what it writes goes nowhere.
+    /// The process ends by the signal. For a trainer, which must not continue while its writes to its own files
+    /// are lost.
     case fatal
   }
 
@@ -22,11 +22,11 @@ public final class MappedFile: @unchecked Sendable {
   public let count: Int
   public var path: FilePath { file.path }
   private let file: OpenFile
-  /// Of the guard; nil: faults are fatal.
+  /// The guarded region; nil: faults are fatal.
   private let region: CInt?
 
   /// Maps the first `count` bytes.
-  /// - Parameter populate: take all page faults now rather than at first touch.
+  /// - Parameter populate: fault in all pages now rather than at first access.
   public init(
     _ file: OpenFile, count: Int, access: Access, populate: Bool = false, faults: Faults = .survived
   ) throws(POSIXError) {
@@ -58,14 +58,14 @@ public final class MappedFile: @unchecked Sendable {
 
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
-  /// Whether the file was as long as the mapping all the time, as far as it was used.
+  /// Whether the file covered all accesses so far and still covers the mapping.
   public var isIntact: Bool {
     if let region, hf_guard_region_was_hit(region) { return false }
-    // What was not touched tells nothing.
+    // A page that was not accessed has not faulted.
     return ((try? file.size()) ?? 0) >= count
   }
 
-  /// - Throws: what was read is not to be believed, and what was written is nowhere.
+  /// - Throws: data that was read is invalid, and data that was written is lost.
   public func checkIntact() throws(POSIXError) {
     if !isIntact { throw POSIXError("mmap", path: path, errno: .ioError) }
   }

@@ -2,11 +2,10 @@ import CSpawn
 import Glibc
 import SystemPackage
 
-/// A thread of our own, outside of Swift's pool, for what must stay on one thread.
+/// A thread outside of Swift's pool, for work that must stay on one thread.
 public enum NativeThread {
-  /// Starts a thread that runs `body` and ends.
-  /// - Parameter niceness: added to that of the process, for work that must not take the trainer's
-  ///   processor.
+  /// Starts a detached thread that runs `body`.
+  /// - Parameter niceness: added to that of the process, for work that must not compete with the trainer.
   public static func start(niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void) throws(POSIXError) {
     let box = Unmanaged.passRetained(Box(body: body, niceness: niceness))
     var thread = pthread_t()
@@ -15,7 +14,7 @@ public enum NativeThread {
       { argument in
         guard let argument else { return nil }
         let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
-        // Linux keeps the priority of each thread apart, whatever POSIX says; 0 means this one.
+        // Unlike POSIX, Linux has a priority for each thread; 0 means this one.
         if box.niceness != 0 { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, box.niceness) }
         box.body()
         return nil
@@ -52,15 +51,15 @@ public final class Gate: @unchecked Sendable {
     while sem_wait(&semaphore) != 0, errno == EINTR {}
   }
 
-  /// - Parameter patience: nil: without end.
-  /// - Returns: whether it was opened by then.
+  /// - Parameter timeout: nil: infinite.
+  /// - Returns: whether it was opened within the timeout.
   @discardableResult
-  public func wait(patience: Duration?) -> Bool {
-    guard let patience else {
+  public func wait(timeout: Duration?) -> Bool {
+    guard let timeout else {
       wait()
       return true
     }
-    let nanoseconds = UInt64(min(max(.zero, patience) / .nanoseconds(1), 1e18))
+    let nanoseconds = UInt64(min(max(.zero, timeout) / .nanoseconds(1), 1e18))
     return hf_semaphore_wait(&semaphore, Clock.monotonicNanoseconds + nanoseconds) == 0
   }
 }

@@ -2,11 +2,11 @@ import CSpawn
 import Glibc
 public import SystemPackage
 
-/// A file descriptor that closes itself. Always opened close-on-exec: no descriptor of ours may
-/// reach the trainer unless it is passed on purpose.
+/// A file descriptor that closes itself. Always opened close-on-exec, so that no descriptor reaches the trainer
+/// unless it is passed explicitly.
 ///
-/// This is the one place where files are opened. Whatever was put in a file's place, a pipe, a device, a
-/// link to somewhere else, opening it neither waits nor changes anything: it is refused.
+/// All files are opened here. If a pipe, a device or a symbolic link has taken a file's place, opening it fails,
+/// without blocking or any other effect.
 public final class OpenFile: Sendable {
   public let descriptor: CInt
   public let path: FilePath
@@ -15,34 +15,34 @@ public final class OpenFile: Sendable {
     case readOnly
     case writeOnly
     case readWrite
-    /// To be locked, and never written.
+    /// For locking only.
     case lock
-    /// `writeOnly`, past the page cache.
+    /// `writeOnly`, bypassing the page cache.
     case writeDirectly
   }
 
   public enum Creation: Sendable {
     case never
     case ifAbsent(mode: mode_t)
-    /// Fails where anything has that name.
+    /// Fails if the name exists.
     case always(mode: mode_t)
   }
 
-  /// Takes over `descriptor`.
+  /// Takes ownership of `descriptor`.
   public init(adopting descriptor: CInt, path: FilePath) {
     self.descriptor = descriptor
     self.path = path
   }
 
   /// Opens an ordinary file.
-  /// - Parameter followsLink: of a file that the user names, who may have put a link there. Of one that is
-  ///   ours nobody has.
-  /// - Throws: `POSIXError` with the operation `open`; `isMisplaced` when no ordinary file stands there, or
-  ///   one that has a second name and would be written.
+  /// - Parameter followsLink: true only for files that the user names, which may be links. Holdfast's own files
+  ///   never are.
+  /// - Throws: `POSIXError` with the operation `open`; `isMisplaced` when it is not an ordinary file, or it has
+  ///   more than one hard link and is opened for writing.
   public convenience init(
     _ path: FilePath, _ access: Access, create: Creation = .never, followsLink: Bool = false
   ) throws(POSIXError) {
-    // First, because opening a device can have effects. What is true is said by fstat(2) afterwards.
+    // Checked first, as opening a device can have effects. The check by fstat(2) below is free of races.
     if let found = FileKind.of(path, followsLink: followsLink), found != .ordinary {
       throw POSIXError(misplaced: found, path)
     }
@@ -54,26 +54,26 @@ public final class OpenFile: Sendable {
     guard let kind = FileKind(status), kind == .ordinary else {
       throw POSIXError(misplaced: FileKind(status) ?? .unknown, path)
     }
-    if access.isWriting, status.st_nlink > 1 { throw POSIXError(misplaced: .secondName, path) }
+    if access.isWriting, status.st_nlink > 1 { throw POSIXError(misplaced: .hardLink, path) }
     try posix("fcntl", path) { fcntl(descriptor, F_SETFL, flags) }
   }
 
-  /// Opens a directory, or `path` only if it is no link to one.
+  /// Opens a directory.
   public convenience init(directory path: FilePath, followsLink: Bool = true) throws(POSIXError) {
     let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (followsLink ? 0 : O_NOFOLLOW)
     self.init(
       adopting: try posix("open", path) { path.withPlatformString { open($0, flags) } }, path: path)
   }
 
-  /// Opens a device for reading without waiting for it.
+  /// Opens a device for reading without blocking.
   public convenience init(device path: FilePath) throws(POSIXError) {
     let flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
     self.init(
       adopting: try posix("open", path) { path.withPlatformString { open($0, flags) } }, path: path)
   }
 
-  /// Opens a file in a directory that is ours alone. What else may stand there is of no worth, and is
-  /// removed: a trainer put it there.
+  /// Opens a file in a directory private to holdfast. Anything else at `path` was put there by a trainer and is
+  /// removed.
   public static func replacing(
     _ path: FilePath, _ access: Access, mode: mode_t = 0o600
   ) throws(POSIXError) -> OpenFile {
@@ -94,7 +94,7 @@ public final class OpenFile: Sendable {
     return status
   }
 
-  /// Whether it is still this that its path leads to, and nothing else was put there since.
+  /// Whether its path still leads to this file.
   public func isStillNamed() throws(POSIXError) -> Bool {
     var named = stat()
     guard path.withPlatformString({ stat($0, &named) }) == 0 else { return false }
@@ -102,13 +102,13 @@ public final class OpenFile: Sendable {
     return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
   }
 
-  /// Device and inode, which name a file for as long as it is open somewhere.
+  /// Device and inode, which identify a file as long as it is open.
   public func identity() throws(POSIXError) -> String {
     let status = try status()
     return "\(status.st_dev):\(status.st_ino)"
   }
 
-  /// When it was last read, or `FileSystem.setAccessed`, since 1970.
+  /// Access time since 1970, as updated by reads or `FileSystem.setAccessed`.
   public func accessNanoseconds() throws(POSIXError) -> UInt64 {
     let time = hf_access_nanoseconds(descriptor)
     guard time >= 0 else { throw POSIXError("fstat", path: path, errno: Errno(rawValue: errno)) }
@@ -136,11 +136,11 @@ public final class OpenFile: Sendable {
     try posix("ftruncate", path) { ftruncate(descriptor, off_t(bytes)) }
   }
 
-  /// Reserves `bytes` from the start, so that later writes through a mapping cannot hit a full
-  /// filesystem (which would be SIGBUS).
+  /// Reserves `bytes` from the start, so that later writes through a mapping cannot fail (SIGBUS) on a full
+  /// filesystem.
   public func allocate(bytes: Int) throws(POSIXError) {
     try posix("posix_fallocate", path) {
-      // It returns the error instead of setting errno.
+      // It returns the error and does not set errno.
       let code = posix_fallocate(descriptor, 0, off_t(bytes))
       errno = code
       return code == 0 ? 0 : -1
@@ -160,9 +160,9 @@ public final class OpenFile: Sendable {
     }
   }
 
-  /// Tries to take the flock(2), which the kernel releases when the last descriptor of this open file
-  /// closes, a SIGKILL included.
-  /// - Parameter shared: with others that take it so; else alone.
+  /// Tries to acquire a flock(2), which the kernel releases when the last descriptor of this open file is closed,
+  /// even by SIGKILL.
+  /// - Parameter shared: a shared lock; otherwise exclusive.
   /// - Returns: false when another open file holds it.
   public func tryLock(shared: Bool = false) throws(POSIXError) -> Bool {
     do {
@@ -198,7 +198,7 @@ extension OpenFile.Access {
     switch self {
     case .readOnly: O_RDONLY
     case .writeOnly: O_WRONLY
-    // NFS locks only what is open for writing.
+    // On NFS, an exclusive lock requires write access.
     case .readWrite, .lock: O_RDWR
     case .writeDirectly: O_WRONLY | hf_open_direct
     }

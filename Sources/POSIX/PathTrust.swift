@@ -1,10 +1,10 @@
 import Glibc
 public import SystemPackage
 
-/// Whether other users could put something of theirs in a directory's place: by a directory on the way to it
-/// that they own or may write to, or a link that is theirs.
+/// Checks that no other user can replace a directory: none may own or write to a parent directory, or own a
+/// symbolic link in the path.
 public struct PathTrust {
-  /// Where, and why.
+  /// The unsafe path and the reason.
   public struct Fault: Error, Equatable, Sendable {
     public var path: FilePath
     public var why: String
@@ -12,17 +12,17 @@ public struct PathTrust {
 
   private let user: uid_t
   private let group: gid_t
-  /// Files of users that this user namespace has no number for seem to belong to this one. Root's do, where
-  /// root has none, as in an unprivileged container.
+  /// The overflow uid, which appears as the owner of files whose owner is not mapped in this user namespace. Set
+  /// if root is not mapped, as in an unprivileged container.
   private let unmapped: uid_t?
   private var current: FilePath = "/"
-  /// Whether everybody may make names in `current`, and only their owners remove them.
+  /// Whether `current` is writable by others and has the sticky bit.
   private var isShared = false
   private var links = 0
 
   private static let mostLinks = 40
 
-  /// - Parameter path: absolute. What is not there yet is nobody's.
+  /// - Parameter path: absolute. Components that do not exist are ignored.
   public static func check(_ path: FilePath) throws(Fault) {
     var trust = PathTrust(user: geteuid(), group: getegid(), unmapped: unmappedRoot())
     try trust.walk(path.components.map(\.string))
@@ -53,7 +53,7 @@ public struct PathTrust {
     }
   }
 
-  /// - Returns: false when it is not there.
+  /// - Returns: false when it does not exist.
   private mutating func enter(_ path: FilePath) throws(Fault) -> Bool {
     var status = stat()
     guard path.withPlatformString({ lstat($0, &status) }) == 0 else { return false }
@@ -71,13 +71,13 @@ public struct PathTrust {
     return true
   }
 
-  /// - Returns: the components of what the link contains, from `current` on.
+  /// - Returns: the components of the link's target, relative to `current`.
   private mutating func follow(_ link: FilePath) throws(Fault) -> [String] {
     var status = stat()
     guard link.withPlatformString({ lstat($0, &status) }) == 0 else { return [] }
     try checkOwner(status, link)
     links += 1
-    guard links <= Self.mostLinks else { throw Fault(path: link, why: "it leads through too many links") }
+    guard links <= Self.mostLinks else { throw Fault(path: link, why: "too many symbolic links") }
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
     let count = link.withPlatformString { readlink($0, &buffer, buffer.count - 1) }
     guard count > 0 else { return [] }
@@ -89,18 +89,18 @@ public struct PathTrust {
   private func checkOwner(_ status: stat, _ path: FilePath) throws(Fault) {
     let owner = status.st_uid
     if owner == 0 || owner == user { return }
-    // Where everybody may make names, an unknown user is not taken for root.
+    // In a directory that others can write to, the owner need not be root.
     if let unmapped, owner == unmapped, !isShared { return }
     let name = getpwuid(owner).map { " (\(String(cString: $0.pointee.pw_name)))" } ?? ""
     throw Fault(path: path, why: "it belongs to user \(owner)\(name)")
   }
 
-  /// user_namespaces(7): what root's files seem to belong to, where root has no number here.
+  /// The overflow uid if root is not mapped in this user namespace: user_namespaces(7).
   private static func unmappedRoot() -> uid_t? {
     func text(_ path: FilePath) -> String {
       String(decoding: (try? FileSystem.read(path)) ?? [], as: UTF8.self)
     }
-    // `inside outside count` on each line.
+    // Lines of `inside outside count`.
     let map = text("/proc/self/uid_map").split(separator: "\n").map {
       $0.split(separator: " ").map { UInt64($0) }
     }

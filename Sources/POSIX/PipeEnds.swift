@@ -1,7 +1,7 @@
 import CSpawn
 import SystemPackage
 
-/// pipe(2), with both ends close-on-exec from the first moment.
+/// pipe2(2) with both ends close-on-exec.
 public struct PipeEnds {
   public let reading: OpenFile
   public let writing: OpenFile

@@ -1,9 +1,9 @@
 import Glibc
 
-/// A process, by a name that is never given to another one under the same kernel.
+/// Identifies a process uniquely within one boot.
 public struct ProcessIdentity: Hashable, Sendable, Codable {
   public var pid: pid_t
-  /// Clock ticks since boot at which it began.
+  /// Clock ticks since boot.
   public var startTime: UInt64
 
   public init(pid: pid_t, startTime: UInt64) {

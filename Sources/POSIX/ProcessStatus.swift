@@ -1,14 +1,14 @@
 import Glibc
 import SystemPackage
 
-/// What /proc/PID/stat says of a process: proc_pid_stat(5).
+/// The contents of /proc/PID/stat: proc_pid_stat(5).
 public struct ProcessStatus: Hashable, Sendable {
   public var identity: ProcessIdentity
   public var parent: pid_t
   public var session: pid_t
-  /// Whether its session has a controlling terminal: somebody may sit at it.
+  /// Whether its session has a controlling terminal, and so may be interactive.
   public var hasTerminal: Bool
-  /// It has ended, and its parent has not taken note of it yet.
+  /// Whether it has ended but was not reaped yet.
   public var isZombie: Bool
 
   public var pid: pid_t { identity.pid }
@@ -24,8 +24,8 @@ public struct ProcessStatus: Hashable, Sendable {
     self.isZombie = isZombie
   }
 
-  /// - Returns: nil when there is no such process.
-  /// - Throws: when /proc does not say.
+  /// - Returns: nil when the process does not exist.
+  /// - Throws: /proc cannot be read.
   public static func read(_ pid: pid_t) throws(POSIXError) -> ProcessStatus? {
     let path = FilePath("/proc/\(pid)/stat")
     let bytes: [UInt8]
@@ -35,7 +35,7 @@ public struct ProcessStatus: Hashable, Sendable {
       if error.errno == .noSuchFileOrDirectory || error.errno == .noSuchProcess { return nil }
       throw error
     }
-    // The second field is the name in parentheses and may itself hold spaces and parentheses.
+    // The second field is the name in parentheses, which may contain spaces and parentheses.
     let text = String(decoding: bytes, as: UTF8.self)
     let fields = text.lastIndex(of: ")").map { text[$0...].dropFirst().split(separator: " ") } ?? []
     guard fields.count > 19, let parent = pid_t(fields[1]), let session = pid_t(fields[3]),
@@ -44,7 +44,7 @@ public struct ProcessStatus: Hashable, Sendable {
     return ProcessStatus(
       ProcessIdentity(pid: pid, startTime: startTime), parent: parent, session: session,
       hasTerminal: terminal != 0,
-      // One whose first thread has ended before the others looks the same, and lives.
+      // A process whose first thread ended before the others has state Z too, but is running.
       isZombie: (fields[0] == "Z" && threads <= 1) || fields[0] == "X")
   }
 }

@@ -2,9 +2,9 @@ import CSpawn
 import Glibc
 import SystemPackage
 
-/// What /proc says of processes. A process may end at any moment: what cannot be read is not there.
+/// Queries of /proc. A process may end at any moment, so an unreadable one counts as ended.
 public enum ProcessTable {
-  /// Orphans below this process become its children instead of init's, so that it can end them.
+  /// Makes orphaned descendants children of this process instead of init, so that it can end them.
   public static func becomeSubreaper() throws(POSIXError) {
     try posix("prctl") { hf_set_child_subreaper() }
   }
@@ -14,18 +14,17 @@ public enum ProcessTable {
     return String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
   }
 
-  /// Clock ticks since boot at which `pid` began: with the pid, a name that is never reused.
+  /// Start time in clock ticks since boot. With the pid, it identifies a process uniquely.
   public static func startTime(of pid: pid_t) -> UInt64? { status(of: pid)?.identity.startTime }
 
   private static func status(of pid: pid_t) -> ProcessStatus? {
     do { return try ProcessStatus.read(pid) } catch { return nil }
   }
 
-  /// Numbers of processes are those of one namespace: pid_namespaces(7). Empty: not known.
+  /// The pid namespace, within which pids are valid: pid_namespaces(7). Empty: unknown.
   public static var namespace: String { FileSystem.linkTarget("/proc/self/ns/pid") ?? "" }
 
-  /// All processes that are to be seen; nil: /proc is not there, is that of other processes, or does not say,
-  /// which is not to say that there are none.
+  /// All visible processes; nil if unknown: /proc is missing, unreadable, or that of another pid namespace.
   public static func all() -> [ProcessStatus]? {
     guard FileSystem.linkTarget("/proc/self") == "\(getpid())" else { return nil }
     do {
@@ -35,10 +34,10 @@ public enum ProcessTable {
     }
   }
 
-  /// Whether this process started it, or something that this process started.
+  /// Whether it is a child of this process, or of a descendant.
   private static func isDescendant(_ pid: pid_t) -> Bool {
     var ancestor = pid
-    // Numbers that are given anew meanwhile could lead in a circle.
+    // Reused pids could lead to a cycle.
     for _ in 0..<1000 {
       guard let parent = status(of: ancestor)?.parent, parent > 0 else { return false }
       if parent == getpid() { return true }
@@ -47,7 +46,7 @@ public enum ProcessTable {
     return false
   }
 
-  /// Whether there is such a process, of which /proc says nothing to us: `hidepid=2`, and it is another user's.
+  /// Whether it exists but is hidden in /proc, as another user's process with `hidepid=2`.
   public static func isHidden(_ pid: pid_t) -> Bool {
     guard Glibc.kill(pid, 0) == 0 || errno == EPERM else { return false }
     do { return try ProcessStatus.read(pid) == nil && (Glibc.kill(pid, 0) == 0 || errno == EPERM) } catch {
@@ -55,10 +54,10 @@ public enum ProcessTable {
     }
   }
 
-  /// Whether /proc hides other users' processes from us: one that is always there, if this is where it is.
+  /// Whether /proc hides other users' processes. Checked with process 1, which always exists.
   public static var hidesOthers: Bool { isHidden(1) }
 
-  /// Memory of `pid` that is resident now; of one that may be looked at, which is any.
+  /// Resident memory of `pid`. This file is readable for every process.
   public static func residentBytes(of pid: pid_t) -> UInt64? {
     guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/statm")) else { return nil }
     let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
@@ -69,14 +68,14 @@ public enum ProcessTable {
       } : nil
   }
 
-  /// Children of this process, of all its threads; nil: /proc does not tell.
+  /// Children of all threads of this process; nil if unknown.
   public static func children() -> [pid_t]? {
     guard FileSystem.linkTarget("/proc/self") == "\(getpid())" else { return nil }
-    // Kernels without CONFIG_PROC_CHILDREN have no such list.
+    // Kernels without CONFIG_PROC_CHILDREN have no list of children.
     return listedChildren(of: getpid()) ?? all()?.filter { $0.parent == getpid() }.map(\.pid)
   }
 
-  /// - Returns: nil where there is no list.
+  /// - Returns: nil if the kernel has no list.
   private static func listedChildren(of pid: pid_t) -> [pid_t]? {
     guard let tasks = try? FileSystem.list(FilePath("/proc/\(pid)/task")), !tasks.isEmpty else { return nil }
     var children: [pid_t] = []
@@ -85,21 +84,21 @@ public enum ProcessTable {
         let bytes = try FileSystem.read(FilePath("/proc/\(pid)/task/\(task)/children"))
         children += String(decoding: bytes, as: UTF8.self).split(separator: " ").compactMap { pid_t($0) }
       } catch {
-        // A thread may have ended since.
+        // The thread may have ended.
         guard !FileSystem.exists(FilePath("/proc/\(pid)/task/\(task)")) else { return nil }
       }
     }
     return children
   }
 
-  /// Processes and what they started.
+  /// Processes and their descendants.
   public struct Family: Hashable, Sendable {
     public var processes: [ProcessIdentity] = []
-    /// There are others, of which /proc says nothing to us.
+    /// Whether /proc hides some of them.
     public var hasHidden = false
   }
 
-  /// `roots` and everything below them, as far as it can be seen.
+  /// `roots` and their visible descendants.
   public static func descendants(of roots: [pid_t]) -> Family {
     var family = Family()
     var next = roots
@@ -116,7 +115,7 @@ public enum ProcessTable {
     return family
   }
 
-  /// The variables that `pid` was started with, as they lie there; nil: of no process that we may look into.
+  /// The initial environment of `pid`, raw; nil if this process may not read it.
   public static func environment(of pid: pid_t) -> [ArraySlice<UInt8>]? {
     guard let bytes = try? FileSystem.read(FilePath("/proc/\(pid)/environ")) else { return nil }
     return bytes.split(separator: 0)
@@ -126,29 +125,29 @@ public enum ProcessTable {
     environment(of: pid)?.contains { $0.elementsEqual(entry.utf8) } ?? false
   }
 
-  /// Sends SIGKILL to this process and to no other that has its number by now.
-  /// - Returns: false when that is not for us to do (EPERM).
+  /// Sends SIGKILL to this process, but not to another one that reused its pid.
+  /// - Returns: false without permission (EPERM).
   public static func kill(_ process: ProcessIdentity) -> Bool {
     let descriptor = hf_pidfd_open(process.pid)
     guard descriptor >= 0 else { return errno == ESRCH }
     let held = OpenFile(adopting: descriptor, path: FilePath("pidfd"))
-    // Looked at after the pidfd was opened: of this process, or of none.
+    // Checked after the pidfd was opened, so a match means that the pidfd refers to this process.
     guard startTime(of: process.pid) == process.startTime else { return true }
     return hf_pidfd_send_signal(held.descriptor, SIGKILL) == 0 || errno == ESRCH
   }
 
-  /// Sends `signal` to a process that a trainer named, if that was started by us, or elsewhere (`srun`) with
-  /// `entry` in its environment, and has a handler for the signal, which then cannot end it.
+  /// Sends a signal to a process named by a trainer, if it is a descendant, or was started elsewhere (`srun`) with
+  /// `entry` in its environment, and if it has a handler for the signal, so that the signal cannot end it.
   /// - Returns: whether it was sent.
   public static func signal(_ number: CInt, to pid: pid_t, withEnvironment entry: String) -> Bool {
     let descriptor = hf_pidfd_open(pid)
     guard descriptor >= 0 else { return false }
     let process = OpenFile(adopting: descriptor, path: FilePath("pidfd"))
-    // What is looked at after the pidfd was opened, and is of this pid, is of the process that it holds
-    // or of none: then the pidfd refuses.
+    // All checks follow the opening of the pidfd: they apply to its process, or that has ended and the pidfd
+    // cannot be signalled.
     //
-    // The environment is in its memory, and reading that waits for whoever hangs with the lock on it. So a
-    // descendant, as a trainer nearly always is, is not asked for it.
+    // The environment is in the process's memory, and reading it blocks while another process hangs with the lock
+    // on that memory. So it is not read for a descendant, which a trainer nearly always is.
     guard pid != getpid(), isDescendant(pid) || hasEnvironment(pid, entry), handles(pid, number) else {
       return false
     }

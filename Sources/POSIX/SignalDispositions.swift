@@ -1,9 +1,9 @@
 import Glibc
 
-/// What is done with signals that nobody takes. What whoever started us had ignored is kept in mind, since a
-/// program that we start in our place is to find it as if it had been started directly.
+/// Signal dispositions of this process. The inherited ones are remembered, as a trainer should start with them, as
+/// if it had been started directly.
 public enum SignalDispositions {
-  /// Signals that this process began with ignored; bit 0 is signal 1. Asked for before the first `set`.
+  /// Signals that were ignored at the start of this process; bit 0 is signal 1. Evaluated before the first `set`.
   public static let inherited: UInt64 = {
     var mask: UInt64 = 0
     for number in 1...CInt(64) {
@@ -19,14 +19,14 @@ public enum SignalDispositions {
     return mask
   }()
 
-  /// Whether we were started with `signal` ignored: by nohup(1), or by a shell's `&` without job control.
+  /// Whether this process was started with `signal` ignored: by nohup(1), or a shell's `&` without job control.
   public static func isInheritedIgnored(_ signal: CInt) -> Bool { inherited >> UInt64(signal - 1) & 1 == 1 }
 
   public static func ignore(_ signals: [CInt]) { set(signals, SIG_IGN) }
   public static func setDefault(_ signals: [CInt]) { set(signals, SIG_DFL) }
 
   private static func set(_ signals: [CInt], _ handler: sighandler_t?) {
-    // Before it is overwritten.
+    // Evaluate it before the dispositions change.
     _ = inherited
     for number in signals { signal(number, handler) }
   }

@@ -1,12 +1,12 @@
 import Glibc
 
-/// Descriptors 0 to 2, which whoever starts a program may have closed (`holdfast run … >&-`).
+/// Descriptors 0 to 2, which may be closed at the start (`holdfast run … >&-`).
 public enum StandardStreams {
-  /// Opens `/dev/null` in the place of those that are closed. To be called before anything else is opened: the
-  /// next file would be standard output, the trainer would inherit it, and its lines would be written over it.
+  /// Opens `/dev/null` for each closed one. Call this before any other file is opened: that file would become
+  /// standard output, and the trainer's output would overwrite it.
   public static func fillClosed() {
     var descriptor: CInt = 0
-    // open(2) gives the lowest number that is free. Where there is no /dev/null, nothing can be done, nor said.
+    // open(2) returns the lowest free number. A missing /dev/null can neither be handled nor reported here.
     while (0...2).contains(descriptor) { descriptor = open("/dev/null", O_RDWR | O_NOCTTY) }
     if descriptor > 2 { close(descriptor) }
   }

@@ -1,7 +1,7 @@
 import CSpawn
 import Glibc
 
-/// The terminal behind a descriptor.
+/// The terminal of a descriptor.
 public enum Terminal {
   public struct Size: Hashable, Sendable {
     public var columns: Int
@@ -13,7 +13,7 @@ public enum Terminal {
     }
   }
 
-  /// - Returns: nil where there is no terminal, or one that does not know its size.
+  /// - Returns: nil if it is not a terminal, or its size is unknown.
   public static func size(of descriptor: CInt) -> Size? {
     var columns: UInt16 = 0
     var rows: UInt16 = 0

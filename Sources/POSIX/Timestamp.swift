@@ -13,7 +13,8 @@ public enum Timestamp {
       + pad(Int(parts.tm_sec), 2) + "." + pad(Int(milliseconds), 3) + "Z"
   }
 
-  /// - Returns: nanoseconds since 1970 of what `text` returns; nil of anything else, also of times before that.
+  /// Parses the result of `text`.
+  /// - Returns: nanoseconds since 1970; nil for any other format and for earlier times.
   public static func nanoseconds(_ text: String) -> UInt64? {
     // `2026-01-01T00:00:00.000Z`
     let fields = text.split(whereSeparator: { "-T:.Z".contains($0) }).compactMap { UInt16($0) }
@@ -27,7 +28,7 @@ public enum Timestamp {
     parts.tm_sec = CInt(fields[5])
     let milliseconds = UInt64(fields[6])
     let seconds = timegm(&parts)
-    // Larger ones would not fit into 64 bits.
+    // The limit of 64 bits.
     guard seconds >= 0, seconds < 18_000_000_000 else { return nil }
     return UInt64(seconds) * 1_000_000_000 + milliseconds * 1_000_000
   }

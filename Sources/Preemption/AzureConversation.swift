@@ -1,7 +1,7 @@
 import FoundationEssentials
 import Supervision
 
-/// Azure's scheduled events. They are told to every machine of a group: ours are those that name us.
+/// Azure's scheduled events. Every machine of a group receives all events; those that name this machine count.
 struct AzureConversation: Conversation {
   private static let events = "/metadata/scheduledevents?api-version=2020-07-01"
   private static let headers = ["Metadata": "true"]
@@ -32,7 +32,7 @@ struct AzureConversation: Conversation {
   private var known: PreemptionNotice?
   private var warned: Set<String> = []
 
-  /// The least that Azure gives, which is the most to count on.
+  /// Azure's minimum notice: no more time can be relied on.
   private static func lead(_ type: String) -> Duration? {
     switch type {
     case "Preempt": .seconds(30)
@@ -47,13 +47,13 @@ struct AzureConversation: Conversation {
       let path = "/metadata/instance/compute/name?api-version=2021-02-01&format=text"
       return Exchange(request: HTTPRequest(.get, path, headers: Self.headers))
     }
-    // The first request switches the service on, which may take two minutes.
+    // The first request enables the service, which may take two minutes.
     return Exchange(
       request: HTTPRequest(.get, Self.events, headers: Self.headers), pause: .seconds(1),
-      patience: .seconds(wasAnswered ? 10 : 130))
+      timeout: .seconds(wasAnswered ? 10 : 130))
   }
 
-  /// Tells Azure that it need not wait any longer with `event`.
+  /// The request that lets Azure start `event` at once.
   static func acknowledgement(of event: String) -> HTTPRequest? {
     guard let body = try? JSONEncoder().encode(["StartRequests": [["EventId": event]]]) else { return nil }
     return HTTPRequest(
@@ -61,16 +61,16 @@ struct AzureConversation: Conversation {
       body: String(decoding: body, as: UTF8.self))
   }
 
-  mutating func take(
+  mutating func handle(
     _ response: HTTPResponse, at now: Duration
   ) throws(PreemptionError) -> [NoticeReport] {
     guard response.status == 200 else {
-      throw PreemptionError(answer: "Azure's metadata server answers with status \(response.status)")
+      throw PreemptionError(answer: "Azure's metadata server returned status \(response.status)")
     }
     guard let machine else {
       let text = response.text
       guard !text.isEmpty, text.utf8.count <= 256 else {
-        throw PreemptionError(answer: "Azure's metadata server does not tell this machine's name")
+        throw PreemptionError(answer: "Azure's metadata server did not return this machine's name")
       }
       machine = text.lowercased()
       return []
@@ -79,36 +79,36 @@ struct AzureConversation: Conversation {
     do {
       document = try JSONDecoder().decode(Document.self, from: Data(response.body))
     } catch {
-      throw PreemptionError(answer: "Azure's scheduled events are not what they should be")
+      throw PreemptionError(answer: "invalid scheduled events from Azure's metadata server")
     }
     wasAnswered = true
-    let ours = document.events.filter { event in
+    let events = document.events.filter { event in
       event.resources?.contains { $0.lowercased() == machine } ?? false
     }
     var ends: [PreemptionNotice] = []
-    for event in ours {
+    for event in events {
       if let end = try notice(event, saidAt: response.date) { ends.append(end) }
     }
-    return warnings(ours) + notices(ends)
+    return warnings(events) + notices(ends)
   }
 
-  /// The machine stands still for some seconds, and goes on.
+  /// A freeze pauses the machine for some seconds.
   private mutating func warnings(_ events: [Event]) -> [NoticeReport] {
     let freezes = Set(events.filter { $0.type == "Freeze" }.map(\.identifier))
     let new = freezes.subtracting(warned)
     warned = freezes
-    return new.isEmpty ? [] : [.warning(source: name, text: "this machine will stand still for some seconds")]
+    return new.isEmpty ? [] : [.warning(source: name, text: "this machine will be paused for some seconds")]
   }
 
   private mutating func notices(_ notices: [PreemptionNotice]) -> [NoticeReport] {
-    // Without a time it has begun.
+    // An event without a time has begun.
     let earliest = notices.min { $0.deadline ?? .zero < $1.deadline ?? .zero }
     guard var earliest else {
       defer { known = nil }
       return known == nil ? [] : [.cancelled()]
     }
     if let known, known.event == earliest.event {
-      // Begun, it has no time any more.
+      // Once begun, it has no time.
       if earliest.deadline == nil { earliest.deadline = known.deadline }
       if known.deadline == earliest.deadline { return [] }
     }
@@ -119,7 +119,7 @@ struct AzureConversation: Conversation {
   private func notice(
     _ event: Event, saidAt: Duration?
   ) throws(PreemptionError) -> PreemptionNotice? {
-    // Others were added over the years, and more will be: only those are ends.
+    // Only these types end the machine. Azure has added others, and may add more.
     guard let lead = Self.lead(event.type) else { return nil }
     var notice = PreemptionNotice(
       source: name, event: event.identifier, action: event.type, saidAt: saidAt, longestLead: lead,
@@ -130,7 +130,7 @@ struct AzureConversation: Conversation {
       return notice
     }
     guard let time = InternetDate.http(text) ?? InternetDate.rfc3339(text) else {
-      throw PreemptionError(answer: "Azure's event names a time that is none")
+      throw PreemptionError(answer: "invalid time in an event from Azure's metadata server")
     }
     notice.deadline = time
     return notice

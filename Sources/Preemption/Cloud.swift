@@ -1,4 +1,4 @@
-/// A cloud whose machines learn from it that they will be taken away.
+/// A cloud that notifies its machines of preemption.
 public enum Cloud: String, Hashable, Sendable, CaseIterable {
   case gce
   case aws
@@ -12,7 +12,7 @@ public enum Cloud: String, Hashable, Sendable, CaseIterable {
     }
   }
 
-  /// Variable that names another endpoint: the first two are those of the clouds' own libraries.
+  /// The variable that overrides the endpoint. The first two are those of the clouds' own libraries.
   public var endpointVariable: String {
     switch self {
     case .gce: "GCE_METADATA_HOST"
@@ -21,7 +21,7 @@ public enum Cloud: String, Hashable, Sendable, CaseIterable {
     }
   }
 
-  /// The address that needs no name service, the same in all three. GCE wants its name in `Host`.
+  /// The same link-local address for all three, which needs no DNS. GCE requires its name in `Host`.
   var standardEndpoint: Endpoint {
     Endpoint(address: "169.254.169.254", port: 80, host: self == .gce ? "metadata.google.internal" : nil)
   }
@@ -31,7 +31,7 @@ public enum Cloud: String, Hashable, Sendable, CaseIterable {
     return try Endpoint(text, of: endpointVariable)
   }
 
-  /// The protocols to be spoken with it, each on a connection of its own.
+  /// The conversations with its metadata server; each uses its own connections.
   func conversations() -> [any Conversation] {
     switch self {
     case .gce: [GoogleConversation(.preempted), GoogleConversation(.maintenance)]
@@ -42,24 +42,24 @@ public enum Cloud: String, Hashable, Sendable, CaseIterable {
 
   // MARK: Detection
 
-  /// Files below /sys/class/dmi/id that tell; all can be read without privileges.
+  /// Files below /sys/class/dmi/id that identify the cloud; reading them needs no privileges.
   public static let firmwareFiles = [
     "sys_vendor", "product_name", "bios_vendor", "bios_version", "chassis_asset_tag",
   ]
 
-  /// - Parameter firmware: contents of `firmwareFiles`, by name; what cannot be read is left out.
-  /// - Returns: nil where the firmware names none of them. Nothing is asked there: elsewhere the
-  ///   address is routed to whom it may.
+  /// - Parameter firmware: contents of the readable `firmwareFiles`, by name.
+  /// - Returns: nil if the firmware names none of them. No server is asked then: outside of these clouds, the
+  ///   address may be routed to any host.
   public static func detect(firmware: [String: String]) -> Cloud? {
     func field(_ name: String) -> String { firmware[name]?.lowercased() ?? "" }
     if field("product_name") == "google compute engine" || field("sys_vendor") == "google" { return .gce }
-    // Nitro names the vendor; Xen machines have it in the version, as in 4.11.amazon.
+    // Nitro machines name the vendor; Xen machines have it in the version, such as 4.11.amazon.
     if field("sys_vendor") == "amazon ec2" || field("bios_vendor") == "amazon ec2"
       || field("bios_version").contains("amazon")
     {
       return .aws
     }
-    // Hyper-V says Microsoft anywhere; the tag is Azure's alone.
+    // Every Hyper-V machine says Microsoft; the tag is specific to Azure.
     if field("chassis_asset_tag") == "7783-7084-3265-9085-8269-3286-77" { return .azure }
     return nil
   }

@@ -1,6 +1,6 @@
 import POSIX
 
-/// Keeps one conversation with a metadata server going, on a thread of its own.
+/// Runs one conversation with a metadata server on its own thread.
 struct CloudWatch: Sendable {
   let endpoint: Endpoint
   let transport: any Transport
@@ -15,13 +15,13 @@ struct CloudWatch: Sendable {
       let exchange = conversation.next(at: Self.now)
       if cancellation.isSignalled(within: max(exchange.pause, reachability.pause)) { return }
       do {
-        let response = try transport.send(exchange.request, to: endpoint, patience: exchange.patience)
-        let reports = try conversation.take(response, at: Self.now)
+        let response = try transport.send(exchange.request, to: endpoint, timeout: exchange.timeout)
+        let reports = try conversation.handle(response, at: Self.now)
         if let recovered = reachability.succeeded() { report(recovered) }
         for one in reports { report(one) }
       } catch {
         if error.code == .cancelled { return }
-        if let complaint = reachability.failed(error) { report(complaint) }
+        if let failure = reachability.failed(error) { report(failure) }
       }
     }
   }

@@ -1,21 +1,21 @@
-/// How one cloud is asked: a state machine without a clock or a socket. `next` says what to ask,
-/// `take` reads the answer; after a failure the same is asked again, later.
+/// The protocol of one cloud, as a state machine without a clock or a socket. `next` returns the next request,
+/// `handle` reads its response. After a failure, the same request is repeated later.
 protocol Conversation: Sendable {
-  /// Of the cloud.
+  /// The cloud's name.
   var name: String { get }
 
   /// - Parameter now: monotonic.
   mutating func next(at now: Duration) -> Exchange
 
-  /// - Throws: `badAnswer` for what the protocol does not know.
-  mutating func take(_ response: HTTPResponse, at now: Duration) throws(PreemptionError) -> [NoticeReport]
+  /// - Throws: `badAnswer` for a response that violates the protocol.
+  mutating func handle(_ response: HTTPResponse, at now: Duration) throws(PreemptionError) -> [NoticeReport]
 }
 
-/// One request: when, and how long its answer may take.
+/// A request with its timing.
 struct Exchange: Hashable, Sendable {
   var request: HTTPRequest
-  /// Before it is sent.
+  /// Delay before it is sent.
   var pause: Duration = .zero
-  /// Until the first byte of the answer; the rest has `HTTPClient.restPatience`.
-  var patience: Duration = .seconds(5)
+  /// Until the first byte of the response; `HTTPClient.bodyTimeout` limits the rest.
+  var timeout: Duration = .seconds(5)
 }

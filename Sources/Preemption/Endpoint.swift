@@ -1,9 +1,9 @@
-/// Where a metadata server listens.
+/// The address of a metadata server.
 public struct Endpoint: Hashable, Sendable {
-  /// An address or a name.
+  /// An IP address or a host name.
   public var address: String
   public var port: UInt16
-  /// What `Host` says; nil: the address.
+  /// The value of `Host`; nil: the address.
   public var host: String?
 
   public init(address: String, port: UInt16, host: String? = nil) {
@@ -14,10 +14,10 @@ public struct Endpoint: Hashable, Sendable {
 
   /// - Parameters:
   ///   - text: `HOST`, `HOST:PORT` or `http://HOST:PORT/`, with an IPv6 address in brackets.
-  ///   - name: of the variable that it comes from.
+  ///   - name: the variable that contains it.
   public init(_ text: String, of name: String) throws(PreemptionError) {
     let wrong = PreemptionError(
-      .badSource, "\(name)=\(text) is no endpoint", hint: "\(name)=http://169.254.169.254:80")
+      .badSource, "invalid endpoint \(name)=\(text)", hint: "\(name)=http://169.254.169.254:80")
     var rest = Substring(text)
     if rest.hasPrefix("http://") { rest = rest.dropFirst(7) }
     if rest.hasSuffix("/") { rest = rest.dropLast() }

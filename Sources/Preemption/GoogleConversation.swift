@@ -1,14 +1,14 @@
 import Supervision
 
-/// Compute Engine: a request that is answered when the value changes. The first one is answered at
-/// once and brings the tag of the value; with the tag, no change between two requests is missed.
+/// Compute Engine: long polling. The first response comes at once with the value's etag; with the etag, no
+/// change between two requests is missed.
 struct GoogleConversation: Conversation {
   enum Value: String, Hashable, Sendable {
     case preempted
     case maintenance = "maintenance-event"
   }
 
-  /// How long the server holds a request. Shorter than what a NAT or a firewall forgets.
+  /// Seconds for which the server holds a request; less than the idle timeout of a NAT or firewall.
   static let hold = 60
 
   let name = Cloud.gce.name
@@ -23,23 +23,23 @@ struct GoogleConversation: Conversation {
     let headers = ["Metadata-Flavor": "Google"]
     guard let tag else { return Exchange(request: HTTPRequest(.get, path, headers: headers)) }
     let query = "?wait_for_change=true&last_etag=\(tag)&timeout_sec=\(Self.hold)"
-    // The pause is for a server that does not hold.
+    // The pause limits the rate if the server does not hold the request.
     return Exchange(
       request: HTTPRequest(.get, path + query, headers: headers), pause: .seconds(1),
-      patience: .seconds(Self.hold + 10))
+      timeout: .seconds(Self.hold + 10))
   }
 
-  mutating func take(
+  mutating func handle(
     _ response: HTTPResponse, at now: Duration
   ) throws(PreemptionError) -> [NoticeReport] {
     guard response.headers["metadata-flavor"] == "Google" else {
-      throw PreemptionError(answer: "what answers is not GCE's metadata server")
+      throw PreemptionError(answer: "the responding server is not GCE's metadata server")
     }
     guard response.status == 200 else {
-      throw PreemptionError(answer: "GCE's metadata server answers with status \(response.status)")
+      throw PreemptionError(answer: "GCE's metadata server returned status \(response.status)")
     }
     let notice = try notice(response.text)
-    // A tag that cannot stand in a query is none, and then the next request is answered at once.
+    // An etag that is not safe in a query is replaced by 0, which gets an immediate response.
     let tag = response.headers["etag"] ?? "0"
     let isTag = { (byte: UInt8) in
       byte >= 0x30 && byte <= 0x39 || byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7a || byte == 0x2d
@@ -62,7 +62,8 @@ struct GoogleConversation: Conversation {
       PreemptionNotice(
         source: name, event: value.rawValue, action: "terminate for maintenance", longestLead: .seconds(60))
     default:
-      throw PreemptionError(answer: "GCE's metadata server says '\(text.prefix(40))' of \(value.rawValue)")
+      throw PreemptionError(
+        answer: "GCE's metadata server returned '\(text.prefix(40))' for \(value.rawValue)")
     }
   }
 }

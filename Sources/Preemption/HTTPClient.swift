@@ -2,47 +2,47 @@ import Glibc
 import POSIX
 import SystemPackage
 
-/// Whoever sends a request and waits for its answer.
+/// Sends a request and waits for its response.
 protocol Transport: Sendable {
-  /// - Parameter patience: until the first byte of the answer.
+  /// - Parameter timeout: until the first byte of the response.
   func send(
-    _ request: HTTPRequest, to endpoint: Endpoint, patience: Duration
+    _ request: HTTPRequest, to endpoint: Endpoint, timeout: Duration
   ) throws(PreemptionError) -> HTTPResponse
 }
 
-/// HTTP/1.1 over a socket of its own for each request. It knows nothing of proxies: metadata servers
-/// are asked by the machine itself or not at all. Blocks its thread, never for longer than its limits.
+/// HTTP/1.1 with one connection for each request. It never uses a proxy, as metadata servers answer only the
+/// machine itself. It blocks its thread, within its timeouts.
 struct HTTPClient: Transport {
-  static let connectPatience = Duration.seconds(3)
+  static let connectTimeout = Duration.seconds(3)
 
-  /// Readable: leave everything.
+  /// Readable when all requests must end.
   let cancellation: WakeUp
-  /// From the first byte of an answer to the last.
-  var restPatience = Duration.seconds(10)
+  /// From the first byte of a response to the last.
+  var bodyTimeout = Duration.seconds(10)
 
   func send(
-    _ request: HTTPRequest, to endpoint: Endpoint, patience: Duration
+    _ request: HTTPRequest, to endpoint: Endpoint, timeout: Duration
   ) throws(PreemptionError) -> HTTPResponse {
     let socket = try connect(to: endpoint)
     try write(request.bytes(to: endpoint), to: socket, of: endpoint)
     var parser = ResponseParser()
     var chunk = [UInt8](repeating: 0, count: 16 << 10)
-    var deadline = Self.now + patience
+    var deadline = Self.now + timeout
     var isFirst = true
     while parser.result == nil {
-      try wait(for: socket, Int16(POLLIN), until: deadline, "\(endpoint.text) does not answer")
+      try wait(for: socket, Int16(POLLIN), until: deadline, "\(endpoint.text) does not respond")
       let count = recv(socket.descriptor, &chunk, chunk.count, 0)
       if count == 0 {
         try parser.end()
       } else if count > 0 {
-        if isFirst { deadline = Self.now + restPatience }
+        if isFirst { deadline = Self.now + bodyTimeout }
         isFirst = false
-        try parser.take(chunk[..<count])
+        try parser.append(chunk[..<count])
       } else if errno != EINTR, errno != EAGAIN {
         throw Self.unreachable(endpoint, errno)
       }
     }
-    guard let response = parser.result else { preconditionFailure("the loop ends with an answer") }
+    guard let response = parser.result else { preconditionFailure("the loop ends with a response") }
     return response
   }
 
@@ -50,8 +50,8 @@ struct HTTPClient: Transport {
 
   private static func unreachable(_ endpoint: Endpoint, _ code: Int32) -> PreemptionError {
     PreemptionError(
-      .unreachable, "\(endpoint.text) cannot be reached (\(String(cString: strerror(code))))", errno: code,
-      hint: "curl http://\(endpoint.text)/; or name another source, or none: --preemption none")
+      .unreachable, "cannot reach \(endpoint.text) (\(String(cString: strerror(code))))", errno: code,
+      hint: "curl http://\(endpoint.text)/; or choose another source, or none: --preemption none")
   }
 
   private func connect(to endpoint: Endpoint) throws(PreemptionError) -> OpenFile {
@@ -62,7 +62,7 @@ struct HTTPClient: Transport {
     let failure = getaddrinfo(endpoint.address, "\(endpoint.port)", &hints, &found)
     guard failure == 0 else {
       throw PreemptionError(
-        .unreachable, "\(endpoint.address) has no address (\(String(cString: gai_strerror(failure))))",
+        .unreachable, "cannot resolve \(endpoint.address) (\(String(cString: gai_strerror(failure))))",
         hint: "getent hosts \(endpoint.address)")
     }
     defer { freeaddrinfo(found) }
@@ -74,7 +74,7 @@ struct HTTPClient: Transport {
         return try connect(to: address, of: endpoint)
       } catch {
         if error.code == .cancelled { throw error }
-        // The next address may be the one that listens.
+        // Try the next address.
       }
       error = Self.unreachable(endpoint, errno)
     }
@@ -89,8 +89,8 @@ struct HTTPClient: Transport {
     if Glibc.connect(descriptor, address.ai_addr, address.ai_addrlen) == 0 { return socket }
     guard errno == EINPROGRESS else { throw Self.unreachable(endpoint, errno) }
     try wait(
-      for: socket, Int16(POLLOUT), until: Self.now + Self.connectPatience,
-      "\(endpoint.text) cannot be reached (no answer)")
+      for: socket, Int16(POLLOUT), until: Self.now + Self.connectTimeout,
+      "cannot reach \(endpoint.text) (no response)")
     var code: CInt = 0
     var size = socklen_t(MemoryLayout<CInt>.size)
     guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &size) == 0, code == 0 else {
@@ -102,7 +102,7 @@ struct HTTPClient: Transport {
   private func write(
     _ bytes: [UInt8], to socket: OpenFile, of endpoint: Endpoint
   ) throws(PreemptionError) {
-    let deadline = Self.now + Self.connectPatience
+    let deadline = Self.now + Self.connectTimeout
     var rest = bytes[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes {
@@ -111,7 +111,7 @@ struct HTTPClient: Transport {
       if count >= 0 {
         rest = rest.dropFirst(count)
       } else if errno == EAGAIN {
-        try wait(for: socket, Int16(POLLOUT), until: deadline, "\(endpoint.text) takes no request")
+        try wait(for: socket, Int16(POLLOUT), until: deadline, "\(endpoint.text) does not read the request")
       } else if errno != EINTR {
         throw Self.unreachable(endpoint, errno)
       }
@@ -119,7 +119,7 @@ struct HTTPClient: Transport {
   }
 
   private func wait(
-    for socket: OpenFile, _ events: Int16, until deadline: Duration, _ complaint: String
+    for socket: OpenFile, _ events: Int16, until deadline: Duration, _ message: String
   ) throws(PreemptionError) {
     var polled = [
       pollfd(fd: socket.descriptor, events: events, revents: 0),
@@ -129,10 +129,10 @@ struct HTTPClient: Transport {
       let left = deadline - Self.now
       guard left > .zero else {
         throw PreemptionError(
-          .timedOut, complaint,
-          hint: "is it the right machine? name another source, or none: --preemption none")
+          .timedOut, message,
+          hint: "check the endpoint; or choose another source, or none: --preemption none")
       }
-      // Rounded up, so that the last wait is not a spin.
+      // Rounded up, to avoid spinning at the end.
       let milliseconds = CInt(clamping: Int64(left / .milliseconds(1)) + 1)
       let ready = poll(&polled, 2, milliseconds)
       if polled[1].revents != 0 {

@@ -1,4 +1,4 @@
-/// A request of HTTP/1.1, one for each connection.
+/// An HTTP/1.1 request, the only one on its connection.
 public struct HTTPRequest: Hashable, Sendable {
   public enum Method: String, Hashable, Sendable {
     case get = "GET"
@@ -27,10 +27,10 @@ public struct HTTPRequest: Hashable, Sendable {
   }
 }
 
-/// An answer, whole.
+/// A complete response.
 public struct HTTPResponse: Hashable, Sendable {
   public var status: Int
-  /// By name in lower case; the last one of a name.
+  /// By lower-case name; of repeated headers, the last.
   public var headers: [String: String]
   public var body: [UInt8]
 
@@ -40,7 +40,7 @@ public struct HTTPResponse: Hashable, Sendable {
     self.body = body
   }
 
-  /// The body as text, without white space around it.
+  /// The body as text, without surrounding white space.
   public var text: String {
     let isSpace: (UInt8) -> Bool = { $0 == 0x20 || $0 >= 0x09 && $0 <= 0x0d }
     let start = body.drop(while: isSpace)
@@ -48,6 +48,6 @@ public struct HTTPResponse: Hashable, Sendable {
     return String(decoding: start.prefix(count), as: UTF8.self)
   }
 
-  /// What the server's clock showed, since 1970.
+  /// The server's time, since 1970.
   public var date: Duration? { headers["date"].flatMap(InternetDate.http) }
 }

@@ -1,12 +1,12 @@
 import Supervision
 
-/// What a program of the user's says, one line for each notice:
+/// The output of the user's notice program, one notice a line:
 ///
-///     preempt SECONDS [TEXT]   the machine goes in so many seconds
-///     rebalance [TEXT]         it may go
-///     cancel                   it does not go after all
+///     preempt SECONDS [TEXT]   the machine will be preempted in SECONDS
+///     rebalance [TEXT]         it may be preempted
+///     cancel                   the preemption was cancelled
 ///
-/// Empty lines and those that begin with # say nothing.
+/// Empty lines and lines that begin with # are ignored.
 enum NoticeLine {
   static let longest = 4096
 
@@ -24,7 +24,7 @@ enum NoticeLine {
         PreemptionNotice(
           source: source, action: text(parts.dropFirst().first ?? "preempt"), longestLead: .seconds(seconds)))
     case "rebalance":
-      return .warning(source: source, text: rest.isEmpty ? "this machine may be taken away" : text(rest))
+      return .warning(source: source, text: rest.isEmpty ? "this machine may be preempted" : text(rest))
     case "cancel":
       guard rest.isEmpty else { throw wrong(line) }
       return .cancelled()
@@ -33,14 +33,14 @@ enum NoticeLine {
     }
   }
 
-  /// Fit for a line of ours.
+  /// Without control characters, and shortened, for one line of the log.
   private static func text(_ text: Substring) -> String {
     String(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? " " : Character($0) }.prefix(200))
   }
 
   private static func wrong(_ line: String) -> PreemptionError {
     PreemptionError(
-      .program, "'\(text(Substring(line.prefix(60))))' is no notice",
+      .program, "invalid notice '\(text(Substring(line.prefix(60))))'",
       hint: "preempt SECONDS [TEXT], rebalance [TEXT] or cancel")
   }
 }

@@ -1,15 +1,15 @@
 public import Supervision
 
-/// What a source of notices has to say.
+/// A report from a source of notices.
 public enum NoticeReport: Hashable, Sendable {
   case notice(PreemptionNotice)
-  /// It may come to a notice: a rebalance recommendation, a short freeze.
+  /// No preemption, but it may follow: a rebalance recommendation, a short freeze.
   case warning(source: String, text: String)
-  /// The notice of this event is taken back; of whichever there is, where it has no name.
+  /// The notice of this event was cancelled; with an empty name, that of any event.
   case cancelled(event: String = "")
-  /// No notice will come until it recovers. Said once.
+  /// No notices until it recovers. Reported once.
   case degraded(String)
   case recovered(String)
-  /// Nobody asked for this source, and it is not there.
+  /// The detected source, which the user did not choose, is not available.
   case absent(String)
 }

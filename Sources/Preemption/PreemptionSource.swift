@@ -1,10 +1,10 @@
-/// Where notices come from: what `--preemption` takes.
+/// The source of notices: the value of `--preemption`.
 public enum PreemptionSource: Hashable, Sendable, CustomStringConvertible {
-  /// The cloud that this machine's firmware names; none elsewhere.
+  /// The cloud that this machine's firmware names, if any.
   case auto
   case cloud(Cloud)
   case off
-  /// A program whose lines are notices, with its arguments.
+  /// A program that prints notices, with its arguments.
   case command([String])
 
   public static let words = ["auto"] + Cloud.allCases.map(\.rawValue) + ["none", "command:PROGRAM"]
@@ -16,7 +16,7 @@ public enum PreemptionSource: Hashable, Sendable, CustomStringConvertible {
     if text.hasPrefix(prefix) {
       let words = text.dropFirst(prefix.count).split(separator: " ").map(String.init)
       guard !words.isEmpty else {
-        throw PreemptionError(.badSource, "'\(text)' names no program", hint: "command:PROGRAM")
+        throw PreemptionError(.badSource, "'\(text)' has no program", hint: "command:PROGRAM")
       }
       self = .command(words)
     } else if text == "auto" {
@@ -27,7 +27,7 @@ public enum PreemptionSource: Hashable, Sendable, CustomStringConvertible {
       self = .cloud(cloud)
     } else {
       throw PreemptionError(
-        .badSource, "'\(text)' is no source of preemption notices",
+        .badSource, "unknown source of preemption notices '\(text)'",
         hint: "one of " + Self.words.joined(separator: ", "))
     }
   }

@@ -1,18 +1,18 @@
 import POSIX
 import SystemPackage
 
-/// Listens for notices from the moment it is made until it is stopped or goes away.
+/// Listens for notices from its creation until it is stopped or deallocated.
 public final class PreemptionWatch: Sendable {
-  /// The cloud that is asked, nil when none is.
+  /// The cloud that is polled, if any.
   public let cloud: Cloud?
   private let endpoint: Endpoint?
   private let program: ProgramWatch?
   private let cancellation: WakeUp
 
   /// - Parameters:
-  ///   - environment: `NAME=value`: where endpoints are named, and what a program gets.
+  ///   - environment: `NAME=value`; overrides endpoints, and is passed to a program.
   ///   - report: called on threads of this watch.
-  /// - Throws: `PreemptionError` for an endpoint that is none, `POSIXError`.
+  /// - Throws: `PreemptionError` for an invalid endpoint, `POSIXError`.
   public init(
     _ source: PreemptionSource, environment: [String], report: @escaping @Sendable (NoticeReport) -> Void
   ) throws {
@@ -51,31 +51,31 @@ public final class PreemptionWatch: Sendable {
 
   deinit { stop() }
 
-  /// The session of the user's program: whoever clears away what a trainer left spares it.
+  /// The session of the user's program, which must survive the cleanup after a trainer.
   public var session: Int32? { program?.session }
 
-  /// Nothing is reported any more, but for what is on its way. Kills the program.
+  /// Stops reporting, except for reports in progress, and kills the program.
   public func stop() {
     cancellation.signal()
     program?.kill()
   }
 
-  /// Tells the source that it need not wait any longer with `event`.
-  /// - Parameter patience: for the answer; connecting may take some seconds more.
-  public func acknowledge(event: String, patience: Duration) throws(PreemptionError) {
+  /// Lets the source start `event` at once.
+  /// - Parameter timeout: for the response; connecting may take some seconds more.
+  public func acknowledge(event: String, timeout: Duration) throws(PreemptionError) {
     guard cloud == .azure, let endpoint, let request = AzureConversation.acknowledgement(of: event) else {
       return
     }
-    let response = try HTTPClient(cancellation: cancellation).send(request, to: endpoint, patience: patience)
+    let response = try HTTPClient(cancellation: cancellation).send(request, to: endpoint, timeout: timeout)
     guard response.status == 200 else {
-      throw PreemptionError(answer: "Azure's metadata server answers with status \(response.status)")
+      throw PreemptionError(answer: "Azure's metadata server returned status \(response.status)")
     }
   }
 
   private static func firmware() -> [String: String] {
     var contents: [String: String] = [:]
     for name in Cloud.firmwareFiles {
-      // Not there in a container, on some processors, in some virtual machines.
+      // Missing in containers, on some processors and in some virtual machines.
       guard let bytes = try? FileSystem.read(FilePath("/sys/class/dmi/id/\(name)")) else { continue }
       contents[name] = HTTPResponse(status: 0, body: bytes).text
     }

@@ -4,18 +4,17 @@ import Reporting
 import Synchronization
 import SystemPackage
 
-/// Runs a program of the user's whose lines are notices, again whenever it ends, on a thread of its
-/// own: the program dies with that thread, and so with us.
+/// Runs the user's notice program on its own thread and restarts it whenever it exits. The program dies with that
+/// thread, and so with this process.
 final class ProgramWatch: Sendable {
   private let command: [String]
   private let environment: [String]
   private let cancellation: WakeUp
   private let report: @Sendable (NoticeReport) -> Void
-  /// Session and process group of the program that runs now. Nil is kept from when it is reaped, so
-  /// that the number cannot mean another's.
+  /// Session and process group of the running program. Nil from when it is reaped, as the number may be reused.
   private let group: Mutex<pid_t?>
   private let name: String
-  /// Between two lines.
+  /// Minimum time between two lines.
   private static let shortestPause = Duration.milliseconds(100)
 
   init(
@@ -30,10 +29,10 @@ final class ProgramWatch: Sendable {
     name = FilePath(command[0]).lastComponent?.string ?? command[0]
   }
 
-  /// The program's session, nil when there is none at this moment.
+  /// The session of the running program, if any.
   var session: pid_t? { group.withLock { $0 } }
 
-  /// Kills the program and what it started in its group.
+  /// Kills the program and its process group.
   func kill() { group.withLock { if let group = $0 { Glibc.kill(-group, SIGKILL) } } }
 
   /// Returns when it is cancelled.
@@ -46,18 +45,18 @@ final class ProgramWatch: Sendable {
           if let recovered = reachability.succeeded() { self.report(recovered) }
           if let notice { self.report(notice) }
         } failed: { error in
-          if let complaint = reachability.failed(error) { self.report(complaint) }
+          if let failure = reachability.failed(error) { self.report(failure) }
         }
       } catch {
         if error.code == .cancelled { return }
-        if let complaint = reachability.failed(error) { report(complaint) }
+        if let failure = reachability.failed(error) { report(failure) }
       }
     }
   }
 
-  /// - Throws: always: how it ended.
+  /// - Throws: always: the reason why it ended.
   private func runOnce(
-    _ take: (String) throws(PreemptionError) -> Void, failed: (PreemptionError) -> Void
+    _ handle: (String) throws(PreemptionError) -> Void, failed: (PreemptionError) -> Void
   ) throws(PreemptionError) {
     let (child, output) = try start()
     defer { end(child) }
@@ -68,12 +67,12 @@ final class ProgramWatch: Sendable {
       { bytes in
         for byte in bytes {
           if byte == 0x0a {
-            // A mistake in one line is said, and does not end the program.
-            do throws(PreemptionError) { try take(String(decoding: line, as: UTF8.self)) } catch {
+            // An invalid line is reported and does not end the program.
+            do throws(PreemptionError) { try handle(String(decoding: line, as: UTF8.self)) } catch {
               failed(error)
             }
             line = []
-            // Whoever writes faster waits in its pipe: nobody here can be made to remember it all.
+            // A faster program blocks on its pipe, so memory stays bounded.
             _ = cancellation.isSignalled(within: Self.shortestPause)
           } else if line.count < NoticeLine.longest {
             line.append(byte)
@@ -82,7 +81,7 @@ final class ProgramWatch: Sendable {
       })
     {}
     throw PreemptionError(
-      .program, "\(name) ended", hint: "run it by hand: \(Hint(command: command))")
+      .program, "\(name) exited", hint: "run it by hand: \(Hint(command: command))")
   }
 
   private func start() throws(PreemptionError) -> (ChildProcess, OpenFile) {
@@ -97,12 +96,12 @@ final class ProgramWatch: Sendable {
     } catch {
       let why =
         switch error as? Executable.Failure {
-        case .notFound: "no such program"
+        case .notFound: "not found"
         case .notExecutable(_, let code): "\(code)"
         case nil: "\(error)"
         }
       throw PreemptionError(
-        .program, "\(command[0]) cannot be run: \(why)", hint: Hint("command -v \(command[0])").text)
+        .program, "cannot run \(command[0]): \(why)", hint: Hint("command -v \(command[0])").text)
     }
   }
 
@@ -121,14 +120,14 @@ final class ProgramWatch: Sendable {
     return count > 0 || count < 0 && errno == EINTR
   }
 
-  /// Kills what is left of its group, and reaps it.
+  /// Kills the rest of its group and reaps it.
   private func end(_ child: ChildProcess) {
     group.withLock { group in
       child.signalGroup(SIGKILL)
-      // Killed, it takes a moment; nothing else can be done with one that the kernel does not let go.
+      // Exiting takes a moment. Nothing more can be done if it is stuck in the kernel.
       var polled = pollfd(fd: child.descriptor, events: Int16(POLLIN), revents: 0)
       _ = poll(&polled, 1, 5_000)
-      // Whoever reaps all children of this process may have been faster.
+      // `ChildProcess.reapOrphans` may have reaped it already.
       _ = try? child.reap()
       group = nil
     }

@@ -10,8 +10,8 @@ public enum Journal {
     case info = 6
   }
 
-  /// Whether what is written to `descriptor` ends in the journal: it is the stream that systemd
-  /// connected (`JOURNAL_STREAM` names its device and inode), not a file it was redirected to since.
+  /// Whether output to `descriptor` goes to the journal: it is the stream that systemd connected
+  /// (`JOURNAL_STREAM` has its device and inode), and was not redirected since.
   public static func isStream(_ descriptor: Int32) -> Bool {
     guard let value = getenv("JOURNAL_STREAM") else { return false }
     let parts = String(cString: value).split(separator: ":", omittingEmptySubsequences: false)
@@ -21,10 +21,9 @@ public enum Journal {
   }
 
   /// Writes one entry.
-  /// - Parameter fields: upper-case names (`MESSAGE`, `PRIORITY`, …) and values, which may have any
-  ///   bytes and any length.
-  /// - Throws: `SystemdError` when journald did not take it. Nobody is there at all: no error, as
-  ///   sd_journal_send(3) has it.
+  /// - Parameter fields: upper-case names (`MESSAGE`, `PRIORITY`, …) and values of any bytes and length.
+  /// - Throws: `SystemdError` when journald rejected it. It is not an error if journald is not running:
+  ///   sd_journal_send(3).
   public static func send(_ fields: [(name: String, value: String)]) throws(SystemdError) {
     var bytes: [UInt8] = []
     var lengths: [Int] = []

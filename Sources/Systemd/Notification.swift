@@ -1,18 +1,18 @@
 /// One line of sd_notify(3).
 public enum Notification: Hashable, Sendable {
-  /// The service has started, or is done with reloading.
+  /// The service has started or finished reloading.
   case ready
-  /// What `systemctl status` shows. Control characters become spaces: each message is one line.
+  /// Shown by `systemctl status`. Control characters become spaces, as each message is one line.
   case status(String)
   /// The service is alive.
   case watchdog
-  /// The current start or stop may take this much longer, counted from now.
+  /// The current start or stop may take this much longer from now.
   case extendTimeout(Duration)
-  /// The service is on its way out.
+  /// The service is shutting down.
   case stopping
-  /// Why the service fails, as in errno(3).
+  /// The error of a failed service, as in errno(3).
   case errno(Int32)
-  /// The configuration is being read again, since this time of CLOCK_MONOTONIC.
+  /// A reload of the configuration began at this time of CLOCK_MONOTONIC.
   case reloading(monotonicNanoseconds: UInt64)
 
   public var text: String {
@@ -32,8 +32,8 @@ public enum Notification: Hashable, Sendable {
     return String(String.UnicodeScalarView(scalars))
   }
 
-  /// Decimal and finite, at least 1 µs and at most a year: systemd refuses everything else, and a sum with
-  /// its own clock must not overflow there.
+  /// Decimal and finite, clamped to 1 µs … one year: systemd rejects everything else, and the sum with its clock must
+  /// not overflow.
   private static func microseconds(_ duration: Duration) -> Int64 {
     let longest: Int64 = 365 * 24 * 3600
     let (seconds, attoseconds) = duration.components

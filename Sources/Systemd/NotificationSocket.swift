@@ -1,14 +1,14 @@
 import CSystemd
 import Glibc
 
-/// The socket on which a service manager listens to this process: `NOTIFY_SOCKET`.
+/// The service manager's socket for notifications of this process: `NOTIFY_SOCKET`.
 public enum NotificationSocket {
-  /// Where it is, an `@` in front for the abstract namespace; nil: nobody listens.
+  /// Its path, or `@` and a name in the abstract namespace; nil without a service manager.
   public static var address: String? { getenv("NOTIFY_SOCKET").map { String(cString: $0) } }
 
-  /// Sends one message. Returns when it is queued, which is not yet read; waits while the queue is full.
-  /// - Returns: false where nobody listens.
-  /// - Throws: `SystemdError` where the socket is named but cannot be reached.
+  /// Sends one message. Returns when it is queued, possibly before it is read; blocks while the queue is full.
+  /// - Returns: false without a service manager.
+  /// - Throws: `SystemdError` when the socket cannot be reached.
   @discardableResult
   public static func send(_ notifications: [Notification]) throws(SystemdError) -> Bool {
     let result = sd_notify(0, notifications.map(\.text).joined(separator: "\n"))
@@ -16,9 +16,9 @@ public enum NotificationSocket {
     return result > 0
   }
 
-  /// Within which time `Notification.watchdog` must come again and again; nil: no one waits for it, or
-  /// not of this process (`WATCHDOG_PID`).
-  /// - Throws: `SystemdError` for a `WATCHDOG_USEC` or `WATCHDOG_PID` that is none.
+  /// The maximum time between two `Notification.watchdog`; nil if no watchdog is set for this process
+  /// (`WATCHDOG_PID`).
+  /// - Throws: `SystemdError` for an invalid `WATCHDOG_USEC` or `WATCHDOG_PID`.
   public static func watchdogInterval() throws(SystemdError) -> Duration? {
     var microseconds: UInt64 = 0
     let result = sd_watchdog_enabled(0, &microseconds)

@@ -5,7 +5,7 @@ import Reporting
 import Synchronization
 public import SystemPackage
 
-/// What a slot's header says of its image.
+/// The description of an image in its slot's header.
 public struct ImageDescription: Hashable, Sendable {
   public var jobID: JobID
   public var cutID: CutID
@@ -29,9 +29,9 @@ public struct ImageDescription: Hashable, Sendable {
   }
 }
 
-/// One slot of the arena: a file on tmpfs that is kept mapped and used again, so that its pages are
-/// warm. Invariant: `complete` is 1 only while header and image belong together; it is cleared
-/// before the first byte changes and set after the last.
+/// A slot of the arena: a file on tmpfs that stays mapped and is reused, so that its pages are warm. Invariant:
+/// `complete` is 1 only while header and image are consistent; it is cleared before the first byte changes and set
+/// after the last.
 public final class ArenaSlot {
   public let path: FilePath
   private var file: OpenFile?
@@ -45,18 +45,18 @@ public final class ArenaSlot {
     path = Self.path(in: directory, localRank: localRank, slot: slot)
   }
 
-  private static let hint: Hint = "the run directory has no room for two copies of the state; see --run-dir"
+  private static let hint: Hint = "the run directory needs space for two copies of the state; see --run-dir"
 
-  /// Puts an image into the slot; `write` fills exactly `imageBytes` bytes, page-aligned.
-  /// - Throws: `noRoom` when tmpfs is full; the slot then keeps what it held.
+  /// Writes an image into the slot; `write` fills exactly `imageBytes` bytes, page-aligned.
+  /// - Throws: `noRoom` when tmpfs is full; the slot is unchanged then.
   public func stage(
     _ description: ImageDescription, imageBytes: Int, write: (UnsafeMutableRawBufferPointer) -> Void
   ) throws(ProtocolError) {
-    let mapping = try room(for: imageBytes)
+    let mapping = try mapping(for: imageBytes)
     let base = mapping.base
     let complete = (base + Int(HF_SLOT_COMPLETE)).assumingMemoryBound(to: Atomic<UInt32>.self)
     complete.pointee.store(0, ordering: .relaxed)
-    // No byte of the new image may be seen before this.
+    // The image must not change before this store is visible.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     write(UnsafeMutableRawBufferPointer(start: base + Int(HF_HEADER_BYTES), count: imageBytes))
     base.put(HF_SLOT_MAGIC, at: 0)
@@ -75,20 +75,20 @@ public final class ArenaSlot {
     complete.pointee.store(1, ordering: .releasing)
   }
 
-  /// The mapping, grown where the image needs more.
-  private func room(for imageBytes: Int) throws(ProtocolError) -> MappedFile {
+  /// The mapping, enlarged if necessary.
+  private func mapping(for imageBytes: Int) throws(ProtocolError) -> MappedFile {
     let bytes = Int(HF_HEADER_BYTES) + imageBytes
     do throws(POSIXError) {
-      // Somebody may have cleared the run directory away: what has no name is found by nobody.
+      // If the run directory was cleared, nobody could find the unlinked file.
       if let file, try !file.isStillNamed() {
         self.file = nil
         mapping = nil
       }
-      // Or have cut the file off, which allocating it again undoes.
+      // If the file was truncated, it is allocated again.
       if let file, let mapping, mapping.count >= bytes, try file.size() >= mapping.count { return mapping }
       if file == nil { file = try OpenFile.replacing(path, .readWrite) }
       guard let file else { throw POSIXError("open", path: path, errno: .badFileDescriptor) }
-      // A little more than asked: states grow by a few bytes as counters gain digits.
+      // With some reserve, as states grow by a few bytes when counters gain digits.
       let size = (bytes + bytes / 64 + 0xffff) & ~0xffff
       try file.allocate(bytes: size)
       mapping = nil
@@ -101,7 +101,7 @@ public final class ArenaSlot {
   }
 }
 
-/// A complete image in a slot, mapped.
+/// The mapped, complete image of a slot.
 public struct StagedImage: @unchecked Sendable {
   public let description: ImageDescription
   public let path: FilePath
@@ -110,24 +110,24 @@ public struct StagedImage: @unchecked Sendable {
     UnsafeRawBufferPointer(rebasing: mapping.bytes[Int(HF_HEADER_BYTES)..<Int(HF_HEADER_BYTES) + count])
   }
 
-  /// Where in the file the image begins.
+  /// The offset of the image in the file.
   public static let offsetBytes = Int(HF_HEADER_BYTES)
 
   private let mapping: MappedFile
   private let count: Int
 
-  /// Whether the file says that it holds an image, right or wrong.
-  public static func isSaid(_ path: FilePath) -> Bool {
+  /// Whether the file is marked as complete, valid or not.
+  public static func isMarkedComplete(_ path: FilePath) -> Bool {
     guard let file = try? OpenFile(path, .readOnly) else { return false }
     var word: UInt32 = 0
     let count = pread(file.descriptor, &word, 4, off_t(HF_SLOT_COMPLETE))
     return count == 4 && UInt32(littleEndian: word) == 1
   }
 
-  /// Whether all of the bytes were there all the time. If not, what was read of them counts for nothing.
+  /// Whether the file covered all of the image so far. If not, data that was read must be discarded.
   public var isIntact: Bool { mapping.isIntact }
 
-  /// - Returns: nil when the slot holds no complete image: absent, half-written, or not a slot.
+  /// - Returns: nil when the slot has no complete image: missing, partially written, or not a slot.
   public static func read(_ path: FilePath) -> StagedImage? {
     guard let file = try? OpenFile(path, .readOnly), let size = try? file.size(),
       size >= Int(HF_HEADER_BYTES), let mapping = try? MappedFile(file, count: size, access: .readOnly)
@@ -140,7 +140,7 @@ public struct StagedImage: @unchecked Sendable {
     let size = mapping.count
     let complete = (mapping.base + Int(HF_SLOT_COMPLETE)).assumingMemoryBound(to: Atomic<UInt32>.self)
     guard complete.pointee.load(ordering: .acquiring) == 1 else { return nil }
-    // A copy: what is checked is then what is used.
+    // A copy, so that the checked values are the ones used.
     return Array(mapping.bytes[..<Int(HF_SLOT_COMPLETE)]).withUnsafeBytes { header in
       guard let base = header.baseAddress, header.u64(0) == HF_SLOT_MAGIC,
         header.u32(8) == HF_PROTOCOL_VERSION, header.u32(12) == HF_HEADER_BYTES,

@@ -1,13 +1,12 @@
 import CTrainerProtocol
 
-/// CRC-32 as in zlib, PNG and Ethernet: polynomial 0xEDB88320, reflected, inverted at both ends.
-/// With the processor's own instructions where it has them; else sixteen bytes at a time by table
-/// ("slicing-by-16", after Kounavis and Berry, 2005).
+/// CRC-32 as in zlib, PNG and Ethernet: polynomial 0xEDB88320, reflected, inverted at both ends. With processor
+/// instructions if available, else sixteen bytes at a time by table ("slicing-by-16", after Kounavis and Berry,
+/// 2005).
 public enum CRC32 {
   private static let isFast = hf_crc32_is_fast() != 0
 
-  /// 16 tables of 256 entries, in raw memory: an array would cost a bounds check for every byte.
-  /// Made once, never freed.
+  /// 16 tables of 256 entries, in raw memory, as an array would need a bounds check for every byte. Never freed.
   nonisolated(unsafe) private static let tables: UnsafePointer<UInt32> = {
     let tables = UnsafeMutablePointer<UInt32>.allocate(capacity: 16 * 256)
     for byte in 0..<256 {
@@ -22,7 +21,7 @@ public enum CRC32 {
     return UnsafePointer(tables)
   }()
 
-  /// - Parameter initial: the checksum of the bytes before, to go on from.
+  /// - Parameter initial: the checksum of the preceding bytes.
   public static func checksum(_ bytes: UnsafeRawBufferPointer, _ initial: UInt32 = 0) -> UInt32 {
     guard var pointer = bytes.baseAddress else { return initial }
     var crc = ~initial
@@ -37,7 +36,7 @@ public enum CRC32 {
     return ~byTable(crc, pointer, count)
   }
 
-  /// - Parameter initial: an inverted remainder, as is the result.
+  /// - Parameter initial: an inverted remainder, like the result.
   static func byTable(_ initial: UInt32, _ start: UnsafeRawPointer, _ length: Int) -> UInt32 {
     let tables = tables
     var pointer = start
@@ -72,7 +71,7 @@ public enum CRC32 {
     return crc
   }
 
-  /// The share of four bytes that stand `distance` bytes before the end of a block of 16.
+  /// The contribution of four bytes that are `distance` bytes before the end of a block of 16.
   @inline(__always)
   private static func word(_ tables: UnsafePointer<UInt32>, _ value: UInt32, _ distance: Int) -> UInt32 {
     tables[(distance &+ 3) &* 256 &+ Int(value & 0xff)]

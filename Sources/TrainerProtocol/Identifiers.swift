@@ -1,7 +1,7 @@
 import POSIX
 import Reporting
 
-/// Sixteen bytes that name something for ever.
+/// A permanent identifier of sixteen bytes.
 public protocol SixteenBytes: Hashable, Sendable, Codable, CustomStringConvertible {
   var high: UInt64 { get }
   var low: UInt64 { get }
@@ -9,7 +9,7 @@ public protocol SixteenBytes: Hashable, Sendable, Codable, CustomStringConvertib
 }
 
 extension SixteenBytes {
-  /// Random, from the kernel.
+  /// A random identifier from the kernel's generator.
   public init() {
     var generator = SystemRandomNumberGenerator()
     self.init(high: generator.next(), low: generator.next())
@@ -36,7 +36,7 @@ extension SixteenBytes {
     pointer.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt64.self)
   }
 
-  /// 32 lowercase hexadecimal digits.
+  /// 32 lower-case hexadecimal digits.
   public var hexadecimal: String { high.hexadecimal + low.hexadecimal }
 
   public var description: String { hexadecimal }
@@ -56,7 +56,7 @@ extension SixteenBytes {
   }
 }
 
-/// Names a job: two jobs of the same name on two machines are not the same.
+/// Identifies a job. Jobs with the same name on two machines have different ids.
 public struct JobID: SixteenBytes {
   public let high: UInt64
   public let low: UInt64
@@ -67,7 +67,7 @@ public struct JobID: SixteenBytes {
   }
 }
 
-/// Names one consistent checkpoint across ranks.
+/// Identifies a consistent checkpoint across ranks.
 public struct CutID: SixteenBytes {
   public let high: UInt64
   public let low: UInt64

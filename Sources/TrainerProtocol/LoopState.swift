@@ -1,4 +1,4 @@
-/// What a loop needs, beside its weights, to go on with the same bits.
+/// The state that a loop needs, besides its weights, to continue bit-identically.
 public struct LoopState: Hashable, Sendable {
   public enum Phase: UInt8, Hashable, Sendable {
     case training = 0
@@ -45,7 +45,7 @@ public struct LoopState: Hashable, Sendable {
   }
 }
 
-/// The byte form of parts: `{u8 kind, u8 name length, u16 zero, u32 length, name, bytes}` each.
+/// The encoding of parts: `{u8 kind, u8 name length, u16 zero, u32 length, name, bytes}` each.
 public enum EncodedParts {
   public static func encode(_ parts: [LoopState.Part]) -> [UInt8] {
     var bytes: [UInt8] = []
@@ -59,14 +59,14 @@ public enum EncodedParts {
     return bytes
   }
 
-  /// Whether a part of this kind is compared when a step is made again.
+  /// Whether parts of this kind are compared when a step is replayed.
   @inline(__always)
   public static func isAudited(_ kind: UInt8) -> Bool {
     kind == LoopState.Part.Kind.rng.rawValue || kind == LoopState.Part.Kind.sampler.rawValue
   }
 
   /// Calls `body` with each part; never reads outside `bytes`.
-  /// - Returns: the bytes that `count` parts take, or nil when they are no parts.
+  /// - Returns: the size of `count` parts; nil if they are invalid.
   public static func walk(
     _ bytes: UnsafeRawBufferPointer, count: Int,
     _ body: (_ kind: UInt8, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void = {
@@ -88,7 +88,7 @@ public enum EncodedParts {
     return offset
   }
 
-  /// Kind and name of each part that is compared when a step is made again.
+  /// Kind and name of each part that is compared when a step is replayed.
   public static func auditedNames(
     _ bytes: UnsafeRawBufferPointer, count: Int
   ) -> [(kind: UInt8, name: String)] {
@@ -99,7 +99,7 @@ public enum EncodedParts {
     return names
   }
 
-  /// - Returns: nil when `bytes` do not hold exactly `count` parts.
+  /// - Returns: nil when `bytes` are not exactly `count` parts.
   public static func decode(_ bytes: UnsafeRawBufferPointer, count: Int) -> [LoopState.Part]? {
     var parts: [LoopState.Part] = []
     let used = walk(bytes, count: count) { kind, name, value in

@@ -1,12 +1,12 @@
 import FoundationEssentials
 
-/// The fields of a record that is JSON, taken one by one: what is wrong with one costs that one.
+/// The fields of a JSON record, read one by one: an invalid field does not affect the others.
 struct RecordFields {
   /// A value of any type.
   enum Value: Decodable {
     case null
     case scalar(Scalar)
-    /// What Int64 does not hold.
+    /// A number beyond Int64.
     case large(UInt64)
     case array([Value])
     case object([String: Value])
@@ -26,7 +26,7 @@ struct RecordFields {
       }
     }
 
-    fileprivate var words: String {
+    fileprivate var typeName: String {
       switch self {
       case .null: "null"
       case .scalar(.bool): "true or false"
@@ -45,12 +45,12 @@ struct RecordFields {
 
   init(_ kind: RecordKind, _ payload: UnsafeRawBufferPointer) {
     self.kind = kind
-    // Keys as they are: those of hyperparameters are the program's.
+    // Keys are not converted, as those of hyperparameters are chosen by the program.
     if case .object(let members)? = Self.value(payload) {
       self.members = members
     } else {
       members = [:]
-      problems.append(RecordProblem(kind, nil, "is no JSON object"))
+      problems.append(RecordProblem(kind, nil, "is not a JSON object"))
     }
   }
 
@@ -65,11 +65,11 @@ struct RecordFields {
     problems.append(RecordProblem(kind, field, what))
   }
 
-  /// nil: it is not there, or null.
+  /// nil: missing or null.
   private mutating func member(_ field: String, isRequired: Bool) -> Value? {
     switch members[field] {
     case nil, .null?:
-      // Said once where the whole record is wrong.
+      // Not reported again if the whole record is invalid.
       if isRequired, !members.isEmpty || problems.isEmpty { note(field, "is missing") }
       return nil
     case let value?: return value
@@ -79,7 +79,7 @@ struct RecordFields {
   mutating func text(_ field: String, isRequired: Bool = false) -> String? {
     guard let value = member(field, isRequired: isRequired) else { return nil }
     if case .scalar(.string(let text)) = value { return text }
-    note(field, "is \(value.words), not text")
+    note(field, "is \(value.typeName), not text")
     return nil
   }
 
@@ -98,20 +98,20 @@ struct RecordFields {
     switch value {
     case .large(let number): return number
     case .scalar(.integer(let number)) where number >= 0: return UInt64(number)
-    case .scalar(.integer): note(field, "is below 0")
+    case .scalar(.integer): note(field, "is negative")
     default: wrongNumber(field, value)
     }
     return nil
   }
 
   private mutating func wrongNumber(_ field: String, _ value: Value) {
-    note(field, "is \(value.words), not a whole number")
+    note(field, "is \(value.typeName), not a whole number")
   }
 
   mutating func scalars(_ field: String) -> [String: Scalar] {
     guard let value = member(field, isRequired: false) else { return [:] }
     guard case .object(let members) = value else {
-      note(field, "is \(value.words), not an object")
+      note(field, "is \(value.typeName), not an object")
       return [:]
     }
     var scalars: [String: Scalar] = [:]
@@ -120,7 +120,7 @@ struct RecordFields {
       case .scalar(let scalar): scalars[name] = scalar
       case .large(let number): scalars[name] = .real(Double(number))
       case .null, .array, .object:
-        note("\(field).\(name)", "is \(value.words), not a number, text, true or false")
+        note("\(field).\(name)", "is \(value.typeName), not a number, text, true or false")
       }
     }
     return scalars

@@ -1,7 +1,7 @@
-/// Something in a record that is not as Formats.md says. What else is in the record is used.
+/// A violation of Formats.md in a record. The rest of the record is used.
 public struct RecordProblem: Hashable, Sendable {
   public var kind: RecordKind
-  /// As the record spells it; nil: the record as a whole.
+  /// As spelled in the record; nil: the record as a whole.
   public var field: String?
   /// A predicate: `is missing`, `is text, not a whole number`.
   public var what: String
@@ -12,9 +12,9 @@ public struct RecordProblem: Hashable, Sendable {
     self.what = what
   }
 
-  /// `'hyperparameters' of a record 'attached' is missing`
+  /// `field 'hyperparameters' of record 'attached' is missing`
   public var description: String {
-    field.map { "'\($0)' of a record '\(kind.name)' \(what)" } ?? "a record '\(kind.name)' \(what)"
+    field.map { "field '\($0)' of record '\(kind.name)' \(what)" } ?? "record '\(kind.name)' \(what)"
   }
 }
 

@@ -1,13 +1,12 @@
 import CTrainerProtocol
 import Glibc
 
-/// What the records beside snapshots say, as far as it can be made out. Nothing that a trainer gets wrong makes a
-/// record as if it had not been there.
+/// Reads the records other than snapshots, as far as they are valid. An invalid record is never treated as missing.
 public enum RecordReading {
   public static func attached(_ payload: UnsafeRawBufferPointer) -> (Attached, [RecordProblem]) {
     var fields = RecordFields(.attached, payload)
     var attached = Attached(pid: 0, library: "")
-    // Numbers of processes are at most 2²². 0 is no process, and nothing is sent to it.
+    // Pids are at most 2²². 0 means unknown; nothing is sent to it.
     attached.pid = Int32(fields.integer("pid", in: 1...1 << 22, isRequired: true) ?? 0)
     attached.library = fields.text("library", isRequired: true) ?? ""
     attached.totalSteps = fields.count("total_steps")
@@ -25,10 +24,10 @@ public enum RecordReading {
     return (Failure(type: type, message: message, traceback: fields.text("traceback")), fields.problems)
   }
 
-  /// - Returns: nil for what is no array: the names before stay.
+  /// - Returns: nil if it is not an array; the previous names stay valid then.
   public static func metricNames(_ payload: UnsafeRawBufferPointer) -> ([String]?, [RecordProblem]) {
     guard case .array(let values)? = RecordFields.value(payload) else {
-      return (nil, [RecordProblem(.metricNames, nil, "is no JSON array")])
+      return (nil, [RecordProblem(.metricNames, nil, "is not a JSON array")])
     }
     var problems: [RecordProblem] = []
     let names = values.enumerated().map { index, value in
@@ -39,13 +38,13 @@ public enum RecordReading {
     return (names, problems)
   }
 
-  /// The answer to a request, or the word on the end. An answer of which no more than its request can be read
-  /// is that the save failed, an end without a state is one all the same.
-  /// - Returns: nil where not even the request can be read.
+  /// Reads the answer to a request, or the report of the end. An answer of which only the request is readable counts
+  /// as a failed save; an end without a readable state is still an end.
+  /// - Returns: nil if not even the request is readable.
   public static func staged(
     _ kind: RecordKind, _ payload: UnsafeRawBufferPointer, arenaSlots: UInt32
   ) -> (Staged?, [RecordProblem]) {
-    // A longer one is of a later version.
+    // A longer one comes from a later version.
     if payload.count >= Staged.encodedBytes {
       let known = UnsafeRawBufferPointer(rebasing: payload[..<Staged.encodedBytes])
       guard var staged = Staged(decoding: known) else {
@@ -54,12 +53,12 @@ public enum RecordReading {
         staged.step = known.u64(HF_STAGED_STEP)
         staged.error = EPROTO
         let outcome = known.u32(HF_STAGED_OUTCOME)
-        return (staged, [RecordProblem(kind, "outcome", "is \(outcome), which is none")])
+        return (staged, [RecordProblem(kind, "outcome", "has the unknown value \(outcome)")])
       }
       guard let slot = staged.slot, slot >= arenaSlots, staged.outcome == .staged else { return (staged, []) }
       staged.slot = nil
       if kind == .staged { (staged.outcome, staged.error) = (.failed, EPROTO) }
-      return (staged, [RecordProblem(kind, "slot", "is \(slot), of \(arenaSlots) that there are")])
+      return (staged, [RecordProblem(kind, "slot", "is \(slot), but there are only \(arenaSlots) slots")])
     }
     let problem = RecordProblem(
       kind, nil, "has \(payload.count) bytes, not \(Staged.encodedBytes)")

@@ -1,7 +1,7 @@
 import CTrainerProtocol
 import Vocabulary
 
-/// What the supervisor asks of the trainer, seen at its next step or safe point.
+/// A request of the supervisor to the trainer, which reads it at its next step or safe point.
 public struct Request: Hashable, Sendable {
   public enum Kind: UInt32, Hashable, Sendable {
     case none = 0
@@ -10,7 +10,7 @@ public struct Request: Hashable, Sendable {
     case cancel = 3
   }
 
-  /// Grows by one each; 0 before the first.
+  /// Incremented for each request; 0 before the first.
   public var sequence: UInt64
   public var kind: Kind
   public var slot: UInt32
@@ -35,7 +35,7 @@ public struct Request: Hashable, Sendable {
   }
 }
 
-/// The trainer's answer to a request, and its word on the state it leaves when it finishes.
+/// The trainer's answer to a request, or its report of the final state when it finishes.
 public struct Staged: Hashable, Sendable {
   public enum Outcome: UInt32, Hashable, Sendable {
     case none = 0
@@ -45,7 +45,7 @@ public struct Staged: Hashable, Sendable {
     case cancelled = 4
   }
 
-  /// 0: unasked, by `finish()`.
+  /// 0: without a request, by `finish()`.
   public var requestSequence: UInt64
   public var step: UInt64
   public var imageBytes: UInt64
@@ -54,7 +54,7 @@ public struct Staged: Hashable, Sendable {
   public var slot: UInt32?
   public var outcome: Outcome
   public var error: Int32
-  /// What the trainer waited for the copy.
+  /// Time for which the copy blocked the trainer.
   public var stallNanoseconds: UInt64
 
   public init(
@@ -86,7 +86,7 @@ public struct Staged: Hashable, Sendable {
     pointer.put(stallNanoseconds, at: HF_STAGED_STALL_NS)
   }
 
-  /// - Returns: nil when the bytes are none.
+  /// - Returns: nil when the bytes are invalid.
   public init?(decoding bytes: UnsafeRawBufferPointer) {
     guard bytes.count == Self.encodedBytes, let base = bytes.baseAddress,
       let outcome = Outcome(rawValue: bytes.u32(HF_STAGED_OUTCOME))

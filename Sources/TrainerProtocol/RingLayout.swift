@@ -5,7 +5,7 @@ import Reporting
 import Synchronization
 import SystemPackage
 
-/// Where a rank stands in its job. A job of one process is rank 0 of 1.
+/// The ranks and sizes of a process in its job. A single process is rank 0 of 1.
 public struct RankPlace: Hashable, Sendable {
   public var globalRank: UInt32
   public var localRank: UInt32
@@ -22,11 +22,11 @@ public struct RankPlace: Hashable, Sendable {
   public static let single = RankPlace(globalRank: 0, localRank: 0, worldSize: 1, localWorldSize: 1)
 }
 
-/// Whom a ring belongs to: constant for an attempt.
+/// The owner of a ring, constant for an attempt.
 public struct RingIdentity: Hashable, Sendable {
   public var jobID: JobID
   public var attempt: UInt64
-  /// Larger than that of any launch before; whoever holds an older one may publish nothing.
+  /// Greater than that of any earlier launch. A holder of an older generation must not publish anything.
   public var generation: UInt64
   public var place: RankPlace
   public var arenaSlots: UInt32
@@ -42,7 +42,7 @@ public struct RingIdentity: Hashable, Sendable {
   }
 }
 
-/// The mapped ring, as both sides see it. Its identity was checked; nothing else is trusted.
+/// The mapped ring, for both sides. Its identity was checked; nothing else is trusted.
 struct RingMapping {
   let file: OpenFile
   let mapping: MappedFile
@@ -56,9 +56,9 @@ struct RingMapping {
   static func name(localRank: UInt32) -> String { "ring-\(localRank)" }
 
   /// Opens and checks a ring.
-  /// - Parameter lock: take the trainer's lock.
+  /// - Parameter lock: whether to acquire the trainer's lock.
   init(_ path: FilePath, lock: Bool, populate: Bool) throws(ProtocolError) {
-    let hint: Hint = "start the trainer through holdfast run"
+    let hint: Hint = "start the trainer with holdfast run"
     let what = "the ring cannot be opened"
     do {
       file = try OpenFile(path, .readWrite)
@@ -78,7 +78,7 @@ struct RingMapping {
       }
       size = try file.size()
       guard size > Int(HF_HEADER_BYTES) else { throw damaged("too short") }
-      // A copy: what is checked is then what is used.
+      // A copy, so that the checked values are the ones used.
       header = try file.read(atMost: Int(HF_HEADER_BYTES))
       guard header.count == Int(HF_HEADER_BYTES) else { throw damaged("too short") }
     } catch let error as POSIXError {
@@ -90,7 +90,7 @@ struct RingMapping {
       Result { () throws(ProtocolError) in try Self.parse(bytes, path, damaged) }
     }
     let (identity, capacity) = try parsed.get()
-    // Only now: a file of any size may stand there.
+    // Before mapping, as the file may have any size.
     guard size == Int(capacity) + Int(HF_HEADER_BYTES) else { throw damaged("size") }
     self.identity = identity
     self.capacity = capacity
@@ -131,7 +131,7 @@ struct RingMapping {
     return (identity, capacity)
   }
 
-  /// Makes a new ring aside and renames it into place: whoever still has the old one keeps it.
+  /// Creates a new ring and renames it into place. Processes that have the old one open keep it.
   static func create(
     directory: FilePath, identity: RingIdentity, capacity: UInt64
   ) throws(ProtocolError) -> FilePath {
@@ -143,8 +143,8 @@ struct RingMapping {
       let header = try MappedFile(file, count: Int(HF_HEADER_BYTES), access: .readWrite)
       write(identity, capacity, to: header.base)
       try header.checkIntact()
-      // The old one stays, under the name of the next: giving its pages back would take longer than
-      // all the rest. It is cleaned when there is time.
+      // The old one gets the name of the next: freeing its pages would take longer than everything else here.
+      // `prepare` clears it later.
       if FileSystem.exists(path) {
         try FileSystem.exchange(aside, path)
       } else {
@@ -156,8 +156,8 @@ struct RingMapping {
     return path
   }
 
-  /// Makes the next ring's file ahead of time, or cleans the last one's: getting and clearing pages
-  /// takes longer than all the rest of a restart.
+  /// Creates the next ring's file in advance, or clears that of the last one: allocating and clearing pages takes
+  /// longer than the rest of a restart.
   static func prepare(directory: FilePath, localRank: UInt32, capacity: UInt64) throws(ProtocolError) {
     do {
       _ = try prepare(
@@ -167,26 +167,25 @@ struct RingMapping {
     }
   }
 
-  /// A file whose first word is zero was cleaned after its last use: that word is cleared last, and
-  /// written first when it is used again.
+  /// A file whose first word is zero is clean: that word is cleared last, and written first on reuse.
   private static func prepare(_ aside: FilePath, capacity: UInt64) throws(POSIXError) -> OpenFile {
     let bytes = Int(HF_HEADER_BYTES) + Int(capacity)
     var file = try OpenFile.replacing(aside, .readWrite)
     if try file.tryLock() {
       try file.unlock()
     } else {
-      // What an earlier trainer left behind would go on writing into the next attempt's ring.
+      // A process that an earlier trainer left behind would continue to write into the next attempt's ring.
       try FileSystem.remove(aside)
       file = try OpenFile(aside, .readWrite, create: .always(mode: 0o600))
     }
     let status = try file.status()
     if Int(status.st_size) != bytes {
       try file.truncate(to: 0)
-      // Without room now, the trainer's first write to a page would be its death.
+      // Allocate now: on a full tmpfs, the trainer's first write to a page would kill it.
       try file.allocate(bytes: bytes)
       return file
     }
-    // As large as it should be, and perhaps with holes.
+    // The size is right, but it may have holes.
     if Int(status.st_blocks) * 512 < bytes { try file.allocate(bytes: bytes) }
     let mapping = try MappedFile(file, count: bytes, access: .readWrite)
     let magic = word(mapping.base)
@@ -195,7 +194,7 @@ struct RingMapping {
       magic.pointee.store(0, ordering: .releasing)
     }
     if mapping.isIntact { return file }
-    // Somebody cut it off meanwhile, and may do so again: not the same file.
+    // Another process truncated it and may do so again: use a new file.
     try FileSystem.remove(aside)
     let another = try OpenFile(aside, .readWrite, create: .always(mode: 0o600))
     try another.allocate(bytes: bytes)
@@ -205,13 +204,13 @@ struct RingMapping {
   private static func noRoom(_ error: POSIXError, _ capacity: UInt64) -> ProtocolError {
     ProtocolError(
       "no room for the ring", error,
-      hint: "the run directory needs \(capacity >> 20) MiB for each ring; name another with --run-dir")
+      hint: "the run directory needs \(capacity >> 20) MiB for each ring; choose another one with --run-dir")
   }
 
   private static func write(
     _ identity: RingIdentity, _ capacity: UInt64, to header: UnsafeMutableRawPointer
   ) {
-    // First: from now on it is not clean.
+    // Written first, to mark the file as not clean.
     word(header).pointee.store(HF_RING_MAGIC.littleEndian, ordering: .relaxed)
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     header.put(HF_PROTOCOL_VERSION, at: HF_RING_VERSION)
@@ -245,10 +244,10 @@ struct RingMapping {
     (mapping.base + Int(offset)).assumingMemoryBound(to: Atomic<UInt32>.self)
   }
 
-  /// CRC of a record at `record`, its own field taken as zero.
+  /// CRC of the record at `record`, with its CRC field as zero.
   @inline(__always)
   static func checksum(_ record: UnsafeRawPointer, length: Int, isPadding: Bool) -> UInt32 {
-    // The header by value: 24 bytes, of which the last 8 are the CRC and zero.
+    // A copy of the header: 24 bytes, of which the last 8 are the CRC and a reserved word.
     var header = (
       record.loadUnaligned(as: UInt64.self), record.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
       UInt64(0)

@@ -6,34 +6,32 @@ public import SystemPackage
 import Vocabulary
 
 /// The supervisor's end of the ring. Invariants:
-/// - Nothing that lies in the ring is trusted: a record counts only when its length is sane, its
-///   sequence the expected one and its CRC right; anything else is "not there yet".
-/// - Three positions: `cursor` is what was read, `kept` what need not be read again by this process, `released` what
-///   the trainer was told. They are read from the shared memory once, at opening; from then on what stands there is
-///   written, never believed.
-/// - All lie behind a record, never behind the gap at the ring's end, so that none passes what the
-///   trainer calls written.
-/// - `consumed` moves only when the store has committed what was read: a supervisor that dies reads
-///   the rest again.
-/// - `consumed` is written before `consumed_sequence`. After a death between the two, the record at
-///   `consumed` has a sequence not below the one noted. What an earlier lap left there is below it,
-///   because the trainer never fills the ring entirely: two positions that a death can part are less
-///   than a lap apart.
+/// - Data in the ring is untrusted: a record is accepted only with a plausible length, the expected sequence and a
+///   valid CRC; anything else counts as not written yet.
+/// - Three positions: `cursor` (read), `retained` (not to be read again by this process), `released` (published to
+///   the trainer). They are read from shared memory once, at opening; from then on it is only written.
+/// - Positions are always at the end of a record, never after the gap at the ring's end, so that none exceeds the
+///   trainer's `written`.
+/// - `consumed` moves only after the store has committed the data: after a crash, the next supervisor reads the
+///   rest again.
+/// - `consumed` is written before `consumed_sequence`. After a crash between the two, the record at `consumed` has at
+///   least the stored sequence. Remains of an earlier lap have a smaller one: as the trainer never fills the ring
+///   entirely, the two positions are less than a lap apart.
 public final class RingReader: @unchecked Sendable {
   private struct Position {
     var bytes: UInt64
-    /// Of the record that begins here…
+    /// The sequence of the record that begins here…
     var sequence: UInt64
-    /// …or one above it: until the first record after opening.
+    /// …or a lower bound of it, until the first record after opening.
     var isLowerBound: Bool
   }
 
   private let ring: RingMapping
   private var cursor: Position
-  private var kept: Position
+  private var retained: Position
   private var released: Position
 
-  /// Makes a new, empty ring in place of any other.
+  /// Creates a new, empty ring that replaces any other.
   /// - Parameter capacityBytes: a power of two.
   public static func create(
     directory: FilePath, identity: RingIdentity, capacityBytes: Int
@@ -43,14 +41,14 @@ public final class RingReader: @unchecked Sendable {
     return try RingReader(path)
   }
 
-  /// Gets the memory of the next ring ahead of time.
+  /// Allocates the memory of the next ring in advance.
   public static func prepareNext(directory: FilePath, localRank: UInt32 = 0, capacityBytes: Int)
     throws(ProtocolError)
   {
     try RingMapping.prepare(directory: directory, localRank: localRank, capacity: UInt64(capacityBytes))
   }
 
-  /// Opens the ring that an earlier supervisor left.
+  /// Opens the ring of an earlier supervisor.
   public static func open(directory: FilePath, localRank: UInt32 = 0) throws(ProtocolError) -> RingReader {
     try RingReader(directory.appending(RingMapping.name(localRank: localRank)))
   }
@@ -60,7 +58,7 @@ public final class RingReader: @unchecked Sendable {
     released = Position(
       bytes: ring.word(HF_RING_CONSUMED).pointee.load(ordering: .relaxed),
       sequence: ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.load(ordering: .relaxed), isLowerBound: true)
-    (cursor, kept) = (released, released)
+    (cursor, retained) = (released, released)
     guard cursor.bytes % 8 == 0 else {
       throw ProtocolError(
         .damaged, "the ring's header is damaged", path: path, why: "position",
@@ -70,45 +68,44 @@ public final class RingReader: @unchecked Sendable {
 
   public var identity: RingIdentity { ring.identity }
 
-  /// Whether a trainer, or something it forked, still holds the ring.
+  /// Whether a trainer, or a process that it forked, still has the ring open.
   public var isHeld: Bool {
     guard (try? ring.file.tryLock()) == true else { return true }
     try? ring.file.unlock()
     return false
   }
 
-  /// Whether the trainer says that it wrote more than was read. Only a hint to save work: the trainer
-  /// may be dead between a record and this word, so the last drain of a ring does not ask it.
+  /// Whether there is unread data according to the trainer. Only a hint to save work: the trainer may have died
+  /// between a record and this word, so the last drain of a ring ignores it.
   public var hasUnread: Bool { ring.word(HF_RING_WRITTEN).pointee.load(ordering: .acquiring) != cursor.bytes }
 
-  /// Whether the trainer says that it wrote more than could be read. Ask it when the trainer has ended
-  /// and a drain has returned less than its limit: what is left is then damaged, and lost. A record
-  /// that the trainer died in was never written, and is not meant.
-  public var damagedTail: Bool {
+  /// Whether the trainer wrote more than could be read. Valid when the trainer has ended and a drain returned less
+  /// than its limit: the rest is then damaged and lost. This does not include a record that the trainer did not
+  /// complete.
+  public var hasDamagedTail: Bool {
     ring.word(HF_RING_WRITTEN).pointee.load(ordering: .acquiring) > cursor.bytes
   }
 
-  /// Whether the file is as long as it was. If not, what was drained since this was last true counts for
-  /// nothing, and the ring is of no use to anybody: its trainer dies at the next page that is gone, or writes to
-  /// one that nobody reads.
+  /// Whether the file was not truncated. If it was, data drained since the last check must be discarded, and the ring
+  /// is useless: its trainer will die at the next missing page, or write to one that is never read.
   public var isIntact: Bool { ring.mapping.isIntact }
 
-  /// Reads up to `limit` records that are there, and at most one lap.
-  /// - Parameter body: gets each record where it lies; its bytes are valid only until it returns. A
-  ///   record for which it throws counts as not read.
-  /// - Returns: how many were read; neither padding nor records of unknown kinds are counted.
+  /// Reads up to `limit` available records, and at most one lap.
+  /// - Parameter body: receives each record in place; the bytes are valid only until it returns. If it throws, the
+  ///   record counts as not read.
+  /// - Returns: the number of records, without padding and unknown kinds.
   public func drain(
     limit: Int, _ body: (_ kind: RecordKind, _ payload: UnsafeRawBufferPointer) throws -> Void
   ) rethrows -> Int {
     let data = UnsafeRawPointer(ring.data)
     let capacity = ring.capacity
     let headerBytes = UInt64(HF_RECORD_HEADER_BYTES)
-    // Apart from the object, whose every access would be checked for exclusivity, for each record.
+    // A local copy, as every access to the object would be checked for exclusivity.
     var position = cursor
     defer { cursor = position }
     let start = position.bytes
     var count = 0
-    // A trainer that writes on as fast as this reads, or a damaged one that writes padding, ends here.
+    // Bounds the loop if the trainer writes as fast as this reads, or writes only padding.
     while count < limit, position.bytes &- start < capacity {
       var bytes = position.bytes
       var remaining = capacity &- (bytes & (capacity &- 1))
@@ -117,7 +114,7 @@ public final class RingReader: @unchecked Sendable {
         remaining = capacity
       }
       let record = data + Int(bytes & (capacity &- 1))
-      // Once, and not again after the checks: the trainer may be writing here.
+      // Loaded once, not again after the checks, as the trainer may be writing here.
       let first = record.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
         .littleEndian
       let length = first & 0xffff_ffff
@@ -130,7 +127,7 @@ public final class RingReader: @unchecked Sendable {
           == RingMapping.checksum(
             record, length: Int(length), isPadding: kind == RecordKind.padding.rawValue)
       else { break }
-      // Those of a kind that only a newer library knows are passed over.
+      // Skip records of kinds from newer libraries.
       if let kind = RecordKind(rawValue: kind), kind != .padding {
         let payload = UnsafeRawBufferPointer(
           start: record + Int(headerBytes), count: Int(length &- headerBytes))
@@ -143,23 +140,23 @@ public final class RingReader: @unchecked Sendable {
     return count
   }
 
-  /// Gives the room of everything read back to the trainer. Call when it is durable.
+  /// Returns the space of all read records to the trainer. Call this when they are durable.
   public func releaseConsumed() {
-    (kept, released) = (cursor, cursor)
+    (retained, released) = (cursor, cursor)
     ring.word(HF_RING_CONSUMED).pointee.store(released.bytes, ordering: .releasing)
     ring.word(HF_RING_CONSUMED_SEQUENCE).pointee.store(released.sequence, ordering: .releasing)
   }
 
-  /// Keeps in mind that everything read is in this process's memory. Its room is not given back yet.
-  public func keep() { kept = cursor }
+  /// Marks all read records as retained in this process's memory. Their space is not released yet.
+  public func markRetained() { retained = cursor }
 
-  /// Goes back to what was last kept or released: the transaction that took it was lost.
-  public func rewind() { cursor = kept }
+  /// Goes back to the last retained or released position, after the transaction with the records was lost.
+  public func rewind() { cursor = retained }
 
-  /// Whether what was read and not given back takes much of the trainer's room.
-  public var isKeepingMuch: Bool { cursor.bytes &- released.bytes > ring.capacity / 4 }
+  /// Whether records that were read but not released occupy more than a quarter of the ring.
+  public var needsRelease: Bool { cursor.bytes &- released.bytes > ring.capacity / 4 }
 
-  // MARK: What the trainer says in the header. Any number may stand there.
+  // MARK: The trainer's part of the header. Its values are untrusted.
 
   public var skipped: UInt64 { ring.word(HF_RING_SKIPPED).pointee.load(ordering: .relaxed) }
   public var lastStep: UInt64 { ring.word(HF_RING_LAST_STEP).pointee.load(ordering: .relaxed) }
@@ -168,7 +165,7 @@ public final class RingReader: @unchecked Sendable {
     Int32(bitPattern: ring.half(HF_RING_ATTACHED_PID).pointee.load(ordering: .relaxed))
   }
 
-  /// The newest request that the trainer answered, and how.
+  /// The newest request that the trainer answered, with the outcome.
   public var acknowledged: Acknowledgement {
     // The trainer writes the outcome before the sequence.
     let sequence = ring.word(HF_RING_ACKNOWLEDGED).pointee.load(ordering: .acquiring)
@@ -176,25 +173,25 @@ public final class RingReader: @unchecked Sendable {
     return Acknowledgement(sequence: sequence, outcome: Staged.Outcome(rawValue: outcome) ?? .none)
   }
 
-  /// How far the trainer is with its resume point.
+  /// The trainer's progress with its resume point.
   public var restoring: Restoring {
     Restoring(rawValue: ring.half(HF_RING_RESTORING).pointee.load(ordering: .acquiring)) ?? .silent
   }
 
   // MARK: The resume point
 
-  /// What the trainer waits for before it takes the resume point. All that it says elsewhere is written
-  /// before this.
-  public func tell(_ verdict: PointVerdict) {
+  /// Publishes the verdict for which the trainer waits before it loads the resume point. All related data must be
+  /// written before.
+  public func setVerdict(_ verdict: PointVerdict) {
     ring.half(HF_RING_VERDICT).pointee.store(verdict.rawValue, ordering: .releasing)
   }
 
-  /// Shows a trainer that waits that its resume point is being read.
+  /// Shows a waiting trainer the progress of the verification.
   public func setVerified(bytes: UInt64) {
     ring.word(HF_RING_VERIFIED).pointee.store(bytes, ordering: .relaxed)
   }
 
-  /// The slot into which the trainer puts its state once, before its first step.
+  /// The slot for the trainer's state before its first step.
   public func setInitialSlot(_ slot: UInt32?) {
     ring.half(HF_RING_INITIAL_SLOT).pointee.store(slot.map { $0 + 1 } ?? 0, ordering: .releasing)
   }
@@ -204,7 +201,7 @@ public final class RingReader: @unchecked Sendable {
   public func post(_ request: Request) {
     let lock = ring.word(HF_RING_REQUEST_LOCK)
     let base = ring.mapping.base
-    // Odd after a supervisor that died while writing.
+    // The lock is odd if an earlier supervisor died while writing.
     let before = lock.pointee.load(ordering: .relaxed) & ~1
     lock.pointee.store(before &+ 1, ordering: .relaxed)
     atomicMemoryFence(ordering: .releasing)

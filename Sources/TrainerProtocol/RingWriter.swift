@@ -6,31 +6,30 @@ public import SystemPackage
 import Vocabulary
 
 /// The trainer's end of the ring. Invariants:
-/// - One thread writes; the flock on the ring says that its process lives.
-/// - A record becomes valid only by its CRC, written after its payload; `written` moves last.
-/// - Bytes between `consumed` and `written` are never overwritten: a full ring takes no new record, and a
-///   snapshot that it does not take is counted.
-///   Eight bytes at least stay free, so that an empty and a full ring, and the laps that a supervisor
-///   may have died between, are told apart.
-/// - Sequence numbers are given to written records alone, so the reader sees no gap.
+/// - One thread writes; the flock on the ring shows that its process is alive.
+/// - A record becomes valid with its CRC, which is written after the payload; `written` moves last.
+/// - Bytes between `consumed` and `written` are never overwritten: a full ring rejects new records, and rejected
+///   snapshots are counted. At least eight bytes stay free, to distinguish an empty from a full ring, and the laps
+///   between which a supervisor may have died.
+/// - Only written records get sequence numbers, so the reader sees no gaps.
 public final class RingWriter {
   private let ring: RingMapping
   private let data: UnsafeMutableRawPointer
   private let capacity: UInt64
   private let mask: UInt64
-  /// Apart from the object, whose every access would be checked for exclusivity, in each step.
+  /// Outside of the object, as every access to a property would be checked for exclusivity.
   private let at: UnsafeMutablePointer<Position>
 
   private struct Position {
     var written: UInt64 = 0
     var sequence: UInt64 = 0
-    /// The reader's position as last looked up: it can only have moved on since.
+    /// The last known position of the reader, a lower bound.
     var consumed: UInt64 = 0
     var answered: UInt64 = 0
     var heartbeats: UInt64 = 0
   }
 
-  /// Opens the ring of a run directory, and locks it for as long as this process lives.
+  /// Opens the ring of a run directory and locks it for the life of this process.
   public init(directory: FilePath, localRank: UInt32 = 0) throws(ProtocolError) {
     let path = directory.appending(RingMapping.name(localRank: localRank))
     ring = try RingMapping(path, lock: true, populate: true)
@@ -41,7 +40,7 @@ public final class RingWriter {
     at.initialize(to: Position())
     guard ring.word(HF_RING_WRITTEN).pointee.load(ordering: .relaxed) == 0 else {
       throw ProtocolError(
-        .locked, "a trainer of this attempt has attached before", path: path,
+        .locked, "a trainer has already attached in this attempt", path: path,
         hint: "attach in one process only")
     }
   }
@@ -50,42 +49,42 @@ public final class RingWriter {
 
   public var identity: RingIdentity { ring.identity }
 
-  /// The largest payload that a record may have, in bytes.
+  /// The maximum payload of a record, in bytes.
   public var largestPayload: Int { Int(capacity / 2) - Int(HF_RECORD_HEADER_BYTES) }
 
   public func setAttached(pid: Int32) {
     ring.half(HF_RING_ATTACHED_PID).pointee.store(UInt32(bitPattern: pid), ordering: .relaxed)
   }
 
-  /// How far this trainer is with its resume point.
-  public func say(_ restoring: Restoring) {
+  /// Publishes this trainer's progress with its resume point.
+  public func setRestoring(_ restoring: Restoring) {
     ring.half(HF_RING_RESTORING).pointee.store(restoring.rawValue, ordering: .releasing)
   }
 
-  /// What the supervisor says of the resume point.
+  /// The supervisor's verdict on the resume point.
   public var verdict: PointVerdict {
     PointVerdict(rawValue: ring.half(HF_RING_VERDICT).pointee.load(ordering: .acquiring)) ?? .none
   }
 
-  /// Grows while the supervisor reads the resume point.
+  /// Increases while the supervisor verifies the resume point.
   public var verifiedBytes: UInt64 { ring.word(HF_RING_VERIFIED).pointee.load(ordering: .relaxed) }
 
-  /// The slot for the state before the first step; nil: none.
+  /// The slot for the state before the first step, if any.
   public var initialSlot: UInt32? {
     let slot = ring.half(HF_RING_INITIAL_SLOT).pointee.load(ordering: .acquiring)
     return slot > 0 && slot <= identity.arenaSlots ? slot - 1 : nil
   }
 
-  /// Shows that the trainer lives; at every step and safe point.
+  /// Shows that the trainer is alive; called at every step and safe point.
   @inline(__always)
   public func beat() {
     at.pointee.heartbeats &+= 1
     ring.word(HF_RING_HEARTBEAT).pointee.store(at.pointee.heartbeats, ordering: .relaxed)
   }
 
-  /// Appends a record; `fill` gets exactly `bytes` bytes to write.
-  /// - Returns: false when there was no room. It is not counted as lost: what is no snapshot is kept by
-  ///   whoever appends it, and tried again.
+  /// Appends a record; `fill` writes exactly `bytes` bytes.
+  /// - Returns: false when the ring is full. This is not counted as skipped: the caller retains and retries records
+  ///   other than snapshots.
   @inline(__always)
   public func append(
     _ kind: RecordKind, bytes: Int, fill: (UnsafeMutableRawBufferPointer) -> Void
@@ -102,9 +101,9 @@ public final class RingWriter {
 
   /// Appends one step's snapshot.
   /// - Parameters:
-  ///   - metrics: in the order of the names that were sent.
-  ///   - parts: as `EncodedParts` encodes them.
-  ///   - image: the whole state, for a full snapshot; else empty.
+  ///   - metrics: in the order of the published names.
+  ///   - parts: encoded by `EncodedParts`.
+  ///   - image: the whole state for a full snapshot; otherwise empty.
   @inline(__always)
   public func appendSnapshot(
     step: UInt64, epoch: UInt64, batch: UInt64, samples: UInt64, timeNanoseconds: UInt64,
@@ -114,9 +113,9 @@ public final class RingWriter {
     ring.word(HF_RING_LAST_STEP).pointee.store(step, ordering: .relaxed)
     let metricBytes = metrics.count &* 8
     let bytes = Int(HF_SNAPSHOT_BYTES) &+ metricBytes &+ parts.count &+ image.count
-    // Counts that their fields cannot hold would make a record that nobody can read.
+    // Counts that overflow their fields would make the record unreadable.
     let fits = metrics.count | partCount <= Int(UInt16.max)
-    guard let record = fits ? reserve(bytes) : nil else { return countLost() }
+    guard let record = fits ? reserve(bytes) : nil else { return countSkipped() }
     let payload = record + Int(HF_RECORD_HEADER_BYTES)
     payload.put(step, at: HF_SNAPSHOT_STEP)
     payload.put(epoch, at: HF_SNAPSHOT_EPOCH)
@@ -141,7 +140,7 @@ public final class RingWriter {
     return true
   }
 
-  /// Room for a record, at the end of what is written; padding first where it would cross the end.
+  /// Space for a record after the last one, after padding if it would cross the ring's end.
   @inline(__always)
   private func reserve(_ payloadBytes: Int) -> UnsafeMutableRawPointer? {
     let need = (UInt64(payloadBytes) &+ UInt64(HF_RECORD_HEADER_BYTES) &+ 7) & ~7
@@ -150,7 +149,7 @@ public final class RingWriter {
     let total = need > remaining ? need &+ remaining : need
     if at.pointee.written &+ total &- at.pointee.consumed >= capacity {
       at.pointee.consumed = ring.word(HF_RING_CONSUMED).pointee.load(ordering: .acquiring)
-      // A damaged position must not make room where there is none.
+      // A damaged position must not allow overwriting unread data.
       guard at.pointee.consumed <= at.pointee.written,
         at.pointee.written &+ total &- at.pointee.consumed < capacity
       else { return nil }
@@ -160,7 +159,7 @@ public final class RingWriter {
   }
 
   @inline(never)
-  private func countLost() -> Bool {
+  private func countSkipped() -> Bool {
     ring.word(HF_RING_SKIPPED).pointee.add(1, ordering: .relaxed)
     return false
   }
@@ -182,7 +181,7 @@ public final class RingWriter {
     record.put(UInt32(truncatingIfNeeded: length), at: HF_RECORD_LENGTH)
     record.put(UInt32(kind.rawValue), at: HF_RECORD_KIND)
     record.put(at.pointee.sequence, at: HF_RECORD_SEQUENCE)
-    // Both the CRC, which counts as zero in itself, and the word after it.
+    // The CRC, which is computed with itself as zero, and the reserved word.
     record.put(UInt64(0), at: HF_RECORD_CRC)
     let covered = kind == .padding ? Int(HF_RECORD_HEADER_BYTES) : length
     let crc = CRC32.checksum(UnsafeRawBufferPointer(start: record, count: covered))
@@ -196,7 +195,7 @@ public final class RingWriter {
 
   // MARK: Requests
 
-  /// The request that is not answered yet. One load where there is none.
+  /// The unanswered request, if any. Costs a single load if there is none.
   @inline(__always)
   public func pendingRequest() -> Request? {
     let sequence = ring.word(HF_RING_REQUEST_SEQUENCE).pointee.load(ordering: .relaxed)
@@ -208,7 +207,7 @@ public final class RingWriter {
     let lock = ring.word(HF_RING_REQUEST_LOCK)
     let base = ring.mapping.base
     let before = lock.pointee.load(ordering: .acquiring)
-    // Being written, or by someone who died writing: a later step looks again.
+    // It is being written, or its writer died: a later step checks again.
     guard before % 2 == 0 else { return nil }
     let bytes = ring.mapping.bytes
     let kind = bytes.u32(HF_RING_REQUEST_KIND)
@@ -220,7 +219,7 @@ public final class RingWriter {
       deadlineNanoseconds: bytes.u64(HF_RING_REQUEST_DEADLINE_NS))
     atomicMemoryFence(ordering: .acquiring)
     guard lock.pointee.load(ordering: .relaxed) == before else { return nil }
-    // Whoever holds another generation asks in vain.
+    // Ignore requests of another generation.
     guard request.kind != .none, request.generation == identity.generation else {
       at.pointee.answered = request.sequence
       return nil
@@ -228,14 +227,14 @@ public final class RingWriter {
     return request
   }
 
-  /// Marks a request as answered: it is not pending any more.
+  /// Marks a request as answered.
   public func acknowledge(_ request: Request, _ outcome: Staged.Outcome) {
     at.pointee.answered = request.sequence
     ring.half(HF_RING_OUTCOME).pointee.store(outcome.rawValue, ordering: .relaxed)
     ring.word(HF_RING_ACKNOWLEDGED).pointee.store(request.sequence, ordering: .releasing)
   }
 
-  /// The slot that may be filled unasked.
+  /// The slot that may be filled without a request.
   public var spareSlot: UInt32? {
     let slot = ring.half(HF_RING_SPARE_SLOT).pointee.load(ordering: .acquiring)
     return slot < identity.arenaSlots ? slot : nil

@@ -1,6 +1,6 @@
 import CTrainerProtocol
 
-/// A snapshot record's payload, read where it lies. Valid only as long as the bytes are.
+/// A snapshot record's payload, read in place. Valid only as long as the bytes are.
 public struct SnapshotView {
   public let payload: UnsafeRawBufferPointer
   public let metricCount: Int
@@ -24,23 +24,23 @@ public struct SnapshotView {
     guard EncodedParts.walk(partsBytes, count: partCount) == partsBytes.count else { return nil }
   }
 
-  /// What is wrong with bytes that are no snapshot, or with a snapshot's values; nil: nothing.
+  /// The problem of an invalid snapshot; nil if it is valid.
   public static func problem(_ payload: UnsafeRawBufferPointer) -> RecordProblem? {
     guard payload.count >= Int(HF_SNAPSHOT_BYTES) else {
       return RecordProblem(.snapshot, nil, "has \(payload.count) bytes, fewer than \(HF_SNAPSHOT_BYTES)")
     }
     let rest = payload.count - Int(HF_SNAPSHOT_BYTES) - Int(payload.u16(HF_SNAPSHOT_METRIC_COUNT)) * 8
     guard rest >= 0 else {
-      return RecordProblem(.snapshot, "number of metrics", "is more than it has room for")
+      return RecordProblem(.snapshot, "number of metrics", "exceeds the size of the record")
     }
     guard payload.u64(HF_SNAPSHOT_IMAGE_BYTES) <= UInt64(rest) else {
-      return RecordProblem(.snapshot, "bytes of the image", "are more than it has")
+      return RecordProblem(.snapshot, "bytes of the image", "exceed the size of the record")
     }
     guard let view = SnapshotView(payload) else {
-      return RecordProblem(.snapshot, "parts", "do not fill what lies between metrics and image")
+      return RecordProblem(.snapshot, "parts", "do not fill the space between metrics and image")
     }
     let isKnown = LoopState.Phase(rawValue: view.phase) != nil
-    return isKnown ? nil : RecordProblem(.snapshot, "phase", "is none of 0, 1, 2")
+    return isKnown ? nil : RecordProblem(.snapshot, "phase", "is not 0, 1 or 2")
   }
 
   public var step: UInt64 { payload.u64(HF_SNAPSHOT_STEP) }
@@ -51,7 +51,7 @@ public struct SnapshotView {
   public var timeNanoseconds: UInt64 { payload.u64(HF_SNAPSHOT_TIME_NS) }
   public var phase: UInt8 { payload[Int(HF_SNAPSHOT_PHASE)] }
 
-  /// Bits of the metrics, 8 bytes each, little-endian.
+  /// The metrics as doubles of 8 bytes, little-endian.
   public var metricBytes: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(
       rebasing: payload[Int(HF_SNAPSHOT_BYTES)..<Int(HF_SNAPSHOT_BYTES) + metricCount * 8])
@@ -61,8 +61,8 @@ public struct SnapshotView {
     Double(bitPattern: payload.u64(HF_SNAPSHOT_BYTES + UInt32(index) * 8))
   }
 
-  /// Digests of the names and bytes of the random streams and the samplers: of all of a kind, 0 where there is
-  /// none, and 32 bits of each, in their order, into `each`. Their order does not matter to the first two.
+  /// Digests of the names and bytes of random streams and samplers: one for all parts of each kind (0 if there are
+  /// none), independent of their order, and 32 bits for each part, in order, in `each`.
   @inline(__always)
   public func digests(each: inout [UInt32]) -> (rng: UInt64, sampler: UInt64) {
     each.removeAll(keepingCapacity: true)
@@ -77,7 +77,7 @@ public struct SnapshotView {
     return (rng, sampler)
   }
 
-  /// As rows of format 1 have them: one after the other.
+  /// The digests in rows of format 1, which depend on the order.
   public func chainedDigests() -> (rng: UInt64, sampler: UInt64) {
     var rng: UInt64 = 0
     var sampler: UInt64 = 0
@@ -101,7 +101,7 @@ public struct SnapshotView {
 }
 
 extension UnsafeRawBufferPointer {
-  // The caller has checked that the offset is inside.
+  // The caller checks the bounds.
   @inline(__always) func u16(_ offset: some BinaryInteger) -> UInt16 {
     loadUnaligned(fromByteOffset: Int(offset), as: UInt16.self).littleEndian
   }

@@ -2,13 +2,13 @@ import Glibc
 import POSIX
 public import SystemPackage
 
-/// `stacks-0` of the run directory, which the trainer writes and nobody need believe.
+/// `stacks-0` in the run directory: untrusted data written by the trainer.
 public enum StacksFile {
   public static let name = "stacks-0"
-  /// What is kept of it, in bytes: its end, where Python tells of the main thread.
+  /// Limit in bytes. The end is used, where Python writes the main thread.
   public static let largestBytes = 40_000
 
-  /// Removes what an earlier attempt wrote, whatever it made of that name.
+  /// Removes the file of an earlier attempt, or whatever has its name.
   public static func remove(in directory: FilePath) throws(POSIXError) {
     do {
       try FileSystem.removeTree(directory.appending(name))
@@ -17,8 +17,8 @@ public enum StacksFile {
     }
   }
 
-  /// - Returns: its text, at most the last `largestBytes` of it and printable; nil when there is none.
-  /// - Throws: `POSIXError` when it cannot be read, or is no ordinary file.
+  /// - Returns: its printable text, at most the last `largestBytes`; nil if there is none.
+  /// - Throws: `POSIXError` when it cannot be read, or is not an ordinary file.
   public static func read(in directory: FilePath) throws(POSIXError) -> String? {
     let path = directory.appending(name)
     let file: OpenFile
@@ -47,6 +47,6 @@ public enum StacksFile {
 }
 
 extension Unicode.Scalar.Properties {
-  /// A terminal might obey it.
+  /// Whether a terminal might interpret it.
   fileprivate var isControl: Bool { generalCategory == .control || generalCategory == .format }
 }

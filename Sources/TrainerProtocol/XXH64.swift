@@ -1,5 +1,5 @@
-/// XXH64, after its specification (Collet, doc/xxhash_spec.md, version 0.1.1). Tells two states of a
-/// random generator or a sampler apart; keeps nobody from forging one.
+/// XXH64, after its specification (Collet, doc/xxhash_spec.md, version 0.1.1). Distinguishes states of random
+/// generators and samplers; it is not secure against forgery.
 public enum XXH64 {
   private static let p1: UInt64 = 0x9e37_79b1_85eb_ca87
   private static let p2: UInt64 = 0xc2b2_ae3d_27d4_eb4f

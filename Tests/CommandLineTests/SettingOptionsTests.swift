@@ -32,7 +32,7 @@ import Testing
 
   @Test func theHelpHasTheDefaults() {
     let help = SettingOptions.helpMessage(columns: 1000)
-    #expect(help.contains("Longest time between durable checkpoints. Default: 10min."))
+    #expect(help.contains("Maximum time between durable checkpoints. Default: 10min."))
     #expect(help.contains("--step-timeout <duration|auto|off>"))
   }
 

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// EC2's metadata server, version 2 alone, as far as notices go.
+/// The part of EC2's metadata server (version 2 only) that serves notices.
 public final class FakeAmazon: Sendable {
   public let server: FakeServer
   private let state: State
@@ -21,7 +21,7 @@ public final class FakeAmazon: Sendable {
     server = try FakeServer { request, _ in Self.answer(request, state) }
   }
 
-  /// The notice: `{"action": …, "time": …}`; nil takes it back.
+  /// Sets the notice: `{"action": …, "time": …}`; nil cancels it.
   public func setAction(_ document: String?) {
     state.values.withLock { $0.documents["/latest/meta-data/spot/instance-action"] = document }
   }
@@ -30,10 +30,10 @@ public final class FakeAmazon: Sendable {
     state.values.withLock { $0.documents["/latest/meta-data/events/recommendations/rebalance"] = document }
   }
 
-  /// All tokens that were given are refused from now on.
+  /// Rejects all existing tokens from now on.
   public func expireTokens() { state.values.withLock { $0.tokens = [] } }
 
-  /// Questions get this instead; nil: mended.
+  /// Sends this response instead; nil restores the normal ones.
   public func answerBadly(_ answer: FakeServer.Answer?) { state.values.withLock { $0.broken = answer } }
 
   private static func answer(_ request: FakeServer.Request, _ state: State) -> FakeServer.Answer {

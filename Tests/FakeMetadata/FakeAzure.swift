@@ -6,7 +6,7 @@ public final class FakeAzure: Sendable {
     public var identifier: String
     public var type: String
     public var resources: [String]
-    /// As in an HTTP date; empty once it has begun.
+    /// An HTTP date; empty once the event has begun.
     public var notBefore: String
     public var status = "Scheduled"
 
@@ -46,7 +46,7 @@ public final class FakeAzure: Sendable {
     }
   }
 
-  /// Identifiers of events whose start was asked for.
+  /// Identifiers of acknowledged events.
   public var started: [String] {
     state.events.withLock { $0.list.filter { $0.status == "Started" }.map(\.identifier) }
   }

@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// Compute Engine's metadata server, as far as notices go.
+/// The part of Compute Engine's metadata server that serves notices.
 public final class FakeGoogle: Sendable {
   public let server: FakeServer
   private let values: Values
@@ -21,7 +21,7 @@ public final class FakeGoogle: Sendable {
   private static func answer(_ request: FakeServer.Request, _ server: FakeServer, _ values: Values)
     -> FakeServer.Answer
   {
-    // The real one refuses whom a browser or a proxy may have sent.
+    // The real server rejects requests that may come from a browser or through a proxy.
     guard request.headers["metadata-flavor"] == "Google", request.headers["x-forwarded-for"] == nil else {
       return .whole(403, "<!DOCTYPE html>Forbidden")
     }
@@ -41,7 +41,7 @@ public final class FakeGoogle: Sendable {
     }
     var value = first
     if query["wait_for_change"] == "true" {
-      // Until the value is another one than the caller knows, or its time is over.
+      // Wait until the value differs from the one that the caller knows, or the timeout.
       let known = query["last_etag"] ?? tag(first)
       let turns = (Int(query["timeout_sec"] ?? "") ?? 3600) * 100
       for _ in 0..<turns where tag(value) == known && !server.isStopped {

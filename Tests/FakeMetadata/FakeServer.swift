@@ -2,13 +2,13 @@ import Glibc
 import POSIX
 import Synchronization
 
-/// An HTTP server on the loopback that answers as it is told to, well or badly. One thread for each
-/// connection, one request for each connection.
+/// An HTTP server on loopback with scripted responses, valid or not. One thread and one request for each
+/// connection.
 public final class FakeServer: Sendable {
   public struct Request: Sendable {
     public var method: String
     public var target: String
-    /// By name in lower case.
+    /// By lower-case name.
     public var headers: [String: String]
     public var body: String
   }
@@ -16,13 +16,13 @@ public final class FakeServer: Sendable {
   public enum Answer: Sendable {
     case whole(Int, headers: [String: String] = [:], String)
     case chunked(Int, headers: [String: String] = [:], String)
-    /// Delimited by the end of the connection, whole or not.
+    /// Sent as it is, complete or not, then the connection is closed.
     case raw(String)
-    /// One byte after the other, with a pause between them.
+    /// Byte by byte, with a pause between them.
     case drip(String, pauseMilliseconds: UInt32)
-    /// More than anyone wants to read.
+    /// An endless body.
     case endless
-    /// Nothing, until the server stops.
+    /// No response until the server stops.
     case never
   }
 
@@ -37,8 +37,7 @@ public final class FakeServer: Sendable {
     var requests: [Request] = []
   }
 
-  /// - Parameter handler: called on the connection's thread, which it may hold for as long as
-  ///   `isStopped` is false.
+  /// - Parameter handler: called on the connection's thread; may block while `isStopped` is false.
   public init(_ handler: @escaping @Sendable (Request, FakeServer) -> Answer) throws {
     self.handler = handler
     listener = try posix("socket") { socket(AF_INET, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0) }
@@ -62,7 +61,7 @@ public final class FakeServer: Sendable {
   public var requests: [Request] { state.withLock { $0.requests } }
   public var isStopped: Bool { state.withLock { $0.isStopped } }
 
-  /// Ends every connection, and takes no more.
+  /// Closes every connection and accepts no more.
   public func stop() {
     state.withLock { state in
       guard !state.isStopped else { return }

@@ -6,7 +6,7 @@ import Testing
 @Suite struct GuardTests {
   private static let page = 4096
 
-  /// A shared mapping of a file in memory, each page filled with its number from 1.
+  /// A shared mapping of a memory file. Each page is filled with its number, from 1.
   private final class Mapping {
     let file: CInt
     let base: UnsafeMutableRawPointer
@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  @Test func aTruncatedRegionReadsAsZeros() throws {
+  @Test func truncatedRegionReadsAsZeros() throws {
     let mapping = try Mapping(pages: 4)
     let other = try Mapping(pages: 1)
     let region = hf_guard_region_add(mapping.base, mapping.bytes)
@@ -56,12 +56,12 @@ import Testing
     #expect(mapping.byte(1) == 2)
     #expect(hf_guard_region_was_hit(region))
     #expect(!hf_guard_region_was_hit(bystander))
-    // It can be written to, and the file is not.
+    // Writes succeed and do not reach the file.
     mapping.base.storeBytes(of: 9, toByteOffset: 3 * Self.page, as: UInt8.self)
     #expect(mapping.byte(3) == 9)
   }
 
-  @Test func aNewRegionInAnOldPlaceWasNotHit() throws {
+  @Test func reusedRegionIsNotMarkedAsHit() throws {
     for _ in 0..<2 * Int(HF_GUARD_REGIONS) {
       let mapping = try Mapping(pages: 1)
       let region = hf_guard_region_add(mapping.base, mapping.bytes)
@@ -74,7 +74,7 @@ import Testing
     }
   }
 
-  @Test func aGuardedCopyFailsBySignal() throws {
+  @Test func guardedCopyReturnsSignal() throws {
     let mapping = try Mapping(pages: 3)
     var copy = [UInt8](repeating: 0, count: mapping.bytes)
     #expect(hf_guard_copy(&copy, mapping.base, mapping.bytes) == 0)
@@ -84,18 +84,18 @@ import Testing
     #expect(hf_guard_copy(&copy, mapping.base, Self.page) == 0)
     let nowhere = try #require(UnsafeRawPointer(bitPattern: 16))
     #expect(hf_guard_copy(&copy, nowhere, 8) == SIGSEGV)
-    // Not an address of this machine: the kernel gives none with the signal.
+    // A non-canonical address: the kernel reports no address with the signal.
     let absurd = try #require(UnsafeRawPointer(bitPattern: UInt(1) << 63))
     #expect(hf_guard_copy(&copy, absurd, 8) == SIGSEGV)
   }
 
-  @Test func aGuardedCallCanBeLeft() {
+  @Test func guardedCallCanBeLeft() {
     let status = hf_guard_call({ _ in hf_guard_leave(SIGABRT) }, nil)
     #expect(status == SIGABRT)
     #expect(hf_guard_call({ _ in }, nil) == 0)
   }
 
-  /// Threads that add, truncate, read and remove regions at once, and others that fail in guarded copies.
+  /// Threads that add, truncate, read and remove regions concurrently, and others that fault in guarded copies.
   @Test func threadsDoNotDisturbEachOther() throws {
     let wrong = UnsafeMutablePointer<Int>.allocate(capacity: 8)
     wrong.initialize(repeating: 0, count: 8)
@@ -128,7 +128,7 @@ import Testing
     ("null", SIGSEGV, ""), ("bus", SIGBUS, ""), ("sent", SIGSEGV, ""), ("chained", SIGSEGV, "chained\n"),
     ("leave", SIGABRT, ""),
   ])
-  func anyOtherFaultEndsTheProcess(mode: String, signal: CInt, output: String) throws {
+  func unguardedFaultEndsTheProcess(mode: String, signal: CInt, output: String) throws {
     let process = Process()
     process.executableURL = Self.program
     process.arguments = [mode]

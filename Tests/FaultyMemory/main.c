@@ -1,4 +1,4 @@
-// Ends by a fault that nobody guards, where a test must see how: FaultyMemory null|bus|sent|chained|leave
+// Ends by an unguarded fault, for tests of the exit signal: FaultyMemory null|bus|sent|chained|leave
 #define _GNU_SOURCE
 #include "CFaultGuard.h"
 

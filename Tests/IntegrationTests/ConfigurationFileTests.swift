@@ -67,7 +67,7 @@ import Testing
     let bench = Workbench()
     defer { bench.close() }
     let missing = try bench.holdfast(["run", "--config", bench.base + "/none.toml"])
-    #expect(missing.status == 66 && missing.err.contains("there is no such configuration file"))
+    #expect(missing.status == 66 && missing.err.contains("configuration file not found"))
     let directory = try bench.holdfast(["config", "check", bench.base + "/"])
     #expect(directory.status == 78 && directory.err.contains("it is a directory"), "\(directory.err)")
     #expect(mkfifo(bench.base + "/pipe.toml", 0o600) == 0)

@@ -90,8 +90,8 @@ import Testing
     let status = try bench.supervise(options, [Programs.trainer, "--epochs", "2", "--step-delay", "20ms"])
     #expect(status == 0)
     for line in [
-      "no metrics at 192.0.2.1:9400: Cannot assign requested address",
-      "no metrics in \(missing): No such file or directory",
+      "cannot serve metrics at 192.0.2.1:9400: Cannot assign requested address",
+      "cannot write metrics to \(missing): No such file or directory",
     ] {
       #expect(bench.standardError.components(separatedBy: line).count == 2, "\(bench.standardError)")
     }
@@ -103,7 +103,7 @@ import Testing
     let option = try bench.holdfast([
       "run", "--state-dir", bench.state, "--metrics-listen", "example.org:80", "--", Programs.trainer,
     ])
-    #expect(option.status == 64 && option.err.contains("'example.org' is no IP address"), "\(option.err)")
+    #expect(option.status == 64 && option.err.contains("'example.org' is not an IP address"), "\(option.err)")
     let file = try bench.write("x.toml", "command = [\"true\"]\n[metrics]\nlisten = \"::1:9400\"\n")
     let config = try bench.holdfast(["run", "--config", file, "--state-dir", bench.state])
     #expect(config.status == 78 && config.err.contains("\(file):3:10"), "\(config.err)")

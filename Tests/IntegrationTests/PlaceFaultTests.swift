@@ -32,7 +32,7 @@ import Testing
     expectError(bench, try bench.supervise([], [script]), 126, "cannot be executed", "Permission denied")
     let orphan = try bench.write("orphan", "#!/no/such/interpreter\n", executable: true)
     expectError(
-      bench, try bench.supervise([], [orphan]), 127, "its interpreter /no/such/interpreter is not there")
+      bench, try bench.supervise([], [orphan]), 127, "its interpreter /no/such/interpreter does not exist")
     let garbage = try bench.write("garbage", "this is no program", executable: true)
     expectError(
       bench, try bench.supervise([], [garbage]), 126, "cannot be executed", "Exec format error", "#!/bin/sh")

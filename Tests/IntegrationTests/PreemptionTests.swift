@@ -212,7 +212,7 @@ import Testing
     defer { bench.close() }
     let status = try bench.supervise(["--preemption", "ec2"], Self.slow)
     #expect(status == 64)
-    #expect(bench.standardError.contains("'ec2' is no source of preemption notices"))
+    #expect(bench.standardError.contains("unknown source of preemption notices 'ec2'"))
     #expect(!FileManager.default.fileExists(atPath: bench.state))
   }
 }

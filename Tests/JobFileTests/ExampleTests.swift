@@ -3,7 +3,7 @@ import Testing
 
 @testable import JobFile
 
-/// The example that is installed: right, and complete.
+/// The installed example is valid and complete.
 @Suite struct ExampleTests {
   static let text: String = {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -11,10 +11,10 @@ import Testing
     return (try? String(contentsOf: root.appendingPathComponent("units/example.toml"), encoding: .utf8)) ?? ""
   }()
 
-  @Test func itIsRightAsItIs() { #expect(problems(Self.text) == []) }
+  @Test func exampleIsValid() { #expect(problems(Self.text) == []) }
 
-  /// What is behind a # is right too.
-  @Test func itIsRightWithEverythingTurnedOn() throws {
+  /// Commented-out settings are valid too.
+  @Test func exampleIsValidAndCompleteWithAllSettingsUncommented() throws {
     let keys = Setting.all.map(\.key)
     let lines = Self.text.split(separator: "\n").map { line in
       keys.contains { line.hasPrefix("# \($0) = ") } ? line.dropFirst(2) : line
@@ -25,7 +25,7 @@ import Testing
     }
   }
 
-  @Test func whatItSaysOfDefaultsIsTrue() throws {
+  @Test func exampleValuesAreTheDefaults() throws {
     let policy = try settings(Self.text).settings.policy
     #expect(policy == JobSettings().policy)
   }

@@ -2,7 +2,7 @@ import SystemPackage
 
 @testable import JobFile
 
-/// A file that sets everything, in most of the ways that TOML has.
+/// A file that sets everything and uses most of TOML's syntax.
 let complete = """
   # comment
   command = ["python3", 'train.py', \"\"\"--x\"\"\"] # and one here
@@ -38,7 +38,7 @@ let complete = """
 
   """
 
-/// What is wrong with `text`, as lines of `line:column: what`.
+/// The problems of `text`, as `line:column: what`.
 func problems(_ text: String, needsCommand: Bool = true) -> [String] {
   problems(bytes: Array(text.utf8), needsCommand: needsCommand).map(\.description)
 }
@@ -57,7 +57,7 @@ func settings(_ text: String, _ arguments: [Resolution.Argument] = []) throws ->
   return Resolution(file: file, arguments: arguments)
 }
 
-/// SplitMix64: the same mutations each time.
+/// SplitMix64, for reproducible mutations.
 struct Random: RandomNumberGenerator {
   var state: UInt64
 

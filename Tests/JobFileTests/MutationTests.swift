@@ -2,15 +2,15 @@ import Testing
 
 @testable import JobFile
 
-/// A file that a person, a disk or an editor spoiled: never a crash, always a place in the file.
+/// A corrupted file never crashes the parser, and every problem has a valid place.
 @Suite struct MutationTests {
-  @Test(arguments: 0..<40) func aSpoiledFileIsRefusedWithAPlaceOrIsRight(seed: UInt64) {
+  @Test(arguments: 0..<40) func problemsOfCorruptedFileHaveValidPlaces(seed: UInt64) {
     var random = Random(state: seed)
-    for _ in 0..<100 { Self.expectPlaces(Self.spoil(Array(complete.utf8), &random)) }
+    for _ in 0..<100 { Self.expectPlaces(Self.corrupt(Array(complete.utf8), &random)) }
   }
 
-  /// Not spoiled but never sane: it tries what the parser takes for granted.
-  @Test(arguments: 0..<40) func aSoupOfPiecesHasAPlaceToo(seed: UInt64) {
+  /// Random sequences of tokens, which the parser does not expect.
+  @Test(arguments: 0..<40) func problemsOfRandomTokensHaveValidPlaces(seed: UInt64) {
     var random = Random(state: seed &+ 2000)
     let words = [
       "a", "job", "name", "1", "07:32", "1979-05-27", "0x", "inf", "true", " ", "\n", "ü", "e1", "-", "_",
@@ -45,7 +45,7 @@ import Testing
     "ü", "0x", "inf", "\t",
   ]
 
-  private static func spoil(_ bytes: [UInt8], _ random: inout Random) -> [UInt8] {
+  private static func corrupt(_ bytes: [UInt8], _ random: inout Random) -> [UInt8] {
     var bytes = bytes
     for _ in 0..<Int.random(in: 1...4, using: &random) {
       let at = Int.random(in: 0...bytes.count, using: &random)
@@ -62,11 +62,11 @@ import Testing
     return bytes
   }
 
-  /// Whatever the parser accepts, the locator finds: every key, every element.
-  @Test(arguments: 0..<40) func everyValueHasAPlace(seed: UInt64) throws {
+  /// The locator finds every key and element that the parser accepts.
+  @Test(arguments: 0..<40) func locatorFindsEveryParsedValue(seed: UInt64) throws {
     var random = Random(state: seed &+ 1000)
     for _ in 0..<100 {
-      let bytes = Self.spoil(Array((complete + Self.odd).utf8), &random)
+      let bytes = Self.corrupt(Array((complete + Self.odd).utf8), &random)
       guard let source = try? SourceText(bytes), let nodes = try? TOMLDocument.parse(source, Locator(source))
       else { continue }
       let entries = Locator(source).entries
@@ -91,7 +91,7 @@ import Testing
     }
   }
 
-  /// Shapes that no right file has.
+  /// Valid TOML that no configuration file uses.
   private static let odd = #"""
     [a.b . "c d"]
     e.'f'.g = [[1, 2], [{ h = "x", i = [ ] }, ], # c
@@ -111,7 +111,7 @@ import Testing
     r = """a""""
     """#
 
-  @Test func thePlacesAreThoseOfTheText() throws {
+  @Test func locatorReportsExactPlaces() throws {
     let source = try SourceText(Array(Self.odd.utf8))
     let entries = Locator(source).entries
     let path: Locator.Path = [.key("a"), .key("b"), .key("c d"), .key("e"), .key("f"), .key("g")]

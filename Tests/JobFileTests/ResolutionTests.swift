@@ -7,7 +7,7 @@ import Testing
 @testable import JobFile
 
 @Suite struct ResolutionTests {
-  @Test func everythingCanBeSetInAFile() throws {
+  @Test func fileCanSetEverySetting() throws {
     let resolution = try settings(complete)
     var expected = JobSettings()
     expected.command = ["python3", "train.py", "--x"]
@@ -35,7 +35,7 @@ import Testing
     }
   }
 
-  @Test func theCommandLineWinsOverTheFileAndThatOverTheDefault() throws {
+  @Test func commandLineOverridesFileAndFileOverridesDefault() throws {
     let resolution = try settings(
       "command = ['a']\n[checkpoint]\ninterval = '5min'\n[stop]\ngrace = '5s'",
       [try .init(.grace, "9s"), .init(command: ["b", "c"])])
@@ -49,7 +49,7 @@ import Testing
     #expect(resolution.origin(of: .maxStalls) == .initial)
   }
 
-  @Test func differencesAreThoseOfValuesNotOfText() throws {
+  @Test func changesCompareValuesNotText() throws {
     let old = try settings("[stop]\ngrace = '60s'\n[restart]\nmax-stalls = 5")
     let same = try settings("[stop]\ngrace = '1min'")
     #expect(old.changes(to: same).isEmpty)
@@ -58,7 +58,7 @@ import Testing
     #expect(old.changes(to: new).map(\.new?.toml) == ["[\"a\"]", "\"2min\""])
   }
 
-  @Test func aWrittenFileIsReadAsItWasMeant() throws {
+  @Test func writtenFileRoundTrips() throws {
     let arguments: [Resolution.Argument] = [
       .init(command: ["/usr/bin/x", "a \"b\"\\", "c\n\t\u{1}", "ü", ""]),
       try .init(.workingDirectory, "/a b"),
@@ -73,7 +73,7 @@ import Testing
         "# made\ncommand = [\"/usr/bin/x\", \"a \\\"b\\\"\\\\\", \"c\\n\\t\\u0001\", \"ü\", \"\"]\n"))
   }
 
-  @Test func theTableIsOneOfNames() {
+  @Test func settingNamesAreUnique() {
     #expect(Set(Setting.all.map(\.name)).count == Setting.all.count)
     let options = Setting.all.compactMap(\.option)
     #expect(Set(options).count == options.count)
@@ -82,7 +82,7 @@ import Testing
   @Test(arguments: [
     (Duration.seconds(600), "10min"), (.seconds(5400), "1h30min"), (.milliseconds(500), "500ms"),
     (.seconds(25), "25s"), (.seconds(90061), "1d1h1min1s"), (.nanoseconds(1_000_000_001), "1s1ns"),
-  ]) func durationsAreWrittenAsTheyAreRead(duration: Duration, text: String) throws {
+  ]) func durationTextRoundTrips(duration: Duration, text: String) throws {
     #expect(DurationText.text(duration) == text)
     #expect(try DurationText.parse(text) == duration)
   }

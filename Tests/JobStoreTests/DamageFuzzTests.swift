@@ -101,7 +101,7 @@ import Vocabulary
       for number in 1...last {
         desk.writer.submit(operations(number)) { _ in if number == last { isDone.open() } }
       }
-      isDone.wait(patience: .milliseconds(200))
+      isDone.wait(timeout: .milliseconds(200))
       usleep(UInt32.random(in: 0...6000, using: &random))
       // A damaged number of a page makes a file with gaps that no memory holds.
       let size = (try? DataFile(file: path.string).sizeBytes()) ?? 0

@@ -4,7 +4,7 @@ import Testing
 
 @testable import LMDB
 
-/// What lies in the file may be anything: it is refused, and never brings the process down.
+/// A damaged file is rejected and never crashes the process.
 @Suite struct DamageTests {
   private func filled(_ scratch: Scratch) throws -> [UInt8] {
     do {
@@ -32,14 +32,14 @@ import Testing
     _ = try scratch.open(mapBytes: 16 << 20)
   }
 
-  @Test func anUndamagedFilePasses() throws {
+  @Test func undamagedFilePasses() throws {
     let scratch = try Scratch()
     _ = try filled(scratch)
     try openAndCheck(scratch)
   }
 
   @Test(arguments: [1, 2, 3] as [UInt64])
-  func randomBytesAreRefused(seed: UInt64) throws {
+  func randomBytesAreRejected(seed: UInt64) throws {
     var random = Generator(seed: seed)
     let scratch = try Scratch()
     for count in [1, 100, 4095, 8192, 100_000] {
@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  @Test func aPageSizeOfZeroIsRefused() throws {
+  @Test func pageSizeOfZeroIsRejected() throws {
     let scratch = try Scratch()
     var bytes = try filled(scratch)
     for page in [0, 4096] {
@@ -60,7 +60,7 @@ import Testing
     #expect(error?.isDamage == true)
   }
 
-  @Test func aTruncatedFileIsRefused() throws {
+  @Test func truncatedFileIsRejected() throws {
     let scratch = try Scratch()
     let bytes = try filled(scratch)
     for count in stride(from: 3 * 4096, to: bytes.count - 100_000, by: 37 * 4096) {
@@ -70,9 +70,9 @@ import Testing
     }
   }
 
-  /// Pages that were overwritten by anything are found before LMDB follows them.
+  /// Overwritten pages are detected before LMDB follows them.
   @Test(arguments: [11, 12, 13, 14, 15, 16] as [UInt64])
-  func overwrittenPagesAreFound(seed: UInt64) throws {
+  func overwrittenPagesAreDetected(seed: UInt64) throws {
     var random = Generator(seed: seed)
     let scratch = try Scratch()
     let bytes = try filled(scratch)
@@ -86,9 +86,9 @@ import Testing
     #expect(error?.isDamage == true)
   }
 
-  /// Single bytes anywhere: whatever is not found must still be readable without dying.
+  /// Changed single bytes that are not detected must not crash a reader.
   @Test(arguments: [21, 22, 23, 24] as [UInt64])
-  func singleBytesNeverBringItDown(seed: UInt64) throws {
+  func changedBytesNeverCrash(seed: UInt64) throws {
     var random = Generator(seed: seed)
     let scratch = try Scratch()
     let bytes = try filled(scratch)
@@ -98,7 +98,7 @@ import Testing
         damaged[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
       }
       try scratch.replaceData(damaged)
-      // Readers have no check but their own.
+      // Readers do not run the structure check.
       readAll(scratch)
       guard let environment = try? scratch.open(mapBytes: 16 << 20),
         let database = try? environment.find("rows")

@@ -5,7 +5,7 @@ import Testing
 @testable import LMDB
 
 @Suite struct EnvironmentTests {
-  @Test func aSecondOneInTheProcessIsRefused() throws {
+  @Test func openingTwiceInAProcessFails() throws {
     let scratch = try Scratch()
     do {
       let first = try scratch.open()
@@ -13,11 +13,11 @@ import Testing
       #expect(error?.isAlreadyOpen == true)
       _ = first.mapBytes
     }
-    // Closed with its last reference.
+    // Released with its last reference.
     _ = try scratch.open()
   }
 
-  @Test func afterAFailureItMayBeOpenedAgain() throws {
+  @Test func openSucceedsAfterFailure() throws {
     let scratch = try Scratch()
     try scratch.replaceData([UInt8](repeating: 7, count: 20_000))
     #expect(throws: LMDBError.self) { try scratch.open() }
@@ -25,7 +25,7 @@ import Testing
     _ = try scratch.open()
   }
 
-  @Test func aMapThatIsFullGrowsAndKeepsWhatItHeld() throws {
+  @Test func fullMapGrowsWithoutLoss() throws {
     let scratch = try Scratch()
     let environment = try scratch.open(mapBytes: 64 << 10)
     let database = try environment.make("numbers")
@@ -47,8 +47,8 @@ import Testing
     #expect(try environment.read { try $0.count(database) } == 200)
   }
 
-  /// Growing under a transaction of the same process would unmap what it reads.
-  @Test func growingWaitsForATransaction() throws {
+  /// Growing during a transaction of the same process would unmap the data that it reads.
+  @Test func growingWaitsForTransaction() throws {
     let scratch = try Scratch()
     let environment = try scratch.open()
     let database = try environment.make("values")
@@ -70,7 +70,7 @@ import Testing
     #expect(environment.mapBytes == 8 << 20)
   }
 
-  @Test func openedAgainItKeepsItsDatabases() throws {
+  @Test func reopenKeepsDatabases() throws {
     let scratch = try Scratch()
     let environment = try scratch.open()
     let first = try environment.make("first")
@@ -86,7 +86,7 @@ import Testing
     #expect(try environment.read { try $0.count(second) } == 2)
   }
 
-  @Test func whatThrowsIsNotCommitted() throws {
+  @Test func throwingTransactionIsNotCommitted() throws {
     struct Stop: Error {}
     let scratch = try Scratch()
     let environment = try scratch.open()
@@ -100,7 +100,7 @@ import Testing
     #expect(try environment.read { try $0.count(database) } == 0)
   }
 
-  @Test func whatWasLookedAtIsLetGo() throws {
+  @Test func residentPagesAreReleased() throws {
     let scratch = try Scratch()
     let environment = try scratch.open(mapBytes: 64 << 20)
     let database = try environment.make("values")
@@ -111,7 +111,7 @@ import Testing
       }
     }
     func look() throws -> Int {
-      // Through the map, as only a writer reads.
+      // A write transaction, as only these read through the map.
       try environment.write { transaction in
         var cursor = try transaction.cursor(database)
         var sum = 0
@@ -131,7 +131,7 @@ import Testing
     #expect(try look() == 12_000)
   }
 
-  /// Of this process's mappings of a file.
+  /// Resident bytes of this process's mappings of a file.
   private func residentBytes(_ path: String) throws -> Int {
     let file = try #require(fopen("/proc/self/smaps", "r"))
     defer { fclose(file) }
@@ -150,14 +150,14 @@ import Testing
     return kilobytes << 10
   }
 
-  @Test func aDatabaseThatIsNotThereIsNil() throws {
+  @Test func missingDatabaseIsNil() throws {
     let scratch = try Scratch()
     let environment = try scratch.open()
     #expect(try environment.find("nothing") == nil)
   }
 }
 
-/// Words in the order in which threads said them.
+/// Words in the order in which threads appended them.
 final class Order: @unchecked Sendable {
   private var lock = pthread_mutex_t()
   private var said: [String] = []

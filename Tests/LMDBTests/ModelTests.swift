@@ -4,7 +4,7 @@ import Testing
 @testable import LMDB
 
 @Suite struct ModelTests {
-  /// Random changes, some of them given up, against a dictionary.
+  /// Compares random changes, some of them aborted, with a dictionary.
   @Test(arguments: [1, 2, 3, 4] as [UInt64])
   func behavesAsADictionary(seed: UInt64) throws {
     var random = Generator(seed: seed)
@@ -18,7 +18,7 @@ import Testing
       for _ in 0..<Int.random(in: 0..<40, using: &random) {
         let key = bytes(1...3, &random)
         if Bool.random(using: &random) {
-          // Up to several pages: some values lie in overflow pages.
+          // Up to several pages, so that some values are on overflow pages.
           let value = bytes(0...9000, &random)
           try transaction.put(database, key, value)
           draft[key] = value

@@ -3,7 +3,7 @@ import Testing
 
 @testable import LMDB
 
-/// A directory of its own for a test, removed afterwards.
+/// A temporary directory for a test.
 final class Scratch {
   let path: String
 

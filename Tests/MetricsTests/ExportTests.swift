@@ -5,9 +5,9 @@ import Testing
 
 @testable import Metrics
 
-/// Metrics as a scraper gets them: over a socket of the loopback, well and badly behaved.
+/// Metrics over loopback sockets, with well and badly behaved clients.
 @Suite struct ExportTests {
-  /// An export that serves the full facts at a free port.
+  /// An export that serves `fullFacts()` at a free port.
   private final class Served {
     let port: UInt16
     let export: MetricsExport
@@ -18,14 +18,14 @@ import Testing
       export = try MetricsExport(listen: try ListenAddress(port: Int(port)), file: nil) { [reports] in
         reports.add($0)
       }
-      export.take(fullFacts())
-      try wait("it serves") { (try? ask(port, "GET /metrics HTTP/1.1\r\n\r\n"))?.isEmpty == false }
+      export.publish(fullFacts())
+      try wait("serving") { (try? ask(port, "GET /metrics HTTP/1.1\r\n\r\n"))?.isEmpty == false }
     }
 
-    deinit { export.stop(patience: .seconds(1)) }
+    deinit { export.stop(timeout: .seconds(1)) }
   }
 
-  @Test func itServesMetricsAndNothingElse() throws {
+  @Test func onlyMetricsAreServed() throws {
     let served = try Served()
     let whole = try ask(served.port, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     let parts = whole.split(separator: "\r\n\r\n", maxSplits: 1).map(String.init)
@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  @Test func slowAndSilentClientsStarveNobody() throws {
+  @Test func slowAndSilentClientsDoNotBlockOthers() throws {
     let served = try Served()
     var silent: [CInt] = []
     defer { for socket in silent { close(socket) } }
@@ -58,34 +58,34 @@ import Testing
     for _ in 0..<20 {
       #expect(try ask(served.port, "GET /metrics HTTP/1.1\r\n\r\n").contains("holdfast_step{"))
     }
-    // Of those that came before, only the newest are still kept.
+    // Only the newest of the earlier connections remain open.
     var first = [UInt8](repeating: 0, count: 1)
     #expect(recv(silent[0], &first, 1, 0) <= 0)
   }
 
-  @Test func aPortInUseIsSaidOnceAndTakenWhenItIsFree() throws {
+  @Test func portInUseIsReportedOnceAndRetried() throws {
     let first = try Served()
     let reports = Reports()
     let second = try MetricsExport(listen: try ListenAddress(port: Int(first.port)), file: nil) {
       reports.add($0)
     }
-    defer { second.stop(patience: .seconds(1)) }
-    try wait("it is said") { !reports.all.isEmpty }
-    #expect(reports.all[0] == "no metrics at 127.0.0.1:\(first.port): Address already in use")
-    first.export.stop(patience: .seconds(1))
-    try wait("it serves") { reports.all.last == "metrics are served at 127.0.0.1:\(first.port)" }
+    defer { second.stop(timeout: .seconds(1)) }
+    try wait("the report") { !reports.all.isEmpty }
+    #expect(reports.all[0] == "cannot serve metrics at 127.0.0.1:\(first.port): Address already in use")
+    first.export.stop(timeout: .seconds(1))
+    try wait("serving") { reports.all.last == "serving metrics at 127.0.0.1:\(first.port)" }
     #expect(reports.all.count == 2)
   }
 
-  @Test func anAddressOfAnotherMachineIsSaid() throws {
+  @Test func addressOfAnotherMachineIsReported() throws {
     let reports = Reports()
     let export = try MetricsExport(listen: try ListenAddress("192.0.2.1:9400"), file: nil) { reports.add($0) }
-    defer { export.stop(patience: .seconds(1)) }
-    try wait("it is said") { !reports.all.isEmpty }
-    #expect(reports.all == ["no metrics at 192.0.2.1:9400: Cannot assign requested address"])
+    defer { export.stop(timeout: .seconds(1)) }
+    try wait("the report") { !reports.all.isEmpty }
+    #expect(reports.all == ["cannot serve metrics at 192.0.2.1:9400: Cannot assign requested address"])
   }
 
-  @Test func theFileIsWholeAndReadableAndHasTheLastWord() throws {
+  @Test func fileIsCompleteReadableAndFinal() throws {
     let directory = NSTemporaryDirectory() + "holdfast-test-" + UUID().uuidString
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: directory) }
@@ -94,11 +94,11 @@ import Testing
     defer { umask(before) }
     let export = try MetricsExport(listen: nil, file: FilePath(path)) { Issue.record("\($0)") }
     var facts = fullFacts()
-    export.take(facts)
-    try wait("it is written") { FileManager.default.fileExists(atPath: path) }
+    export.publish(facts)
+    try wait("the file") { FileManager.default.fileExists(atPath: path) }
     facts.isSupervised = false
-    export.take(facts)
-    export.stop(patience: .seconds(60))
+    export.publish(facts)
+    export.stop(timeout: .seconds(60))
     let text = try String(contentsOfFile: path, encoding: .utf8)
     #expect(text.contains("holdfast_up{job=\"resnet50\"} 0\n"))
     #expect(try promtool(text) == "")
@@ -107,7 +107,7 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["x.prom"])
   }
 
-  @Test func aFileThatCannotBeWrittenIsSaidOnce() throws {
+  @Test func unwritableFileIsReportedOnce() throws {
     let directory = NSTemporaryDirectory() + "holdfast-test-" + UUID().uuidString
     try FileManager.default.createDirectory(
       atPath: directory + "/x.prom/y", withIntermediateDirectories: true)
@@ -115,10 +115,10 @@ import Testing
     for (name, why) in [("x.prom", "Is a directory"), ("none/x.prom", "No such file or directory")] {
       let reports = Reports()
       let export = try MetricsExport(listen: nil, file: FilePath(directory + "/" + name)) { reports.add($0) }
-      export.take(fullFacts())
-      try wait("it is said") { !reports.all.isEmpty }
-      export.stop(patience: .seconds(60))
-      #expect(reports.all == ["no metrics in \(directory)/\(name): \(why)"])
+      export.publish(fullFacts())
+      try wait("the report") { !reports.all.isEmpty }
+      export.stop(timeout: .seconds(60))
+      #expect(reports.all == ["cannot write metrics to \(directory)/\(name): \(why)"])
       #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["x.prom"])
     }
   }
@@ -144,7 +144,7 @@ private func wait(_ what: String, _ condition: () -> Bool) throws {
     if condition() { return }
     usleep(10_000)
   }
-  Issue.record("waited in vain: \(what)")
+  Issue.record("timed out waiting for \(what)")
   throw CancellationError()
 }
 
@@ -162,7 +162,7 @@ private func onLoopback<Result>(_ port: UInt16, _ body: (UnsafePointer<sockaddr>
   }
 }
 
-/// One that nobody uses now.
+/// A port that is not in use.
 private func freePort() throws -> UInt16 {
   let socket = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
   defer { close(socket) }
@@ -185,7 +185,7 @@ private func connect(_ port: UInt16) throws -> CInt {
   return socket
 }
 
-/// Everything that the server answers to `request`, until it closes.
+/// The whole response to `request`.
 private func ask(_ port: UInt16, _ request: String) throws -> String {
   let socket = try connect(port)
   defer { close(socket) }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Metrics
 
-/// Facts with everything in them.
+/// Facts with every value set.
 func fullFacts() -> JobFacts {
   var durations = Histogram(bounds: [0.5, 1])
   durations.add([3, 0, 1], sum: 7.25)
@@ -30,9 +30,9 @@ func fullFacts() -> JobFacts {
   return facts
 }
 
-/// What `promtool check metrics` says of `text`; empty: it has nothing to say.
+/// The output of `promtool check metrics` for `text`; empty if it is valid.
 func promtool(_ text: String) throws -> String {
-  // It has nothing to say of nothing either.
+  // promtool accepts empty input.
   try #require(!text.isEmpty)
   let process = Process()
   process.executableURL = URL(fileURLWithPath: "/usr/bin/promtool")
@@ -47,7 +47,7 @@ func promtool(_ text: String) throws -> String {
     try? input.fileHandleForWriting.close()
   }
   writing.start()
-  let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+  let result = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
   process.waitUntilExit()
-  return process.terminationStatus == 0 ? said : said + "exit \(process.terminationStatus)"
+  return process.terminationStatus == 0 ? result : result + "exit \(process.terminationStatus)"
 }

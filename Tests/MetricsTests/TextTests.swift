@@ -4,7 +4,7 @@ import Testing
 @testable import Metrics
 
 @Suite struct TextTests {
-  @Test func theSamplesAreThese() {
+  @Test func samplesOfFullFacts() {
     let text = fullFacts().text(nowNs: 1_700_000_000_500_000_000)
     let samples = text.split(separator: "\n").filter { !$0.hasPrefix("#") }
     #expect(
@@ -41,19 +41,19 @@ import Testing
         """)
   }
 
-  @Test func promtoolHasNothingToSay() throws {
+  @Test func promtoolAcceptsTheText() throws {
     #expect(try promtool(fullFacts().text(nowNs: 0)) == "")
     let bare = JobFacts(
       job: "", jobID: "", version: "", gatheredAtNs: 0, stepDurations: Histogram(bounds: [1]))
     #expect(try promtool(bare.text(nowNs: 0)) == "")
   }
 
-  @Test func promtoolIsHeard() throws {
+  @Test func promtoolRejectsInvalidText() throws {
     #expect(try promtool("holdfast_wrong_ms 1\n") != "")
   }
 
-  /// Whatever a job or a trainer calls things, and whatever its numbers are, it is text for Prometheus.
-  @Test func anyNamesAndNumbersArePrometheusText() throws {
+  /// Arbitrary names and numbers make valid text for Prometheus.
+  @Test func arbitraryNamesAndNumbersAreValid() throws {
     var random = Generator(seed: 29)
     let values: [Double] = [
       .nan, .infinity, -.infinity, -0.0, .leastNonzeroMagnitude, .greatestFiniteMagnitude,
@@ -75,8 +75,8 @@ import Testing
       facts.counters.attempts[Self.name(&random)] = random.next()
       facts.counters.seconds[Self.name(&random)] = Double(random.below(1 << 40)) / 1e6
       let text = facts.text(nowNs: random.next())
-      let said = try promtool(text)
-      #expect(said == "", "\(said)\n\(text)")
+      let output = try promtool(text)
+      #expect(output == "", "\(output)\n\(text)")
     }
   }
 
@@ -89,7 +89,7 @@ import Testing
   }
 
   /// The smallest integer has no positive counterpart.
-  @Test func everyNumberHasAText() {
+  @Test func extremeNumbersAreWritten() {
     let values = [
       Double(Int64.min), Double(Int64.max), 1e308, -1e308, .nan, .infinity, -.infinity, -0.0,
       .leastNonzeroMagnitude, -.leastNonzeroMagnitude, 9_007_199_254_740_991,
@@ -102,14 +102,14 @@ import Testing
     #expect(text.contains("name=\"m10\"} 9007199254740991\n"))
   }
 
-  @Test func aTrainerCannotMakeItEndless() {
+  @Test func trainerMetricsAreLimited() {
     var facts = fullFacts()
     facts.trainerMetrics = (0..<5000).map { .init(name: "\($0)", value: 0) }
     let text = facts.text(nowNs: 0)
     #expect(text.split(separator: "\n").filter { $0.hasPrefix("holdfast_trainer_metric{") }.count == 1000)
   }
 
-  @Test func countersNeverGoBack() {
+  @Test func countersNeverDecrease() {
     var counters = fullFacts().counters
     let before = counters
     var other = Counters()

@@ -1,11 +1,11 @@
 import Glibc
 
-/// A datagram socket as systemd's or journald's, for as long as it lives.
+/// A datagram socket that stands in for systemd's or journald's.
 public final class DatagramListener {
   public let address: String
   private let descriptor: Int32
 
-  /// - Parameter address: a path; with `@` in front, a name in the abstract namespace.
+  /// - Parameter address: a path, or `@` and a name in the abstract namespace.
   public init(_ address: String) {
     self.address = address
     descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
@@ -26,7 +26,7 @@ public final class DatagramListener {
     if !address.hasPrefix("@") { unlink(address) }
   }
 
-  /// The next message that is queued, nil when there is none.
+  /// The next queued message, if any.
   public func receive() -> [UInt8]? {
     var bytes = [UInt8](repeating: 0, count: 1 << 16)
     let count = recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))

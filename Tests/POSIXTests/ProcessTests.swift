@@ -5,7 +5,7 @@ import Testing
 @testable import POSIX
 
 @Suite struct ProcessTests {
-  /// Children die with the thread that started them, so every test keeps to one of its own.
+  /// Children die with the thread that started them, so each test runs on its own thread.
   private func onOneThread(_ body: @escaping @Sendable () throws -> Void) throws {
     let gate = Gate()
     try NativeThread.start {
@@ -25,7 +25,7 @@ import Testing
     return status
   }
 
-  @Test func statusesAreTold() throws {
+  @Test func statusIsReported() throws {
     try onOneThread {
       let left = try Self.run("exit 7")
       let killed = try Self.run("kill -KILL $$")
@@ -33,14 +33,14 @@ import Testing
     }
   }
 
-  @Test func theChildBeginsClean() throws {
+  @Test func childHasNoInheritedState() throws {
     try onOneThread {
       var all = sigset_t()
       sigfillset(&all)
       pthread_sigmask(SIG_SETMASK, &all, nil)
       let leak = open("/dev/null", O_RDONLY)
       defer { close(leak) }
-      // No blocked signal, a session of its own, and no descriptor above the three.
+      // No blocked signals, its own session, and no inherited descriptor.
       let status = try Self.run(
         """
         grep -q '^SigBlk:\\s*0000000000000000$' /proc/self/status || exit 1
@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  @Test func theChildDiesWithItsThread() throws {
+  @Test func childDiesWithItsThread() throws {
     nonisolated(unsafe) var descriptor: CInt = -1
     try onOneThread {
       let child = try ChildProcess(.init(path: "/bin/sleep", arguments: ["sleep", "1000"], environment: []))
@@ -64,7 +64,7 @@ import Testing
     #expect(waitid(P_PIDFD, id_t(descriptor), &information, WEXITED) == 0)
   }
 
-  @Test func execErrorsAreThemselves() throws {
+  @Test func execErrorsAreReported() throws {
     try onOneThread {
       func errno(_ path: FilePath) -> Errno? {
         do {
@@ -80,7 +80,7 @@ import Testing
     }
   }
 
-  @Test func programsAreFoundAsAShellFindsThem() throws {
+  @Test func programsAreFoundLikeInAShell() throws {
     #expect(try Executable.find("sh", searchPath: "/nowhere:/bin").string == "/bin/sh")
     #expect(throws: Executable.Failure.notFound) { try Executable.find("sh", searchPath: "/nowhere") }
     #expect(throws: Executable.Failure.notFound) { try Executable.find("", searchPath: "/bin") }
@@ -93,11 +93,11 @@ import Testing
     #expect(throws: Executable.Failure.notExecutable("/etc/passwd/x", .notDirectory)) {
       try Executable.find("/etc/passwd/x", searchPath: "")
     }
-    // As execvp(3), a directory of the search path that is none is passed over.
+    // As execvp(3), skip an entry of the search path that is not a directory.
     #expect(throws: Executable.Failure.notFound) { try Executable.find("x", searchPath: "/etc/passwd") }
   }
 
-  @Test func aTimerFiresOnceAndIsDisarmed() throws {
+  @Test func timerFiresOnceAndCanBeDisarmed() throws {
     let timer = try DeadlineTimer()
     var source = pollfd(fd: timer.descriptor, events: Int16(POLLIN), revents: 0)
     try timer.set(.zero)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Preemption
 
-/// The protocols without a network: what is asked, and how answers are read.
+/// Requests and responses of the protocols, without a network.
 @Suite struct ConversationTests {
   static func google(_ text: String, tag: String = "a1") -> HTTPResponse {
     HTTPResponse(status: 200, headers: ["metadata-flavor": "Google", "etag": tag], body: Array(text.utf8))
@@ -17,34 +17,34 @@ import Testing
 
   // MARK: Google
 
-  @Test func googleIsAskedOnceAndThenWaitedFor() throws {
+  @Test func googleIsPolledWithEtag() throws {
     var conversation = GoogleConversation(.preempted)
     let first = conversation.next(at: .zero)
     #expect(first.request.target == "/computeMetadata/v1/instance/preempted")
     #expect(first.request.headers == ["Metadata-Flavor": "Google"])
-    #expect(try conversation.take(Self.google("FALSE\n", tag: "4411"), at: .zero).isEmpty)
+    #expect(try conversation.handle(Self.google("FALSE\n", tag: "4411"), at: .zero).isEmpty)
     let second = conversation.next(at: .zero)
     #expect(
       second.request.target
         == "/computeMetadata/v1/instance/preempted?wait_for_change=true&last_etag=4411&timeout_sec=60")
-    #expect(second.patience > .seconds(60))
-    let reports = try conversation.take(Self.google("TRUE"), at: .zero)
+    #expect(second.timeout > .seconds(60))
+    let reports = try conversation.handle(Self.google("TRUE"), at: .zero)
     let notice = PreemptionNotice(
       source: "GCE", event: "preempted", action: "preempted", longestLead: .seconds(30))
     #expect(reports == [.notice(notice)])
-    #expect(try conversation.take(Self.google("TRUE"), at: .zero).isEmpty, "told once")
-    #expect(try conversation.take(Self.google("FALSE"), at: .zero) == [.cancelled(event: "preempted")])
+    #expect(try conversation.handle(Self.google("TRUE"), at: .zero).isEmpty, "reported once")
+    #expect(try conversation.handle(Self.google("FALSE"), at: .zero) == [.cancelled(event: "preempted")])
   }
 
-  @Test func googlesMaintenanceEndsOnlySomeMachines() throws {
+  @Test func googleMaintenanceIsNoticeOnlyIfItTerminates() throws {
     var conversation = GoogleConversation(.maintenance)
     for text in ["NONE", "MIGRATE_ON_HOST_MAINTENANCE"] {
-      #expect(try conversation.take(Self.google(text), at: .zero).isEmpty)
+      #expect(try conversation.handle(Self.google(text), at: .zero).isEmpty)
     }
-    #expect(try conversation.take(Self.google("TERMINATE_ON_HOST_MAINTENANCE"), at: .zero).count == 1)
+    #expect(try conversation.handle(Self.google("TERMINATE_ON_HOST_MAINTENANCE"), at: .zero).count == 1)
   }
 
-  @Test func whatIsNotGoogleIsNotBelieved() {
+  @Test func invalidGoogleResponseIsRejected() {
     var conversation = GoogleConversation(.preempted)
     let answers = [
       HTTPResponse(status: 200, body: Array("TRUE".utf8)),
@@ -52,40 +52,41 @@ import Testing
       Self.google(""),
     ]
     for answer in answers {
-      #expect(throws: PreemptionError.self) { try conversation.take(answer, at: .zero) }
+      #expect(throws: PreemptionError.self) { try conversation.handle(answer, at: .zero) }
     }
     #expect(conversation.next(at: .zero).request.target == "/computeMetadata/v1/instance/preempted")
   }
 
-  @Test func aTagThatIsNoTagDoesNotReachTheNextRequest() throws {
+  @Test func invalidEtagIsNotSent() throws {
     var conversation = GoogleConversation(.preempted)
-    _ = try conversation.take(Self.google("FALSE", tag: "x HTTP/1.1\r\nA: b"), at: .zero)
+    _ = try conversation.handle(Self.google("FALSE", tag: "x HTTP/1.1\r\nA: b"), at: .zero)
     #expect(conversation.next(at: .zero).request.target.hasSuffix("last_etag=0&timeout_sec=60"))
   }
 
   // MARK: Amazon
 
-  /// A conversation that has its token.
+  /// A conversation with a token.
   static func amazon() throws -> AmazonConversation {
     var conversation = AmazonConversation()
     let request = conversation.next(at: .zero).request
     #expect(request.method == .put && request.target == "/latest/api/token")
     #expect(request.headers == ["X-aws-ec2-metadata-token-ttl-seconds": "21600"])
-    _ = try conversation.take(Self.json("token-1"), at: .zero)
+    _ = try conversation.handle(Self.json("token-1"), at: .zero)
     return conversation
   }
 
-  @Test func amazonIsAskedBothQuestionsWithItsToken() throws {
+  @Test func amazonRequestsAlternateAndHaveToken() throws {
     var conversation = try Self.amazon()
     let first = conversation.next(at: .zero).request
     #expect(first.target == "/latest/meta-data/spot/instance-action")
     #expect(first.headers == ["X-aws-ec2-metadata-token": "token-1"])
-    #expect(try conversation.take(Self.missing, at: .zero).isEmpty)
+    #expect(try conversation.handle(Self.missing, at: .zero).isEmpty)
     #expect(
       conversation.next(at: .zero).request.target == "/latest/meta-data/events/recommendations/rebalance")
-    #expect(try conversation.take(Self.json(#"{"noticeTime":"2020-10-27T08:22:00Z"}"#), at: .zero).count == 1)
+    #expect(
+      try conversation.handle(Self.json(#"{"noticeTime":"2020-10-27T08:22:00Z"}"#), at: .zero).count == 1)
     _ = conversation.next(at: .zero)
-    let reports = try conversation.take(
+    let reports = try conversation.handle(
       Self.json(
         #"{"action": "terminate", "time": "2017-09-18T08:22:00Z"}"#, date: "Mon, 18 Sep 2017 08:20:05 GMT"),
       at: .zero)
@@ -94,50 +95,50 @@ import Testing
     #expect(notice.lead(at: Moment(monotonic: .zero, wall: .zero)) == .seconds(115))
     _ = conversation.next(at: .zero)
     #expect(
-      try conversation.take(Self.json(#"{"noticeTime":"2020-10-27T08:22:00Z"}"#), at: .zero).isEmpty,
-      "told once")
+      try conversation.handle(Self.json(#"{"noticeTime":"2020-10-27T08:22:00Z"}"#), at: .zero).isEmpty,
+      "reported once")
     _ = conversation.next(at: .zero)
-    #expect(try conversation.take(Self.missing, at: .zero) == [.cancelled()])
+    #expect(try conversation.handle(Self.missing, at: .zero) == [.cancelled()])
   }
 
   struct Missing: Error {}
 
-  @Test func aTokenIsRenewedBeforeItEndsAndWhenItIsRefused() throws {
+  @Test func amazonTokenIsRenewedBeforeExpiryAndOnRejection() throws {
     var conversation = try Self.amazon()
     _ = conversation.next(at: .seconds(10))
-    _ = try conversation.take(Self.missing, at: .seconds(10))
-    #expect(conversation.next(at: .seconds(20_000)).request.method == .put, "well before its end")
-    _ = try conversation.take(Self.json("token-2"), at: .seconds(20_000))
+    _ = try conversation.handle(Self.missing, at: .seconds(10))
+    #expect(conversation.next(at: .seconds(20_000)).request.method == .put, "well before it expires")
+    _ = try conversation.handle(Self.json("token-2"), at: .seconds(20_000))
     let question = conversation.next(at: .seconds(20_001)).request
     #expect(question.headers == ["X-aws-ec2-metadata-token": "token-2"])
-    #expect(question.target.hasSuffix("rebalance"), "it goes on where it was")
-    _ = try conversation.take(Self.missing, at: .seconds(20_001))
+    #expect(question.target.hasSuffix("rebalance"), "it continues with the interrupted request")
+    _ = try conversation.handle(Self.missing, at: .seconds(20_001))
     _ = conversation.next(at: .seconds(20_002))
-    _ = try conversation.take(HTTPResponse(status: 401), at: .seconds(20_002))
+    _ = try conversation.handle(HTTPResponse(status: 401), at: .seconds(20_002))
     let renewal = conversation.next(at: .seconds(20_002))
     #expect(renewal.request.method == .put && renewal.pause == .zero)
-    _ = try conversation.take(Self.json("token-3"), at: .seconds(20_003))
-    #expect(throws: PreemptionError.self, "a fresh token that is refused is a failure") {
-      try conversation.take(HTTPResponse(status: 401), at: .seconds(20_003))
+    _ = try conversation.handle(Self.json("token-3"), at: .seconds(20_003))
+    #expect(throws: PreemptionError.self, "a rejected new token is an error") {
+      try conversation.handle(HTTPResponse(status: 401), at: .seconds(20_003))
     }
   }
 
   @Test(arguments: [
     "", "{", "[]", "null", #"{"action":"terminate"}"#, #"{"action":"terminate","time":"soon"}"#,
     #"{"action":1,"time":"2017-09-18T08:22:00Z"}"#, #"{"action":"terminate","time":null}"#, "\u{0}\u{1}",
-  ]) func whatIsNoActionIsRefused(text: String) throws {
+  ]) func invalidAmazonActionIsRejected(text: String) throws {
     var conversation = try Self.amazon()
     _ = conversation.next(at: .zero)
-    #expect(throws: PreemptionError.self) { try conversation.take(Self.json(text), at: .zero) }
+    #expect(throws: PreemptionError.self) { try conversation.handle(Self.json(text), at: .zero) }
   }
 
   @Test(arguments: [
     HTTPResponse(status: 403), HTTPResponse(status: 200),
     HTTPResponse(status: 200, body: Array("a\r\nb: c".utf8)),
-  ]) func whatIsNoTokenIsRefused(answer: HTTPResponse) {
+  ]) func invalidAmazonTokenIsRejected(answer: HTTPResponse) {
     var conversation = AmazonConversation()
     _ = conversation.next(at: .zero)
-    #expect(throws: PreemptionError.self) { try conversation.take(answer, at: .zero) }
+    #expect(throws: PreemptionError.self) { try conversation.handle(answer, at: .zero) }
   }
 
   // MARK: Azure
@@ -159,52 +160,52 @@ import Testing
       date: "Mon, 19 Sep 2016 18:29:17 GMT")
   }
 
-  /// A conversation that knows the machine's name.
+  /// A conversation with the machine's name.
   static func azure() throws -> AzureConversation {
     var conversation = AzureConversation()
     let request = conversation.next(at: .zero).request
     #expect(request.target == "/metadata/instance/compute/name?api-version=2021-02-01&format=text")
     #expect(request.headers == ["Metadata": "true"])
-    _ = try conversation.take(Self.json("VM1"), at: .zero)
+    _ = try conversation.handle(Self.json("VM1"), at: .zero)
     return conversation
   }
 
-  @Test func azuresFirstAnswerMayTakeTwoMinutes() throws {
+  @Test func azureTimeoutAllowsSlowFirstResponse() throws {
     var conversation = try Self.azure()
     let first = conversation.next(at: .zero)
     #expect(first.request.target == "/metadata/scheduledevents?api-version=2020-07-01")
-    #expect(first.patience > .seconds(120))
-    _ = try conversation.take(Self.azure(), at: .zero)
-    #expect(conversation.next(at: .zero).patience < .seconds(30))
+    #expect(first.timeout > .seconds(120))
+    _ = try conversation.handle(Self.azure(), at: .zero)
+    #expect(conversation.next(at: .zero).timeout < .seconds(30))
   }
 
   @Test(arguments: [("Preempt", 30), ("Reboot", 30), ("Redeploy", 30)])
-  func azuresEventsOfThisMachineAreNotices(type: String, seconds: Int) throws {
+  func azureEventsOfThisMachineAreNotices(type: String, seconds: Int) throws {
     var conversation = try Self.azure()
-    let reports = try conversation.take(Self.azure(Self.event(type)), at: .zero)
+    let reports = try conversation.handle(Self.azure(Self.event(type)), at: .zero)
     guard case .notice(let notice) = reports.first else { throw Missing() }
     #expect(notice.event == "E1" && notice.action == type && notice.wantsAcknowledgement)
     #expect(notice.lead(at: Moment(monotonic: .zero, wall: .zero)) == .seconds(seconds))
-    #expect(try conversation.take(Self.azure(Self.event(type)), at: .zero).isEmpty, "told once")
+    #expect(try conversation.handle(Self.azure(Self.event(type)), at: .zero).isEmpty, "reported once")
     let begun = Self.event(type, notBefore: "", status: "Started")
-    #expect(try conversation.take(Self.azure(begun), at: .zero).isEmpty)
-    #expect(try conversation.take(Self.azure(), at: .zero) == [.cancelled()])
+    #expect(try conversation.handle(Self.azure(begun), at: .zero).isEmpty)
+    #expect(try conversation.handle(Self.azure(), at: .zero) == [.cancelled()])
   }
 
-  @Test func azuresEventsOfOthersAndOfOtherKindsAreNone() throws {
+  @Test func otherAzureEventsAreIgnored() throws {
     var conversation = try Self.azure()
-    let reports = try conversation.take(
+    let reports = try conversation.handle(
       Self.azure(Self.event("Preempt", "vm2"), Self.event("Preempt", "vm11"), Self.event("SomethingNew")),
       at: .zero)
     #expect(reports.isEmpty)
-    let freeze = try conversation.take(Self.azure(Self.event("Freeze")), at: .zero)
+    let freeze = try conversation.handle(Self.azure(Self.event("Freeze")), at: .zero)
     #expect(freeze.count == 1)
-    #expect(try conversation.take(Self.azure(Self.event("Freeze")), at: .zero).isEmpty, "warned once")
+    #expect(try conversation.handle(Self.azure(Self.event("Freeze")), at: .zero).isEmpty, "warned once")
   }
 
-  @Test func theEarliestOfAzuresEventsCounts() throws {
+  @Test func earliestAzureEventIsReported() throws {
     var conversation = try Self.azure()
-    let reports = try conversation.take(
+    let reports = try conversation.handle(
       Self.azure(
         Self.event("Reboot", identifier: "R", notBefore: "Mon, 19 Sep 2016 18:39:47 GMT"),
         Self.event("Preempt")),
@@ -218,18 +219,17 @@ import Testing
     whatAreNoEventsIsRefused(text: String) throws
   {
     var conversation = try Self.azure()
-    #expect(throws: PreemptionError.self) { try conversation.take(Self.json(text), at: .zero) }
+    #expect(throws: PreemptionError.self) { try conversation.handle(Self.json(text), at: .zero) }
   }
 
-  @Test func azuresAcknowledgementIsAsDocumented() throws {
+  @Test func azureAcknowledgementHasDocumentedFormat() throws {
     let request = try #require(AzureConversation.acknowledgement(of: "E\"1"))
     #expect(request.method == .post && request.target == "/metadata/scheduledevents?api-version=2020-07-01")
     #expect(request.body == #"{"StartRequests":[{"EventId":"E\"1"}]}"#)
     #expect(request.headers["Metadata"] == "true")
   }
 
-  /// Damaged answers: a report or an error, never a crash.
-  @Test func damagedAnswersNeverCrash() throws {
+  @Test func damagedResponsesNeverCrash() throws {
     var random = Seeded(seed: 5)
     for _ in 0..<2_000 {
       var body = Self.azure(Self.event("Preempt"), Self.event("Freeze")).body
@@ -237,10 +237,10 @@ import Testing
         body[Int.random(in: body.indices, using: &random)] = UInt8.random(in: 0...255, using: &random)
       }
       var azure = try Self.azure()
-      _ = try? azure.take(HTTPResponse(status: 200, body: body), at: .zero)
+      _ = try? azure.handle(HTTPResponse(status: 200, body: body), at: .zero)
       var amazon = try Self.amazon()
       _ = amazon.next(at: .zero)
-      _ = try? amazon.take(HTTPResponse(status: 200, body: body), at: .zero)
+      _ = try? amazon.handle(HTTPResponse(status: 200, body: body), at: .zero)
     }
   }
 }

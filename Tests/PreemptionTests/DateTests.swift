@@ -4,7 +4,7 @@ import Testing
 @testable import Preemption
 
 @Suite struct DateTests {
-  @Test func datesOfTheCloudsDocumentations() {
+  @Test func documentedDatesAreParsed() {
     #expect(InternetDate.rfc3339("2017-09-18T08:22:00Z") == .seconds(1_505_722_920))
     #expect(InternetDate.rfc3339("2017-09-18T10:22:00.250+02:00") == .milliseconds(1_505_722_920_250))
     #expect(InternetDate.http("Mon, 19 Sep 2016 18:29:47 GMT") == .seconds(1_474_309_787))
@@ -14,19 +14,19 @@ import Testing
     "", "2017", "2017-13-18T08:22:00Z", "2017-02-29T08:22:00Z", "2017-09-18T24:22:00Z", "2017-09-18T08:22:00",
     "2017-09-18T08:22:00Zx", "2017-09-18T08:22:00.Z", "-017-09-18T08:22:00Z", "2017-09-18T08:22:00+99:00",
     "２017-09-18T08:22:00Z",
-  ]) func whatIsNoTimeIsNone(text: String) {
+  ]) func invalidRFC3339IsRejected(text: String) {
     #expect(InternetDate.rfc3339(text) == nil)
   }
 
   @Test(arguments: [
     "", "Tue, 19 Sep 2016 18:29:47 GMT", "Mon, 19 Sep 2016 18:29:47", "Mon, 31 Sep 2016 18:29:47 GMT",
     "Mon, 19 sep 2016 18:29:47 GMT", "Mon, 19 Sep 2016 18:29:47 GMT ", "Monday, 19-Sep-16 18:29:47 GMT",
-  ]) func whatIsNoDateIsNone(text: String) {
+  ]) func invalidHTTPDateIsRejected(text: String) {
     #expect(InternetDate.http(text) == nil)
   }
 
-  /// Every day of four centuries, against the C library.
-  @Test func calendarsAgree() throws {
+  /// Compares every day of four centuries with the C library.
+  @Test func calendarAgreesWithGmtime() throws {
     for day in stride(from: -200 * 365, to: 200 * 365, by: 1) {
       var seconds = time_t(day * 86_400)
       var parts = tm()
@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test func randomTextIsReadWithoutACrash() {
+  @Test func randomTextNeverCrashes() {
     var random = Seeded(seed: 3)
     let letters = Array("0123456789-:TZ.+ ,GMTMonSep\u{e9}")
     for _ in 0..<20_000 {
@@ -48,7 +48,7 @@ import Testing
   }
 }
 
-/// SplitMix64: the same every time.
+/// SplitMix64, reproducible.
 struct Seeded: RandomNumberGenerator {
   private var state: UInt64
 

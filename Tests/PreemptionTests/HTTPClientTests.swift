@@ -4,34 +4,34 @@ import Testing
 
 @testable import Preemption
 
-/// The client against servers that answer well and badly.
+/// The client with valid and invalid responses.
 @Suite struct HTTPClientTests {
   static func send(
-    _ server: FakeServer, patience: Duration = .seconds(30), restPatience: Duration = .seconds(30)
+    _ server: FakeServer, timeout: Duration = .seconds(30), bodyTimeout: Duration = .seconds(30)
   ) throws -> HTTPResponse {
     var client = HTTPClient(cancellation: try WakeUp())
-    client.restPatience = restPatience
+    client.bodyTimeout = bodyTimeout
     return try client.send(
       HTTPRequest(.post, "/path?a=b", headers: ["X-A": "b"], body: "hello"),
-      to: Endpoint(address: "127.0.0.1", port: server.port), patience: patience)
+      to: Endpoint(address: "127.0.0.1", port: server.port), timeout: timeout)
   }
 
   static func code(
-    _ answer: FakeServer.Answer, rest: Duration = .seconds(30), patience: Duration = .seconds(30)
+    _ answer: FakeServer.Answer, rest: Duration = .seconds(30), timeout: Duration = .seconds(30)
   )
     throws -> PreemptionError.Code?
   {
     let server = try FakeServer { _, _ in answer }
     defer { server.stop() }
     do {
-      _ = try send(server, patience: patience, restPatience: rest)
+      _ = try send(server, timeout: timeout, bodyTimeout: rest)
       return nil
     } catch {
       return (error as? PreemptionError)?.code
     }
   }
 
-  @Test func aRequestArrivesAsItWasMade() throws {
+  @Test func requestArrivesUnchanged() throws {
     let server = try FakeServer { request, _ in .whole(200, request.body) }
     defer { server.stop() }
     #expect(try Self.send(server).text == "hello")
@@ -43,37 +43,37 @@ import Testing
   @Test(arguments: [
     FakeServer.Answer.whole(200, "body"), .chunked(200, "body"), .raw("HTTP/1.1 200 OK\r\n\r\nbody"),
     .drip("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody", pauseMilliseconds: 1),
-  ]) func allThreeWaysToEndABodyAreUnderstood(answer: FakeServer.Answer) throws {
+  ]) func everyBodyDelimitationIsSupported(answer: FakeServer.Answer) throws {
     let server = try FakeServer { _, _ in answer }
     defer { server.stop() }
     #expect(try Self.send(server).text == "body")
   }
 
-  @Test func badAnswersAreErrorsOfTheirKind() throws {
+  @Test func invalidResponsesHaveDistinctErrors() throws {
     #expect(try Self.code(.endless) == .answerTooLarge)
     #expect(try Self.code(.raw("HTTP/1.1 200 OK\r\nContent-Length: 10485760\r\n\r\n")) == .answerTooLarge)
     #expect(try Self.code(.raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")) == .cutOff)
     #expect(try Self.code(.raw("")) == .cutOff)
     #expect(try Self.code(.raw("220 mail.example ESMTP\r\n")) == .badAnswer)
-    #expect(try Self.code(.never, patience: .milliseconds(100)) == .timedOut)
-    // Each byte is in time; all of them are not.
+    #expect(try Self.code(.never, timeout: .milliseconds(100)) == .timedOut)
+    // Each byte arrives within the timeout, but not the whole body.
     let slow = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + String(repeating: "x", count: 1000)
     #expect(try Self.code(.drip(slow, pauseMilliseconds: 20), rest: .milliseconds(200)) == .timedOut)
   }
 
-  @Test func whereNobodyListensIsSaid() throws {
+  @Test func unreachableServerIsReported() throws {
     let server = try FakeServer { _, _ in .never }
     server.stop()
     #expect {
-      // The listener's thread closes it in its own time.
-      while true { _ = try Self.send(server, patience: .seconds(10)) }
+      // The listener's thread closes it asynchronously.
+      while true { _ = try Self.send(server, timeout: .seconds(10)) }
     } throws: { error in
       let code = (error as? PreemptionError)?.code
       return code == .unreachable || code == .cutOff
     }
   }
 
-  @Test func aHangingRequestCanBeLeft() throws {
+  @Test func pendingRequestCanBeCancelled() throws {
     let server = try FakeServer { _, _ in .never }
     defer { server.stop() }
     let cancellation = try WakeUp()
@@ -82,7 +82,7 @@ import Testing
     try NativeThread.start {
       do throws(PreemptionError) {
         _ = try HTTPClient(cancellation: cancellation).send(
-          HTTPRequest(.get, "/"), to: Endpoint(address: "127.0.0.1", port: port), patience: .seconds(3600))
+          HTTPRequest(.get, "/"), to: Endpoint(address: "127.0.0.1", port: port), timeout: .seconds(3600))
       } catch {
         if error.code == .cancelled { left.open() }
       }

@@ -3,14 +3,14 @@ import Testing
 @testable import Preemption
 
 @Suite struct ResponseParserTests {
-  /// Feeds `text` in pieces of the given sizes, over and over.
+  /// Parses `text` in pieces of the given sizes, repeated.
   static func parse(_ text: String, pieces: [Int] = [.max], closes: Bool = true) throws -> HTTPResponse? {
     var parser = ResponseParser()
     var rest = Array(text.utf8)[...]
     var index = 0
     while !rest.isEmpty {
       let count = min(rest.count, pieces[index % pieces.count])
-      try parser.take(rest.prefix(count))
+      try parser.append(rest.prefix(count))
       rest = rest.dropFirst(count)
       index += 1
     }
@@ -31,7 +31,7 @@ import Testing
     ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nTRUEand more than was asked for", 200, "TRUE"),
   ]
 
-  @Test(arguments: whole) func answersAreTheSameInWhateverPiecesTheyCome(
+  @Test(arguments: whole) func responseIsIndependentOfFragmentation(
     text: String, status: Int, body: String
   )
     throws
@@ -42,7 +42,8 @@ import Testing
     }
   }
 
-  @Test(arguments: whole.prefix(5)) func aPartOfAnAnswerIsNone(text: String, status: Int, body: String) {
+  @Test(arguments: whole.prefix(5)) func partialResponseIsIncomplete(text: String, status: Int, body: String)
+  {
     let count = text.utf8.count
     let isDelimited = text.contains("Length") || text.contains("chunked") || text.contains("204")
     for length in 0..<(isDelimited ? count : 10) {
@@ -64,20 +65,20 @@ import Testing
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n",
     "HTTP/1.1 200 OK\r\nA: b\u{0}c\r\n\r\n",
-  ]) func whatIsNoAnswerIsRefused(text: String) {
+  ]) func invalidResponseIsRejected(text: String) {
     #expect(throws: PreemptionError.self) { try Self.parse(text) }
   }
 
   @Test(arguments: ["Content-Length: 10485760", "Transfer-Encoding: chunked", "X: y"])
-  func tooMuchIsRefusedBeforeItIsKept(header: String) {
+  func oversizedBodyIsRejected(header: String) {
     var parser = ResponseParser()
     var taken = 0
     #expect {
-      try parser.take(Array("HTTP/1.1 200 OK\r\n\(header)\r\n\r\n".utf8))
+      try parser.append(Array("HTTP/1.1 200 OK\r\n\(header)\r\n\r\n".utf8))
       while taken < 10 << 20 {
-        if header.contains("chunked") { try parser.take(Array("10000\r\n".utf8)) }
-        try parser.take([UInt8](repeating: 0x20, count: 1 << 16))
-        if header.contains("chunked") { try parser.take(Array("\r\n".utf8)) }
+        if header.contains("chunked") { try parser.append(Array("10000\r\n".utf8)) }
+        try parser.append([UInt8](repeating: 0x20, count: 1 << 16))
+        if header.contains("chunked") { try parser.append(Array("\r\n".utf8)) }
         taken += 1 << 16
       }
     } throws: {
@@ -90,18 +91,18 @@ import Testing
     "HTTP/1.1 200 OK\r\nA: ", "HTTP/1.1 200 OK\r\n", "",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
   ])
-  func anEndlessHeadIsRefused(start: String) {
+  func endlessHeadIsRejected(start: String) {
     var parser = ResponseParser()
     #expect {
-      try parser.take(Array(start.utf8))
-      for _ in 0..<100 { try parser.take(Array(String(repeating: "a", count: 1000).utf8)) }
+      try parser.append(Array(start.utf8))
+      for _ in 0..<100 { try parser.append(Array(String(repeating: "a", count: 1000).utf8)) }
     } throws: {
       ($0 as? PreemptionError)?.code == .answerTooLarge
     }
   }
 
-  /// Any bytes: an answer or an error, never a crash, and the same in one piece or in many.
-  @Test func damagedAnswersNeverCrash() {
+  /// Arbitrary bytes never crash the parser, and the result is independent of fragmentation.
+  @Test func damagedResponsesNeverCrash() {
     var random = Seeded(seed: 11)
     for _ in 0..<5_000 {
       var bytes = Array(Self.whole.randomElement(using: &random)!.0.utf8)
@@ -118,7 +119,7 @@ import Testing
         var parser = ResponseParser()
         do {
           for start in stride(from: 0, to: text.count, by: pieces) {
-            try parser.take(text[start..<min(text.count, start + pieces)])
+            try parser.append(text[start..<min(text.count, start + pieces)])
             if parser.result != nil { break }
           }
           try parser.end()

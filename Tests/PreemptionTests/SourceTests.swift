@@ -5,17 +5,18 @@ import Testing
 
 @Suite struct SourceTests {
   @Test(arguments: ["auto", "gce", "aws", "azure", "none", "command:watch --every 5"])
-  func sourcesAreReadAndWritten(text: String) throws {
+  func sourceRoundTrips(text: String) throws {
     #expect(try PreemptionSource(text).description == text)
   }
 
-  @Test(arguments: ["", "GCE", "command", "command:", "command:  ", "aws ", "off"]) func othersAreRefused(
+  @Test(arguments: ["", "GCE", "command", "command:", "command:  ", "aws ", "off"])
+  func unknownSourceIsRejected(
     text: String
   ) {
     #expect(throws: PreemptionError.self) { try PreemptionSource(text) }
   }
 
-  @Test func aCloudIsKnownByItsFirmware() {
+  @Test func cloudIsDetectedFromFirmware() {
     #expect(Cloud.detect(firmware: ["product_name": "Google Compute Engine"]) == .gce)
     #expect(Cloud.detect(firmware: ["sys_vendor": "Amazon EC2"]) == .aws)
     #expect(Cloud.detect(firmware: ["sys_vendor": "Xen", "bios_version": "4.11.amazon"]) == .aws)
@@ -25,7 +26,7 @@ import Testing
     #expect(Cloud.detect(firmware: [:]) == nil)
   }
 
-  @Test func endpointsAreNamedAsTheCloudsNameThem() throws {
+  @Test func endpointsAreReadFromEnvironment() throws {
     #expect(try Cloud.gce.endpoint([:]).text == "metadata.google.internal")
     #expect(try Cloud.aws.endpoint([:]).text == "169.254.169.254")
     #expect(try Cloud.gce.endpoint(["GCE_METADATA_HOST": "localhost:8080"]).text == "localhost:8080")
@@ -37,13 +38,13 @@ import Testing
   @Test(arguments: [
     "https://a", "http://a/b", "a:0", "a:x", "a:99999", "[::1", "[::1]x", "http://u@a", "a b", "http://",
     "a\r\nb",
-  ]) func whatIsNoEndpointIsRefused(text: String) {
+  ]) func invalidEndpointIsRejected(text: String) {
     #expect(throws: PreemptionError.self) {
       try Cloud.aws.endpoint(["AWS_EC2_METADATA_SERVICE_ENDPOINT": text])
     }
   }
 
-  @Test func linesOfAProgram() throws {
+  @Test func programLinesAreParsed() throws {
     func read(_ line: String) throws -> NoticeReport? { try NoticeLine.read(line, source: "watch") }
     #expect(
       try read("preempt 30 host retires")
@@ -59,19 +60,19 @@ import Testing
     }
   }
 
-  @Test func failuresAreToldOnceAndLeftAlone() {
+  @Test func failureIsReportedOnceAndRetriedSlowly() {
     let error = PreemptionError(answer: "nonsense")
     for isNamed in [true, false] {
       var reachability = Reachability(name: "AWS", isNamed: isNamed)
-      var told: [NoticeReport] = []
+      var reports: [NoticeReport] = []
       var paused = Duration.zero
       for _ in 0..<50 {
-        if let report = reachability.failed(error) { told.append(report) }
+        if let report = reachability.failed(error) { reports.append(report) }
         paused += reachability.pause
       }
-      #expect(told.count == 1)
-      if case .degraded = told[0] { #expect(isNamed) } else { #expect(!isNamed) }
-      #expect(paused > .seconds(isNamed ? 2400 : 10_000), "fifty questions take most of an hour, or hours")
+      #expect(reports.count == 1)
+      if case .degraded = reports[0] { #expect(isNamed) } else { #expect(!isNamed) }
+      #expect(paused > .seconds(isNamed ? 2400 : 10_000), "fifty requests take most of an hour, or hours")
       #expect(reachability.succeeded() != nil && reachability.succeeded() == nil)
       #expect(reachability.pause == .zero)
     }

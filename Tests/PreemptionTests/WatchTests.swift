@@ -8,9 +8,9 @@ import Testing
 
 @testable import Preemption
 
-/// Whole conversations over sockets, with servers that speak the protocols to the letter.
+/// Whole conversations over sockets with fake servers that follow the protocols exactly.
 @Suite struct WatchTests {
-  /// A watch and what it said.
+  /// A watch and its reports.
   final class Listener: Sendable {
     private let heard: Heard
     let watch: PreemptionWatch
@@ -33,7 +33,7 @@ import Testing
         if condition(reports) { return }
         usleep(10_000)
       }
-      Issue.record("waited in vain for \(what): \(reports)")
+      Issue.record("timed out waiting for \(what): \(reports)")
       throw CancellationError()
     }
   }
@@ -47,7 +47,7 @@ import Testing
     if case .recovered = report { true } else { false }
   }
 
-  @Test func googlesNoticeEndsAHangingRequest() throws {
+  @Test func googleNoticeEndsPendingRequest() throws {
     let google = try FakeGoogle()
     defer { google.server.stop() }
     let listener = try Listener("gce", ["GCE_METADATA_HOST=\(google.server.endpoint)"])
@@ -59,11 +59,11 @@ import Testing
     google.set("preempted", "TRUE")
     try listener.wait(for: "the notice") { $0.contains(where: Self.isNotice) }
     google.set("preempted", "FALSE")
-    try listener.wait(for: "its end") { $0.contains(.cancelled(event: "preempted")) }
+    try listener.wait(for: "the cancellation") { $0.contains(.cancelled(event: "preempted")) }
     #expect(google.server.requests.count < 20, "a request is held, not repeated")
   }
 
-  @Test func amazonsNoticeSurvivesTokensThatExpire() throws {
+  @Test func amazonNoticeSurvivesExpiredTokens() throws {
     let amazon = try FakeAmazon()
     defer { amazon.server.stop() }
     let listener = try Listener(
@@ -76,11 +76,11 @@ import Testing
     try listener.wait(for: "the notice") { $0.contains(where: Self.isNotice) }
     #expect(amazon.server.requests.filter { $0.method == "PUT" }.count == 2)
     amazon.setAction(nil)
-    try listener.wait(for: "its end") { $0.contains(.cancelled()) }
-    #expect(!listener.reports.contains(where: Self.isDegraded), "an expired token is no failure")
+    try listener.wait(for: "the cancellation") { $0.contains(.cancelled()) }
+    #expect(!listener.reports.contains(where: Self.isDegraded), "an expired token is not a failure")
   }
 
-  @Test func azuresEventIsFilteredTakenBackAndAcknowledged() throws {
+  @Test func azureEventIsFilteredCancelledAndAcknowledged() throws {
     let azure = try FakeAzure(machine: "train-7")
     defer { azure.server.stop() }
     let others = FakeAzure.Event(
@@ -95,28 +95,28 @@ import Testing
     azure.set([others, ours])
     try listener.wait(for: "the notice") { $0.contains(where: Self.isNotice) }
     azure.set([others])
-    try listener.wait(for: "its end") { $0.contains(.cancelled()) }
+    try listener.wait(for: "the cancellation") { $0.contains(.cancelled()) }
     azure.set([others, ours])
     try listener.wait(for: "the second notice") { $0.filter(Self.isNotice).count == 2 }
     #expect(azure.started.isEmpty)
-    try listener.watch.acknowledge(event: "B", patience: .seconds(30))
+    try listener.watch.acknowledge(event: "B", timeout: .seconds(30))
     #expect(azure.started == ["B"])
     #expect(throws: PreemptionError.self) {
-      try listener.watch.acknowledge(event: "unknown", patience: .seconds(30))
+      try listener.watch.acknowledge(event: "unknown", timeout: .seconds(30))
     }
   }
 
-  /// Each of these instead of an answer: said once, asked again, and forgotten when it answers.
+  /// A failure is reported once, retried, and cleared by a valid response.
   @Test(arguments: [
     FakeServer.Answer.whole(200, "{\"action\": \"terminate\""), .endless,
     .raw("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"action\""),
-  ]) func whatIsNoAnswerIsSaidOnce(answer: FakeServer.Answer) throws {
+  ]) func invalidResponseIsReportedOnce(answer: FakeServer.Answer) throws {
     let amazon = try FakeAmazon()
     defer { amazon.server.stop() }
     amazon.answerBadly(answer)
     let listener = try Listener("aws", ["AWS_EC2_METADATA_SERVICE_ENDPOINT=\(amazon.server.endpoint)"])
     defer { listener.watch.stop() }
-    try listener.wait(for: "the complaint") { $0.contains(where: Self.isDegraded) }
+    try listener.wait(for: "the failure") { $0.contains(where: Self.isDegraded) }
     let asked = amazon.server.requests.count
     while amazon.server.requests.count == asked { usleep(10_000) }
     amazon.answerBadly(nil)
@@ -126,16 +126,16 @@ import Testing
     #expect(listener.reports.filter(Self.isRecovered).count == 1)
   }
 
-  @Test func whatAnswersInGooglesPlaceIsNotBelieved() throws {
+  @Test func serverWithoutGoogleHeaderIsRejected() throws {
     let server = try FakeServer { _, _ in .whole(200, "TRUE") }
     defer { server.stop() }
     let listener = try Listener("gce", ["GCE_METADATA_HOST=\(server.endpoint)"])
     defer { listener.watch.stop() }
-    try listener.wait(for: "the complaint") { $0.contains(where: Self.isDegraded) }
+    try listener.wait(for: "the failure") { $0.contains(where: Self.isDegraded) }
     #expect(!listener.reports.contains(where: Self.isNotice))
   }
 
-  @Test func proxiesAreNotAsked() throws {
+  @Test func proxiesAreNotUsed() throws {
     let proxy = try FakeServer { _, _ in .whole(200, headers: ["Metadata-Flavor": "Google"], "TRUE") }
     defer { proxy.stop() }
     let google = try FakeGoogle()
@@ -152,7 +152,7 @@ import Testing
     #expect(proxy.requests.isEmpty)
   }
 
-  @Test func noneIsAskedWhereNoneIsNamed() throws {
+  @Test func sourceNoneAsksNoServer() throws {
     let listener = try Listener("none", [])
     #expect(listener.watch.cloud == nil && listener.watch.session == nil)
   }
@@ -166,7 +166,7 @@ import Testing
     return path
   }
 
-  @Test func aProgramsLinesAreNoticesAndItIsRunAgain() throws {
+  @Test func programIsRestartedAndItsLinesAreNotices() throws {
     let mark = NSTemporaryDirectory() + "holdfast-test-" + UUID().uuidString
     let path = try Self.script(
       """
@@ -186,7 +186,7 @@ import Testing
     #expect(
       heard == [
         .notice(.init(source: name, action: "for me", longestLead: .seconds(45))),
-        .warning(source: name, text: "this machine may be taken away"), .cancelled(),
+        .warning(source: name, text: "this machine may be preempted"), .cancelled(),
         .notice(.init(source: name, action: "preempt", longestLead: .seconds(7))),
       ])
     let session = try #require(listener.watch.session)
@@ -198,10 +198,10 @@ import Testing
     #expect(Processes.running(inGroup: session).isEmpty, "the program and its sleep are gone")
   }
 
-  @Test func aProgramThatCannotRunIsSaidOnce() throws {
+  @Test func unstartableProgramIsReportedOnce() throws {
     let listener = try Listener("command:/nonexistent/watch", ["PATH=/usr/bin"])
     defer { listener.watch.stop() }
-    try listener.wait(for: "the complaint") { $0.contains(where: Self.isDegraded) }
+    try listener.wait(for: "the failure") { $0.contains(where: Self.isDegraded) }
     #expect(listener.reports.count == 1)
   }
 }

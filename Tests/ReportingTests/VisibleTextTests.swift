@@ -3,7 +3,7 @@ import Reporting
 import SystemPackage
 import Testing
 
-/// What others say, on a terminal.
+/// Untrusted text on a terminal.
 @Suite struct VisibleTextTests {
   @Test(arguments: [
     ("plain", "plain"), ("é 世界 🙂", "é 世界 🙂"), ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
@@ -11,12 +11,12 @@ import Testing
     ("\u{9b}2J", "\\u009b2J"), ("a\u{202e}b\u{2066}c", "a\\u202eb\\u2066c"),
     ("\u{2028}\u{2029}\u{85}", "\\u2028\\u2029\\u0085"), ("\u{feff}\u{200b}\u{ad}", "\\ufeff\\u200b\\u00ad"),
     ("\u{e0041}", "\\U000e0041"), ("C:\\n", "C:\\n"), ("\r\n", "\\r\\n"),
-  ]) func whatATerminalObeysIsShown(text: String, visible: String) {
+  ]) func controlCharactersAreEscaped(text: String, visible: String) {
     #expect(VisibleText.line(text) == visible)
-    #expect(VisibleText.line(visible) == visible, "twice is once")
+    #expect(VisibleText.line(visible) == visible, "idempotent")
   }
 
-  @Test func linesStayLines() {
+  @Test func linesAreSplit() {
     #expect(VisibleText.lines("a\n\u{1b}b\r\nc\u{2028}d\n") == ["a", "\\x1bb", "c\\u2028d", ""])
     #expect(VisibleText.lines("") == [""])
   }
@@ -25,15 +25,15 @@ import Testing
     ("plain-1.0/x", "plain-1.0/x"), ("", "''"), ("a b", "'a b'"), ("it's", "'it'\\''s'"),
     ("$(reboot)", "'$(reboot)'"),
     ("a\nreboot\n", "$'a\\nreboot\\n'"), ("'\u{1b}\\", "$'\\'\\x1b\\\\'"), ("`x`;#", "'`x`;#'"), ("~", "'~'"),
-  ]) func aHintQuotesWhatIsPutIntoIt(word: String, quoted: String) {
+  ]) func hintQuotesInterpolatedWords(word: String, quoted: String) {
     let hint: Hint = "ls -l \(word)  what is it?"
     #expect(hint.text == "ls -l \(quoted)  what is it?")
     let path: Hint = "ls \(FilePath("/a b"))/x \(7) \(hint) \(words: "one of")"
     #expect(path.text == "ls '/a b'/x 7 \(hint.text) one of")
   }
 
-  /// What bash reads back is what went in, and nothing of it is run.
-  @Test func aShellReadsItBack() throws {
+  /// bash reads the words back unchanged and executes nothing.
+  @Test func quotedWordsSurviveAShell() throws {
     let words = [
       "a b", "'\"", "$(touch /tmp/x)\n; rm -rf x", "\u{1b}[2J\u{9b}\u{202e}", "é\\n\t", "\u{e0041}",
     ]

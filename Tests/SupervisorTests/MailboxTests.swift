@@ -29,7 +29,7 @@ import Testing
       wakes += 1
       take()
     }
-    try loop.run(lookingEvery: .milliseconds(20)) { take() }
+    try loop.run(checkingEvery: .milliseconds(20)) { take() }
     #expect(taken == [1, 2] && wakes == 0)
   }
   #endif

@@ -3,7 +3,7 @@ import NotifyListener
 import Systemd
 import Testing
 
-/// One at a time: the environment belongs to the whole process.
+/// Serialized, as the tests change the environment of the process.
 @Suite(.serialized) struct NotificationTests {
   @Test(arguments: ["/tmp/holdfast-notify-\(getpid())", "@holdfast-notify-\(getpid())"])
   func messagesArrive(address: String) throws {
@@ -16,12 +16,12 @@ import Testing
     #expect(manager.receiveText() == nil)
   }
 
-  @Test func nobodyListensAndNothingIsSent() throws {
+  @Test func nothingIsSentWithoutSocketAddress() throws {
     unsetenv("NOTIFY_SOCKET")
     #expect(try NotificationSocket.send([.ready]) == false)
   }
 
-  @Test func aSocketThatIsNotThereIsAnError() {
+  @Test func missingSocketIsAnError() {
     setenv("NOTIFY_SOCKET", "/nonexistent/notify", 1)
     defer { unsetenv("NOTIFY_SOCKET") }
     #expect(throws: SystemdError("sd_notify", errno: ENOENT, subject: "/nonexistent/notify")) {
@@ -29,7 +29,7 @@ import Testing
     }
   }
 
-  @Test func linesAreWhatSystemdReads() {
+  @Test func textHasSystemdFormat() {
     #expect(Notification.extendTimeout(.milliseconds(2500)).text == "EXTEND_TIMEOUT_USEC=2500000")
     #expect(Notification.extendTimeout(.seconds(-3)).text == "EXTEND_TIMEOUT_USEC=1")
     #expect(
@@ -40,7 +40,7 @@ import Testing
     #expect(Notification.errno(ENOSPC).text == "ERRNO=28")
   }
 
-  @Test func theWatchdogIsOfOneProcess() throws {
+  @Test func watchdogAppliesToOneProcess() throws {
     defer {
       unsetenv("WATCHDOG_USEC")
       unsetenv("WATCHDOG_PID")
@@ -57,7 +57,7 @@ import Testing
     #expect(throws: SystemdError.self) { try NotificationSocket.watchdogInterval() }
   }
 
-  @Test func theJournalIsKnownByDeviceAndInode() throws {
+  @Test func journalStreamIsIdentifiedByDeviceAndInode() throws {
     var ends: [Int32] = [0, 0]
     try #require(pipe(&ends) == 0)
     defer {
@@ -69,7 +69,7 @@ import Testing
     #expect(!Journal.isStream(ends[1]))
     setenv("JOURNAL_STREAM", "\(status.st_dev):\(status.st_ino)", 1)
     #expect(Journal.isStream(ends[1]))
-    // Redirected since: the variable is still there.
+    // Another stream, while the variable is still set.
     #expect(!Journal.isStream(STDERR_FILENO))
     setenv("JOURNAL_STREAM", "\(status.st_dev):\(status.st_ino):1", 1)
     #expect(!Journal.isStream(ends[1]))

@@ -1,4 +1,4 @@
-/// SplitMix64: the same numbers from the same seed, everywhere.
+/// SplitMix64, reproducible from its seed.
 public struct Generator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 

@@ -1,7 +1,7 @@
 import Foundation
 
-/// What runs of a process group, as /proc says. One that has ended and was not reaped yet runs no more: where
-/// process 1 reaps nobody, as in a container, orphans stay so for ever, and kill(2) still finds them.
+/// Running processes of a group, from /proc. Zombies do not count: if process 1 reaps none, as in a container,
+/// orphans stay zombies forever, and kill(2) still finds them.
 public enum Processes {
   public static func running(inGroup group: Int32) -> [Int32] {
     all.filter { $0.group == group }.map(\.pid)
@@ -14,11 +14,11 @@ public enum Processes {
     return names.compactMap { Int32($0) }.compactMap { pid in entry(pid).map { (pid, $0) } }
   }
 
-  /// - Returns: its group; nil when it does not run.
+  /// - Returns: its group; nil when it is not running.
   private static func entry(_ pid: Int32) -> Int32? {
     guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/stat") else { return nil }
     let text = String(decoding: data, as: UTF8.self)
-    // After the name in parentheses, which may hold any character: state, parent, group.
+    // After the name in parentheses, which may contain any character: state, parent, group.
     guard let end = text.lastIndex(of: ")") else { return nil }
     let fields = text[end...].dropFirst().split(separator: " ")
     guard fields.count > 2, !["Z", "X"].contains(fields[0]) else { return nil }

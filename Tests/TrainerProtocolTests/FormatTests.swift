@@ -8,14 +8,14 @@ import Vocabulary
 @testable import TrainerProtocol
 
 @Suite struct FormatTests {
-  @Test func checksumsAreThoseOfZlib() {
+  @Test func checksumMatchesDefinition() {
     #expect(Array("123456789".utf8).withUnsafeBytes { CRC32.checksum($0) } == 0xcbf4_3926)
     #expect(UnsafeRawBufferPointer(start: nil, count: 0).isEmpty)
     var random = Generator(seed: 4)
     for count in 0..<400 {
       let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
       bytes.withUnsafeBytes { bytes in
-        // Bit by bit, as the definition has it.
+        // Bit by bit, from the definition.
         var expected: UInt32 = ~0
         for byte in bytes {
           expected ^= UInt32(byte)
@@ -32,8 +32,8 @@ import Vocabulary
     }
   }
 
-  /// Values of the reference implementation.
-  @Test func hashesAreThoseOfXXH64() {
+  /// Expected values are from the reference implementation.
+  @Test func hashMatchesReference() {
     func hash(_ text: String, _ seed: UInt64 = 0) -> UInt64 {
       Array(text.utf8).withUnsafeBytes { XXH64.hash($0, seed: seed) }
     }
@@ -43,14 +43,14 @@ import Vocabulary
     #expect(hash("Call me Ishmael. Some years ago--never mind how long precisely-") == 0x02a2_e854_70d6_fd96)
   }
 
-  @Test func identifiersSurviveTheirText() throws {
+  @Test func identifierTextRoundTrips() throws {
     let id = JobID()
     #expect(JobID("\(id)") == id)
     #expect(JobID("not an id") == nil && JobID("0123") == nil)
     #expect(CutID("00000000-0000-0000-0000-0000000000ff")?.low == 255)
   }
 
-  @Test func stagedSurvivesItsBytes() {
+  @Test func stagedRoundTrips() {
     let staged = Staged(
       requestSequence: 9, step: 8, imageBytes: 7, cutID: CutID(), slot: nil, outcome: .failed, error: 28,
       stallNanoseconds: 5)
@@ -60,7 +60,7 @@ import Vocabulary
     #expect(bytes.dropLast().withUnsafeBytes { Staged(decoding: $0) } == nil)
   }
 
-  @Test(arguments: 1...200) func anyBytesAreASnapshotOrNone(seed: UInt64) {
+  @Test(arguments: 1...200) func arbitraryBytesNeverCrashSnapshotView(seed: UInt64) {
     var random = Generator(seed: seed)
     let count = Int.random(in: 0...400, using: &random)
     let bytes = (0..<count).map { _ in UInt8.random(in: 0...3, using: &random) }
@@ -74,7 +74,7 @@ import Vocabulary
     }
   }
 
-  @Test func partsSurviveTheirBytes() {
+  @Test func partsRoundTrip() {
     let parts: [LoopState.Part] = [
       .init(kind: .rng, name: "dropout", bytes: [1, 2, 3]), .init(kind: .sampler, name: "", bytes: []),
     ]
@@ -83,7 +83,7 @@ import Vocabulary
     #expect(bytes.withUnsafeBytes { EncodedParts.decode($0, count: 3) } == nil)
   }
 
-  @Test func resumeFilesSurviveAndForeignOnesAreRefused() throws {
+  @Test func resumeFileRoundTripsAndForeignOneIsRejected() throws {
     try withDirectory { directory in
       let file = ResumeFile(
         job: "j", jobID: JobID(), attempt: 2, generation: 2,
@@ -100,7 +100,7 @@ import Vocabulary
     }
   }
 
-  @Test func aSlotIsCompleteOrNothing() throws {
+  @Test func incompleteSlotIsNotRead() throws {
     try withDirectory { directory in
       let slot = ArenaSlot(directory: directory, slot: 0)
       let path = ArenaSlot.path(in: directory, slot: 0)

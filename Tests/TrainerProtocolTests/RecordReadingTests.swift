@@ -2,7 +2,7 @@ import Testing
 
 @testable import TrainerProtocol
 
-/// Every field of every record, left out and wrong in every way: it is named, and the others are used.
+/// Every field of every record, missing or invalid in every way, is reported by name, and the others are used.
 @Suite struct RecordReadingTests {
   static let attachedFields = [
     "pid": "7", "library": "\"swift\"", "total_steps": "10", "total_epochs": "2", "batches_per_epoch": "5",
@@ -22,7 +22,7 @@ import Testing
     bytes.withUnsafeBytes { RecordReading.failure($0) }
   }
 
-  @Test func whatIsRightIsTaken() {
+  @Test func validRecordsAreRead() {
     let (value, problems) = attached(Self.json(Self.attachedFields.merging(["new_field": "[{}]"]) { $1 }))
     #expect(problems.isEmpty)
     #expect(value.pid == 7 && value.library == "swift" && value.totalSteps == 10 && value.stacksSignal == 12)
@@ -30,7 +30,7 @@ import Testing
     #expect(failure(Self.json(Self.failureFields)).0 == Failure(type: "E", message: "m", traceback: "t"))
   }
 
-  @Test(arguments: attachedFields.keys.sorted()) func aFieldOfAttachedThatIsWrongIsNamed(field: String) {
+  @Test(arguments: attachedFields.keys.sorted()) func invalidFieldOfAttachedIsReported(field: String) {
     let isRequired = ["pid", "library"].contains(field)
     for value in [nil, "null"] {
       var fields = Self.attachedFields
@@ -53,7 +53,7 @@ import Testing
     }
   }
 
-  @Test func aHyperparameterThatIsNoneIsNamedAndTheOthersStay() {
+  @Test func invalidHyperparameterIsReportedAndOthersAreUsed() {
     let fields = Self.attachedFields.merging(["hyperparameters": "{\"a\":1,\"b\":[1],\"c\":{\"d\":1}}"]) {
       $1
     }
@@ -62,7 +62,7 @@ import Testing
     #expect(value.hyperparameters == ["a": .integer(1)])
   }
 
-  @Test(arguments: failureFields.keys.sorted()) func aFieldOfAFailureThatIsWrongIsNamed(field: String) {
+  @Test(arguments: failureFields.keys.sorted()) func invalidFieldOfFailureIsReported(field: String) {
     for value in [nil, "null", "7", "[]", "{}", "true"] {
       var fields = Self.failureFields
       fields[field] = value
@@ -73,21 +73,22 @@ import Testing
     }
   }
 
-  @Test(arguments: ["", "{", "[]", "null", "7", "\u{0}\u{1}", "[[[[", "{\"pid\":}"]) func whatIsNoJSONIsSaid(
+  @Test(arguments: ["", "{", "[]", "null", "7", "\u{0}\u{1}", "[[[[", "{\"pid\":}"])
+  func invalidJSONIsReported(
     text: String
   ) {
-    #expect(attached(Array(text.utf8)).1 == [RecordProblem(.attached, nil, "is no JSON object")])
+    #expect(attached(Array(text.utf8)).1 == [RecordProblem(.attached, nil, "is not a JSON object")])
     #expect(failure(Array(text.utf8)).1.count == 1)
     let names = Array(text.utf8).withUnsafeBytes { RecordReading.metricNames($0) }
     #expect(text == "[]" ? names.0 == [] : names.0 == nil && names.1.count == 1)
   }
 
-  @Test func aNameOfAMetricThatIsNoneHasANumber() {
+  @Test func invalidMetricNameIsReplacedByNumber() {
     let (names, problems) = Array("[\"a\",7,\"c\"]".utf8).withUnsafeBytes { RecordReading.metricNames($0) }
     #expect(names == ["a", "#2", "c"] && problems.map(\.field) == ["[1]"])
   }
 
-  @Test func anAnswerIsUsedAsFarAsItGoes() {
+  @Test func truncatedAnswerIsPartlyUsed() {
     let staged = Staged(requestSequence: 3, step: 9, imageBytes: 5, cutID: CutID(), slot: 1, outcome: .staged)
     var bytes = [UInt8](repeating: 0, count: Staged.encodedBytes)
     bytes.withUnsafeMutableBytes { staged.encode(into: $0) }
@@ -112,7 +113,7 @@ import Testing
     #expect(read(wrong).1.map(\.field) == ["outcome"] && read(wrong).0?.requestSequence == 3)
   }
 
-  @Test func aSnapshotThatIsNoneSaysWhatIsWrong() {
+  @Test func invalidSnapshotIsReported() {
     var bytes = [UInt8](repeating: 0, count: 56)
     func problem() -> RecordProblem? { bytes.withUnsafeBytes { SnapshotView.problem($0) } }
     #expect(problem() == nil)

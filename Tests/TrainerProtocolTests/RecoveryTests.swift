@@ -6,10 +6,10 @@ import Testing
 
 @testable import TrainerProtocol
 
-/// What a supervisor finds that starts where another died.
+/// Recovery of a supervisor after the crash of another.
 @Suite struct RecoveryTests {
   private static let identity = RingIdentity(jobID: JobID(), attempt: 1, generation: 1)
-  /// With its header of 24 bytes, exactly an eighth of a ring of 1024 words.
+  /// With the header of 24 bytes, exactly an eighth of a ring of 1024 words.
   private static let eighth = [UInt8](repeating: 1, count: 1000)
 
   private func drain(_ reader: RingReader) -> [[UInt8]] {
@@ -23,44 +23,44 @@ import Testing
     return try MappedFile(file, count: try file.size(), access: .readWrite)
   }
 
-  /// As if `consumed` had been written and `consumed_sequence` not: that is still of the start.
-  private func dieBetweenTheWords(_ directory: FilePath) throws {
+  /// Simulates a crash after `consumed` was written, but not `consumed_sequence`, which still has its initial value.
+  private func crashBetweenTheWords(_ directory: FilePath) throws {
     let mapping = try map(directory)
     withExtendedLifetime(mapping) { mapping.base.put(UInt64(1), at: HF_RING_CONSUMED_SEQUENCE) }
   }
 
-  /// The two words of the position are written one after the other: a supervisor may die between.
-  @Test func deathBetweenTheTwoWordsOfThePositionLosesNothing() throws {
+  /// The two words of the position are not written atomically.
+  @Test func crashBetweenPositionWordsLosesNothing() throws {
     try withDirectory { directory in
       let reader = try RingReader.create(directory: directory, identity: Self.identity, capacityBytes: 4096)
       let writer = try RingWriter(directory: directory)
       for number in 0..<6 as Range<UInt8> { _ = writer.append(.failure, [number]) }
       _ = reader.drain(limit: 4) { _, _ in }
       reader.releaseConsumed()
-      try dieBetweenTheWords(directory)
+      try crashBetweenTheWords(directory)
 
       let next = try RingReader.open(directory: directory)
       #expect(drain(next) == [[4], [5]])
-      // A commit that fails sends it back to the same pair of words.
+      // A failed commit rewinds to the same pair of words.
       next.rewind()
       #expect(drain(next) == [[4], [5]])
     }
   }
 
-  @Test func aWholeLapIsNotReadAgainAfterSuchADeath() throws {
+  @Test func crashBetweenPositionWordsDoesNotRereadALap() throws {
     try withDirectory { directory in
       let reader = try RingReader.create(directory: directory, identity: Self.identity, capacityBytes: 8192)
       let writer = try RingWriter(directory: directory)
       while writer.append(.failure, Self.eighth) {}
       #expect(drain(reader).count == 7, "one record's room stays free, so that no position has two meanings")
       reader.releaseConsumed()
-      try dieBetweenTheWords(directory)
+      try crashBetweenTheWords(directory)
       #expect(drain(try RingReader.open(directory: directory)).isEmpty)
     }
   }
 
-  /// A trainer that scribbles over the supervisor's words cannot lead a running supervisor astray.
-  @Test func rewindDoesNotAskTheSharedMemory() throws {
+  /// A trainer that overwrites the supervisor's words does not affect a running supervisor.
+  @Test func rewindIgnoresSharedMemory() throws {
     try withDirectory { directory in
       let reader = try RingReader.create(directory: directory, identity: Self.identity, capacityBytes: 4096)
       let writer = try RingWriter(directory: directory)
@@ -74,29 +74,29 @@ import Testing
     }
   }
 
-  @Test func damageAfterTheLastReadRecordIsTold() throws {
+  @Test func damageAfterLastReadRecordIsReported() throws {
     try withDirectory { directory in
       let reader = try RingReader.create(directory: directory, identity: Self.identity, capacityBytes: 4096)
       let writer = try RingWriter(directory: directory)
       _ = writer.append(.failure, [1])
       _ = writer.append(.failure, [2])
       let mapping = try map(directory)
-      // Died in the middle of a record: the words after the payload were never written.
+      // A crash in the middle of a record: the words after the payload were not written.
       let torn = mapping.base + 4096 + 64
       torn.put(UInt32(40), at: HF_RECORD_LENGTH)
       torn.put(UInt64(3), at: HF_RECORD_SEQUENCE)
       #expect(drain(reader) == [[1], [2]])
-      #expect(!reader.damagedTail, "a record that was never finished is not damage")
-      // A record that was finished, and is not whole any more.
+      #expect(!reader.hasDamagedTail, "a record that was never finished is not damage")
+      // A complete record that was damaged.
       reader.rewind()
       mapping.base.storeBytes(of: UInt8(0xff), toByteOffset: 4096 + 32 + 24, as: UInt8.self)
       #expect(drain(reader) == [[1]])
-      #expect(reader.damagedTail)
+      #expect(reader.hasDamagedTail)
     }
   }
 
-  /// Of a newer library, say: what follows it must not be lost.
-  @Test func recordsOfUnknownKindArePassedOver() throws {
+  /// Such as records of a newer library. Those that follow must not be lost.
+  @Test func recordsOfUnknownKindAreSkipped() throws {
     try withDirectory { directory in
       let reader = try RingReader.create(directory: directory, identity: Self.identity, capacityBytes: 4096)
       let writer = try RingWriter(directory: directory)
@@ -107,12 +107,12 @@ import Testing
       second.put(UInt32(0), at: HF_RECORD_CRC)
       second.put(CRC32.checksum(UnsafeRawBufferPointer(start: second, count: 25)), at: HF_RECORD_CRC)
       #expect(drain(reader) == [[1], [3]])
-      #expect(!reader.damagedTail)
+      #expect(!reader.hasDamagedTail)
     }
   }
 
-  /// Someone who still holds the last ring would go on writing into the next one.
-  @Test func aRingThatIsStillHeldIsNotUsedAgain() throws {
+  /// A process that still has the last ring open would continue to write into the next one.
+  @Test func heldRingIsNotReused() throws {
     try withDirectory { directory in
       _ = try RingReader.create(directory: directory, identity: Self.identity, capacityBytes: 4096)
       let leftover = try RingWriter(directory: directory)
@@ -130,9 +130,9 @@ import Testing
     }
   }
 
-  /// A trainer so slow that every record is read before the next never finds the ring full, whatever
-  /// is left at its end: nothing, less than a record's header, or a padding record's room.
-  @Test(arguments: 0...40) func aSlowTrainerLosesNothing(payloadBytes: Int) throws {
+  /// If every record is read before the next one, the ring is never full, whatever remains at its end: nothing, less
+  /// than a record's header, or space for a padding record.
+  @Test(arguments: 0...40) func slowTrainerLosesNothing(payloadBytes: Int) throws {
     try withDirectory { directory in
       let reader = try RingReader.create(directory: directory, identity: Self.identity, capacityBytes: 4096)
       let writer = try RingWriter(directory: directory)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import TrainerProtocol
 
-/// A directory of its own, gone afterwards.
+/// Runs `body` with a temporary directory.
 func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result {
   var template = Array("/tmp/holdfast-unit.XXXXXX".utf8CString)
   _ = mkdtemp(&template)
@@ -29,8 +29,8 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
     return records
   }
 
-  /// Whatever the sizes, and however often the end is crossed: out comes what went in.
-  @Test(arguments: 1...20) func whatGoesInComesOut(seed: UInt64) throws {
+  /// Records of any size, over several laps.
+  @Test(arguments: 1...20) func recordsRoundTrip(seed: UInt64) throws {
     var random = Generator(seed: seed)
     try withDirectory { directory in
       let (reader, writer) = try pair(directory)
@@ -52,12 +52,12 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
     }
   }
 
-  @Test func aFullRingDropsAndCounts() throws {
+  @Test func fullRingCountsSkippedSnapshots() throws {
     try withDirectory { directory in
       let (reader, writer) = try pair(directory)
       var written = 0
       while writer.append(.failure, [UInt8](repeating: 1, count: 100)) { written += 1 }
-      #expect(written == 31 && writer.skipped == 0, "whoever appends it tries again")
+      #expect(written == 31 && writer.skipped == 0, "the caller retries")
       let isWritten = [UInt8](repeating: 1, count: 100).withUnsafeBytes { image in
         writer.appendSnapshot(
           step: 1, epoch: 0, batch: 1, samples: 1, timeNanoseconds: 1, phase: .training,
@@ -73,7 +73,7 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
     }
   }
 
-  @Test func aNewSupervisorReadsWhatWasNotReleased() throws {
+  @Test func newSupervisorReadsUnreleasedRecords() throws {
     try withDirectory { directory in
       let (reader, writer) = try pair(directory)
       for number in 0..<10 as Range<UInt8> { _ = writer.append(.failure, [number]) }
@@ -85,8 +85,8 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
     }
   }
 
-  /// After a lap, old records lie where new ones will: valid, and yet not to be taken.
-  @Test(arguments: 1...10) func aNewSupervisorNeverTakesAnOldLap(seed: UInt64) throws {
+  /// After a lap, valid old records are where new ones will be. They must not be read.
+  @Test(arguments: 1...10) func newSupervisorIgnoresOldLaps(seed: UInt64) throws {
     var random = Generator(seed: seed)
     try withDirectory { directory in
       let (reader, writer) = try pair(directory)
@@ -104,7 +104,7 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
     }
   }
 
-  @Test func aTornRecordIsNotThereYet() throws {
+  @Test func tornRecordIsNotRead() throws {
     try withDirectory { directory in
       let (reader, writer) = try pair(directory)
       _ = writer.append(.failure, [1, 2, 3])
@@ -121,14 +121,14 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
     }
   }
 
-  @Test(arguments: 1...50) func randomBytesNeitherTrapNorLoop(seed: UInt64) throws {
+  @Test(arguments: 1...50) func randomBytesNeitherCrashNorLoop(seed: UInt64) throws {
     var random = Generator(seed: seed)
     try withDirectory { directory in
       let (_, writer) = try pair(directory)
       for _ in 0..<20 { _ = writer.append(.failure, [7]) }
       let file = try OpenFile(directory.appending("ring-0"), .readWrite)
       let mapping = try MappedFile(file, count: try file.size(), access: .readWrite)
-      // The identity stays, so that it opens; all else may be anything.
+      // Only the identity stays valid, so that the ring opens.
       for offset in 128..<mapping.count where Int.random(in: 0..<3, using: &random) == 0 {
         mapping.base.storeBytes(
           of: UInt8.random(in: 0...255, using: &random), toByteOffset: offset, as: UInt8.self)
@@ -145,7 +145,7 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
     }
   }
 
-  @Test func aRingHasOneTrainer() throws {
+  @Test func ringAcceptsOneTrainer() throws {
     try withDirectory { directory in
       let (reader, writer) = try pair(directory)
       #expect(reader.isHeld)
@@ -154,7 +154,7 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
     }
   }
 
-  @Test func requestsAreSeenOnceAndOnlyOfThisGeneration() throws {
+  @Test func requestsAreSeenOnceAndOnlyForThisGeneration() throws {
     try withDirectory { directory in
       let (reader, writer) = try pair(directory)
       #expect(writer.pendingRequest() == nil)
@@ -175,7 +175,7 @@ func withDirectory<Result>(_ body: (FilePath) throws -> Result) throws -> Result
     }
   }
 
-  @Test func aRingThatIsUsedAgainIsEmpty() throws {
+  @Test func reusedRingIsEmpty() throws {
     try withDirectory { directory in
       for _ in 0..<4 {
         let (reader, writer) = try pair(directory)

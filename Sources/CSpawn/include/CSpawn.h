@@ -1,4 +1,4 @@
-// Starting the trainer, and the few system calls that Glibc's Swift module does not show.
+// Starts the trainer, and wraps system calls that Glibc's Swift module does not export.
 #ifndef HOLDFAST_SPAWN_H
 #define HOLDFAST_SPAWN_H
 
@@ -14,7 +14,7 @@
 #include <sys/xattr.h>
 #include <time.h>
 
-// Where a spawn failed.
+// The step at which a spawn failed.
 enum hf_spawn_stage {
   HF_SPAWN_NONE = 0,
   HF_SPAWN_PIPE,
@@ -29,49 +29,50 @@ enum hf_spawn_stage {
 };
 
 struct hf_spawn_request {
-  const char *path;         // of the executable; no search
+  const char *path;         // of the executable; PATH is not searched
   char *const *arguments;   // NULL-terminated
   char *const *environment; // NULL-terminated
   const char *directory;    // or NULL
   int cgroup_procs;         // open descriptor of a cgroup.procs to join, or -1
-  int output;               // becomes standard output, with no standard input; or -1: both inherited
-  uint64_t ignored;         // signals that it begins with ignored: bit 0 is signal 1
-  // Called in the parent before the program may begin, with the child's pid; returns 0, or an errno, and
-  // then the program never runs. Whoever dies in between leaves no program behind. Or NULL.
+  int output;               // becomes standard output, with no standard input; -1: both are inherited
+  uint64_t ignored;         // signals that are ignored at its start: bit 0 is signal 1
+  // Called in the parent before exec, with the child's pid, unless NULL. Returns 0, or an errno to cancel the
+  // start. If the parent dies during the call, the program is not executed.
   int (*registered)(pid_t pid, void *context);
   void *context;
 };
 
-// Starts the program in a new session with default dispositions (but for those named), an empty signal
-// mask, no inherited descriptor above 2, and SIGKILL at the death of the calling thread: call it from a thread that
-// lives as long as the process. Returns when exec has succeeded, with the pid and, in *pidfd, its
-// pidfd (close-on-exec); or -errno, with *stage naming what failed.
+// Starts the program in a new session, with default dispositions (except `ignored`), an empty signal mask, no
+// inherited descriptor above 2, and SIGKILL as its parent-death signal. That is sent when the calling thread ends, so
+// call it from a thread that lives as long as the process. Returns after a successful exec, with the pid and, in
+// *pidfd, its pidfd (close-on-exec); or -errno and the failed step in *stage.
 pid_t hf_spawn(const struct hf_spawn_request *request, int *pidfd, int *stage);
 
 int hf_pidfd_open(pid_t pid);
 int hf_pidfd_send_signal(int pidfd, int signal);
 int hf_set_child_subreaper(void);
 
-// The child that waitid(2) tells of; 0: of none. (A macro of a union, which Swift does not see.)
+// The pid from waitid(2); 0: no child. (A macro of a union, which Swift does not import.)
 static inline pid_t hf_siginfo_pid(const siginfo_t *information) { return information->si_pid; }
 
-// When the file was last written, in nanoseconds since 1970, without following a link; -1 and errno on an error.
-// (By path: a header that names struct stat takes it away from Glibc's module for all that import this one.)
+// Modification time in nanoseconds since 1970, without following a link; -1 and errno on error.
+// (By path: a header that mentions struct stat would hide that of Glibc's module from all importers.)
 int64_t hf_modification_nanoseconds(const char *path);
 
-// When an open file was last read, or was said to be, in nanoseconds since 1970; -1 and errno on an error.
+// Access time of an open file in nanoseconds since 1970; -1 and errno on error.
 int64_t hf_access_nanoseconds(int descriptor);
 
-// Says that the file itself is read now. Returns 0 or an errno: EPERM for anybody but its owner and root.
+// Sets the access time to now, without following a link. Returns 0 or an errno: EPERM for users other than its
+// owner and root.
 int hf_set_accessed(const char *path);
 
-// pipe2 with O_CLOEXEC: first the end to read from.
+// pipe2 with O_CLOEXEC; ends[0] is the read end.
 int hf_pipe(int ends[2]);
 
 // renameat2 with RENAME_EXCHANGE.
 int hf_exchange(const char *one, const char *other);
 
-// O_DIRECT, which only _GNU_SOURCE shows.
+// O_DIRECT, which requires _GNU_SOURCE.
 extern const int hf_open_direct;
 
 static inline uint64_t hf_clock_nanoseconds(clockid_t clock) {
@@ -81,11 +82,10 @@ static inline uint64_t hf_clock_nanoseconds(clockid_t clock) {
 }
 
 // Waits until the semaphore is posted or CLOCK_MONOTONIC reaches `deadline` nanoseconds: sem_clockwait(3), which
-// only _GNU_SOURCE shows. Returns 0 or an error number.
+// requires _GNU_SOURCE. Returns 0 or an errno.
 int hf_semaphore_wait(sem_t *semaphore, uint64_t deadline);
 
-// Columns and rows of the terminal behind a descriptor; -1 where there is none. (ioctl is variadic, which
-// Swift cannot call.)
+// Columns and rows of a terminal; -1 if the descriptor is not one. (Swift cannot call ioctl, which is variadic.)
 int hf_terminal_size(int descriptor, uint16_t *columns, uint16_t *rows);
 
 // timerfd_settime with an absolute time since boot; 0 and 0 disarm.

@@ -1,8 +1,7 @@
-// The shared layouts between supervisor and trainer, as bytes. Everything is little-endian.
+// The layouts of memory shared between supervisor and trainer. Everything is little-endian.
 //
-// Offsets are constants rather than struct fields on purpose: Swift and Python promise no struct
-// layout, so both read these numbers. The structs below exist so that the compiler proves that the
-// numbers are a layout without holes or overlaps.
+// Offsets are constants, as neither Swift nor Python guarantees a struct layout. The structs below let the
+// compiler check that the constants form a layout without gaps or overlaps.
 #ifndef HOLDFAST_TRAINER_PROTOCOL_H
 #define HOLDFAST_TRAINER_PROTOCOL_H
 
@@ -14,7 +13,7 @@
 #define HF_SLOT_MAGIC 0x544f4c53444c4f48ull  /* the bytes "HOLDSLOT" */
 #define HF_HEADER_BYTES 4096u
 
-// Ring, the first page of `ring-<localRank>`. One writer per line of 128 bytes.
+// Ring header: the first page of `ring-<localRank>`. One writer for each line of 128 bytes.
 struct hf_ring_header {
   // Written by the supervisor before the trainer starts; constant for the attempt.
   uint64_t magic;
@@ -36,19 +35,19 @@ struct hf_ring_header {
   uint64_t written;         // bytes ever written, padding included
   uint64_t skipped;         // records dropped because the ring was full
   uint64_t last_step;       // newest step, recorded or skipped
-  uint64_t acknowledged;    // sequence of the newest request that was answered
+  uint64_t acknowledged;    // sequence of the newest answered request
   uint32_t outcome;         // hf_outcome of that request
   uint32_t attached_pid;    // 0 until attached
-  uint64_t heartbeat;       // grows at every step and safe point
+  uint64_t heartbeat;       // incremented at every step and safe point
   uint32_t restoring;       // hf_restoring
   uint8_t reserved1[76];
 
   // Written by the supervisor. 256:
   uint64_t consumed;        // bytes ever consumed
-  uint32_t spare_slot;      // slot that finish() may fill unasked, or UINT32_MAX
-  uint32_t initial_slot;    // one more than the slot for the state before the first step; 0: none
-  uint64_t consumed_sequence;  // sequence expected at `consumed`; written after it
-  uint64_t verified;        // bytes of resume points that were read while `verdict` is 1
+  uint32_t spare_slot;      // slot that finish() may fill without a request, or UINT32_MAX
+  uint32_t initial_slot;    // 1 + slot for the state before the first step; 0: none
+  uint64_t consumed_sequence;  // sequence expected at `consumed`, written after it
+  uint64_t verified;        // bytes of resume points verified while `verdict` is 1
   uint32_t verdict;         // hf_verdict on the resume point
   uint8_t reserved3[92];
 
@@ -101,21 +100,22 @@ struct hf_ring_header {
 #define HF_RING_REQUEST_DEADLINE_NS 440
 
 enum hf_request_kind { HF_REQUEST_NONE = 0, HF_REQUEST_SAVE = 1, HF_REQUEST_SAVE_AND_LEAVE = 2, HF_REQUEST_CANCEL = 3 };
-// 5 is kept for "armed": a rank that has seen a request for a step ahead of it.
+// 5 is reserved for "armed": a rank that has seen a request for a later step.
 enum hf_outcome { HF_OUTCOME_NONE = 0, HF_OUTCOME_STAGED = 1, HF_OUTCOME_MISSED = 2, HF_OUTCOME_FAILED = 3, HF_OUTCOME_CANCELLED = 4 };
 
-// How far a trainer is with its resume point. One that says nothing takes it without waiting for a verdict.
+// A trainer's progress with its resume point. SILENT: it does not report this, and loads the point without waiting for
+// a verdict. TAKES: it is loading the state.
 enum hf_restoring { HF_RESTORING_SILENT = 0, HF_RESTORING_WAITS = 1, HF_RESTORING_TAKES = 2, HF_RESTORING_DONE = 3 };
-// On the resume point: nothing to wait for; being verified; whole; another one is in resume.json now.
+// The resume point: nothing to wait for; being verified; intact; replaced in resume.json.
 enum hf_verdict { HF_VERDICT_NONE = 0, HF_VERDICT_PENDING = 1, HF_VERDICT_WHOLE = 2, HF_VERDICT_REPLACED = 3 };
 
-// Record in the ring. Begins at a multiple of 8 and never crosses the ring's end: a padding record
-// (or, where fewer than 24 bytes are left, nothing at all) fills the rest.
+// Record in the ring. Begins at a multiple of 8 and never crosses the ring's end: the rest is filled by a padding
+// record, or unused if it is smaller than 24 bytes.
 struct hf_record_header {
   uint32_t length;    // header and payload, without the padding to 8
   uint16_t kind;      // hf_record_kind
   uint16_t flags;
-  uint64_t sequence;  // 1 for the first record of a ring, then one more each
+  uint64_t sequence;  // 1 for the first record of a ring, then incremented
   uint32_t crc;       // CRC-32 (IEEE, as zlib's) of the record with this field zero; of a padding
                       // record, of its header alone
   uint32_t reserved;
@@ -137,14 +137,14 @@ enum hf_record_kind {
   HF_RECORD_METRIC_NAMES = 6   // JSON array, all names so far in the order of their values
 };
 
-// Snapshot payload: this, then metric_count IEEE doubles, then part_count parts, each
-// {u8 kind, u8 name_length, u16 zero, u32 length, name, bytes}, then image_bytes of a
+// Snapshot payload: this header, metric_count IEEE doubles, part_count parts, each
+// {u8 kind, u8 name_length, u16 zero, u32 length, name, bytes}, and image_bytes of a
 // full snapshot's state (a safetensors image).
 struct hf_snapshot {
   uint64_t step;
   uint64_t epoch;
   uint64_t batch;     // batches consumed in this epoch
-  uint64_t samples;   // global count of samples consumed in the run
+  uint64_t samples;   // samples consumed in the whole run, by all ranks
   uint64_t time_ns;   // CLOCK_REALTIME
   uint8_t phase;      // 0 training, 1 validation, 2 other
   uint8_t reserved;
@@ -168,7 +168,7 @@ enum hf_part_kind { HF_PART_RNG = 1, HF_PART_SAMPLER = 2, HF_PART_OTHER = 3 };
 
 // Payload of `staged` and `finished`.
 struct hf_staged {
-  uint64_t request_sequence;  // 0: unasked, by finish()
+  uint64_t request_sequence;  // 0: without a request, by finish()
   uint64_t step;
   uint64_t image_bytes;
   uint8_t cut_id[16];
@@ -176,7 +176,7 @@ struct hf_staged {
   uint32_t outcome;     // hf_outcome
   uint32_t error;       // errno when failed
   uint32_t reserved;
-  uint64_t stall_ns;    // what the trainer waited
+  uint64_t stall_ns;    // time for which the trainer was blocked
 };
 #define HF_STAGED_REQUEST_SEQUENCE 0
 #define HF_STAGED_STEP 8
@@ -188,8 +188,8 @@ struct hf_staged {
 #define HF_STAGED_STALL_NS 56
 #define HF_STAGED_BYTES 64u
 
-// Slot, the first page of `arena-<localRank>-<slot>`; the image follows at HF_HEADER_BYTES.
-// `complete` is 0 while the image is being written and becomes 1 last, with release order.
+// Slot header: the first page of `arena-<localRank>-<slot>`; the image begins at HF_HEADER_BYTES.
+// `complete` is 0 while the image is being written and is set to 1 last, with release order.
 struct hf_slot_header {
   uint64_t magic;
   uint32_t version;

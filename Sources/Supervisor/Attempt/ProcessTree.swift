@@ -45,7 +45,7 @@ struct ProcessTree {
     for _ in 0..<4 {
       ChildProcess.reapOrphans()
       // Not seen is not gone. Whoever has no child at all, though, knows it without /proc.
-      guard let left = children(sparing: session) else { return ChildProcess.hasNone }
+      guard let left = children(sparing: session) else { return ChildProcess.hasNoChildren }
       if left.isEmpty { return !(cgroup?.isPopulated ?? false) }
       for child in left { kill(child, SIGKILL) }
     }

@@ -21,7 +21,7 @@ final class TrainerLink {
     heartbeat = 0
     skipped = 0
     pointIsReplaced = false
-    ring.tell(isUnread ? .pending : .none)
+    ring.setVerdict(isUnread ? .pending : .none)
     ring.setInitialSlot(initialSlot.map(UInt32.init))
   }
 
@@ -59,12 +59,12 @@ final class TrainerLink {
     ring?.setInitialSlot(initialSlot.map(UInt32.init))
   }
 
-  func giveVerdict() { ring?.tell(pointIsReplaced ? .replaced : .whole) }
+  func giveVerdict() { ring?.setVerdict(pointIsReplaced ? .replaced : .whole) }
 
   func setVerified(bytes: UInt64) { ring?.setVerified(bytes: bytes) }
 
   /// It loads the state at this moment.
-  var isRestoring: Bool { ring?.restoring == .takes }
+  var isRestoring: Bool { ring?.restoring == .loading }
 
   /// It is in its loop, as far as it says.
   var isPastRestoring: Bool { ring.map { $0.restoring == .done || $0.restoring == .silent } ?? false }

@@ -60,7 +60,7 @@ final class TrainerProcesses {
   var oomKills: UInt64? { outOfMemory?.killed.flatMap { $0 > 0 ? $0 : nil } }
 
   /// Whether the kernel's log names this one.
-  func isNamedAsOutOfMemory(_ pid: pid_t) -> Bool { outOfMemory?.names(pid) ?? false }
+  func isNamedAsOutOfMemory(_ pid: pid_t) -> Bool { outOfMemory?.logNames(pid) ?? false }
 
   // MARK: The census
 

@@ -61,7 +61,7 @@ struct MetricsMemory {
   /// Lets the facts be read: their counters are in the store, or it cannot be waited for any longer.
   mutating func publish() {
     guard let waiting else { return }
-    export.take(waiting)
+    export.publish(waiting)
     self.waiting = nil
   }
 }

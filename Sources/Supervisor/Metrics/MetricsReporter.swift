@@ -77,7 +77,7 @@ final class MetricsReporter {
     guard memory != nil else { return }
     if let operation = gather(isSupervised: false) { _ = writer.submitAndWait([operation]) }
     memory?.publish()
-    memory?.export.stop(patience: .seconds(1))
+    memory?.export.stop(timeout: .seconds(1))
     memory = nil
   }
 

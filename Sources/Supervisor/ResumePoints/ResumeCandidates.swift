@@ -125,7 +125,9 @@ struct ResumeCandidates: Sendable {
     for slot in 0..<UInt32(slotCount) {
       guard let image = image(slot) else {
         let path = ArenaSlot.path(in: directories.run, slot: slot)
-        if StagedImage.read(path) == nil, StagedImage.isSaid(path) { choice.unreadable.append(slot) }
+        if StagedImage.read(path) == nil, StagedImage.isMarkedComplete(path) {
+          choice.unreadable.append(slot)
+        }
         continue
       }
       let source = Source.staged(

@@ -99,7 +99,7 @@ final class Runtime {
     // The whole cgroup is looked at before it is divided.
     let sharedCgroup = Cgroup.own
     processes = TrainerProcesses(
-      ProcessTree(cgroup: Cgroup.divide(own: "supervisor", children: "trainer")), sharedCgroup: sharedCgroup,
+      ProcessTree(cgroup: Cgroup.split(own: "supervisor", children: "trainer")), sharedCgroup: sharedCgroup,
       TrainerCensus(runDirectory, recovered.mark, degradations), degradations)
     link = TrainerLink()
     stacks = HangStacks(runDirectory, recovered.job.id)
@@ -181,7 +181,7 @@ final class Runtime {
     directoryWatch.begin()
     core.send(.begin(Remains(resume: catalogue.choice.point, progress: nil, slots: catalogue.choice.slots)))
     // No wake-up is relied on: one that is lost costs a second.
-    try loop.run(lookingEvery: .seconds(1)) {
+    try loop.run(checkingEvery: .seconds(1)) {
       handleReports()
       ChildProcess.reapOrphans()
     }

@@ -81,7 +81,7 @@ final class PreemptionListener {
   /// Before we leave: the source acts on it at once.
   func acknowledge(_ notice: PreemptionNotice) {
     do {
-      try watch?.acknowledge(event: notice.event, patience: .seconds(2))
+      try watch?.acknowledge(event: notice.event, timeout: .seconds(2))
       events.log(.preemptionAcknowledged, "told \(notice.source) that it need not wait any longer")
     } catch {
       events.log(

@@ -52,27 +52,27 @@ CASES = {
     ),
     "no-pid": (
         "if kind == at.RECORD_ATTACHED: payload = without(payload, 'pid')",
-        "'pid' of a record 'attached' is missing",
+        "field 'pid' of record 'attached' is missing",
     ),
     "steps-of-text": (
         "if kind == at.RECORD_ATTACHED: payload = edit(payload, total_steps='many\\x1b[2J')",
-        "'total_steps' of a record 'attached' is text, not a whole number",
+        "field 'total_steps' of record 'attached' is text, not a whole number",
     ),
     "no-json": (
         "if kind == at.RECORD_ATTACHED: payload = b'\\xff{'",
-        "a record 'attached' is no JSON object",
+        "record 'attached' is not a JSON object",
     ),
     "never-attached": (
         "if kind == at.RECORD_ATTACHED: return None",
-        "a record 'attached' did not come before the others",
+        "record 'attached' did not come before the others",
     ),
     "names": (
         "if kind == at.RECORD_METRIC_NAMES: payload = b'[7]'",
-        "'[0]' of a record 'metric names' is not text",
+        "field '[0]' of record 'metric names' is not text",
     ),
     "answer": (
         "if kind == at.RECORD_STAGED and run.global_step < 25: payload = payload[:20]",
-        "a record 'staged' has 20 bytes, not 64",
+        "record 'staged' has 20 bytes, not 64",
     ),
     "end": (
         "if kind == at.RECORD_FINISHED: payload = payload + b'more'",
@@ -111,4 +111,4 @@ def test_a_failure_without_a_type_is_told_all_the_same(tmp_path: Path) -> None:
         assert job.wait() == 69, job.errors.read_text()
         attempt = job.json("history")["attempts"][-1]
         assert attempt["failure"]["message"] == "what it was"
-        assert attempt["record_problems"] == ["'type' of a record 'failure' is missing"]
+        assert attempt["record_problems"] == ["field 'type' of record 'failure' is missing"]
