@@ -87,7 +87,9 @@ let package = Package(
     tests("FaultGuardTests", ["CFaultGuard", "FaultyMemory"]),
     tests("LMDBTests", ["LMDB"]),
     tests("SystemdTests", ["Systemd", "NotifyListener"]),
-    tests("TrainerProtocolTests", ["Vocabulary", "Reporting", "TrainerProtocol", "POSIX", system]),
+    tests(
+      "TrainerProtocolTests",
+      ["Vocabulary", "Reporting", "CTrainerProtocol", "TrainerProtocol", "POSIX", system]),
     tests("CheckpointsTests", ["Reporting", "Checkpoints", "TrainerProtocol", "POSIX", system]),
     tests(
       "JobStoreTests",
