@@ -31,7 +31,7 @@ let package = Package(
     .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
   ],
   targets: [
-    // System libraries and shared layouts.
+    // System libraries and C code.
     .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
     .systemLibrary(name: "CGcrypt", pkgConfig: "libgcrypt", providers: [.apt(["libgcrypt20-dev"])]),
     .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
@@ -40,7 +40,7 @@ let package = Package(
     .target(name: "CFaultGuard"),
     .target(name: "CGuardedLMDB", dependencies: ["CLMDB", "CFaultGuard"]),
 
-    // From the ground up: arrows go only downwards.
+    // From the bottom up: a module depends only on modules above it in this list.
     module("Vocabulary"),
     module("Reporting", [system]),
     module("Supervision", ["Vocabulary"]),
@@ -87,7 +87,9 @@ let package = Package(
     tests("FaultGuardTests", ["CFaultGuard", "FaultyMemory"]),
     tests("LMDBTests", ["LMDB"]),
     tests("SystemdTests", ["Systemd", "NotifyListener"]),
-    tests("TrainerProtocolTests", ["Vocabulary", "Reporting", "TrainerProtocol", "POSIX", system]),
+    tests(
+      "TrainerProtocolTests",
+      ["Vocabulary", "Reporting", "CTrainerProtocol", "TrainerProtocol", "POSIX", system]),
     tests("CheckpointsTests", ["Reporting", "Checkpoints", "TrainerProtocol", "POSIX", system]),
     tests(
       "JobStoreTests",
@@ -137,7 +139,7 @@ let package = Package(
 
     .executableTarget(name: "FaultyMemory", dependencies: ["CFaultGuard"], path: "Tests/FaultyMemory"),
 
-    // Speed: scripts/bench.
+    // For scripts/bench.
     .executableTarget(name: "FirstInstruction", path: "Tests/FirstInstruction"),
     .executableTarget(
       name: "Benchmarks",

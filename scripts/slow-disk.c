@@ -1,5 +1,5 @@
-// Preloaded by scripts/test-systemd: a disk on which a large write takes two seconds. A checkpoint is written
-// 8 MiB at a time; the store and the output are as fast as ever.
+// Preloaded by scripts/test-systemd: simulates a disk on which a large write takes two seconds. A checkpoint is
+// written 8 MiB at a time; the store and the output are not slowed down.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <sys/stat.h>
