@@ -18,6 +18,7 @@ let cellsWhenEnding: [String: String] = [
     stop                               | clearing [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | clearing [50 -] at 60: 'checkpointUnavailable'
     notice                             | clearing [50 -] at 60 goes: 'noticed cloud in 120s'; preemption +106999ms
+    notice, another, of no time        | clearing [50 -] at 60 goes: 'noticed cloud in 5s'; preemption +1249ms
     warning                            | clearing [50 -] at 60: 'warned cloud'
     policy                             | clearing [50 -] at 60
     """,
@@ -36,6 +37,7 @@ let cellsWhenEnding: [String: String] = [
     stop                               | clearing [50 60] at 60 finished 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | clearing [50 60] at 60 finished 60: 'checkpointUnavailable'
     notice                             | clearing [50 60] at 60 finished 60 goes: 'noticed cloud in 120s'; preemption +106999ms
+    notice, another, of no time        | clearing [50 60] at 60 finished 60 goes: 'noticed cloud in 5s'; preemption +1249ms
     warning                            | clearing [50 60] at 60 finished 60: 'warned cloud'
     policy                             | clearing [50 60] at 60 finished 60
     """,
@@ -56,6 +58,7 @@ let cellsWhenEnding: [String: String] = [
     stop                               | clearing [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | clearing [- -]: 'checkpointUnavailable'
     notice                             | clearing [- -] goes: 'noticed cloud in 120s'; preemption +95s
+    notice, another, of no time        | clearing [- -] goes: 'noticed cloud in 5s'; preemption +0s
     warning                            | clearing [- -]: 'warned cloud'
     policy                             | clearing [- -]
     """,
@@ -74,6 +77,7 @@ let cellsWhenEnding: [String: String] = [
     stop                               | clearing [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | clearing [50 -] at 60: 'checkpointUnavailable'
     notice                             | clearing [50 -] at 60 goes: 'noticed cloud in 120s'; preemption +106999ms
+    notice, another, of no time        | clearing [50 -] at 60 goes: 'noticed cloud in 5s'; preemption +1249ms
     warning                            | clearing [50 -] at 60: 'warned cloud'
     policy                             | clearing [50 -] at 60
     """,
@@ -93,6 +97,7 @@ let cellsWhenEnding: [String: String] = [
     stop                               | clearing [50 -] at 60 stops
     checkpoint                         | clearing [50 -] at 60 stops: 'checkpointUnavailable'
     notice                             | clearing [50 -] at 60 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time        | clearing [50 -] at 60 stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                            | clearing [50 -] at 60 stops: 'warned cloud'
     policy                             | clearing [50 -] at 60 stops
     """,
@@ -113,6 +118,7 @@ let cellsWhenEnding: [String: String] = [
     stop                               | clearing [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | clearing [- -]: 'checkpointUnavailable'
     notice                             | clearing [- -] goes: 'noticed cloud in 120s'; preemption +95s
+    notice, another, of no time        | clearing [- -] goes: 'noticed cloud in 5s'; preemption +0s
     warning                            | clearing [- -]: 'warned cloud'
     policy                             | clearing [- -]
     """,
@@ -135,6 +141,7 @@ let cellsWhenEnding: [String: String] = [
     stop                               | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stops: 'stopping in 8s'
     checkpoint                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice: 'checkpointUnavailable'
     notice                             | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: 'noticed cloud in 120s'
+    notice, another, of no time        | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                            | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice: 'warned cloud'
     policy                             | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice
     """,
@@ -153,6 +160,7 @@ let cellsWhenEnding: [String: String] = [
     stop                               | clearing [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | clearing [50 -] at 60: 'checkpointUnavailable'
     notice                             | clearing [50 -] at 60 goes: 'noticed cloud in 120s'; preemption +106999ms
+    notice, another, of no time        | clearing [50 -] at 60 goes: 'noticed cloud in 5s'; preemption +1249ms
     warning                            | clearing [50 -] at 60: 'warned cloud'
     policy                             | clearing [50 -] at 60
     """,
@@ -175,6 +183,7 @@ let cellsWhenEnding: [String: String] = [
     stop                               | clearing [50 60] publishes 60 of 1 at 60 stops
     checkpoint                         | clearing [50 60] publishes 60 of 1 at 60 stops: 'checkpointUnavailable'
     notice                             | clearing [50 60] publishes 60 of 1 at 60 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time        | clearing [50 60] publishes 60 of 1 at 60 stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                            | clearing [50 60] publishes 60 of 1 at 60 stops: 'warned cloud'
     policy                             | clearing [50 60] publishes 60 of 1 at 60 stops
     """,
@@ -197,6 +206,7 @@ let cellsWhenEnding: [String: String] = [
     stop                               | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stops goes: 'stopping in 8s'
     checkpoint                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: 'checkpointUnavailable'
     notice                             | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
+    notice, another, of no time        | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                            | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: 'warned cloud'
     notice taken back                  | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice: -preemption; 'cancelled cloud'
     policy                             | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
@@ -208,6 +218,7 @@ let cellsWhenEnding: [String: String] = [
     stop                        | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers; publish 50 of 0
     checkpoint                  | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0
     notice                      | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'noticed cloud in 120s'; publish 50 of 0; preemption +95s
+    notice, another, of no time | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'noticed cloud in 5s'; publish 50 of 0; preemption +0s
     warning                     | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'; publish 50 of 0
     policy                      | backingOff [50 -] stalls 2: durable +58s
     """,
@@ -219,6 +230,7 @@ let cellsWhenEnding: [String: String] = [
     backoff                          | starting [50 -] publishes 50 of 0 stalls 2: keep; start 4 from staged 50
     stop                             | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers
     notice                           | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'noticed cloud in 120s'; preemption +95s
+    notice, another, of no time      | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'noticed cloud in 5s'; preemption +0s
     warning                          | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'
     policy                           | backingOff [50 -] publishes 50 of 0 stalls 2
     """,
@@ -230,6 +242,7 @@ let cellsWhenEnding: [String: String] = [
     stop                             | settling [50 -] publishes 50 of 0 stops goes: 'stopping in 8s'
     checkpoint                       | settling [50 -] publishes 50 of 0 stopsByNotice goes: 'checkpointUnavailable'
     notice                           | settling [50 -] publishes 50 of 0 stopsByNotice goes
+    notice, another, of no time      | settling [50 -] publishes 50 of 0 stopsByNotice goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                          | settling [50 -] publishes 50 of 0 stopsByNotice goes: 'warned cloud'
     notice taken back                | starting [50 -] publishes 50 of 0: -preemption; 'cancelled cloud'; -graceEnd; keep; start 2 from staged 60
     policy                           | settling [50 -] publishes 50 of 0 stopsByNotice goes
@@ -242,6 +255,7 @@ let cellsWhenEnding: [String: String] = [
     stop                             | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
     checkpoint                       | settling [50 -] publishes 50 of 0 stops: 'checkpointUnavailable'
     notice                           | settling [50 -] publishes 50 of 0 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time      | settling [50 -] publishes 50 of 0 stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                          | settling [50 -] publishes 50 of 0 stops: 'warned cloud'
     policy                           | settling [50 -] publishes 50 of 0 stops
     """,
@@ -252,6 +266,7 @@ let cellsWhenEnding: [String: String] = [
     stop                             | settling [50 -] publishes 50 of 0 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                       | settling [50 -] publishes 50 of 0: 'checkpointUnavailable'
     notice                           | settling [50 -] publishes 50 of 0 goes: 'noticed cloud in 120s'
+    notice, another, of no time      | settling [50 -] publishes 50 of 0 goes: 'noticed cloud in 5s'
     warning                          | settling [50 -] publishes 50 of 0: 'warned cloud'
     policy                           | settling [50 -] publishes 50 of 0
     """,
@@ -263,6 +278,7 @@ let cellsWhenEnding: [String: String] = [
     stop                             | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
     checkpoint                       | settling [50 -] publishes 50 of 0 stops: 'checkpointUnavailable'
     notice                           | settling [50 -] publishes 50 of 0 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time      | settling [50 -] publishes 50 of 0 stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                          | settling [50 -] publishes 50 of 0 stops: 'warned cloud'
     policy                           | settling [50 -] publishes 50 of 0 stops
     """,
@@ -273,6 +289,7 @@ let cellsWhenEnding: [String: String] = [
     stop                             | settling [50 60] publishes 60 of 1 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                       | settling [50 60] publishes 60 of 1: 'checkpointUnavailable'
     notice                           | settling [50 60] publishes 60 of 1 goes: 'noticed cloud in 120s'
+    notice, another, of no time      | settling [50 60] publishes 60 of 1 goes: 'noticed cloud in 5s'
     warning                          | settling [50 60] publishes 60 of 1: 'warned cloud'
     policy                           | settling [50 60] publishes 60 of 1
     """,
@@ -284,6 +301,7 @@ let cellsWhenEnding: [String: String] = [
     stop                             | done [50 60] publishes 60 of 1 stops: cancelPublishing; keep; leave stopped
     checkpoint                       | settling [50 60] publishes 60 of 1 stops: 'checkpointUnavailable'
     notice                           | settling [50 60] publishes 60 of 1 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time      | settling [50 60] publishes 60 of 1 stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                          | settling [50 60] publishes 60 of 1 stops: 'warned cloud'
     policy                           | settling [50 60] publishes 60 of 1 stops
     """,
@@ -294,6 +312,7 @@ let cellsWhenEnding: [String: String] = [
     stop                             | settling [50 -] publishes 50 of 0 stops stalls 5: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                       | settling [50 -] publishes 50 of 0 stalls 5: 'checkpointUnavailable'
     notice                           | settling [50 -] publishes 50 of 0 goes stalls 5: 'noticed cloud in 120s'
+    notice, another, of no time      | settling [50 -] publishes 50 of 0 goes stalls 5: 'noticed cloud in 5s'
     warning                          | settling [50 -] publishes 50 of 0 stalls 5: 'warned cloud'
     policy                           | settling [50 -] publishes 50 of 0 stalls 5
     """,
@@ -301,5 +320,40 @@ let cellsWhenEnding: [String: String] = [
     stop       | done [- -] stops
     checkpoint | done [- -] stops: 'checkpointUnavailable'
     policy     | done [- -] stops
+    """,
+  "clearing, killed, the machine goes": """
+    attached                           | clearing [50 -] at 60 goes
+    stepped to 61                      | clearing [50 -] at 61 goes
+    heartbeat                          | clearing [50 -] at 60 goes
+    finished 61 in the offered slot    | clearing [50 61] at 60 finished 61 goes: -stage -hang
+    finished 61 in no slot             | clearing [50 -] at 60 finished 61 goes: -stage -hang
+    finished 61 in a slot that is none | clearing [50 -] at 60 finished 61 goes: -stage -hang
+    its resume point is damaged        | clearing [- -] durable 40 at 60 goes: offer 0
+    it took a damaged resume point     | clearing [50 -] at 60 goes
+    cleared, nothing left              | starting [- -] goes stalls 1: 'ended signaled(9) killed without progress'; keep; start 2 from beginning
+    cleared, 50 staged                 | starting [50 -] goes: 'ended signaled(9) killed'; keep; start 2 from staged 50
+    cleared, 60 staged                 | starting [60 -] goes: 'ended signaled(9) killed'; keep; start 2 from staged 60
+    preemption                         | clearing [50 -] at 60 goes: preemption +104999ms
+    stop                               | clearing [50 -] at 60 stops goes: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                         | clearing [50 -] at 60 goes: 'checkpointUnavailable'
+    notice                             | clearing [50 -] at 60 goes: preemption +104999ms
+    notice, another, of no time        | clearing [50 -] at 60 goes: 'noticed cloud in 5s'; preemption +1249ms
+    warning                            | clearing [50 -] at 60 goes: 'warned cloud'
+    notice taken back                  | clearing [50 -] at 60: -preemption; 'cancelled cloud'
+    policy                             | clearing [50 -] at 60 goes
+    """,
+  "backing off, the machine goes": """
+    published                        | backingOff [50 -] durable 50 goes stalls 2: keep; durable +600s; preemption +93s
+    publishing failed                | backingOff [50 -] goes stalls 2: durable +30s
+    its resume point is damaged      | backingOff [- -] durable 40 publishes 50 of 0 goes stalls 2
+    publishing failed, it is damaged | backingOff [- -] goes stalls 2: durable +30s
+    backoff                          | starting [50 -] publishes 50 of 0 goes stalls 2: keep; start 4 from staged 50
+    preemption                       | backingOff [50 -] publishes 50 of 0 goes stalls 2: preemption +93s
+    stop                             | settling [50 -] publishes 50 of 0 stops goes stalls 2: 'stopping in 25s'; graceEnd +25s; -timers
+    notice                           | backingOff [50 -] publishes 50 of 0 goes stalls 2: preemption +93s
+    notice, another, of no time      | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'noticed cloud in 5s'; preemption +0s
+    warning                          | backingOff [50 -] publishes 50 of 0 goes stalls 2: 'warned cloud'
+    notice taken back                | backingOff [50 -] publishes 50 of 0 stalls 2: -preemption; 'cancelled cloud'
+    policy                           | backingOff [50 -] publishes 50 of 0 goes stalls 2
     """,
 ]

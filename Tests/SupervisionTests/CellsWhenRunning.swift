@@ -24,6 +24,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | terminating [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang -saveDeadline; terminate; kill +24s
     checkpoint                         | running [- -]: 'checkpointUnavailable'
     notice                             | running [- -] publishNext goes: 'noticed cloud in 120s'; preemption +95s
+    notice, another, of no time        | running [- -] publishNext goes: 'noticed cloud in 5s'; preemption +0s
     warning                            | running [- -] publishNext: 'warned cloud'
     policy                             | running [- -]: -hang
     """,
@@ -48,6 +49,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | terminating [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang -saveDeadline; terminate; kill +5s
     checkpoint                         | running [- -]: 'checkpointUnavailable'
     notice                             | running [- -] publishNext goes: 'noticed cloud in 120s'; preemption +107s
+    notice, another, of no time        | running [- -] publishNext goes: 'noticed cloud in 5s'; preemption +1250ms
     warning                            | running [- -] publishNext: 'warned cloud'
     policy                             | running [- -]: -hang; hang +8s
     """,
@@ -73,6 +75,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | saving [- -] saveAndLeave 1 in 0 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 1 in 0 by +11500ms
     checkpoint                         | running [- -] save 1 in 0 at 60 publishNext: withdraw; request save 1 in 0; stage +60s
     notice                             | running [- -] save 1 in 0 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 1 in 0; stage +60s; preemption +107s
+    notice, another, of no time        | running [- -] save 1 in 0 at 60 publishNext goes: 'noticed cloud in 5s'; withdraw; request save 1 in 0; stage +60s; preemption +1250ms
     warning                            | running [- -] save 1 in 0 at 60 publishNext: 'warned cloud'; withdraw; request save 1 in 0; stage +60s
     policy                             | running [- -] at 60: stage +0s; durable +58s; -hang; hang +-1s
     """,
@@ -98,6 +101,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | saving [- -] saveAndLeave 2 in 0 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; request saveAndLeave 2 in 0 by +11500ms
     checkpoint                         | running [- -] save 1 in 0 at 60 publishNext
     notice                             | running [- -] save 1 in 0 at 60 publishNext goes: 'noticed cloud in 120s'; preemption +107s
+    notice, another, of no time        | running [- -] save 1 in 0 at 60 publishNext goes: 'noticed cloud in 5s'; preemption +1250ms
     warning                            | running [- -] save 1 in 0 at 60 publishNext: 'warned cloud'
     policy                             | running [- -] save 1 in 0 at 60: durable +58s; -hang; hang +-1s
     """,
@@ -121,6 +125,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms
     checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext: withdraw; request save 2 in 1; stage +60s
     notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; stage +60s; preemption +106999ms
+    notice, another, of no time        | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 5s'; withdraw; request save 2 in 1; stage +60s; preemption +1249ms
     warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1; stage +60s
     policy                             | running [50 -] at 60: stage +0s; durable +58s; -hang; hang +-1s
     """,
@@ -146,6 +151,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | saving [50 -] saveAndLeave 3 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; request saveAndLeave 3 in 1 by +11500ms
     checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext
     notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; preemption +106999ms
+    notice, another, of no time        | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 5s'; preemption +1249ms
     warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'
     policy                             | running [50 -] save 2 in 1 at 60: durable +58s; -hang; hang +-1s
     """,
@@ -171,6 +177,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | saving [50 -] saveAndLeave 2 in 1 publishes 50 of 0 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms
     checkpoint                         | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext: withdraw; request save 2 in 1; stage +60s
     notice                             | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; stage +60s; preemption +106999ms
+    notice, another, of no time        | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext goes: 'noticed cloud in 5s'; withdraw; request save 2 in 1; stage +60s; preemption +1249ms
     warning                            | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1; stage +60s
     policy                             | running [50 -] publishes 50 of 0 at 60: stage +0s; -hang; hang +-1s
     """,
@@ -198,6 +205,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | saving [50 -] saveAndLeave 3 in 1 publishes 50 of 0 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; request saveAndLeave 3 in 1 by +11500ms
     checkpoint                         | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext
     notice                             | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext goes: 'noticed cloud in 120s'; preemption +106999ms
+    notice, another, of no time        | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext goes: 'noticed cloud in 5s'; preemption +1249ms
     warning                            | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext: 'warned cloud'
     policy                             | running [50 -] save 2 in 1 publishes 50 of 0 at 60: -hang; hang +-1s
     """,
@@ -222,6 +230,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | saving [50 60] publishes 50 of 0 at 61 waiting stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms
     checkpoint                         | running [50 60] publishes 50 of 0 at 61 waiting publishNext
     notice                             | running [50 60] publishes 50 of 0 at 61 waiting publishNext goes: 'noticed cloud in 120s'; preemption +106999ms
+    notice, another, of no time        | running [50 60] publishes 50 of 0 at 61 waiting publishNext goes: 'noticed cloud in 5s'; preemption +1249ms
     warning                            | running [50 60] publishes 50 of 0 at 61 waiting publishNext: 'warned cloud'
     policy                             | running [50 60] publishes 50 of 0 at 61 waiting: stage +0s; -hang; hang +-1s
     """,
@@ -245,6 +254,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | saving [50 -] saveAndLeave 3 in 1 at 60 stops failing: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 3 in 1 by +11500ms
     checkpoint                         | running [50 -] save 3 in 1 at 60 publishNext failing: withdraw; request save 3 in 1; stage +60s
     notice                             | running [50 -] save 3 in 1 at 60 publishNext goes failing: 'noticed cloud in 120s'; withdraw; request save 3 in 1; stage +60s; preemption +106999ms
+    notice, another, of no time        | running [50 -] save 3 in 1 at 60 publishNext goes failing: 'noticed cloud in 5s'; withdraw; request save 3 in 1; stage +60s; preemption +1249ms
     warning                            | running [50 -] save 3 in 1 at 60 publishNext failing: 'warned cloud'; withdraw; request save 3 in 1; stage +60s
     policy                             | running [50 -] at 60 failing: stage +0s; durable +58s; -hang; hang +-1s
     """,
@@ -266,6 +276,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | terminating [50 60] at 60 finished 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang -saveDeadline; kill +5s
     checkpoint                         | running [50 60] publishes 60 of 1 at 60 finished 60: offer 0; publish 60 of 1
     notice                             | running [50 60] publishes 60 of 1 at 60 finished 60 goes: 'noticed cloud in 120s'; offer 0; publish 60 of 1; preemption +106999ms
+    notice, another, of no time        | running [50 60] publishes 60 of 1 at 60 finished 60 goes: 'noticed cloud in 5s'; offer 0; publish 60 of 1; preemption +1249ms
     warning                            | running [50 60] publishes 60 of 1 at 60 finished 60: 'warned cloud'; offer 0; publish 60 of 1
     policy                             | running [50 60] at 60 finished 60: durable +58s; -hang
     """,
@@ -291,6 +302,7 @@ let cellsWhenRunning: [String: String] = [
     preemption                         | running [50 -] save 2 in 1 at 60 publishNext goes: preemption +104999ms
     stop                               | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stops goes: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; request saveAndLeave 3 in 1 by +11500ms
     notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: preemption +104999ms
+    notice, another, of no time        | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 5s'; preemption +1249ms
     warning                            | running [50 -] save 2 in 1 at 60 publishNext goes: 'warned cloud'
     notice taken back                  | running [50 -] save 2 in 1 at 60 publishNext: -preemption; 'cancelled cloud'
     policy                             | running [50 -] save 2 in 1 at 60 publishNext goes: durable +58s; -hang; hang +-1s
@@ -315,6 +327,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms
     checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext: withdraw; request save 2 in 1; stage +60s
     notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; stage +60s; preemption +106999ms
+    notice, another, of no time        | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 5s'; withdraw; request save 2 in 1; stage +60s; preemption +1249ms
     warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1; stage +60s
     policy                             | running [50 -] at 60: stage +0s; durable +54s; -hang; hang +-5s
     """,
@@ -338,6 +351,7 @@ let cellsWhenRunning: [String: String] = [
     stop                               | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms
     checkpoint                         | running [50 -] save 2 in 1 at 60 publishNext: withdraw; request save 2 in 1; stage +60s
     notice                             | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 120s'; withdraw; request save 2 in 1; stage +60s; preemption +106999ms
+    notice, another, of no time        | running [50 -] save 2 in 1 at 60 publishNext goes: 'noticed cloud in 5s'; withdraw; request save 2 in 1; stage +60s; preemption +1249ms
     warning                            | running [50 -] save 2 in 1 at 60 publishNext: 'warned cloud'; withdraw; request save 2 in 1; stage +60s
     policy                             | running [50 -] at 60: stage +0s; durable +54s; -hang; hang +-5s
     """,

@@ -25,6 +25,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stops goes: 'stopping in 8s'
     checkpoint                         | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: 'checkpointUnavailable'
     notice                             | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
+    notice, another, of no time        | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: 'noticed cloud in 5s'; graceEnd +5s; saveDeadline +800ms
     warning                            | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes: 'warned cloud'
     notice taken back                  | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice: -preemption; 'cancelled cloud'
     policy                             | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice goes
@@ -51,6 +52,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; request cancel 3 in 1; -saveDeadline -kill; kill; offer 1; publish 50 of 0
     checkpoint                         | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'checkpointUnavailable'
     notice                             | saving [50 -] saveAndLeave 2 in 1 at 60 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time        | saving [50 -] saveAndLeave 2 in 1 at 60 stops goes: 'noticed cloud in 5s'; graceEnd +5s; saveDeadline +800ms
     warning                            | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'warned cloud'
     policy                             | saving [50 -] saveAndLeave 2 in 1 at 60 stops
     """,
@@ -76,6 +78,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | terminating [50 60] publishes 50 of 0 at 61 waiting stops: 'hurrying'; -saveDeadline -kill; kill
     checkpoint                         | saving [50 60] publishes 50 of 0 at 61 waiting stops: 'checkpointUnavailable'
     notice                             | saving [50 60] publishes 50 of 0 at 61 waiting stops goes: 'noticed cloud in 120s'
+    notice, another, of no time        | saving [50 60] publishes 50 of 0 at 61 waiting stops goes: 'noticed cloud in 5s'; graceEnd +5s; saveDeadline +800ms
     warning                            | saving [50 60] publishes 50 of 0 at 61 waiting stops: 'warned cloud'
     policy                             | saving [50 60] publishes 50 of 0 at 61 waiting stops
     """,
@@ -101,6 +104,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | terminating [50 60] publishes 60 of 1 at 60 stops: 'hurrying'; -saveDeadline -kill; kill
     checkpoint                         | terminating [50 60] publishes 60 of 1 at 60 stops: 'checkpointUnavailable'
     notice                             | terminating [50 60] publishes 60 of 1 at 60 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time        | terminating [50 60] publishes 60 of 1 at 60 stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                            | terminating [50 60] publishes 60 of 1 at 60 stops: 'warned cloud'
     policy                             | terminating [50 60] publishes 60 of 1 at 60 stops
     """,
@@ -126,6 +130,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | terminating [50 60] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill
     checkpoint                         | terminating [50 60] publishes 50 of 0 at 60 stops: 'checkpointUnavailable'
     notice                             | terminating [50 60] publishes 50 of 0 at 60 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time        | terminating [50 60] publishes 50 of 0 at 60 stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                            | terminating [50 60] publishes 50 of 0 at 60 stops: 'warned cloud'
     policy                             | terminating [50 60] publishes 50 of 0 at 60 stops
     """,
@@ -151,6 +156,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill
     checkpoint                         | terminating [50 -] publishes 50 of 0 at 60 stops: 'checkpointUnavailable'
     notice                             | terminating [50 -] publishes 50 of 0 at 60 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time        | terminating [50 -] publishes 50 of 0 at 60 stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                            | terminating [50 -] publishes 50 of 0 at 60 stops: 'warned cloud'
     policy                             | terminating [50 -] publishes 50 of 0 at 60 stops
     """,
@@ -175,6 +181,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | terminating [- -] at 60 stops: 'hurrying'; -saveDeadline -kill; kill
     checkpoint                         | terminating [- -] at 60 stops: 'checkpointUnavailable'
     notice                             | terminating [- -] at 60 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time        | terminating [- -] at 60 stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                            | terminating [- -] at 60 stops: 'warned cloud'
     policy                             | terminating [- -] at 60 stops
     """,
@@ -197,6 +204,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | terminating [50 60] publishes 60 of 1 at 60 finished 60 stops: 'hurrying'; -saveDeadline -kill; kill; offer 0; publish 60 of 1
     checkpoint                         | terminating [50 60] at 60 finished 60 stops: 'checkpointUnavailable'
     notice                             | terminating [50 60] at 60 finished 60 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time        | terminating [50 60] at 60 finished 60 stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                            | terminating [50 60] at 60 finished 60 stops: 'warned cloud'
     policy                             | terminating [50 60] at 60 finished 60 stops
     """,
@@ -221,6 +229,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | terminating [- -] stops: 'hurrying'; -saveDeadline -kill; kill
     checkpoint                         | terminating [- -] stops: 'checkpointUnavailable'
     notice                             | terminating [- -] stops goes: 'noticed cloud in 120s'
+    notice, another, of no time        | terminating [- -] stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                            | terminating [- -] stops: 'warned cloud'
     policy                             | terminating [- -] stops
     """,
@@ -242,6 +251,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | terminating [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | terminating [50 -] at 60: 'checkpointUnavailable'
     notice                             | terminating [50 -] at 60 goes: 'noticed cloud in 120s'; preemption +106999ms
+    notice, another, of no time        | terminating [50 -] at 60 goes: 'noticed cloud in 5s'; preemption +1249ms
     warning                            | terminating [50 -] at 60: 'warned cloud'
     policy                             | terminating [50 -] at 60
     """,
@@ -263,6 +273,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | terminating [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                         | terminating [50 -] at 60: 'checkpointUnavailable'
     notice                             | terminating [50 -] at 60 goes: 'noticed cloud in 120s'; preemption +106999ms
+    notice, another, of no time        | terminating [50 -] at 60 goes: 'noticed cloud in 5s'; preemption +1249ms
     warning                            | terminating [50 -] at 60: 'warned cloud'
     policy                             | terminating [50 -] at 60
     """,
@@ -285,6 +296,7 @@ let cellsWhenStopping: [String: String] = [
     stop                               | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill; publish 50 of 0
     checkpoint                         | terminating [50 -] at 60 stops: 'checkpointUnavailable'
     notice                             | terminating [50 -] at 60 stops goes: 'noticed cloud in 120s'
+    notice, another, of no time        | terminating [50 -] at 60 stops goes: 'noticed cloud in 5s'; graceEnd +5s
     warning                            | terminating [50 -] at 60 stops: 'warned cloud'
     policy                             | terminating [50 -] at 60 stops
     """,

@@ -5,8 +5,10 @@ import Vocabulary
 enum Situations {
   static let all: [(name: String, make: @Sendable () -> Driver)] = [
     ("idle", { Driver() }),
+    ("idle, the machine goes", { noticed(Driver()) }),
     ("starting", { begun() }),
     ("starting, asked to stop", { asked(begun()) }),
+    ("starting, the machine goes", { noticed(begun()) }),
     ("starting again, 50 staged", { again() }),
     ("running, a program that does not attach", { started() }),
     ("running, attached, no step yet", { ran(to: 0) }),
@@ -43,8 +45,10 @@ enum Situations {
     ("clearing, a shell tells of an interrupt", { sent(started(), .exited(.exited(130))) }),
     ("clearing, hung", { sent(hung(), .exited(.signaled(9))) }),
     ("clearing, saved and left", { sent(leaving(), .exited(.exited(75))) }),
+    ("clearing, killed, the machine goes", { noticed(sent(staged(), .exited(.signaled(9)))) }),
     ("clearing, the machine goes", { sent(due(noticed(staged())), .exited(.exited(75))) }),
     ("backing off, 50 staged", { backingOff() }),
+    ("backing off, the machine goes", { noticed(backingOff()) }),
     ("backing off, 50 is published", { sent(backingOff(), .timer(.durable)) }),
     ("settling, the machine goes", { settling(.exited(75), due(noticed(staged()))) }),
     ("settling, stopped", { settling(.exited(75), asked(staged())) }),
@@ -109,6 +113,7 @@ enum Situations {
     ("stop", { _ in .stopRequested }),
     ("checkpoint", { _ in .checkpointRequested }),
     ("notice", { _ in .preemptionNotice(notice) }),
+    ("notice, another, of no time", { _ in .preemptionNotice(hastyNotice) }),
     ("warning", { _ in .preemptionWarning(source: "cloud", text: "perhaps") }),
     ("notice taken back", { _ in .preemptionCancelled() }),
     ("policy", { .policyChanged(hastened($0.policy)) }),
@@ -130,6 +135,10 @@ enum Situations {
 
   static let notice = PreemptionNotice(
     source: "cloud", action: "terminate", longestLead: .seconds(120), wantsAcknowledgement: true)
+
+  /// A second one, with no time to spare.
+  static let hastyNotice = PreemptionNotice(
+    source: "cloud", event: "2", action: "preempt", longestLead: .seconds(5), wantsAcknowledgement: true)
 
   /// Every time shorter.
   static func hastened(_ policy: Policy) -> Policy {
