@@ -1,6 +1,7 @@
 import Checkpoints
 import Glibc
 import POSIX
+import Reporting
 import SystemPackage
 import TrainerProtocol
 

@@ -35,16 +35,17 @@ struct Failure: Error, CustomStringConvertible {
 
   /// Line by line: what is said of several lines is indented below its word.
   var lines: [String] {
-    var lines = problems.isEmpty ? Text.indented(what, by: "error: ", further: "       ") : problemLines
+    var lines =
+      problems.isEmpty ? VisibleText.indented(what, by: "error: ", further: "       ") : problemLines
     func field(_ name: String, _ text: String) {
       let word = String(repeating: " ", count: max(0, 6 - name.count)) + name + ": "
-      lines += Text.indented(text, by: word, further: "        ")
+      lines += VisibleText.indented(text, by: word, further: "        ")
     }
     if let path, problems.isEmpty { field("where", path) }
     if let why { field("why", why) }
     if let kept { field("kept", kept) }
     for (index, hint) in hints.enumerated() {
-      lines += Text.indented(hint.text, by: index == 0 ? "  hint: " : "        ", further: "        ")
+      lines += VisibleText.indented(hint.text, by: index == 0 ? "  hint: " : "        ", further: "        ")
     }
     return lines + ["(exit \(status.rawValue))"]
   }

@@ -1,6 +1,7 @@
 import Metrics
 import POSIX
 import Preemption
+import Reporting
 import Supervision
 import SystemPackage
 
@@ -113,7 +114,7 @@ extension Kind where Value == PreemptionSource {
         return try PreemptionSource(text)
       } catch {
         let guess = Suggestions.nearest(to: text, among: PreemptionSource.words)
-        throw Mistakes("\(error.what); \(guess.map { "did you mean '\($0)'?" } ?? error.hint)")
+        throw Mistakes("\(error.what); \(guess.map { "did you mean '\($0)'?" } ?? error.hint?.text ?? "")")
       }
     },
     write: { .string($0.description) })
@@ -130,7 +131,7 @@ extension Kind where Value == ListenAddress {
         default: break
         }
       } catch {
-        throw Mistakes("\(error.what); write \(error.hint)")
+        throw Mistakes("\(error.what); write \(error.hint?.text ?? "")")
       }
       throw Mistakes("must be a port, or \"ADDRESS:PORT\", not \(node.kind)")
     },

@@ -2,6 +2,7 @@ import LMDB
 import POSIX
 import Reporting
 import SystemPackage
+import Vocabulary
 
 /// Opens a store again that was changed or damaged while it was open.
 struct StoreReopening {

@@ -1,4 +1,5 @@
 import Glibc
+import Reporting
 
 /// The IP address and port on which metrics are served.
 public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
@@ -6,7 +7,7 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
   public let address: String
   public let port: UInt16
 
-  static let hint = "9400 (loopback only), 192.0.2.7:9400, 0.0.0.0:9400 or [::]:9400"
+  static let hint: Hint = "9400 (loopback only), 192.0.2.7:9400, 0.0.0.0:9400 or [::]:9400"
 
   /// A port on the loopback interface.
   /// - Throws: `badAddress` for an invalid port.

@@ -7,7 +7,7 @@ public import SystemPackage
 /// A change in whether metrics can be served or written.
 public enum MetricsReport: Sendable {
   case degraded(MetricsError)
-  case recovered(MetricsError.Code, String)
+  case recovered(MetricsErrorCode, String)
 }
 
 /// Serves metrics at an address and writes them to a file. Its own threads do both, so that the caller never
@@ -73,7 +73,7 @@ public final class MetricsExport: Sendable {
         report(
           .degraded(
             MetricsError(
-              .cannotListen, "cannot serve metrics at \(address): \(error)", hint: "holdfast status")))
+              .cannotListen, "cannot serve metrics at \(address)", why: "\(error)", hint: "holdfast status")))
       }
       isDegraded = true
     } while !serverCancellation.isSignalled(within: Self.retryInterval)
@@ -93,13 +93,12 @@ public final class MetricsExport: Sendable {
         if isDegraded { report(.recovered(.cannotWrite, "writing metrics to \(file) again")) }
         isDegraded = false
       } catch {
-        let why = String(cString: strerror(error.errno.rawValue))
         if !isDegraded {
           report(
             .degraded(
               MetricsError(
-                .cannotWrite, "cannot write metrics to \(file): \(why)", errno: error.errno.rawValue,
-                hint: Hint("ls -ld \(file.removingLastComponent())").text)))
+                .cannotWrite, "cannot write metrics to \(file)", errno: error.errno,
+                hint: "ls -ld \(file.removingLastComponent())")))
         }
         isDegraded = true
       }

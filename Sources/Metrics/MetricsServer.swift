@@ -1,5 +1,6 @@
 import Glibc
 import POSIX
+import Reporting
 import SystemPackage
 
 /// Answers scrapes on its own thread. Every socket is non-blocking, every connection has one request and one
@@ -53,8 +54,7 @@ final class MetricsServer {
     } catch {
       throw MetricsError(
         .cannotListen,
-        "cannot serve metrics at \(address): \(String(cString: strerror(error.errno.rawValue)))",
-        errno: error.errno.rawValue,
+        "cannot serve metrics at \(address)", errno: error.errno,
         hint: error.errno == .addressInUse ? "ss -ltnp 'sport = :\(address.port)'" : "ip address show")
     }
   }

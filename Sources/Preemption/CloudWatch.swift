@@ -1,4 +1,5 @@
 import POSIX
+import Reporting
 
 /// Runs one conversation with a metadata server on its own thread.
 struct CloudWatch: Sendable {

@@ -1,3 +1,5 @@
+import Reporting
+
 /// The address of a metadata server.
 public struct Endpoint: Hashable, Sendable {
   /// An IP address or a host name.

@@ -1,5 +1,6 @@
 import Glibc
 import POSIX
+import Reporting
 import SystemPackage
 
 /// Sends a request and waits for its response.
@@ -50,7 +51,7 @@ struct HTTPClient: Transport {
 
   private static func unreachable(_ endpoint: Endpoint, _ code: Int32) -> PreemptionError {
     PreemptionError(
-      .unreachable, "cannot reach \(endpoint.text) (\(String(cString: strerror(code))))", errno: code,
+      .unreachable, "cannot reach \(endpoint.text)", errno: Errno(rawValue: code),
       hint: "curl http://\(endpoint.text)/; or choose another source, or none: --preemption none")
   }
 

@@ -1,3 +1,4 @@
+import Reporting
 import Supervision
 
 /// The output of the user's notice program, one notice a line:

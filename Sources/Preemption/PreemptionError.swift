@@ -1,38 +1,26 @@
-/// Why a source of notices says nothing, or nothing that can be believed.
-public struct PreemptionError: Error, Hashable, Sendable, CustomStringConvertible {
-  public enum Code: String, Hashable, Sendable {
-    /// What the user named is no source, or no endpoint.
-    case badSource
-    case unreachable
-    case timedOut
-    /// The connection ended before the answer did.
-    case cutOff
-    case answerTooLarge
-    /// It is not HTTP, not the cloud's, or not what its protocol says.
-    case badAnswer
-    /// A program that gives notices cannot be run, or ended.
-    case program
-    /// We are leaving; nobody asks any more.
-    case cancelled
-  }
+public import Reporting
 
-  public var code: Code
-  /// What happened, in words.
-  public var what: String
-  public var errno: Int32?
-  /// Something the user can do.
-  public var hint: String
+/// Why a source of notices cannot be reached or understood.
+public typealias PreemptionError = CodedError<PreemptionErrorCode>
 
-  public init(_ code: Code, _ what: String, errno: Int32? = nil, hint: String) {
-    self.code = code
-    self.what = what
-    self.errno = errno
-    self.hint = hint
-  }
+public enum PreemptionErrorCode: Hashable, Sendable {
+  /// What the user named is not a source, or not an endpoint.
+  case badSource
+  case unreachable
+  case timedOut
+  /// The connection ended before the answer did.
+  case cutOff
+  case answerTooLarge
+  /// It is not HTTP, not the cloud's, or not what its protocol says.
+  case badAnswer
+  /// A program that gives notices cannot be run, or ended.
+  case program
+  /// The supervisor is exiting.
+  case cancelled
+}
 
+extension PreemptionError {
   init(answer what: String) {
     self.init(.badAnswer, what, hint: "another source can be named, or none: --preemption none")
   }
-
-  public var description: String { what }
 }

@@ -1,3 +1,5 @@
+import Reporting
+
 /// The source of notices: the value of `--preemption`.
 public enum PreemptionSource: Hashable, Sendable, CustomStringConvertible {
   /// The cloud that this machine's firmware names, if any.
@@ -28,7 +30,7 @@ public enum PreemptionSource: Hashable, Sendable, CustomStringConvertible {
     } else {
       throw PreemptionError(
         .badSource, "unknown source of preemption notices '\(text)'",
-        hint: "one of " + Self.words.joined(separator: ", "))
+        hint: "one of \(words: Self.words.joined(separator: ", "))")
     }
   }
 

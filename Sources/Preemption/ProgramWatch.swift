@@ -101,7 +101,7 @@ final class ProgramWatch: Sendable {
         case nil: "\(error)"
         }
       throw PreemptionError(
-        .program, "cannot run \(command[0]): \(why)", hint: Hint("command -v \(command[0])").text)
+        .program, "cannot run \(command[0])", why: why, hint: "command -v \(command[0])")
     }
   }
 

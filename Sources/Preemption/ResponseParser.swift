@@ -1,3 +1,5 @@
+import Reporting
+
 /// An incremental parser of one HTTP/1.1 response, for arbitrary bytes, within fixed limits.
 public struct ResponseParser: Sendable {
   /// Far more than any metadata server sends.

@@ -2,7 +2,7 @@ public import SystemPackage
 
 /// Why an operation failed, in the parts that every command shows: what happened, to which path, why, and what
 /// to do about it. `code` is for the program; everything else is for people.
-public struct CodedError<Code: Hashable & Sendable>: Error, Sendable, CustomStringConvertible {
+public struct CodedError<Code: Hashable & Sendable>: Error, Hashable, Sendable, CustomStringConvertible {
   public var code: Code
   /// What happened.
   public var what: String

@@ -19,6 +19,16 @@ public enum VisibleText {
     text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }.map { line(String($0)) }
   }
 
+  /// A text of several lines, none of which can be taken for a line of ours.
+  /// - Parameters:
+  ///   - indent: before its first line,
+  ///   - further: before each other one.
+  public static func indented(_ text: String, by indent: String, further: String) -> [String] {
+    var lines = lines(text)
+    if lines.count > 1, lines.last == "" { lines.removeLast() }
+    return lines.enumerated().map { ($0 == 0 ? indent : further) + $1 }
+  }
+
   /// Whether a terminal obeys it, or a reader cannot see it.
   public static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
     if scalar.isASCII { return scalar.value < 0x20 || scalar.value == 0x7f }

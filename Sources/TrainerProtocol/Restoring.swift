@@ -1,3 +1,5 @@
+import Vocabulary
+
 /// A trainer's progress with its resume point. The supervisor reads it when the trainer has died.
 public enum Restoring: UInt32, Hashable, Sendable {
   /// It does not report this, and loads the point without waiting for a verdict.

@@ -44,7 +44,7 @@ import Testing
   }
 
   @Test func tablesAreNeverCut() {
-    let lines = Text.table([["#", "NAME", "X"], ["10", "a long name", "y"]], right: [0])
+    let lines = TextTable.lines([["#", "NAME", "X"], ["10", "a long name", "y"]], right: [0])
     #expect(lines == [" #  NAME         X", "10  a long name  y"])
   }
 

@@ -132,7 +132,7 @@ private final class Reports: Sendable {
   func add(_ report: MetricsReport) {
     texts.withLock { texts in
       switch report {
-      case .degraded(let error): texts.append(error.what)
+      case .degraded(let error): texts.append("\(error)")
       case .recovered(_, let text): texts.append(text)
       }
     }

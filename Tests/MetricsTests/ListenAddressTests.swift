@@ -1,4 +1,5 @@
 import Metrics
+import Reporting
 import Testing
 
 @Suite struct ListenAddressTests {

@@ -3,6 +3,7 @@ import POSIX
 import Testing
 
 @testable import Preemption
+import Reporting
 
 /// The client with valid and invalid responses.
 @Suite struct HTTPClientTests {
@@ -19,7 +20,7 @@ import Testing
   static func code(
     _ answer: FakeServer.Answer, rest: Duration = .seconds(30), timeout: Duration = .seconds(30)
   )
-    throws -> PreemptionError.Code?
+    throws -> PreemptionErrorCode?
   {
     let server = try FakeServer { _, _ in answer }
     defer { server.stop() }

@@ -135,7 +135,7 @@ struct CheckpointsCommand: ParsableCommand {
       ]
       rows += manifest.metrics.sorted { $0.key < $1.key }.map { [$0.key, Words.metric($0.value)] }
       rows += manifest.files.map { ["file", "\($0.name)  \(Words.bytes($0.bytes))  sha256 \($0.sha256)"] }
-      return Text.table(rows, right: [0])
+      return TextTable.lines(rows, right: [0])
     }
 
     /// An epoch of which no batch was consumed has not begun: the one before it is complete.

@@ -90,6 +90,6 @@ struct ConfigKeysCommand: ParsableCommand {
     let rows = Setting.all.map { setting in
       [setting.name, setting.initial?.toml ?? "-", setting.change.rawValue, setting.summary]
     }
-    for line in Text.table([["KEY", "DEFAULT", "RELOAD", "WHAT"]] + rows) { output.line(line) }
+    for line in TextTable.lines([["KEY", "DEFAULT", "RELOAD", "WHAT"]] + rows) { output.line(line) }
   }
 }

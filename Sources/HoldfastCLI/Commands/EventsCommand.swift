@@ -37,6 +37,7 @@ struct EventsCommand: ParsableCommand {
 
   private static func line(_ event: EventRecord, _ output: Output) -> Line {
     let mark: Line = event.isWarning ? output.paint("\(output.warningSign) ", .yellow) : ""
-    return "\(Text.date(event.timeNs).prefix(6)) \(Text.clock(event.timeNs))  \(mark)\(event.message)"
+    return
+      "\(LocalTime.date(event.timeNs).prefix(6)) \(LocalTime.clock(event.timeNs))  \(mark)\(event.message)"
   }
 }

@@ -69,7 +69,7 @@ struct HistoryText {
     let end = attempt.endedAtNs ?? status.nowNs
     let lasted = Double(end - min(end, attempt.startedAtNs)) / 1e9
     return [
-      "\(attempt.attempt)", Text.date(attempt.startedAtNs), Words.duration(seconds: lasted),
+      "\(attempt.attempt)", LocalTime.date(attempt.startedAtNs), Words.duration(seconds: lasted),
       attempt.resumedFrom?.level.text ?? "beginning", steps(attempt), replayed(attempt), ended(attempt),
     ]
   }
@@ -124,8 +124,8 @@ struct HistoryText {
       output.line("likely cause: \(difference.likelyCause)")
     }
     guard let failure = attempt.failure else { return }
-    var lines = Text.indented("\(failure.type): \(failure.message)", by: "", further: "  ")
-    if let traceback = failure.traceback { lines += Text.indented(traceback, by: "  ", further: "  ") }
+    var lines = VisibleText.indented("\(failure.type): \(failure.message)", by: "", further: "  ")
+    if let traceback = failure.traceback { lines += VisibleText.indented(traceback, by: "  ", further: "  ") }
     for line in lines { output.line(line) }
   }
 }

@@ -3,13 +3,13 @@ struct PagedTable {
   private static let pageRows = 256
 
   private let output: Output
-  private var table: GrowingTable
+  private var table: TextTable
   private var rows: [[String]]
 
   /// - Parameter right: indices of columns that are aligned to the right.
   init(_ output: Output, header: [String], right: Set<Int> = []) {
     self.output = output
-    table = GrowingTable(right: right)
+    table = TextTable(right: right)
     rows = [header]
   }
 

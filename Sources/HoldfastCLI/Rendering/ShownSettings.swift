@@ -55,7 +55,7 @@ struct ShownSettings {
     let lines = rows.map { row in
       [row.setting.name, row.value?.toml ?? "-"] + (withOrigins ? [row.origin.words(row.setting)] : [])
     }
-    return Text.table([header] + lines)
+    return TextTable.lines([header] + lines)
   }
 
   var json: JSONValue {

@@ -23,7 +23,7 @@ struct SnapshotsText {
     table.add([
       Words.number(row.step), Words.number(row.epoch &+ 1), Words.number(row.batch),
       Words.number(row.samples),
-      Text.clock(row.timeNs), "\(row.attempt)", row.rngDigest.hexadecimal, row.samplerDigest.hexadecimal,
+      LocalTime.clock(row.timeNs), "\(row.attempt)", row.rngDigest.hexadecimal, row.samplerDigest.hexadecimal,
       step.metrics.map { "\($0.name) \(Words.metric($0.value))" }.joined(separator: ", "),
     ])
     count += 1
@@ -37,7 +37,7 @@ struct SnapshotsText {
 
   func details(_ step: RecordedStep) {
     let row = step.row
-    output.line("Step \(Words.number(row.step)), attempt \(row.attempt), \(Text.date(row.timeNs))")
+    output.line("Step \(Words.number(row.step)), attempt \(row.attempt), \(LocalTime.date(row.timeNs))")
     output.line("")
     var lines = [
       ["epoch", Words.number(row.epoch &+ 1)], ["batch", Words.number(row.batch)],
@@ -49,7 +49,7 @@ struct SnapshotsText {
       lines.append(["samplers", row.samplerDigest.hexadecimal])
     }
     for (name, value) in step.metrics { lines.append([name, Words.metric(value)]) }
-    var table = GrowingTable()
+    var table = TextTable()
     for line in table.lines(lines) { output.line(line) }
   }
 }

@@ -43,7 +43,9 @@ extension JobStatus {
       lines.append(" \(output.paint("\(output.warningSign) Degraded", .yellow)): \(reason)")
     }
     if !events.isEmpty { lines.append("") }
-    for event in events.reversed().prefix(3) { lines.append("\(Text.clock(event.timeNs)) \(event.message)") }
+    for event in events.reversed().prefix(3) {
+      lines.append("\(LocalTime.clock(event.timeNs)) \(event.message)")
+    }
     lines.append("More: holdfast history \(argument), holdfast events \(argument)")
     return lines
   }
@@ -94,7 +96,7 @@ extension JobStatus {
     guard state == .running, let stepsPerSecond, stepsPerSecond > 0 else { return nil }
     let rate = "\(Words.metric(stepsPerSecond)) steps/s"
     guard let left = secondsLeft else { return rate }
-    return "\(Text.clock(nowNs, after: left)), in \(Words.duration(seconds: left)) (\(rate))"
+    return "\(LocalTime.clock(nowNs, after: left)), in \(Words.duration(seconds: left)) (\(rate))"
   }
 
   /// `98.5 % of 3 h 17 min; start-up 0.9 %, down 0.4 %`
@@ -129,7 +131,7 @@ extension JobStatus {
       ])
     }
     if rows.isEmpty { rows = [["none yet"]] }
-    return Text.table(rows).enumerated().map { ($0 == 0 ? "Checkpoints: " : "             ") + $1 }
+    return TextTable.lines(rows).enumerated().map { ($0 == 0 ? "Checkpoints: " : "             ") + $1 }
   }
 
   private func lossLines(_ output: Output) -> [String] {
@@ -137,7 +139,7 @@ extension JobStatus {
     let rows = [("a process", resume(afterPowerLoss: false)), ("power", resume(afterPowerLoss: true))].map {
       [$0.0, Self.words($0.1)]
     }
-    return Text.table(rows).enumerated().map { ($0 == 0 ? " If it lost: " : "             ") + $1 }
+    return TextTable.lines(rows).enumerated().map { ($0 == 0 ? " If it lost: " : "             ") + $1 }
   }
 
   static func words(_ at: ResumeAt) -> String {

@@ -29,7 +29,7 @@ struct WatchScreen {
     if let memory { lines.append(label("memory") + memory) }
     for reason in status.degraded { lines.append("\(output.warningSign) \(reason)") }
     for event in status.events.reversed().prefix(3) {
-      lines.append("\(Text.clock(event.timeNs)) \(event.message)")
+      lines.append("\(LocalTime.clock(event.timeNs)) \(event.message)")
     }
     // The last row of a terminal scrolls when it is filled.
     return Array(lines.prefix(max(1, size.rows - 1)))
@@ -44,7 +44,7 @@ struct WatchScreen {
   private var headline: String {
     let left =
       "\(status.name)  \(status.state.words)\(status.attempts.newest.map { "  attempt \($0.attempt)" } ?? "")"
-    let right = "\(Text.clock(status.nowNs))  every 2 s  q quit"
+    let right = "\(LocalTime.clock(status.nowNs))  every 2 s  q quit"
     let gap = min(size.columns, 80) - left.count - right.count
     return left + String(repeating: " ", count: max(2, gap)) + right
   }
@@ -67,7 +67,7 @@ struct WatchScreen {
     if let rate = status.stepsPerSecond { text += "   \(Words.metric(rate))/s" }
     if let left = status.secondsLeft {
       text +=
-        "   ETA \(Text.clock(status.nowNs, after: left).prefix(5)) (\(Words.duration(seconds: left)))"
+        "   ETA \(LocalTime.clock(status.nowNs, after: left).prefix(5)) (\(Words.duration(seconds: left)))"
     }
     return lines + [(lines.isEmpty ? label("steps") : indent) + text]
   }
@@ -107,8 +107,8 @@ struct WatchScreen {
     guard let first = attempts.first else { return [] }
     let end =
       status.isSupervised ? status.nowNs : attempts.compactMap(\.endedAtNs).max() ?? status.nowNs
-    let from = Text.clock(first.startedAtNs).prefix(5)
-    let to = Text.clock(end).prefix(5)
+    let from = LocalTime.clock(first.startedAtNs).prefix(5)
+    let to = LocalTime.clock(end).prefix(5)
     let width = min(60, size.columns - Self.labelWidth - from.count - to.count - 3)
     guard
       let drawing = AttemptTimeline.draw(attempts, nowNs: end, width: width, hasUnicode: unicode)
@@ -127,7 +127,7 @@ struct WatchScreen {
         ["durable", Words.number(durable.step), status.age(durable.createdAtNs), status.state(of: durable)])
     }
     if rows.isEmpty { rows = [["no checkpoint yet"]] }
-    return Text.table(rows, right: [1]).enumerated().map { ($0 == 0 ? label("levels") : indent) + $1 }
+    return TextTable.lines(rows, right: [1]).enumerated().map { ($0 == 0 ? label("levels") : indent) + $1 }
   }
 
   private var goodput: String? {

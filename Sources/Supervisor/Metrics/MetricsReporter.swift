@@ -2,6 +2,7 @@ import Checkpoints
 import JobStore
 import Metrics
 import POSIX
+import Reporting
 import Supervision
 import Vocabulary
 
@@ -55,7 +56,8 @@ final class MetricsReporter {
 
   func handle(_ report: MetricsReport) {
     switch report {
-    case .degraded(let error): degradations.begin("metrics \(error.code)", "\(error): \(error.hint)")
+    case .degraded(let error):
+      degradations.begin("metrics \(error.code)", "\(error)\(error.hint.map { "; \($0)" } ?? "")")
     case .recovered(let code, let text): degradations.end("metrics \(code)", text)
     }
   }
