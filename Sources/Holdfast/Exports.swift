@@ -1,6 +1,5 @@
 // What a trainer's author needs is in one import.
 @_exported public import Checkpoints
-import Reporting
 @_exported public import TrainerProtocol
 
 @_exported public import struct Reporting.CodedError

@@ -1,4 +1,3 @@
-import CLMDB
 import Glibc
 
 /// Ensures that LMDB can open a data file safely.

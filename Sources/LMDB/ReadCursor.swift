@@ -1,5 +1,3 @@
-import CLMDB
-
 /// A cursor in a database of a `ReadTransaction`, ordered by key. Its entries are valid until it moves.
 public final class ReadCursor {
   public typealias Entry = (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)

@@ -1,4 +1,3 @@
-import CLMDB
 import Glibc
 
 /// Finds the records that are still readable in a damaged data file. The caller must validate them, as their pages

@@ -4,12 +4,6 @@ import Reporting
 import Synchronization
 public import SystemPackage
 
-/// A change in whether metrics can be served or written.
-public enum MetricsReport: Sendable {
-  case degraded(MetricsError)
-  case recovered(MetricsErrorCode, String)
-}
-
 /// Serves metrics at an address and writes them to a file. Its own threads do both, so that the caller never
 /// waits for a client or a disk.
 public final class MetricsExport: Sendable {

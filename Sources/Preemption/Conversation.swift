@@ -10,12 +10,3 @@ protocol Conversation: Sendable {
   /// - Throws: `badAnswer` for a response that violates the protocol.
   mutating func handle(_ response: HTTPResponse, at now: Duration) throws(PreemptionError) -> [NoticeReport]
 }
-
-/// A request with its timing.
-struct Exchange: Hashable, Sendable {
-  var request: HTTPRequest
-  /// Delay before it is sent.
-  var pause: Duration = .zero
-  /// Until the first byte of the response; `HTTPClient.bodyTimeout` limits the rest.
-  var timeout: Duration = .seconds(5)
-}

@@ -3,14 +3,6 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// Sends a request and waits for its response.
-protocol Transport: Sendable {
-  /// - Parameter timeout: until the first byte of the response.
-  func send(
-    _ request: HTTPRequest, to endpoint: Endpoint, timeout: Duration
-  ) throws(PreemptionError) -> HTTPResponse
-}
-
 /// HTTP/1.1 with one connection for each request. It never uses a proxy, as metadata servers answer only the
 /// machine itself. It blocks its thread, within its timeouts.
 struct HTTPClient: Transport {

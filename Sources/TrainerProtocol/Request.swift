@@ -1,6 +1,3 @@
-import CTrainerProtocol
-import Vocabulary
-
 /// A request of the supervisor to the trainer, which reads it at its next step or safe point.
 public struct Request: Hashable, Sendable {
   public enum Kind: UInt32, Hashable, Sendable {
@@ -32,70 +29,5 @@ public struct Request: Hashable, Sendable {
     self.targetStep = targetStep
     self.generation = generation
     self.deadlineNanoseconds = deadlineNanoseconds
-  }
-}
-
-/// The trainer's answer to a request, or its report of the final state when it finishes.
-public struct Staged: Hashable, Sendable {
-  public enum Outcome: UInt32, Hashable, Sendable {
-    case none = 0
-    case staged = 1
-    case missed = 2
-    case failed = 3
-    case cancelled = 4
-  }
-
-  /// 0: without a request, by `finish()`.
-  public var requestSequence: UInt64
-  public var step: UInt64
-  public var imageBytes: UInt64
-  public var cutID: CutID
-  /// nil when nothing was staged.
-  public var slot: UInt32?
-  public var outcome: Outcome
-  public var error: Int32
-  /// Time for which the copy blocked the trainer.
-  public var stallNanoseconds: UInt64
-
-  public init(
-    requestSequence: UInt64, step: UInt64, imageBytes: UInt64 = 0, cutID: CutID, slot: UInt32?,
-    outcome: Outcome, error: Int32 = 0, stallNanoseconds: UInt64 = 0
-  ) {
-    self.requestSequence = requestSequence
-    self.step = step
-    self.imageBytes = imageBytes
-    self.cutID = cutID
-    self.slot = slot
-    self.outcome = outcome
-    self.error = error
-    self.stallNanoseconds = stallNanoseconds
-  }
-
-  public static let encodedBytes = Int(HF_STAGED_BYTES)
-
-  public func encode(into buffer: UnsafeMutableRawBufferPointer) {
-    guard let pointer = buffer.baseAddress, buffer.count >= Self.encodedBytes else { return }
-    pointer.put(requestSequence, at: HF_STAGED_REQUEST_SEQUENCE)
-    pointer.put(step, at: HF_STAGED_STEP)
-    pointer.put(imageBytes, at: HF_STAGED_IMAGE_BYTES)
-    cutID.store(at: pointer + Int(HF_STAGED_CUT_ID))
-    pointer.put(slot ?? HF_NO_SLOT, at: HF_STAGED_SLOT)
-    pointer.put(outcome.rawValue, at: HF_STAGED_OUTCOME)
-    pointer.put(UInt32(bitPattern: error), at: HF_STAGED_ERROR)
-    pointer.put(UInt32(0), at: HF_STAGED_ERROR + 4)
-    pointer.put(stallNanoseconds, at: HF_STAGED_STALL_NS)
-  }
-
-  /// - Returns: nil when the bytes are invalid.
-  public init?(decoding bytes: UnsafeRawBufferPointer) {
-    guard bytes.count == Self.encodedBytes, let base = bytes.baseAddress,
-      let outcome = Outcome(rawValue: bytes.u32(HF_STAGED_OUTCOME))
-    else { return nil }
-    let slot = bytes.u32(HF_STAGED_SLOT)
-    self.init(
-      requestSequence: bytes.u64(HF_STAGED_REQUEST_SEQUENCE), step: bytes.u64(HF_STAGED_STEP),
-      imageBytes: bytes.u64(HF_STAGED_IMAGE_BYTES), cutID: CutID(at: base + Int(HF_STAGED_CUT_ID)),
-      slot: slot == HF_NO_SLOT ? nil : slot, outcome: outcome,
-      error: Int32(bitPattern: bytes.u32(HF_STAGED_ERROR)), stallNanoseconds: bytes.u64(HF_STAGED_STALL_NS))
   }
 }

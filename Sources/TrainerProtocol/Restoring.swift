@@ -10,25 +10,3 @@ public enum Restoring: UInt32, Hashable, Sendable {
   case loading = 2
   case done = 3
 }
-
-/// The supervisor's verdict on the resume point in `resume.json`.
-public enum PointVerdict: UInt32, Hashable, Sendable {
-  /// There is nothing to wait for.
-  case none = 0
-  /// It is being verified.
-  case pending = 1
-  case whole = 2
-  /// It was damaged; `resume.json` now names another one, or none.
-  case replaced = 3
-}
-
-/// The newest answered request, from the ring's header. The record has more data but may be lost.
-public struct Acknowledgement: Hashable, Sendable {
-  public var sequence: UInt64
-  public var outcome: Staged.Outcome
-
-  public init(sequence: UInt64, outcome: Staged.Outcome) {
-    self.sequence = sequence
-    self.outcome = outcome
-  }
-}

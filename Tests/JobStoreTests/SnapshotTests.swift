@@ -1,6 +1,5 @@
 import LMDB
 import POSIX
-import SystemPackage
 import TestSupport
 import Testing
 import TrainerProtocol

@@ -1,7 +1,6 @@
 import JobStore
 import Supervisor
 import Testing
-import Vocabulary
 
 @Suite struct DeviationWordsTests {
   private func difference(_ items: ReplayAudit.Item...) -> ReplayAudit.Difference {

@@ -3,7 +3,6 @@ import JobStore
 import POSIX
 import Reporting
 import Supervision
-import SystemPackage
 import TrainerProtocol
 import Vocabulary
 

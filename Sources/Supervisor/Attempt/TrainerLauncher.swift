@@ -5,7 +5,6 @@ import Reporting
 import Supervision
 import SystemPackage
 import TrainerProtocol
-import Vocabulary
 
 /// Starts the trainer of an attempt: its ring, its resume point, its process.
 struct TrainerLauncher {

@@ -4,7 +4,6 @@ import POSIX
 import Reporting
 import Supervision
 import Synchronization
-import SystemPackage
 import TrainerProtocol
 
 /// The job as a service: ready, alive, how far, how much longer.

@@ -5,43 +5,6 @@ import Reporting
 import Synchronization
 import SystemPackage
 
-/// The ranks and sizes of a process in its job. A single process is rank 0 of 1.
-public struct RankPlace: Hashable, Sendable {
-  public var globalRank: UInt32
-  public var localRank: UInt32
-  public var worldSize: UInt32
-  public var localWorldSize: UInt32
-
-  public init(globalRank: UInt32, localRank: UInt32, worldSize: UInt32, localWorldSize: UInt32) {
-    self.globalRank = globalRank
-    self.localRank = localRank
-    self.worldSize = worldSize
-    self.localWorldSize = localWorldSize
-  }
-
-  public static let single = RankPlace(globalRank: 0, localRank: 0, worldSize: 1, localWorldSize: 1)
-}
-
-/// The owner of a ring, constant for an attempt.
-public struct RingIdentity: Hashable, Sendable {
-  public var jobID: JobID
-  public var attempt: UInt64
-  /// Greater than that of any earlier launch. A holder of an older generation must not publish anything.
-  public var generation: UInt64
-  public var place: RankPlace
-  public var arenaSlots: UInt32
-
-  public init(
-    jobID: JobID, attempt: UInt64, generation: UInt64, place: RankPlace = .single, arenaSlots: UInt32 = 2
-  ) {
-    self.jobID = jobID
-    self.attempt = attempt
-    self.generation = generation
-    self.place = place
-    self.arenaSlots = arenaSlots
-  }
-}
-
 /// The mapped ring, for both sides. Its identity was checked; nothing else is trusted.
 struct RingMapping {
   let file: OpenFile
@@ -258,15 +221,4 @@ struct RingMapping {
     return CRC32.checksum(
       UnsafeRawBufferPointer(start: record + headerBytes, count: length &- headerBytes), head)
   }
-}
-
-/// Kinds of records.
-public enum RecordKind: UInt16, Hashable, Sendable {
-  case padding = 0
-  case attached = 1
-  case snapshot = 2
-  case staged = 3
-  case failure = 4
-  case finished = 5
-  case metricNames = 6
 }
