@@ -39,7 +39,7 @@ def microseconds(call: Callable[[], object], count: int = 2000, rounds: int = 9)
 
 def consume(path: Path) -> threading.Event:
     """A supervisor's reader: gives the ring's room back. It costs the trainer nothing but the word."""
-    from holdfast import _layout as at
+    from internals import at
 
     stop = threading.Event()
 
@@ -164,7 +164,7 @@ def stall(work: Path, memory: Path) -> None:
     import safetensors.torch
     import torch
 
-    from holdfast import _layout as at
+    from internals import at
 
     net = model()
     state = net.state_dict()

@@ -16,9 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 # They have assertions too, which shall say what was found.
 pytest.register_assert_rewrite("loading", "supervised")
 
-import holdfast
-import holdfast._attach
-from holdfast import _layout as at
+from internals import at, close
 
 JOB = bytes(range(16))
 
@@ -112,15 +110,11 @@ class RunDirectory:
         self.resume(point)
 
 
-def close(run: holdfast.Run) -> None:
-    """End an attempt as a kill does: another one may attach to the run directory."""
-    if run._connection is not None:
-        run._connection.close()
-
-
-def forget_run() -> None:
-    """Let this process attach once more, as the next attempt's would."""
-    holdfast._attach._attached = None
+def without_functions(state: Any) -> Any:
+    """Return a scheduler's state without the functions in it, which are other objects in each program."""
+    if type(state) is dict:
+        return {key: without_functions(value) for key, value in state.items() if not callable(value)}
+    return [without_functions(value) for value in state] if type(state) is list else state
 
 
 def step(run: Any, directory: RunDirectory | None, stop_at: int | None, **metrics: Any) -> bool:

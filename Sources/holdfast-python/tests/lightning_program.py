@@ -20,8 +20,7 @@ import torchmetrics
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset
 
-from conftest import RunDirectory
-from holdfast._components import without_functions
+from conftest import RunDirectory, without_functions
 from holdfast.lightning import Holdfast
 
 BATCHES = 7

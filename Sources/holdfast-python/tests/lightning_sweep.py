@@ -37,9 +37,8 @@ from torch.utils.data import DataLoader, Dataset
 
 import holdfast
 import holdfast.lightning
-from conftest import RunDirectory, forget_run
-from holdfast import _layout as at
-from holdfast._components import without_functions
+from conftest import RunDirectory, without_functions
+from internals import at, forget_run
 
 BATCHES = 5
 

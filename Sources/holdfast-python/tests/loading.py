@@ -17,8 +17,8 @@ from torch.utils.data import (
 )
 
 import holdfast
-from conftest import RunDirectory, close
-from holdfast import _layout as at
+from conftest import RunDirectory
+from internals import at, close
 
 
 class Noisy(Dataset):

@@ -28,10 +28,10 @@ from typing import Any, NamedTuple
 import numpy
 import torch
 
+import holdfast
 import trainers
 from conftest import RunDirectory
-from holdfast import _layout as at
-from holdfast import _run
+from internals import at
 
 _CAPACITY = 8 << 20
 # A busy machine is slow; nothing here is.
@@ -107,21 +107,21 @@ class _Asking:
 
     def install(self) -> None:
         for name in ("step", "safepoint"):
-            original = getattr(_run.Run, name)
+            original = getattr(holdfast.Run, name)
 
             def around(run: Any, *arguments: Any, _original: Any = original, **named: Any) -> None:
                 self.before()
                 _original(run, *arguments, **named)
                 self.after()
 
-            setattr(_run.Run, name, around)
-        finish = _run.Run.finish
+            setattr(holdfast.Run, name, around)
+        finish = holdfast.Run.finish
 
         def finished(run: Any) -> None:
             finish(run)
             self.finished()
 
-        _run.Run.finish = finished  # type: ignore[method-assign]
+        holdfast.Run.finish = finished  # type: ignore[method-assign]
 
     def before(self) -> None:
         if self.directory.word(at.RING_ACKNOWLEDGED) == self.asked:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import holdfast
-from conftest import RunDirectory, forget_run
+from conftest import RunDirectory
+from internals import forget_run
 
 torch = pytest.importorskip("torch")
 

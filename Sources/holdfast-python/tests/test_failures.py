@@ -18,7 +18,7 @@ import pytest
 
 import holdfast
 from conftest import RunDirectory
-from holdfast import _layout as at
+from internals import at
 from supervised import HOLDFAST, Job
 
 PROGRAM = """

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory, close, step
+from conftest import RunDirectory, step
+from internals import at, close
 
 DATA = torch.utils.data.TensorDataset(torch.arange(20.0))
 
@@ -86,8 +87,6 @@ def test_validation_leaves_the_random_streams_alone() -> None:
 
 
 def test_a_safepoint_in_the_middle_of_a_body_waits(run_directory: RunDirectory) -> None:
-    from holdfast import _layout as at
-
     run = holdfast.attach()
     run.restore()
     while run.global_step < 2:
@@ -135,8 +134,6 @@ def test_stopping_after_the_step_is_told(capfd: pytest.CaptureFixture[str]) -> N
 def test_a_finished_run_that_goes_on_is_told(
     run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from holdfast import _layout as at
-
     run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
     run = holdfast.attach()
     run.restore()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from holdfast import _layout
+from internals import at
 from supervised import PACKAGE
 
 HEADER = PACKAGE.parent / "CTrainerProtocol/include/CTrainerProtocol.h"
@@ -22,7 +22,7 @@ def numbers_of_the_header() -> dict[str, int]:
 
 
 def test_every_number_is_the_headers() -> None:
-    ours = {name: value for name, value in vars(_layout).items() if name.isupper() and type(value) is int}
+    ours = {name: value for name, value in vars(at).items() if name.isupper() and type(value) is int}
     theirs = numbers_of_the_header()
     assert len(theirs) > 60
     assert ours == theirs

@@ -14,9 +14,9 @@ import torch
 
 pytest.importorskip("lightning_program")
 
-from conftest import RunDirectory, forget_run
+from conftest import RunDirectory
 from holdfast import HoldfastError
-from holdfast import _layout as at
+from internals import at, forget_run
 from lightning_program import BATCHES, Data, Program, same
 
 

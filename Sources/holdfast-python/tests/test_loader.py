@@ -21,7 +21,6 @@ from torch.utils.data import (
 
 import holdfast
 from conftest import RunDirectory
-from holdfast._sampling import SampleDataset, WorkerStart
 from loading import Noisy, Numbers, Pairs, Shuffled, check, end_between_epochs, train
 
 SOURCES = {
@@ -225,22 +224,44 @@ def take_a_share(worker: int) -> None:
     dataset.last = dataset.first + size
 
 
-class Sealed:
-    """As newer torch tells a worker of itself: without a dict, and taking no assignment."""
+class SealedWorkerInfo:
+    """The information of a worker as in newer torch: without a dict, and with assignment refused."""
 
-    __slots__ = ("dataset",)
+    __slots__ = ("dataset", "id")
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise TypeError(name)
 
 
-def test_what_a_worker_is_told_may_be_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = [1, 2]
-    info = Sealed()
-    object.__setattr__(info, "dataset", SampleDataset(own, True))
-    monkeypatch.setattr(torch.utils.data, "get_worker_info", lambda: info)
-    WorkerStart(None)(0)
-    assert info.dataset is own
+class OfKnownWorker(Noisy):
+    """Samples that show whether `worker_init_fn` has found this dataset."""
+
+    found: Any = None
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.tensor(self.found is self)
+
+
+def find_dataset(worker: int) -> None:
+    OfKnownWorker.found = torch.utils.data.get_worker_info().dataset
+
+
+def test_workers_find_the_dataset_where_worker_info_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = torch.utils.data.get_worker_info
+    sealed = SealedWorkerInfo()
+
+    def get_worker_info() -> Any:
+        info = original()
+        if info is not None and not hasattr(sealed, "dataset"):
+            object.__setattr__(sealed, "id", info.id)
+            object.__setattr__(sealed, "dataset", info.dataset)
+        return None if info is None else sealed
+
+    monkeypatch.setattr(torch.utils.data, "get_worker_info", get_worker_info)
+    loader = holdfast.attach().loader(
+        OfKnownWorker(), batch_size=4, num_workers=1, worker_init_fn=find_dataset
+    )
+    assert torch.cat(list(loader)).tolist() == [True] * 23
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

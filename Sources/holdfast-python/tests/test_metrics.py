@@ -12,7 +12,8 @@ from torch import nn
 from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC, MulticlassPrecision
 
 import holdfast
-from conftest import RunDirectory, close, step
+from conftest import RunDirectory, step
+from internals import close
 
 STEPS = 9
 
@@ -53,7 +54,7 @@ def train(stop_at: int | None, directory: RunDirectory | None) -> dict[str, Any]
                 return None
     close(run)
     computed = {**model.metrics.compute(), **related.compute()}
-    return {**computed, "mean": mean.compute(), "updates": mean._update_count}
+    return {**computed, "mean": mean.compute(), "updates": mean.update_count}
 
 
 def test_what_was_accumulated_goes_on(run_directory: RunDirectory) -> None:
@@ -80,7 +81,7 @@ def test_another_metric_of_that_name_begins_anew_or_is_refused(tmp_path: Path) -
     other = torchmetrics.MaxMetric()
     run.register(strict=False, metric=other)
     run.load(path)
-    assert other._update_count == 0
+    assert other.update_count == 0
 
 
 def test_weights_alone_have_no_metrics(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from torch.utils.data import (
 )
 
 import holdfast
-from conftest import RunDirectory, check_resumed, close, step
+from conftest import RunDirectory, check_resumed, step
+from internals import close
 from loading import Noisy, train
 
 SHUFFLED: Any = lambda: {"dataset": Noisy(), "batch_size": 4, "shuffle": True}  # noqa: E731

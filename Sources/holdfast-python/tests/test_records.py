@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from supervised import HOLDFAST, Job
+from supervised import HOLDFAST, PACKAGE, Job
+
+TESTS = str(PACKAGE / "tests")
 
 # `change(kind, payload)` returns the payload that is written instead, or None for no record.
 PROGRAM = """
 import json
+import sys
 import time
 import holdfast
-from holdfast import _layout as at
-from holdfast._ring import RingWriter
+sys.path.insert(0, {tests!r})
+from internals import RingWriter, at
 
 def edit(payload, **fields):
     return json.dumps({{**json.loads(payload), **fields}}).encode()
@@ -85,7 +88,7 @@ CASES = {
 def test_the_job_finishes_and_says_what_is_wrong(case: str, tmp_path: Path) -> None:
     change, told = CASES[case]
     program = tmp_path / "train.py"
-    program.write_text(PROGRAM.format(change=change, end=""))
+    program.write_text(PROGRAM.format(tests=TESTS, change=change, end=""))
     with Job(tmp_path, program) as job:
         job.start()
         assert job.wait() == 0, job.errors.read_text()
@@ -105,7 +108,7 @@ def test_the_job_finishes_and_says_what_is_wrong(case: str, tmp_path: Path) -> N
 def test_a_failure_without_a_type_is_told_all_the_same(tmp_path: Path) -> None:
     program = tmp_path / "train.py"
     change = "if kind == at.RECORD_FAILURE: payload = without(payload, 'type')"
-    program.write_text(PROGRAM.format(change=change, end="raise ValueError('what it was')"))
+    program.write_text(PROGRAM.format(tests=TESTS, change=change, end="raise ValueError('what it was')"))
     with Job(tmp_path, program, options=("--max-stalls", "1")) as job:
         job.start()
         assert job.wait() == 69, job.errors.read_text()

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory, close
-from holdfast import _layout as at
+from conftest import RunDirectory
+from internals import at, close
 from test_run import stage
 
 
@@ -167,7 +167,7 @@ def test_added_parameter_groups_are_added_when_the_state_is_loaded(
     ) as told:
         run.restore()
     assert "strict=False" not in str(told.value)
-    run._connection.close()
+    close(run)
     run_directory.next_attempt()
     model, optimizer, run = begin()
     run.on_load_checkpoint(lambda _: optimizer.add_param_group({"params": model[0].parameters()}))

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory, close
-from holdfast import _layout as at
+from conftest import RunDirectory
+from internals import at, close
 
 
 def test_validation_saves_the_state_of_the_last_step(run_directory: RunDirectory) -> None:

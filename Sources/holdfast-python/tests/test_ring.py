@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 import holdfast
-from conftest import JOB, RunDirectory, close
-from holdfast import _layout as at
-from holdfast._ring import RingWriter
+from conftest import JOB, RunDirectory
+from internals import RingWriter, at, close
 
 
 def snapshots(records: list[tuple[int, bytes]]) -> list[tuple[int, ...]]:
@@ -44,52 +43,77 @@ def test_attached_then_names_then_snapshots(run_directory: RunDirectory) -> None
     assert run_directory.word(at.RING_HEARTBEAT) == 2
 
 
-def test_records_wrap_around_and_are_padded(tmp_path: Path) -> None:
+def attach_to(directory: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> holdfast.Run:
+    """Attach, without random streams in each record, and drain what attaching has written."""
+    monkeypatch.setenv("HOLDFAST_RUN_DIR", str(directory.path))
+    run = holdfast.attach(rng=False)
+    run.restore()
+    directory.drain()
+    return run
+
+
+def test_records_wrap_around_and_are_padded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = RunDirectory(tmp_path / "run", capacity=4096)
-    ring = RingWriter(directory.path)
-    sent = []
+    run = attach_to(directory, monkeypatch)
+    sent: list[str] = []
     for number in range(500):
-        payload = bytes([number % 251]) * (number * 37 % 700)
-        assert ring.append(at.RECORD_FAILURE, payload)
-        sent.append(payload)
+        sent.append(chr(ord("A") + number % 26) * (number * 37 % 400))
+        run.fail(ValueError(sent[-1]))
         if number % 3 == 0:
-            assert [payload for _, payload in directory.drain()] == sent
+            records = directory.drain()
+            assert {kind for kind, _ in records} == {at.RECORD_FAILURE}
+            assert [json.loads(payload)["message"] for _, payload in records] == sent
             sent = []
+    assert directory.position > 40 * directory.capacity
 
 
-def test_a_full_ring_drops_the_new_record_and_counts_it(tmp_path: Path) -> None:
+def test_a_full_ring_drops_new_snapshots_and_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = RunDirectory(tmp_path / "run", capacity=4096)
+    run = attach_to(directory, monkeypatch)
+    for _ in range(60):
+        run.step()
+    dropped = directory.word(at.RING_SKIPPED)
+    used = directory.word(at.RING_WRITTEN) - directory.word(at.RING_CONSUMED)
+    kept = snapshots(directory.drain())
+    assert 30 <= len(kept) == 60 - dropped
+    assert [step for step, *_ in kept] == list(range(1, len(kept) + 1))
+    # At least eight bytes stay free, and there is no room for another record of that size.
+    record = used // len(kept)
+    assert 8 <= directory.capacity - used < record + 2 * at.RECORD_HEADER_BYTES
+    run.step()
+    assert directory.word(at.RING_SKIPPED) == dropped
+    assert [step for step, *_ in snapshots(directory.drain())] == [61]
+
+
+def test_the_largest_record_has_half_of_the_ring(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run", capacity=4096)
     ring = RingWriter(directory.path)
-    kept = 0
-    while ring.append(at.RECORD_FAILURE, bytes(100)):
-        kept += 1
-    # Whoever appends it tries again: only a snapshot is lost.
-    assert ring.skipped == 0
-    assert not ring.append_snapshot(at.snapshot_record(0), 1, (1, 0, 1, 1, 0, 0, 0, 0, 0), bytes(64), b"")
-    assert ring.skipped == 1 == directory.word(at.RING_SKIPPED)
-    assert not ring.append(at.RECORD_FAILURE, bytes(100))
-    assert len(directory.drain()) == kept == 31
-    assert ring.append(at.RECORD_FAILURE, bytes(100))
-    # Larger than half of the ring: never.
     assert not ring.append(at.RECORD_FAILURE, bytes(ring.largest_payload + 1))
     assert ring.append(at.RECORD_FAILURE, bytes(ring.largest_payload))
+    assert ring.skipped == 0, "only snapshots are counted"
+    (record,) = directory.drain()
+    assert len(record[1]) + at.RECORD_HEADER_BYTES == 2048
 
 
-def test_a_damaged_position_makes_no_room(tmp_path: Path) -> None:
+def test_a_damaged_position_makes_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = RunDirectory(tmp_path / "run", capacity=4096)
-    ring = RingWriter(directory.path)
-    while ring.append(at.RECORD_FAILURE, bytes(100)):
-        pass
+    run = attach_to(directory, monkeypatch)
+    while directory.word(at.RING_SKIPPED) == 0:
+        run.step()
+    written = directory.word(at.RING_WRITTEN)
     directory.put(at.RING_CONSUMED, "<Q", 1 << 60)
-    assert not ring.append(at.RECORD_FAILURE, bytes(100))
+    run.step()
+    assert directory.word(at.RING_SKIPPED) == 2
+    assert directory.word(at.RING_WRITTEN) == written
 
 
 @pytest.mark.parametrize("offset", [0, 8, 12, 16, 30, 44, 76])
-def test_a_damaged_header_is_refused(tmp_path: Path, offset: int) -> None:
-    directory = RunDirectory(tmp_path / "run")
-    directory.put(offset, "<B", directory.word(offset, "<B") ^ 0x40)
-    with pytest.raises(holdfast.HoldfastError, match="damaged|newer"):
-        RingWriter(directory.path)
+def test_a_damaged_header_is_refused(run_directory: RunDirectory, offset: int) -> None:
+    run_directory.put(offset, "<B", run_directory.word(offset, "<B") ^ 0x40)
+    with pytest.raises(holdfast.HoldfastError, match="ring.*(damaged|newer)"):
+        holdfast.attach()
 
 
 def test_only_one_process_attaches_and_once(run_directory: RunDirectory) -> None:
@@ -207,9 +231,21 @@ def test_without_a_verdict_nothing_is_taken(
     close(first)
     run_directory.next_attempt()
     run_directory.put(at.RING_VERDICT, "<I", at.VERDICT_PENDING)
-    monkeypatch.setattr("holdfast._connection._VERDICT_SECONDS", 0.05)
+    run = holdfast.attach()
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+        if clock[0] < 30:
+            # The supervisor is still reading.
+            run_directory.put(at.RING_VERIFIED, "<Q", int(clock[0]))
+
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     with pytest.raises(holdfast.HoldfastError, match="does not say whether the resume point is whole"):
-        holdfast.attach().restore()
+        run.restore()
+    monkeypatch.undo()
+    assert 89 <= clock[0] < 91, "60 s after the last progress"
 
 
 def test_requests_of_another_generation_half_written_and_late_ones(run_directory: RunDirectory) -> None:

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory, close
-from holdfast import _layout as at
+from conftest import RunDirectory
+from internals import at, close
 from supervised import HOLDFAST
 
 

@@ -11,7 +11,8 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler
 
 import holdfast
-from conftest import RunDirectory, close, step
+from conftest import RunDirectory, step
+from internals import close
 from loading import Noisy, Numbers, check, end_between_epochs, train
 
 

@@ -10,7 +10,8 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 import holdfast
-from conftest import RunDirectory, close, step
+from conftest import RunDirectory, step
+from internals import close
 
 EPOCHS = 4
 BATCHES = 5
