@@ -80,7 +80,10 @@ def test_resumed_batches(run_directory: RunDirectory, source: str, workers: int)
 
 def test_what_is_drawn_again_is_told(run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]) -> None:
     check(run_directory, lambda: {"dataset": stream().shuffle(seed=3, buffer_size=7), "collate_fn": collate})
-    assert "a state without the samples in its shuffle buffer: 1 batches were drawn" in capfd.readouterr().err
+    assert (
+        "a state that leaves out the samples in its shuffle buffer: 1 batches were read again"
+        in capfd.readouterr().err
+    )
 
 
 def test_older_versions_lose_samples_and_are_not_believed(
@@ -88,14 +91,14 @@ def test_older_versions_lose_samples_and_are_not_believed(
 ) -> None:
     monkeypatch.setattr(datasets, "__version__", "4.8.5")
     check(run_directory, lambda: {"dataset": stream(), "collate_fn": collate})
-    assert "a state without whole shards (datasets 4.8.5; 5.1 and later are right)" in capfd.readouterr().err
+    assert "a state that leaves out whole shards (datasets 4.8.5; fixed in 5.1)" in capfd.readouterr().err
 
 
 def test_shards_of_workers_are_drawn_again(
     run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     check(run_directory, lambda: {"dataset": stream(), "num_workers": 2, "collate_fn": collate})
-    assert "a state without the shards of each worker" in capfd.readouterr().err
+    assert "a state that leaves out the shards of each worker" in capfd.readouterr().err
 
 
 def test_a_shuffle_without_a_seed_is_told(
@@ -105,7 +108,7 @@ def test_a_shuffle_without_a_seed_is_told(
     train(make, stop_at=9)
     run_directory.next_attempt()
     train(make)
-    assert "does not give the same batches again" in capfd.readouterr().err
+    assert "did not return the same batches again" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_stopping_after_the_step_is_told(capfd: pytest.CaptureFixture[str]) -> N
             run.step()
             run.stop()
             break
-    assert "run.stop() comes after run.step()" in capfd.readouterr().err
+    assert "run.stop() was called after run.step()" in capfd.readouterr().err
 
 
 def test_a_finished_run_that_goes_on_is_told(
@@ -144,7 +144,7 @@ def test_a_finished_run_that_goes_on_is_told(
     run = holdfast.attach()
     run.restore()
     run.step()
-    assert "the run was finished at step 1, and now goes on" in capfd.readouterr().err
+    assert "the run was finished at step 1, but continues now" in capfd.readouterr().err
 
 
 def test_a_subset_of_other_samples_is_refused_in_mid_epoch(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_full_disk_leaves_the_older_file(tmp_path: Path) -> None:
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(HoldfastError, match="could not be saved"):
+        with pytest.raises(HoldfastError, match="cannot save the checkpoint"):
             plugin.save_checkpoint({"x": torch.ones(100_000)}, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -124,7 +124,7 @@ def test_another_order_in_the_middle_of_an_epoch_is_refused(
 ) -> None:
     train(lambda: {"dataset": Noisy(), "batch_size": 4, **ORDERS[before]()}, stop_at=2)
     run_directory.next_attempt()
-    with pytest.raises(holdfast.HoldfastError, match=r"the order was|does not repeat the order"):
+    with pytest.raises(holdfast.HoldfastError, match=r"the order was|does not reproduce its order"):
         train(lambda: {"dataset": Noisy(), "batch_size": 4, **ORDERS[after]()})
 
 
@@ -164,7 +164,7 @@ def test_a_sampler_that_does_not_repeat_its_order_is_refused(run_directory: RunD
     make: Any = lambda: {"dataset": Noisy(), "batch_size": 4, "sampler": Unrepeatable()}  # noqa: E731
     train(make, stop_at=4)
     run_directory.next_attempt()
-    with pytest.raises(holdfast.HoldfastError, match="does not repeat the order"):
+    with pytest.raises(holdfast.HoldfastError, match="does not reproduce its order"):
         train(make)
 
 
@@ -181,7 +181,7 @@ def test_iterable_datasets_skip_and_say_so(
 ) -> None:
     make: Any = lambda: {"dataset": Numbers(False), "batch_size": 3, "num_workers": workers}  # noqa: E731
     check(run_directory, make)
-    assert "were drawn and thrown away" in capfd.readouterr().err
+    assert "were read again and discarded" in capfd.readouterr().err
 
 
 def test_iterable_datasets_with_a_state_continue(
@@ -196,7 +196,7 @@ def test_iterable_datasets_with_a_state_continue(
     assert [[sample[0] for sample in step[2]] for step in seen] == [
         [sample[0] for sample in step[2]] for step in whole
     ]
-    assert "thrown away" not in capfd.readouterr().err
+    assert "discarded" not in capfd.readouterr().err
 
 
 def test_other_workers_of_an_iterable_dataset_are_refused(run_directory: RunDirectory) -> None:

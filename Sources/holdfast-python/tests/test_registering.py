@@ -67,7 +67,7 @@ def test_generators_within_containers(tmp_path: Path) -> None:
 
 
 def test_a_smaller_buffer_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(holdfast.HoldfastError, match="had 3 elements, and has room for 2 now"):
+    with pytest.raises(holdfast.HoldfastError, match="3 elements were saved, maxlen is 2 now"):
         reload(tmp_path, deque([1, 2, 3], 4), deque([], 2))
 
 

@@ -196,8 +196,8 @@ def test_what_does_not_fit_is_told_when_not_strict(
     assert run.restore()
     assert torch.equal(model.first.weight, before.first.weight)
     said = capfd.readouterr().err
-    assert "'model' took what fits of its saved state, and not: " in said
-    assert "head.weight was (3, 2), now (4, 2); head.bias was (3,), now (4,)" in said
-    assert "old.weight is not here; new.weight was not saved" in said
-    assert "there is no saved state of 'more'" in said
+    assert "'model' was restored partially; left out: " in said
+    assert "head.weight (shape was (3, 2), is (4, 2)); head.bias (shape was (3,), is (4,))" in said
+    assert "old.weight (not in the model); new.weight (not saved)" in said
+    assert "'more' has no saved state" in said
     assert "modes" not in said

@@ -136,7 +136,7 @@ def test_resume_json_of_another_attempt_is_refused(run_directory: RunDirectory) 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format_version":1}', '{"format_version":2}'])
 def test_damaged_resume_json_is_refused(run_directory: RunDirectory, text: str) -> None:
     (run_directory.path / "resume.json").write_text(text)
-    with pytest.raises(holdfast.HoldfastError, match=r"resume\.json is"):
+    with pytest.raises(holdfast.HoldfastError, match=r"resume\.json (is damaged|has format 2)"):
         holdfast.attach()
 
 
@@ -242,7 +242,7 @@ def test_without_a_verdict_nothing_is_taken(
 
     monkeypatch.setattr("time.sleep", sleep)
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    with pytest.raises(holdfast.HoldfastError, match="does not say whether the resume point is whole"):
+    with pytest.raises(holdfast.HoldfastError, match="has not verified the resume point"):
         run.restore()
     monkeypatch.undo()
     assert 89 <= clock[0] < 91, "60 s after the last progress"

@@ -128,15 +128,15 @@ def test_other_components_are_refused_or_taken_when_not_strict(run_directory: Ru
             run_directory.next_attempt()
         return run
 
-    with pytest.raises(holdfast.HoldfastError, match="state of extra, not registered"):
+    with pytest.raises(holdfast.HoldfastError, match="components that are not registered: extra"):
         resume(model=nn.Linear(2, 2))
     with pytest.raises(holdfast.HoldfastError, match="no state of 'more'"):
         resume(model=nn.Linear(2, 2), extra={}, more={})
-    with pytest.raises(holdfast.HoldfastError, match="'model' does not take its saved state"):
+    with pytest.raises(holdfast.HoldfastError, match="'model' cannot load its saved state"):
         resume(model=nn.Linear(2, 3), extra={})
     larger = nn.Sequential()
     larger.add_module("weight", nn.Linear(1, 1))
-    with pytest.raises(holdfast.HoldfastError, match="does not take its saved state"):
+    with pytest.raises(holdfast.HoldfastError, match="cannot load its saved state"):
         resume(model=larger, extra={})
     resume(model=larger, extra={}, more={}, strict=False)
 
@@ -144,7 +144,7 @@ def test_other_components_are_refused_or_taken_when_not_strict(run_directory: Ru
 def test_registering_twice_or_late_is_refused() -> None:
     run = holdfast.attach()
     run.register(model=nn.Linear(1, 1))
-    with pytest.raises(holdfast.HoldfastError, match="taken"):
+    with pytest.raises(holdfast.HoldfastError, match="already in use"):
         run.register(model=nn.Linear(1, 1))
     with pytest.raises(holdfast.HoldfastError, match="no state_dict"):
         run.register(number=3)
@@ -168,7 +168,7 @@ def test_hyperparameters(run_directory: RunDirectory, capfd: pytest.CaptureFixtu
     run_directory.resume(hyperparameters={"lr": 0.1, "epochs": 3})
     run = holdfast.attach({"lr": 0.2, "epochs": 3, "new": 1})
     assert run.hyperparameters == {"lr": 0.2, "epochs": 3, "new": 1}
-    assert "hyperparameter lr was 0.1, and is 0.2 now" in capfd.readouterr().err
+    assert "hyperparameter 'lr' changed from 0.1 to 0.2" in capfd.readouterr().err
     close(run)
     run_directory.next_attempt(None)
     run_directory.resume(hyperparameters={"lr": 0.1, "epochs": 3})
@@ -232,7 +232,7 @@ def test_another_number_of_ranks_is_refused(run_directory: RunDirectory) -> None
     run_directory.put(at.RING_WORLD_SIZE, "<I", 2)
     identity = (run_directory.path / "ring-0").read_bytes()[: at.RING_IDENTITY_CRC]
     run_directory.put(at.RING_IDENTITY_CRC, "<I", zlib.crc32(identity))
-    with pytest.raises(holdfast.HoldfastError, match="had 1 ranks, now 2"):
+    with pytest.raises(holdfast.HoldfastError, match="had 1 ranks, now it has 2"):
         holdfast.attach().restore()
 
 

@@ -260,11 +260,11 @@ class Unregistered:
         (lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8), "quantized"),
         (lambda: torch.ones(2, 2).to_sparse(), "layout"),
         (lambda: torch.ones(2, device="meta"), "meta"),
-        (lambda: np.array([object()]), "Python objects"),
-        (lambda: np.zeros(2, [("a", "<i4")]), "an array of"),
-        (lambda: object(), "only data"),
-        (lambda: print, "only data"),
-        (lambda: Unregistered(1), "only data"),
+        (lambda: np.array([object()]), "array of Python objects"),
+        (lambda: np.zeros(2, [("a", "<i4")]), "array of"),
+        (lambda: object(), "are not supported"),
+        (lambda: print, "are not supported"),
+        (lambda: Unregistered(1), "are not supported"),
     ],
 )
 def test_what_cannot_be_saved_is_refused_by_name(value: Any, what: str) -> None:
@@ -277,7 +277,7 @@ def test_what_cannot_be_saved_is_refused_by_name(value: Any, what: str) -> None:
 def test_cycles_and_depth_are_refused() -> None:
     cycle: list[Any] = []
     cycle.append(cycle)
-    with pytest.raises(holdfast.HoldfastError, match="holds itself"):
+    with pytest.raises(holdfast.HoldfastError, match="contains itself"):
         image({"a": cycle})
     deep: Any = 1
     for _ in range(600):

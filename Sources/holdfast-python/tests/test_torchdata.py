@@ -132,7 +132,7 @@ def test_resumed_batches(
     run_directory: RunDirectory, source: str, options: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     check(run_directory, lambda: SOURCES[source](**options))
-    assert ("drawn and thrown away" in capfd.readouterr().err) == (source == "no state")
+    assert ("read again and discarded" in capfd.readouterr().err) == (source == "no state")
 
 
 def test_shuffled_rows_do_not_depend_on_the_loader(run_directory: RunDirectory) -> None:
@@ -151,4 +151,4 @@ def test_killed_again_and_again(tmp_path: Path, source: str, workers: int) -> No
         attempts = survived(job, done, expected, fewest=0)
         assert sum(attempt["resumed_from"] is not None for attempt in attempts) > 0
         is_drawn_again = source == "buffer" or (source == "shards" and workers > 0)
-        assert ("thrown away" in job.errors.read_text()) == is_drawn_again
+        assert ("read again and discarded" in job.errors.read_text()) == is_drawn_again

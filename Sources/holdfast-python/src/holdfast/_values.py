@@ -1,4 +1,4 @@
-"""Every kind of value that a state may hold, each in a module of its own that is loaded when it is needed."""
+"""All kinds of values that a state may contain; their modules are imported when they are needed."""
 
 from __future__ import annotations
 
