@@ -57,7 +57,7 @@ def attach(
     if path is None:
         run = Run(rng=rng)
         run.hyperparameters = {**given, **scalars(dict(overrides or {}))}
-        os.register_at_fork(after_in_child=run._become_forked)
+        os.register_at_fork(after_in_child=run._disconnect_in_child)
         _attached = run
         return run
     directory = Path(path)

@@ -80,7 +80,7 @@ class _Module(_Stateful):
             return
         # torch rejects tensors of another shape, strict or not.
         own = self.target.state_dict()
-        others = {name: shapes for name in state if (shapes := _other_shapes(state[name], own.get(name)))}
+        others = {name: shapes for name in state if (shapes := _shape_mismatch(state[name], own.get(name)))}
         fitting = type(state)((name, value) for name, value in state.items() if name not in others)
         metadata = state_metadata(state)
         if metadata is not None:
@@ -93,7 +93,7 @@ class _Module(_Stateful):
         self.left_out += [f"{name} (not saved)" for name in missing if name not in others]
 
 
-def _other_shapes(saved: Any, own: Any) -> str | None:
+def _shape_mismatch(saved: Any, own: Any) -> str | None:
     torch = sys.modules["torch"]
     lazy = torch.nn.parameter.UninitializedTensorMixin
     if not isinstance(saved, torch.Tensor) or not isinstance(own, torch.Tensor) or isinstance(own, lazy):

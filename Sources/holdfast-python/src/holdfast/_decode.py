@@ -43,7 +43,7 @@ class Decoder:
     def __init__(
         self,
         tensors: dict[str, Stored],
-        find: Callable[[str], Make | None],
+        find: Callable[[str], Decode | None],
         *,
         copy: bool = True,
         device: Any = None,
@@ -52,7 +52,7 @@ class Decoder:
         self._find = find
         self.copy = copy
         self.device = device
-        self._made: dict[tuple[str, str], Any] = {}
+        self._shared: dict[tuple[str, str], Any] = {}
 
     def value(self, node: Node) -> Any:
         """Return the value of a node.
@@ -84,7 +84,7 @@ class Decoder:
             raise damaged(f"{key} is not text") if key in _TAGS else _unknown(key)
         try:
             if key == "$tensor":
-                return self._maker("tensor")(self, {"value": {key: text}})
+                return self._decoder_function("tensor")(self, {"value": {key: text}})
             if key == "$real":
                 return float(text)
             if key == "$bits":
@@ -95,32 +95,32 @@ class Decoder:
             raise damaged(f"invalid {key} '{text[:40]}' ({error})") from error
         raise _unknown(key)
 
-    def made(self, kind: str, node: Node, make: Callable[[Stored], Any]) -> Any:
+    def shared(self, kind: str, node: Node, decode: Callable[[Stored], Any]) -> Any:
         """Return the tensor or array that a node names; it is decoded once for all nodes with that name."""
         name = node["value"]["$tensor"]
         key = (kind, name)
-        if key not in self._made:
+        if key not in self._shared:
             stored = self._tensors.get(name)
             if stored is None:
                 raise damaged(f"tensor '{name}' is missing")
-            self._made[key] = make(stored)
-        return self._made[key]
+            self._shared[key] = decode(stored)
+        return self._shared[key]
 
-    def _maker(self, kind: Any) -> Make:
-        make = _makers.get(kind) or self._find(str(kind))
-        if make is None:
+    def _decoder_function(self, kind: Any) -> Decode:
+        decode = _decoders.get(kind) or self._find(str(kind))
+        if decode is None:
             raise _unknown(f"$python {kind}")
-        return make
+        return decode
 
     def _python(self, node: Node) -> Any:
         kind = node[PYTHON]
         try:
-            return self._maker(kind)(self, node)
+            return self._decoder_function(kind)(self, node)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise damaged(f"invalid {kind} ({error!r})") from error
 
 
-Make = Callable[[Decoder, Node], Any]
+Decode = Callable[[Decoder, Node], Any]
 
 _TAGS = ("$tensor", "$real", "$bits", "$data")
 
@@ -150,7 +150,7 @@ def _object(decoder: Decoder, node: Node) -> Any:
     return entry.load(decoder.value(node["value"]))
 
 
-_makers: dict[str, Make] = {
+_decoders: dict[str, Decode] = {
     "text": lambda decoder, node: decoder.value(node["value"]).decode("utf-8", "surrogatepass"),
     "int": lambda decoder, node: int(node["value"], 16),
     "complex": lambda decoder, node: complex(*decoder.value(node["value"])),
@@ -166,11 +166,11 @@ _makers: dict[str, Make] = {
 }
 
 
-def add_maker(kind: str, make: Make) -> None:
+def add_decoder(kind: str, decode: Decode) -> None:
     """Add the function that decodes a kind of value."""
-    _makers[kind] = make
+    _decoders[kind] = decode
 
 
-def known_maker(kind: str) -> Make | None:
+def known_decoder(kind: str) -> Decode | None:
     """Return the function that decodes a kind of value, if its module is loaded."""
-    return _makers.get(kind)
+    return _decoders.get(kind)

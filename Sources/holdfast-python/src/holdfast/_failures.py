@@ -55,7 +55,7 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 def _at_exit() -> None:
     run = _current()
-    if run is None or not run.is_supervised or run.is_finished or run._is_leaving or _failed:
+    if run is None or not run.is_supervised or run.is_finished or run._is_exiting or _failed:
         return
     # Python stores the exception that ends the program, even if another hook has replaced this one.
     error = getattr(sys, "last_value", None)
@@ -73,7 +73,7 @@ def _at_exit() -> None:
 def _in_child() -> None:
     run = _run() if _run is not None else None
     if run is not None:
-        run._become_forked()
+        run._disconnect_in_child()
 
 
 def stacks_signal(directory: Path, local_rank: int) -> int | None:

@@ -25,7 +25,7 @@ from ._position import Position
 from ._samples import mix, preserve_streams
 from ._sampling import Drawn, OrderError, Place, WorkerStart
 from ._source import is_loader, source_of
-from ._witness import NAME as WITNESS
+from ._state_checksum import NAME as STATE_CHECKSUM
 
 
 class HasLoop(Protocol):
@@ -77,7 +77,7 @@ class Loader:
     ) -> None:
         loop = self._loop = run._loop
         self.name = name or f"loader-{len(loop.registered.loaders)}"
-        if self.name == WITNESS:
+        if self.name == STATE_CHECKSUM:
             raise HoldfastError(f"the name '{self.name}' is reserved", hint="give the loader another name")
         # The class for the loader of an iterable dataset.
         kind: type[Any] = torch_data.DataLoader

@@ -52,7 +52,7 @@ def _view(address: int, size: int) -> memoryview:
     return memoryview((ctypes.c_ubyte * size).from_address(address)).cast("B")
 
 
-def _only_place(memory: bytes, wanted: bytes) -> int:
+def _unique_offset(memory: bytes, wanted: bytes) -> int:
     """Return the offset of bytes that must occur exactly once; -1 if they do not."""
     place = memory.find(wanted)
     return place if place >= 0 and memory.find(wanted, place + 1) < 0 else -1
@@ -74,7 +74,7 @@ def _python_offset() -> int:
             probe.random()
         words = array("I", probe.getstate()[1])
         key, position = words[:_WORDS].tobytes(), words[_WORDS]
-        found = _only_place(bytes(memory), key)
+        found = _unique_offset(bytes(memory), key)
         if found < 4 or offset not in (-1, found):
             return -1
         if _POSITION.unpack_from(memory, found - 4)[0] != position:
@@ -125,7 +125,7 @@ def _numpy_gauss_offset() -> int:
         state = probe.get_state(legacy=False)
         state.update(gauss=gauss, has_gauss=has_gauss)
         probe.set_state(state)
-        found = _only_place(bytes(memory), _DOUBLE.pack(gauss))
+        found = _unique_offset(bytes(memory), _DOUBLE.pack(gauss))
         if found < 8 or found % 8 or offset not in (-1, found):
             return -1
         if _POSITION.unpack_from(memory, found - 8)[0] != has_gauss:

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from ._decode import Decoder, Stored, add_maker
+from ._decode import Decoder, Stored, add_decoder
 from ._encode import PYTHON, Encode, Encoder, Leaf, Node, python, refuse
 
 _BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
@@ -52,7 +52,7 @@ def add_array_kind(
 ) -> None:
     """Add a kind of arrays of another framework, stored like numpy's."""
     _array_kinds.append((is_kind, kind, to_numpy))
-    add_maker(kind, lambda decoder, node: from_numpy(_make_array(decoder, node)))
+    add_decoder(kind, lambda decoder, node: from_numpy(_decode_array(decoder, node)))
 
 
 def _array_encoder(kind: str, to_numpy: Callable[[Any], Any]) -> Encode:
@@ -91,7 +91,7 @@ def _with_lists(state: Any) -> Any:
     return state.tolist() if isinstance(state, (np.ndarray, np.generic)) else state
 
 
-def _make_generator(decoder: Decoder, node: Node) -> Any:
+def _decode_generator(decoder: Decoder, node: Node) -> Any:
     state = decoder.value(node["value"])
     name = state["bit_generator"]
     if name not in _BIT_GENERATORS:
@@ -112,24 +112,24 @@ def _checked(state: Any) -> Any:
     return state
 
 
-def make_tensor(decoder: Decoder, node: Node) -> Any:
+def decode_tensor(decoder: Decoder, node: Node) -> Any:
     """Decode a tensor as an array, if torch is not installed."""
-    return decoder.made("tensor", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
+    return decoder.shared("tensor", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
 
 
-def _make_array(decoder: Decoder, node: Node) -> Any:
-    return decoder.made("array", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
+def _decode_array(decoder: Decoder, node: Node) -> Any:
+    return decoder.shared("array", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
 
 
-def _make_scalar(decoder: Decoder, node: Node) -> Any:
+def _decode_scalar(decoder: Decoder, node: Node) -> Any:
     return np.frombuffer(decoder.value(node["value"]), dtype_of(node["dtype"]))[0]
 
 
-add_maker("array", _make_array)
-add_maker("scalar", _make_scalar)
-add_maker("dtype", lambda _, node: dtype_of(node["value"]))
-add_maker("numpy.RandomState", _make_generator)
-add_maker("numpy.Generator", _make_generator)
+add_decoder("array", _decode_array)
+add_decoder("scalar", _decode_scalar)
+add_decoder("dtype", lambda _, node: dtype_of(node["value"]))
+add_decoder("numpy.RandomState", _decode_generator)
+add_decoder("numpy.Generator", _decode_generator)
 
 
 def array(encoder: Encoder, value: Any, path: str, kind: str) -> Node:

@@ -17,7 +17,7 @@ import random
 import sys
 from typing import Any, Callable
 
-from ._decode import Decoder, add_maker
+from ._decode import Decoder, add_decoder
 from ._encode import Encode, Encoder, Node, add_encoder, python, refuse
 
 _FACTORIES: dict[str, Any] = {
@@ -37,7 +37,7 @@ def _named(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     )
 
 
-def _make_named(decoder: Decoder, node: Node) -> Any:
+def _decode_named(decoder: Decoder, node: Node) -> Any:
     fields = tuple(node["fields"])
     module, _, name = node["type"].partition(":")
     cls: Any = sys.modules.get(module)
@@ -80,7 +80,7 @@ def _default(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     return python("defaultdict", encoder.node(dict(value), path, depth + 1), factory=name)
 
 
-def _make_default(decoder: Decoder, node: Node) -> Any:
+def _decode_default(decoder: Decoder, node: Node) -> Any:
     name = node["factory"]
     return collections.defaultdict(None if name is None else _FACTORIES[name], decoder.value(node["value"]))
 
@@ -93,7 +93,7 @@ def _array(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     )
 
 
-def _make_array(decoder: Decoder, node: Node) -> Any:
+def _decode_array(decoder: Decoder, node: Node) -> Any:
     return array.array(node["typecode"], decoder.value(node["value"]))
 
 
@@ -101,13 +101,13 @@ def _random(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     return python("random.Random", encoder.node(value.getstate(), path, depth + 1))
 
 
-def _make_random(decoder: Decoder, node: Node) -> Any:
+def _decode_random(decoder: Decoder, node: Node) -> Any:
     made = random.Random()
     made.setstate(decoder.value(node["value"]))
     return made
 
 
-def _moment(_: Encoder, value: Any, path: str, depth: int) -> Node:
+def _datetime(_: Encoder, value: Any, path: str, depth: int) -> Node:
     zone = value.tzinfo
     if zone is not None and type(zone) is not datetime.timezone:
         raise refuse(path, f"time in the zone {zone}", "convert it to UTC: value.astimezone(timezone.utc)")
@@ -126,8 +126,8 @@ for _type, _encode in {
     collections.defaultdict: _default,
     array.array: _array,
     random.Random: _random,
-    datetime.datetime: _moment,
-    datetime.time: _moment,
+    datetime.datetime: _datetime,
+    datetime.time: _datetime,
     datetime.date: _simple("date", lambda value: value.isoformat()),
     datetime.timedelta: _simple("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
     decimal.Decimal: _simple("decimal", str),
@@ -138,11 +138,11 @@ for _type, _encode in {
 }.items():
     add_encoder(_type, _encode)
 
-for _kind, _maker in {
-    "namedtuple": _make_named,
-    "defaultdict": _make_default,
-    "array.array": _make_array,
-    "random.Random": _make_random,
+for _kind, _decode in {
+    "namedtuple": _decode_named,
+    "defaultdict": _decode_default,
+    "array.array": _decode_array,
+    "random.Random": _decode_random,
     "datetime": lambda decoder, node: datetime.datetime.fromisoformat(node["value"]).replace(
         fold=node["fold"]
     ),
@@ -154,7 +154,7 @@ for _kind, _maker in {
     "range": lambda decoder, node: range(*decoder.value(node["value"])),
     "path": lambda decoder, node: pathlib.Path(node["value"]),
 }.items():
-    add_maker(_kind, _maker)
+    add_decoder(_kind, _decode)
 
 
 def encoder_of(value: Any) -> Encode | None:

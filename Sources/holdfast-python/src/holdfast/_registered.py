@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Callable
 
-from . import _parts, _random, _run_part, _witness
+from . import _parts, _random, _run_part, _state_checksum
 from ._components import Component, component_of, extra_components
 from ._errors import HoldfastError
 from ._image import Part
@@ -109,9 +109,11 @@ class Registered:
         ]
         sources += [_parts.Source("rng", stream.name, stream.get) for stream in self.streams()]
         # In the records of steps only: an image contains the whole state.
-        witness = _witness.Witness(self.components.values())
-        if witness.has_any:
-            sources.append(_parts.Source("sampler", _witness.NAME, witness.checksum, is_in_images=False))
+        state_checksum = _state_checksum.StateChecksum(self.components.values())
+        if state_checksum.has_any:
+            sources.append(
+                _parts.Source("sampler", _state_checksum.NAME, state_checksum.checksum, is_in_images=False)
+            )
         return sources
 
     def parts(self) -> tuple[Part, ...]:

@@ -81,7 +81,7 @@ class Run:
         self.state: dict[str, Any] | None = None
         self.is_finished = False
         # Streams before the first step, if the run continues from there.
-        self._at_beginning: dict[str, bytes] = {}
+        self._initial_streams: dict[str, bytes] = {}
         # False if training begins later than restore().
         self._stages_at_restore = True
         # True until the first step after a resume, which checks that all saved loaders exist again.
@@ -89,7 +89,7 @@ class Run:
         # The request that waits for the step after the end of a pass.
         self._deferred = 0
         self._phase = 0
-        self._is_leaving = False
+        self._is_exiting = False
         self._warned: set[str] = set()
 
     def __reduce__(self) -> Any:
@@ -288,7 +288,7 @@ class Run:
         elif point is not None:
             # Everything after this is repeated with the same state and the same streams, so nothing must be
             # restored later.
-            self._at_beginning, loop.pending = loop.pending, {}
+            self._initial_streams, loop.pending = loop.pending, {}
         loop.begin()
         return resumes
 
@@ -578,7 +578,7 @@ class Run:
         leaves = connection.stager.answer(request, self._loop.step)
         self._warn_unsaved(connection)
         if leaves:
-            self._is_leaving = True
+            self._is_exiting = True
             connection.stager.flush()
             raise SystemExit(_STOPPED)
 
@@ -591,10 +591,10 @@ class Run:
             # Loaders and streams may still be added.
             self._registered.forget_sources()
 
-    def _become_forked(self) -> None:
+    def _disconnect_in_child(self) -> None:
         forked: Any = ForkedConnection()
         if self._connection is not None:
-            self._connection.stager.forbid(forked)
+            self._connection.stager.refuse_writes(forked)
         self._connection = forked
 
     def _warn_unsaved(self, connection: Connection) -> None:

@@ -64,7 +64,7 @@ def begin_sample(seed: int, *, seeds_globals: bool) -> None:
         seed_everything(seed)
 
 
-def make_samples(dataset: Any, indices: Iterable[Any], seed: int, *, seeds_globals: bool) -> list[Any]:
+def create_samples(dataset: Any, indices: Iterable[Any], seed: int, *, seeds_globals: bool) -> list[Any]:
     """Create the samples of one batch; `seed` is that of the first sample.
 
     The global streams are seeded once: one worker always creates a whole batch, so its samples draw the same

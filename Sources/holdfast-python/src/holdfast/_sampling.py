@@ -15,7 +15,7 @@ import torch
 from torch.utils import data as torch_data
 
 from ._random import global_streams
-from ._samples import begin_sample, make_samples, mix, preserve_streams, seed_everything, seed_of
+from ._samples import begin_sample, create_samples, mix, preserve_streams, seed_everything, seed_of
 
 # torch's own samplers that draw only from their `generator`, or not at all.
 _WITH_GENERATOR = (
@@ -70,7 +70,7 @@ class BatchDataset(SampleDataset):
         """Return the samples of one batch."""
         seed, indices = key
         if not hasattr(self.dataset, "__getitems__"):
-            return make_samples(self.dataset, indices, seed, seeds_globals=self.seeds_globals)
+            return create_samples(self.dataset, indices, seed, seeds_globals=self.seeds_globals)
         begin_sample(seed, seeds_globals=self.seeds_globals)
         return self.dataset.__getitems__(indices)
 

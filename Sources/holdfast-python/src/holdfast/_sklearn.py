@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ._decode import Decoder, add_maker
+from ._decode import Decoder, add_decoder
 from ._encode import Encode, Encoder, Node, python
 
 # Compiled loss functions, which are not data; each `partial_fit` creates them again.
@@ -51,7 +51,7 @@ def _encode(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     return python("sklearn", node, type=f"{cls.__module__}:{cls.__qualname__}")
 
 
-def _make(decoder: Decoder, node: Node) -> Any:
+def _decode(decoder: Decoder, node: Node) -> Any:
     module, _, name = node["type"].partition(":")
     cls = getattr(sys.modules.get(module), name, None)
     if not module.startswith("sklearn.") or not isinstance(cls, type) or cls.__module__ != module:
@@ -61,4 +61,4 @@ def _make(decoder: Decoder, node: Node) -> Any:
     return made
 
 
-add_maker("sklearn", _make)
+add_decoder("sklearn", _decode)

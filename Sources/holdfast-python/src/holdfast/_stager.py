@@ -119,7 +119,7 @@ class Stager:
         self.append(at.RECORD_FINISHED, payload)
         self.flush()
 
-    def forbid(self, ring: Any) -> None:
+    def refuse_writes(self, ring: Any) -> None:
         """Refuse further writes; called in a forked process."""
         self._ring = ring
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ._decode import Decoder, Stored, add_maker
+from ._decode import Decoder, Stored, add_decoder
 from ._encode import Encode, Encoder, Leaf, Node, python, refuse
 from ._errors import HoldfastError
 
@@ -136,8 +136,8 @@ def _refused(value: Any, path: str) -> Exception:
     return refuse(path, f"tensor of {value.dtype}", "convert it to another dtype")
 
 
-def _make_tensor(decoder: Decoder, node: Node) -> Any:
-    return decoder.made("tensor", node, lambda stored: _decoded(stored, node, decoder.copy, decoder.device))
+def _decode_tensor(decoder: Decoder, node: Node) -> Any:
+    return decoder.shared("tensor", node, lambda stored: _decoded(stored, node, decoder.copy, decoder.device))
 
 
 def _decoded(stored: Stored, node: Node, copy: bool, device: Any) -> Any:
@@ -184,7 +184,7 @@ def _dtype_of(name: Any) -> Any:
     return found
 
 
-add_maker("tensor", _make_tensor)
-add_maker("size", lambda _, node: torch.Size(node["value"]))
-add_maker("torch.dtype", lambda _, node: _dtype_of(node["value"]))
-add_maker("device", lambda _, node: torch.device(node["value"]))
+add_decoder("tensor", _decode_tensor)
+add_decoder("size", lambda _, node: torch.Size(node["value"]))
+add_decoder("torch.dtype", lambda _, node: _dtype_of(node["value"]))
+add_decoder("device", lambda _, node: torch.device(node["value"]))

@@ -57,7 +57,7 @@ class Attributes:
             place: found for place, found in self._at_call.items() if not place.startswith("module")
         }
 
-    def started(self) -> None:
+    def record_start(self) -> None:
         """Record the attributes before the first batch."""
         self._at_start = {place: _fingerprints(values) for place, values in self._places().items()}
 

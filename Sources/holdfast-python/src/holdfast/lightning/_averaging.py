@@ -7,7 +7,7 @@ from typing import Any
 from . import _compatibility
 
 
-def make_schedulers(trainer: Any, saved: dict[str, Any]) -> None:
+def create_schedulers(trainer: Any, saved: dict[str, Any]) -> None:
     """Replace the trainer's scheduler as the callback would.
 
     Before a resume the callback removes the trainer's scheduler. It creates its own at the beginning of an

@@ -162,7 +162,7 @@ class Holdfast:
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Make the trainer restore the saved state."""
         if self._upcoming is not None:
-            self._upcoming.opened()
+            self._upcoming.restore_rows()
             self._upcoming.remove()
             self._upcoming = None
         if stage != "fit":
@@ -174,7 +174,7 @@ class Holdfast:
         assert fits is not None
         if state is None:
             return
-        state.loggers.opened()
+        state.loggers.restore_rows()
         if self._resumes or self._is_over:
             state.loggers.mute()
             self._load_when_resuming(trainer, state.checkpoint())
@@ -268,10 +268,10 @@ class Holdfast:
     def _begin_training(self, state: TrainerState) -> None:
         """Stage the state, or restore what the first attempt staged here."""
         run = self.run
-        if run._at_beginning:
+        if run._initial_streams:
             state.restore_rest()
-            _random.set_streams(run._registered.streams(), run._at_beginning)
-            run._at_beginning = {}
+            _random.set_streams(run._registered.streams(), run._initial_streams)
+            run._initial_streams = {}
         else:
             run._stage_initially()
 
@@ -320,7 +320,7 @@ class Holdfast:
         if self._run is None or not self._run.is_supervised:
             return
         if isinstance(exception, KeyboardInterrupt):
-            self._run._is_leaving = True
+            self._run._is_exiting = True
             raise SystemExit(130) from exception
         if isinstance(exception, SystemExit) and not exception.code and trainer.state.fn == "fit":
             # If an earlier fit has ended, the supervisor would treat this as the end of the job.

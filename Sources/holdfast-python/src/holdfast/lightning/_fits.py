@@ -18,7 +18,7 @@ from .._torch_compatibility import set_state_metadata, state_metadata
 from ._loggers import directories
 from ._state import TrainerState
 
-_of: weakref.WeakKeyDictionary[Run, Fits] = weakref.WeakKeyDictionary()
+_by_run: weakref.WeakKeyDictionary[Run, Fits] = weakref.WeakKeyDictionary()
 
 FRESH, RESUMED, OVER = "fresh", "resumed", "over"
 
@@ -51,7 +51,7 @@ class Fits:
         run.restore()
         # Streams and loaders belong to the fit of the image, which may be a later one.
         loop = run._loop
-        self._held = (loop.pending, loop.registered.saved_loaders)
+        self._deferred = (loop.pending, loop.registered.saved_loaders)
         if self._saved:
             loop.pending, loop.registered.saved_loaders = {}, {}
             self._target = int(self._saved.get("fit", 0))
@@ -63,14 +63,14 @@ class Fits:
     @staticmethod
     def of(run: Run) -> Fits:
         """Return the fits of a run; the first call registers them and restores the run."""
-        if run not in _of:
-            _of[run] = Fits(run)
-        return _of[run]
+        if run not in _by_run:
+            _by_run[run] = Fits(run)
+        return _by_run[run]
 
     @staticmethod
     def has(run: Run) -> bool:
         """Return whether a run has fits."""
-        return run in _of
+        return run in _by_run
 
     # Saving
 
@@ -120,11 +120,11 @@ class Fits:
             self._saved, self._saved_model = {}, {}
             if saved.get("over"):
                 self._final = {"model": model, "rest": saved}
-            elif "checkpoint" in saved and self._run._at_beginning:
+            elif "checkpoint" in saved and self._run._initial_streams:
                 # It repeats everything before the first step, and then restores the initial state.
                 state.use_saved(model, saved, frozenset())
             elif "checkpoint" in saved:
-                loop.pending, loop.registered.saved_loaders = self._held
+                loop.pending, loop.registered.saved_loaders = self._deferred
                 state.use_saved(model, saved, frozenset())
                 return RESUMED
         if self._final is None:

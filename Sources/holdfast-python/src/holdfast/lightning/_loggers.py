@@ -53,7 +53,7 @@ class Loggers:
                 options = _compatibility.TensorBoardLogger(logger).options
                 options.setdefault("purge_step", state["next_step"])
 
-    def opened(self) -> None:
+    def restore_rows(self) -> None:
         """Restore the rows of the loggers, whose files exist by now."""
         if not self._run.is_supervised:
             return

@@ -77,7 +77,7 @@ class EpochLoop:
             return
         is_first, self._is_started = not self._is_started, True
         if is_first:
-            self._state.attributes.started()
+            self._state.attributes.record_start()
             self._state.check_restored()
         if not is_first or not loop.restarting or self._run.resumed_from is None:
             return

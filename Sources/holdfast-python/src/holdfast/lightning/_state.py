@@ -134,7 +134,7 @@ class TrainerState:
         if extra is None:
             return
         trainer, module = self.trainer, self.module
-        _averaging.make_schedulers(trainer, checkpoint["callbacks"])
+        _averaging.create_schedulers(trainer, checkpoint["callbacks"])
         if "module" in extra:
             _module_state.load(module, extra["module"])
         if len(trainer.optimizers) == len(checkpoint["optimizer_states"]):

@@ -18,7 +18,7 @@ _ARRAYS = 8
 _BYTES = 32
 
 
-class Witness:
+class StateChecksum:
     """Some arrays of the registered components."""
 
     def __init__(self, components: Iterable[Any]) -> None:
