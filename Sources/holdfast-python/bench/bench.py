@@ -241,8 +241,8 @@ def resume(work: Path, memory: Path) -> None:
     report("peer: torch.load and load_state_dict", microseconds(load, 1, 3) / 1000, "ms")
 
 
-# Whether glibc releases and reallocates an activation's memory in each step depends on the layout of the heap,
-# and changes a step by 5 %: here it never does.
+# Whether glibc releases and reallocates an activation's memory in each step depends on the heap's layout, and
+# changes a step by 5 %: here it never does.
 KEEPS_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 31),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 33),

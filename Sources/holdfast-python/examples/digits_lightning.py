@@ -1,5 +1,6 @@
-"""Handwritten digits in Lightning, with everything that makes resuming difficult: shuffling, dropout, workers,
-schedulers per step and per epoch, accumulation, validation within epochs, `ModelCheckpoint`, `EarlyStopping`.
+"""Handwritten digits in Lightning, with everything that makes resuming difficult: shuffling, dropout,
+workers, schedulers per step and per epoch, accumulation, validation within epochs, `ModelCheckpoint`,
+`EarlyStopping`.
 
     holdfast run --job digits -- python digits_lightning.py --workers 2
 

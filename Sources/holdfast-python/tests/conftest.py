@@ -1,4 +1,4 @@
-"""Shared by the tests: a run directory as a supervisor makes it."""
+"""Shared by the tests: a run directory as a supervisor creates it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Callable
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-# They have assertions too, which shall say what was found.
+# Their assertions need detailed messages too.
 pytest.register_assert_rewrite("loading", "supervised")
 
 from internals import at, close
@@ -22,7 +22,7 @@ JOB = bytes(range(16))
 
 
 class RunDirectory:
-    """The supervisor's end of a run directory, in Python: for tests of single calls."""
+    """The supervisor's side of a run directory, in Python, for tests of single calls."""
 
     def __init__(self, path: Path, capacity: int = 1 << 20, attempt: int = 1, slots: int = 2) -> None:
         self.path = path
@@ -72,7 +72,7 @@ class RunDirectory:
         self.put(at.RING_REQUEST_LOCK, "<Q", 2)
 
     def drain(self) -> list[tuple[int, bytes]]:
-        """All records since the last call, as the reader of the ring finds them."""
+        """Return all records since the last call, and check them like the ring's reader."""
         data = (self.path / "ring-0").read_bytes()[at.HEADER_BYTES :]
         written = self.word(at.RING_WRITTEN)
         records = []
@@ -95,7 +95,7 @@ class RunDirectory:
         return records
 
     def next_attempt(self, slot: int | None = 0) -> None:
-        """Begin another attempt, from what is in a slot."""
+        """Begin another attempt, from the image in a slot; None: without a resume point."""
         point = None
         if slot is not None:
             path = self.path / f"arena-0-{slot}"
@@ -118,7 +118,7 @@ def without_functions(state: Any) -> Any:
 
 
 def step(run: Any, directory: RunDirectory | None, stop_at: int | None, **metrics: Any) -> bool:
-    """Make a step, whose state is saved if the program is to end after it; returns whether it is."""
+    """Make a step. At `stop_at`, save its state, end the attempt and return True."""
     stops = bool(run.global_step + 1 == stop_at)
     if stops:
         assert directory is not None
@@ -130,7 +130,7 @@ def step(run: Any, directory: RunDirectory | None, stop_at: int | None, **metric
 
 
 def check_resumed(directory: RunDirectory, train: Callable[..., list[Any]], stop_at: int) -> None:
-    """Compare what two attempts saw, the first of which ends at a step, with what one of them sees."""
+    """Check that two attempts, the first of which ends at a step, see the same as a single one."""
     whole = train()
     directory.next_attempt(None)
     first = train(stop_at)

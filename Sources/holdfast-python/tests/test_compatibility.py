@@ -1,4 +1,4 @@
-"""A library without a private name that is used here is refused when training starts, by its version."""
+"""A library version that lacks a private name that is used is refused when training starts."""
 
 from __future__ import annotations
 

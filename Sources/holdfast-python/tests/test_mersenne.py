@@ -1,4 +1,4 @@
-"""States read in place are those that the libraries' own getters give."""
+"""States of random generators read from memory equal those of the libraries' own getters."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def numpy_access(source: Any) -> Any:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.sampled_from(sorted(DRAWS)), max_size=25))
-def test_what_is_read_is_what_the_getters_give(draws: list[str]) -> None:
+def test_states_read_from_memory_equal_those_of_the_getters(draws: list[str]) -> None:
     python, numpy = random.Random(1), np.random.RandomState(1)
     read_python = mersenne.python_getter(python)
     assert read_python is not None, "the layout of random.Random was not recognised"
@@ -49,7 +49,7 @@ def test_what_is_read_is_what_the_getters_give(draws: list[str]) -> None:
 
 @pytest.mark.parametrize("before", [0, 1, 2])
 @pytest.mark.parametrize("between", [0, 1, 2])
-def test_what_was_captured_is_restored(before: int, between: int) -> None:
+def test_captured_streams_are_restored(before: int, between: int) -> None:
     """Also where only one of the two states contains the second number of a Gaussian pair."""
     random.seed(1)
     np.random.seed(1)
@@ -70,7 +70,7 @@ def test_what_was_captured_is_restored(before: int, between: int) -> None:
     assert draw() == drawn
 
 
-def test_another_bit_generator_is_left_to_numpy() -> None:
+def test_other_bit_generators_use_numpys_getters() -> None:
     for kind in (np.random.PCG64, np.random.Philox):
         source = np.random.RandomState(kind(1))
         assert mersenne.numpy_access(source) is None
@@ -104,7 +104,7 @@ def test_a_damaged_position_is_not_written() -> None:
     assert read() != bytes(data)
 
 
-def test_without_a_known_layout_the_getters_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_getters_are_used_if_the_layout_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     python, numpy = random.Random(1), np.random.RandomState(1)
     known = [random_streams.stream_of("a", python), random_streams.stream_of("b", numpy)]
     monkeypatch.setattr(mersenne, "_python_offset", lambda: -1)

@@ -1,4 +1,4 @@
-"""What else may stand in the place of a file: nobody waits for it, and nothing is written through it."""
+"""Anything but a regular file in the place of a file: it neither blocks nor is written to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from internals import at, close
 
 def _socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
-        os.chdir(path.parent)  # A socket's path is short.
+        os.chdir(path.parent)  # The path of a socket is limited to about 100 bytes.
         listener.bind(path.name)
 
 
@@ -47,7 +47,7 @@ PLACES: dict[str, Callable[[Path], None]] = {
 
 @pytest.fixture
 def canary(run_directory: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file beside the run directory, which links in the run directory lead to."""
+    """A file outside the run directory that links in it refer to."""
     path = run_directory.path.parent / "canary"
     path.write_text("precious")
     monkeypatch.chdir(path.parent)
@@ -67,11 +67,11 @@ def check_untouched(canary: Path) -> None:
 
 @pytest.mark.parametrize("kind", PLACES)
 @pytest.mark.parametrize("name", ["ring-0", "resume.json"])
-def test_what_is_no_ordinary_file_is_refused(
+def test_anything_but_a_regular_file_is_refused(
     run_directory: RunDirectory, canary: Path, name: str, kind: str
 ) -> None:
     put_in_place(run_directory.path / name, kind)
-    # A hard link may be read, and is refused where it would be written.
+    # A hard link may be read, but not written.
     is_read = (name, kind) == ("resume.json", "a hard link")
     with pytest.raises(holdfast.HoldfastError, match="is damaged" if is_read else "it is a ") as refused:
         holdfast.attach()
@@ -115,7 +115,7 @@ def test_an_arena_slot_is_created_in_its_place(run_directory: RunDirectory, cana
     assert value == {"number": 3}
 
 
-def test_a_checkpoint_that_a_person_names_may_be_a_link(tmp_path: Path) -> None:
+def test_a_checkpoint_named_by_the_user_may_be_a_link(tmp_path: Path) -> None:
     run = holdfast.attach()
     run.register(value={"number": 3})
     link = tmp_path / "newest"

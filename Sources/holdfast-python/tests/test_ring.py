@@ -44,7 +44,7 @@ def test_attached_then_names_then_snapshots(run_directory: RunDirectory) -> None
 
 
 def attach_to(directory: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> holdfast.Run:
-    """Attach, without random streams in each record, and drain what attaching has written."""
+    """Attach without random streams, and drain the records written so far."""
     monkeypatch.setenv("HOLDFAST_RUN_DIR", str(directory.path))
     run = holdfast.attach(rng=False)
     run.restore()
@@ -97,7 +97,7 @@ def test_the_largest_record_has_half_of_the_ring(tmp_path: Path) -> None:
     assert len(record[1]) + at.RECORD_HEADER_BYTES == 2048
 
 
-def test_a_damaged_position_makes_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_position_does_not_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = RunDirectory(tmp_path / "run", capacity=4096)
     run = attach_to(directory, monkeypatch)
     while directory.word(at.RING_SKIPPED) == 0:
@@ -116,7 +116,7 @@ def test_a_damaged_header_is_refused(run_directory: RunDirectory, offset: int) -
         holdfast.attach()
 
 
-def test_only_one_process_attaches_and_once(run_directory: RunDirectory) -> None:
+def test_only_one_process_may_attach_and_only_once(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     program = "import holdfast; holdfast.attach()"
     other = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, check=False)
@@ -160,7 +160,7 @@ def test_a_request_is_answered_at_the_next_step(run_directory: RunDirectory) -> 
     assert [kind for kind, _ in run_directory.drain()] == [at.RECORD_SNAPSHOT]
 
 
-def test_a_full_ring_holds_no_step_up_and_loses_no_answer(
+def test_a_full_ring_delays_no_step_and_loses_no_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = RunDirectory(tmp_path / "run", capacity=4096)
@@ -168,14 +168,14 @@ def test_a_full_ring_holds_no_step_up_and_loses_no_answer(
     run = holdfast.attach(rng=False)
     run.register(counter={"value": 3})
     run.restore()
-    # Nobody reads. A step that waited would call this.
+    # No one drains the ring. A step that waited would call this.
     monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"a step waits {seconds} s"))
     while directory.word(at.RING_SKIPPED) == 0:
         run.step()
     run.step(loss=1.0)
     directory.request(1, slot=1)
     run.step(loss=2.0, accuracy=1.0)
-    # The header says it, whatever becomes of the record.
+    # The header contains the answer even if the record is dropped.
     assert directory.word(at.RING_ACKNOWLEDGED) == 1
     assert directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
     lost = directory.word(at.RING_SKIPPED)
@@ -191,7 +191,7 @@ def test_a_full_ring_holds_no_step_up_and_loses_no_answer(
     monkeypatch.undo()
 
 
-def test_the_verdict_on_the_resume_point_is_waited_for(run_directory: RunDirectory) -> None:
+def test_restore_waits_for_the_verdict_on_the_resume_point(run_directory: RunDirectory) -> None:
     first = holdfast.attach()
     counter = {"value": 3}
     first.register(counter=counter)
@@ -222,7 +222,7 @@ def test_the_verdict_on_the_resume_point_is_waited_for(run_directory: RunDirecto
     assert run_directory.word(at.RING_RESTORING, "<I") == at.RESTORING_DONE
 
 
-def test_without_a_verdict_nothing_is_taken(
+def test_restore_fails_without_a_verdict(
     run_directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = holdfast.attach()
@@ -248,7 +248,7 @@ def test_without_a_verdict_nothing_is_taken(
     assert 89 <= clock[0] < 91, "60 s after the last progress"
 
 
-def test_requests_of_another_generation_half_written_and_late_ones(run_directory: RunDirectory) -> None:
+def test_foreign_incomplete_and_late_requests(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run_directory.request(1, generation=8)
     run.step()
@@ -273,7 +273,7 @@ def test_requests_of_another_generation_half_written_and_late_ones(run_directory
     assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_CANCELLED
 
 
-def test_save_and_leave_is_exit_75(run_directory: RunDirectory) -> None:
+def test_save_and_exit_has_exit_status_75(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run_directory.request(1, kind=at.REQUEST_SAVE_AND_LEAVE)
     with pytest.raises(SystemExit) as leaving:

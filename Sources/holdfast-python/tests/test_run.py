@@ -25,7 +25,7 @@ from supervised import HOLDFAST
 
 
 def stage(directory: RunDirectory, run: holdfast.Run, number: int = 1) -> None:
-    """Take a checkpoint at a step, and begin the next attempt from it."""
+    """Stage the state at a step, and begin the next attempt from it."""
     directory.request(number)
     run.step()
     assert directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
@@ -39,7 +39,7 @@ class Progress:
     patience: int = 3
 
 
-def test_everything_that_can_be_registered_comes_back(run_directory: RunDirectory) -> None:
+def test_everything_that_can_be_registered_is_restored(run_directory: RunDirectory) -> None:
     def make(seed: int) -> dict[str, Any]:
         torch.manual_seed(seed)
         model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
@@ -74,7 +74,7 @@ def test_everything_that_can_be_registered_comes_back(run_directory: RunDirector
     run = holdfast.attach()
     run.register(**saved)
     run.restore()
-    draws(saved)  # Half of a pair of Gaussians is kept in each generator.
+    draws(saved)  # Each generator now stores the second number of a Gaussian pair.
     stage(run_directory, run)
     expected = draws(saved)
     loaded = make(5)
@@ -91,7 +91,7 @@ def test_everything_that_can_be_registered_comes_back(run_directory: RunDirector
         assert repr(loaded[name].state_dict()) == repr(saved[name].state_dict())
 
 
-def test_optimizer_state_is_no_view_of_the_arena(run_directory: RunDirectory) -> None:
+def test_optimizer_state_is_not_a_view_of_the_arena(run_directory: RunDirectory) -> None:
     model = nn.Linear(100, 100)
     optimizer = torch.optim.Adam(model.parameters())
     model(torch.randn(5, 100)).sum().backward()
@@ -112,7 +112,7 @@ def test_optimizer_state_is_no_view_of_the_arena(run_directory: RunDirectory) ->
     assert torch.equal(model.weight, weights)
 
 
-def test_other_components_are_refused_or_taken_when_not_strict(run_directory: RunDirectory) -> None:
+def test_different_components_are_refused_unless_not_strict(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run.register(model=nn.Linear(2, 2), extra={"a": 1})
     run.restore()
@@ -153,7 +153,7 @@ def test_registering_twice_or_late_is_refused() -> None:
         run.register(late=nn.Linear(1, 1))
 
 
-def test_hooks(run_directory: RunDirectory) -> None:
+def test_hooks_add_and_remove_states(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run.on_save_checkpoint(lambda states: states.update(extra={"seen": 7}))
     stage(run_directory, run)
@@ -182,7 +182,7 @@ def test_random_streams_continue_right_before_the_next_batch(run_directory: RunD
         run = holdfast.attach()
         drawn = []
         for _ in run.epochs(1, finish=False):
-            random.random()  # Drawn again by each attempt: it must not matter.
+            random.random()  # Drawn again by each attempt, which must have no effect.
             for _ in run.batches(9):
                 drawn.append(random.random())
                 if run.global_step + 1 == stop:
@@ -200,7 +200,7 @@ def test_random_streams_continue_right_before_the_next_batch(run_directory: RunD
     assert first + loop(0) == whole
 
 
-def test_the_wish_to_stop_outlives_a_kill(run_directory: RunDirectory) -> None:
+def test_a_stop_request_survives_a_kill(run_directory: RunDirectory) -> None:
     def train(stops: bool) -> list[int]:
         run = holdfast.attach()
         seen = []
@@ -222,7 +222,7 @@ def test_the_wish_to_stop_outlives_a_kill(run_directory: RunDirectory) -> None:
     assert train(stops=False) == [2, 3]
 
 
-def test_another_number_of_ranks_is_refused(run_directory: RunDirectory) -> None:
+def test_a_different_number_of_ranks_is_refused(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run.restore()
     run_directory.request(1)
@@ -236,7 +236,7 @@ def test_another_number_of_ranks_is_refused(run_directory: RunDirectory) -> None
         holdfast.attach().restore()
 
 
-def test_full_snapshots_carry_the_state(run_directory: RunDirectory) -> None:
+def test_full_snapshots_contain_the_state(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run.register(counter={"value": 5})
     run.restore()
@@ -260,7 +260,7 @@ def test_full_snapshots_carry_the_state(run_directory: RunDirectory) -> None:
         run.step(state={"large": bytes(1 << 20)})
 
 
-def test_early_stopping_finishes(run_directory: RunDirectory) -> None:
+def test_early_stopping_finishes_the_run(run_directory: RunDirectory) -> None:
     run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
     run = holdfast.attach()
     epochs = []
@@ -353,7 +353,7 @@ def test_the_supervisor_verifies_what_python_saved(tmp_path: Path) -> None:
 def test_a_loss_that_requires_a_gradient_is_a_metric_without_a_warning(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     with warnings.catch_warnings():
-        # Newer torch (2.13) warns of float() of such a tensor, once in a process.
+        # Newer torch (2.13) warns about float() of such a tensor, once per process.
         warnings.simplefilter("error")
         run.step(loss=torch.ones((), requires_grad=True) * 2, other=np.float32(1), third=3)
     close(run)

@@ -1,4 +1,4 @@
-"""Flattening and round trips, with the public safetensors package as the judge."""
+"""Round trips of states, compared with the public safetensors package."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def header_of(data: bytes) -> dict[str, Any]:
 
 
 def raw(tensor: torch.Tensor) -> bytes:
-    """The bytes of a tensor, in row-major order."""
+    """Return the bytes of a tensor, in row-major order."""
     flat = torch.empty(tensor.numel(), dtype=tensor.dtype)
     flat.copy_(tensor.flatten())
     return flat.view(torch.uint8).numpy().tobytes()
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equality of types and bits."""
+    """Return whether two values have equal types and bits."""
     if type(a) is not type(b):
         return False
     if isinstance(a, torch.Tensor):
@@ -150,23 +150,23 @@ states = st.recursive(leaves, containers, max_leaves=12)
 
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.text(max_size=6), states, max_size=3))
-def test_any_state_comes_back(state: dict[str, Any]) -> None:
+def test_any_state_survives_a_round_trip(state: dict[str, Any]) -> None:
     assert same(back({"all": state})["all"], state)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.text(min_size=1, max_size=5), tensors(), max_size=5))
-def test_the_public_package_reads_the_same_tensors(state: dict[str, torch.Tensor]) -> None:
-    names = image({"model": state})
-    theirs = safetensors.torch.load(names)
-    ours = ImageReader(memoryview(bytearray(names)))
-    assert set(theirs) == set(ours.tensors)
-    for name, tensor in theirs.items():
-        assert bytes(ours.tensors[name].data) == raw(tensor)
+def test_the_safetensors_package_reads_the_same_tensors(state: dict[str, torch.Tensor]) -> None:
+    written = image({"model": state})
+    public = safetensors.torch.load(written)
+    reader = ImageReader(memoryview(bytearray(written)))
+    assert set(public) == set(reader.tensors)
+    for name, tensor in public.items():
+        assert bytes(reader.tensors[name].data) == raw(tensor)
     plain = {key: value for key, value in state.items() if not value.dtype.is_complex and "$" not in key}
     for key, value in plain.items():
         if key.isalnum() and key.isascii():
-            assert same(theirs[f"model/{key}"], value.contiguous())
+            assert same(public[f"model/{key}"], value.contiguous())
 
 
 @settings(max_examples=300, deadline=None)
@@ -267,7 +267,7 @@ class Unregistered:
         (lambda: Unregistered(1), "are not supported"),
     ],
 )
-def test_what_cannot_be_saved_is_refused_by_name(value: Any, what: str) -> None:
+def test_unsupported_values_are_refused_with_their_path(value: Any, what: str) -> None:
     with pytest.raises(holdfast.HoldfastError, match=what) as refused:
         image({"model": {"layer": [value()]}})
     assert "model/layer/0" in str(refused.value)
@@ -307,8 +307,8 @@ def test_the_header_has_the_shared_format() -> None:
     }
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
-def test_cuda_tensors_go_straight_into_the_image() -> None:
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_cuda_tensors_survive_a_round_trip() -> None:
     tensor = torch.randn(1000, 100, device="cuda")
     loaded = back({"model": {"w": tensor, "t": tensor.t()}})["model"]
     assert loaded["w"].device == tensor.device
