@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Callable
 
@@ -85,13 +87,21 @@ def test_a_file_for_stacks_is_created_in_its_place(
 ) -> None:
     path = run_directory.path / "stacks-0"
     put_in_place(path, kind)
-    run = holdfast.attach()
+    program = (
+        "import signal, holdfast\n"
+        "run = holdfast.attach()\n"
+        "def waiting():\n"
+        f"    signal.raise_signal({signal.SIGUSR2:d})\n"
+        "waiting()\n"
+        "run.finish()\n"
+    )
+    run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
+    subprocess.run([sys.executable, "-c", program], check=True)
     attached = next(payload for number, payload in run_directory.drain() if number == at.RECORD_ATTACHED)
-    signal.raise_signal(json.loads(attached)["stacks_signal"])
+    assert json.loads(attached)["stacks_signal"] == signal.SIGUSR2
     assert path.is_file() and not path.is_symlink()
-    assert "test_a_file_for_stacks_is_created_in_its_place" in path.read_text()
+    assert "in waiting" in path.read_text()
     check_untouched(canary)
-    close(run)
 
 
 @pytest.mark.parametrize("kind", PLACES)

@@ -256,7 +256,7 @@ def test_full_snapshots_contain_the_state(run_directory: RunDirectory) -> None:
     run.restore()
     assert counter == {"value": 5}
     assert run.state == {"position": (1, 2)}
-    with pytest.raises(holdfast.HoldfastError, match="does not fit the ring"):
+    with pytest.raises(holdfast.HoldfastError, match="does not fit into the ring"):
         run.step(state={"large": bytes(1 << 20)})
 
 

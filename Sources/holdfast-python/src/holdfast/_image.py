@@ -216,7 +216,7 @@ def _read_header(data: memoryview) -> tuple[dict[str, Any], dict[str, Stored]]:
     for name, entry in header.items():
         dtype, shape, begin, end = _entry(name, entry)
         if begin > end or end > len(data) - start:
-            raise damaged(f"'{name}' exceeds the file")
+            raise damaged(f"'{name}' extends beyond the end of the file")
         tensors[name] = Stored(dtype, shape, data[start + begin : start + end])
         spans.append((begin, end, name))
     reached = 0

@@ -469,7 +469,7 @@ class Run:
         image = ImageWriter(flatten(states), self._loop.state())
         if image.size + parts_bytes + _RECORD_RESERVE_BYTES > ring.largest_payload:
             raise HoldfastError(
-                f"a full snapshot of {image.size} bytes does not fit the ring",
+                f"a full snapshot of {image.size} bytes does not fit into the ring",
                 hint="call step() without state=; checkpoints are staged in the arena",
             )
         return bytes(image.to_bytes())

@@ -1,6 +1,6 @@
 """A Lightning program of several parts: a search for the learning rate, two trainings, a test, an export.
 
-Arguments: a directory, and the parts at which it is killed once each; a file in the directory records each kill.
+Arguments: a directory, and the parts at which it is killed once each; a file records each kill.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A Lightning program of two fits, a search and a test, whose process group is stopped at some of the parts.
 
-Arguments: a directory, and the parts; a file in it records each stop. Each part must start from its beginning.
+Arguments: a directory, and the parts; a file records each stop. Each part must start from its beginning.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class Fits:
         """
         if not self.has_ended:
             raise HoldfastError(
-                f"fit {self.number + 1} of this program failed (it did not end), and another one begins: "
+                f"fit {self.number + 1} of this program did not end, but another one begins; "
                 "a resumed program could not find its position",
                 hint="exit if a fit fails; the supervisor restarts the program",
             )
