@@ -1,4 +1,4 @@
-"""Speed of the package, each figure beside its peers. Usage: bench.py WORK MEMORY [step|stall|resume|digits].
+"""Benchmarks of the package and its peers. Usage: bench.py WORK MEMORY [step|stall|resume|digits].
 
 WORK is a directory on disk, MEMORY one on tmpfs.
 """
@@ -27,7 +27,7 @@ def report(what: str, value: float, unit: str, limit: str = "") -> None:
 
 
 def microseconds(call: Callable[[], object], count: int = 2000, rounds: int = 9) -> float:
-    """The best of some rounds: what the call costs when nothing disturbs it."""
+    """Return the best time of several rounds: the cost of the call without interference."""
     best = float("inf")
     for _ in range(rounds):
         began = time.perf_counter_ns()
@@ -38,8 +38,8 @@ def microseconds(call: Callable[[], object], count: int = 2000, rounds: int = 9)
 
 
 def consume(path: Path) -> threading.Event:
-    """A supervisor's reader: gives the ring's room back. It costs the trainer nothing but the word."""
-    from holdfast import _layout as at
+    """Free the ring's space like the supervisor's reader; costs the trainer only the access to that word."""
+    from internals import at
 
     stop = threading.Event()
 
@@ -118,7 +118,7 @@ def step(work: Path, memory: Path) -> None:
 
 
 def model(megabytes: int = 512) -> Any:
-    """A stack of layers as a transformer's, some hundred tensors."""
+    """Return a stack of layers like a transformer's, with about a hundred tensors."""
     import torch
 
     width = 1024
@@ -133,12 +133,12 @@ def model(megabytes: int = 512) -> Any:
 
 
 def lightning_trainer(net: Any, work: Path) -> Any:
-    """A trainer that has fitted a module with this network: for nothing but to save it."""
+    """Return a trainer that has fitted a module with this network, to measure saving it."""
     import logging
 
     import torch
 
-    # Debian 12's torch cannot import its own sharded tensors under Python 3.11.
+    # torch of Debian 12 cannot import its own sharded tensors under Python 3.11.
     torch.distributed.is_available = lambda: False
     import pytorch_lightning as pl
 
@@ -164,7 +164,7 @@ def stall(work: Path, memory: Path) -> None:
     import safetensors.torch
     import torch
 
-    from holdfast import _layout as at
+    from internals import at
 
     net = model()
     state = net.state_dict()
@@ -241,8 +241,8 @@ def resume(work: Path, memory: Path) -> None:
     report("peer: torch.load and load_state_dict", microseconds(load, 1, 3) / 1000, "ms")
 
 
-# Whether glibc gives an activation's memory back and takes it anew in each step is the luck of the heap's
-# layout, and 5 % of a step either way: here it never does, whoever runs.
+# Whether glibc releases and reallocates an activation's memory in each step depends on the heap's layout, and
+# changes a step by 5 %: here it never does.
 KEEPS_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 31),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
@@ -253,7 +253,7 @@ KEEPS_MEMORY = {
 def digits_once(
     work: Path, memory: Path, kind: str, network: str, epochs: int, every: int = 0
 ) -> tuple[float, float]:
-    """One run of digits.py; returns microseconds of wall clock and of its processor for each step."""
+    """Run digits.py once; return microseconds of wall clock and of processor time per step."""
     place = f"{kind}-{time.monotonic_ns()}"
     command = [sys.executable, str(PACKAGE / "bench/digits.py"), kind, network, str(epochs)]
     command += [str(work / place), str(every)] if every else []
@@ -280,7 +280,7 @@ def digits_beside(
     others: list[tuple[str, str, int, str]],
     rounds: int,
 ) -> None:
-    """Runs in turns, so that what disturbs the machine disturbs all; each is compared within its round."""
+    """Alternate the runs, so that interference affects all of them; compare them within each round."""
     kind, network, epochs = base
     figures: dict[str, list[tuple[float, float]]] = {"": []}
     for _ in range(rounds):
@@ -303,7 +303,7 @@ def digits(work: Path, memory: Path) -> None:
     print("digits: whole runs, a snapshot every step, staged every 2 s; medians of rounds")
     supervised = [("holdfast", "holdfast", 0, "<= 1")]
     digits_beside(work, memory, ("plain", "convolutional", 60), supervised, 5)
-    # Microseconds are the figure here: no step of a network worth a supervisor is this short.
+    # Reported in microseconds, not percent: no network that needs a supervisor has steps this short.
     supervised = [("holdfast", "holdfast", 0, "")]
     digits_beside(work, memory, ("plain", "small", 80), supervised, 5)
     others = [

@@ -1,4 +1,4 @@
-"""Digits, for the cost of a whole run: the same loop with and without holdfast or checkpoints.
+"""Measures the cost of a whole run on digits: the same loop with and without holdfast or checkpoints.
 
     digits.py KIND NETWORK EPOCHS [DIRECTORY EVERY]
 
@@ -32,7 +32,7 @@ BATCH = {"small": 32, "convolutional": 64}
 
 
 class Plain:
-    """What a program without holdfast has in the places where the other one has a run."""
+    """Replaces the run in a program without holdfast."""
 
     def register(self, **components: Any) -> None:
         pass
@@ -81,7 +81,7 @@ def in_torch(kind: str, size: str, count: int) -> int:
 
 
 def in_lightning(kind: str, size: str, count: int) -> int:
-    # Debian 12's torch cannot import its own sharded tensors under Python 3.11.
+    # torch of Debian 12 cannot import its own sharded tensors under Python 3.11.
     torch.distributed.is_available = lambda: False
     import pytorch_lightning as pl
     from pytorch_lightning.callbacks import ModelCheckpoint
@@ -123,7 +123,7 @@ def main() -> None:
     holdfast.seed_everything(1)
     torch.set_num_threads(1)
     make = in_lightning if kind.startswith("lightning") else in_torch
-    make("plain" if make is in_torch else "lightning", size, 1)  # What is slow only once is nobody's cost.
+    make("plain" if make is in_torch else "lightning", size, 1)  # Exclude one-time costs.
     wall, processor = time.perf_counter(), time.process_time()
     steps = make(kind, size, count)
     wall, processor = time.perf_counter() - wall, time.process_time() - processor

@@ -1,9 +1,9 @@
-"""A character-level transformer on the text of the GPL, with what larger trainings have.
+"""A character-level transformer on the text of the GPL, with typical features of larger trainings.
 
     holdfast run --job characters -- python characters_torch.py --workers 2
 
-Gradient accumulation with a dynamic loss scale as mixed precision needs it, warm-up and cosine decay,
-dropout, random crops made by worker processes, tied weights. The last line on standard output is a digest.
+Gradient accumulation with a dynamic loss scale as for mixed precision, warm-up and cosine decay, dropout,
+random crops by worker processes, tied weights. The last line on standard output is a digest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TEXT = Path("/usr/share/common-licenses/GPL-3")
 
 
 class Crops(Dataset):
-    """Pieces of the text: each sample begins at a random character near its place."""
+    """Pieces of the text: each sample begins at a random character near its position."""
 
     def __init__(self, codes: torch.Tensor, length: int, count: int) -> None:
         self.codes = codes
@@ -64,14 +64,14 @@ class Characters(nn.Module):
 
 
 class LossScale:
-    """A dynamic loss scale, as `torch.cuda.amp.GradScaler` has it, for any device."""
+    """A dynamic loss scale like that of `torch.cuda.amp.GradScaler`, for any device."""
 
     def __init__(self) -> None:
         self.scale = 2.0**10
         self.good_steps = 0
 
     def step(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> None:
-        """Step with the gradients scaled back; leave the step out when one is not finite."""
+        """Step with unscaled gradients; skip the step if one is not finite."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         for gradient in gradients:
             gradient.div_(self.scale)
@@ -94,9 +94,9 @@ class LossScale:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--accumulate", type=int, default=2, help="batches of one optimizer step")
+    parser.add_argument("--accumulate", type=int, default=2, help="number of batches per optimizer step")
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--step-delay", type=float, default=0, help="seconds of pause after each step")
+    parser.add_argument("--step-delay", type=float, default=0, help="pause after each step, in seconds")
     args = parser.parse_args()
 
     holdfast.seed_everything(1)

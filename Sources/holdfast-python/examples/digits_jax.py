@@ -2,7 +2,7 @@
 
     holdfast run --job digits -- python digits_jax.py
 
-The last line on standard output is the SHA-256 of all that was trained.
+The last line on standard output is the SHA-256 of parameters, optimizer state and key.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BATCHES = 56
 
 
 def initial(key: Any) -> dict[str, Any]:
-    """Parameters of two layers; the first in bfloat16."""
+    """Return the parameters of two layers, the first in bfloat16."""
     first, second = jax.random.split(key)
     return {
         "hidden": {
@@ -49,7 +49,7 @@ def logits(parameters: dict[str, Any], hidden: Any) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--step-delay", type=float, default=0, help="seconds of pause after each step")
+    parser.add_argument("--step-delay", type=float, default=0, help="pause after each step, in seconds")
     args = parser.parse_args()
 
     digits = load_digits()
@@ -70,7 +70,7 @@ def main() -> None:
         changes, state = optimizer.update(gradients, state, parameters)
         return optax.apply_updates(parameters, changes), state, key, loss
 
-    # Randomness comes from keys and seeded generators alone: no global stream is worth recording.
+    # Randomness comes only from keys and seeded generators: no global stream has to be recorded.
     run = holdfast.attach(hyperparameters=vars(args), rng=False)
     parameters = initial(jax.random.key(1))
     state = holdfast.jax.Pytrees(

@@ -1,5 +1,6 @@
-"""Handwritten digits in Lightning, with all that makes resuming hard: shuffling, dropout, workers, schedulers
-per step and per epoch, accumulation, validation within epochs, `ModelCheckpoint` and `EarlyStopping`.
+"""Handwritten digits in Lightning, with everything that makes resuming difficult: shuffling, dropout,
+workers, schedulers per step and per epoch, accumulation, validation within epochs, `ModelCheckpoint`,
+`EarlyStopping`.
 
     holdfast run --job digits -- python digits_lightning.py --workers 2
 
@@ -23,8 +24,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 if torch.__version__.startswith("1.13") and sys.version_info >= (3, 11):
-    # Debian 12's torch cannot import its own sharded tensors, which Lightning asks for where it could be
-    # distributed.
+    # torch of Debian 12 cannot import its own sharded tensors, which Lightning requires if torch.distributed
+    # is available.
     torch.distributed.is_available = lambda: False
 
 if os.environ.get("LIGHTNING_NAMESPACE") == "lightning":
@@ -40,7 +41,7 @@ import holdfast.lightning
 
 
 class Digits(Dataset):
-    """1,797 images of 8 x 8 pixels, each moved by up to a pixel and made noisy when it is read."""
+    """1,797 images of 8 x 8 pixels, each shifted by up to one pixel and with noise added when it is read."""
 
     def __init__(self, first: int, last: int, *, augment: bool) -> None:
         digits = load_digits()
@@ -60,7 +61,7 @@ class Digits(Dataset):
 
 
 class Network(pl.LightningModule):
-    """A network with dropout and batch norm; its learning rate follows each step, and a plateau."""
+    """A network with dropout and batch norm, and schedulers per step and per epoch."""
 
     def __init__(self, learning_rate: float) -> None:
         super().__init__()
@@ -94,7 +95,7 @@ class Network(pl.LightningModule):
 
 
 class Pause(Callback):
-    """Waits after each batch, so that there is time to kill this program."""
+    """Pauses after each batch, so that there is time to kill this program."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -104,7 +105,7 @@ class Pause(Callback):
 
 
 def digest(*states: Any) -> str:
-    """SHA-256 of tensors and numbers, in order."""
+    """Return the SHA-256 of tensors and numbers, in order."""
     hashed = hashlib.sha256()
 
     def add(value: Any) -> None:
@@ -129,10 +130,10 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--persistent", action="store_true", help="keep the workers over epochs")
+    parser.add_argument("--persistent", action="store_true", help="use the same workers in all epochs")
     parser.add_argument("--directory", default="lightning", help="for Lightning's own checkpoints")
-    parser.add_argument("--publish", action="store_true", help="publish those whole, or not at all")
-    parser.add_argument("--step-delay", type=float, default=0, help="seconds of pause after each batch")
+    parser.add_argument("--publish", action="store_true", help="write those atomically")
+    parser.add_argument("--step-delay", type=float, default=0, help="pause after each batch, in seconds")
     args = parser.parse_args()
 
     pl.seed_everything(1)

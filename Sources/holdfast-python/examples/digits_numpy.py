@@ -17,7 +17,7 @@ import holdfast
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--epochs", type=int, default=4)
-parser.add_argument("--step-delay", type=float, default=0, help="seconds of pause after each step")
+parser.add_argument("--step-delay", type=float, default=0, help="pause after each step, in seconds")
 args = parser.parse_args()
 
 images, labels = load_digits(return_X_y=True)

@@ -1,4 +1,4 @@
-"""Handwritten digits in PyTorch: a network with dropout and batch norm, augmented by worker processes.
+"""Handwritten digits in PyTorch: a network with dropout and batch norm, and data augmented by workers.
 
     holdfast run --job digits -- python digits_torch.py --workers 2
 
@@ -22,7 +22,7 @@ import holdfast
 
 
 class Digits(Dataset):
-    """1,797 images of 8 x 8 pixels, each moved by up to a pixel and made noisy when it is read."""
+    """1,797 images of 8 x 8 pixels, each shifted by up to one pixel and with noise added when it is read."""
 
     def __init__(self, first: int, last: int, *, augment: bool) -> None:
         digits = load_digits()
@@ -42,7 +42,7 @@ class Digits(Dataset):
 
 
 def digest(*states: Any) -> str:
-    """SHA-256 of tensors and numbers, in order."""
+    """Return the SHA-256 of tensors and numbers, in order."""
     hashed = hashlib.sha256()
 
     def add(value: Any) -> None:
@@ -66,8 +66,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--persistent", action="store_true", help="keep the workers over epochs")
-    parser.add_argument("--step-delay", type=float, default=0, help="seconds of pause after each step")
+    parser.add_argument("--persistent", action="store_true", help="use the same workers in all epochs")
+    parser.add_argument("--step-delay", type=float, default=0, help="pause after each step, in seconds")
     args = parser.parse_args()
 
     holdfast.seed_everything(1)

@@ -1,4 +1,4 @@
-"""Shared by the tests: a run directory as a supervisor makes it."""
+"""Shared by the tests: a run directory as a supervisor creates it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from typing import Any, Callable
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-# They have assertions too, which shall say what was found.
+# Their assertions need detailed messages too.
 pytest.register_assert_rewrite("loading", "supervised")
 
-import holdfast
-import holdfast._attach
-from holdfast import _layout as at
+from internals import at, close
 
 JOB = bytes(range(16))
 
 
 class RunDirectory:
-    """The supervisor's end of a run directory, in Python: for tests of single calls."""
+    """The supervisor's side of a run directory, in Python, for tests of single calls."""
 
     def __init__(self, path: Path, capacity: int = 1 << 20, attempt: int = 1, slots: int = 2) -> None:
         self.path = path
@@ -74,7 +72,7 @@ class RunDirectory:
         self.put(at.RING_REQUEST_LOCK, "<Q", 2)
 
     def drain(self) -> list[tuple[int, bytes]]:
-        """All records since the last call, as the reader of the ring finds them."""
+        """Return all records since the last call, and check them like the ring's reader."""
         data = (self.path / "ring-0").read_bytes()[at.HEADER_BYTES :]
         written = self.word(at.RING_WRITTEN)
         records = []
@@ -97,7 +95,7 @@ class RunDirectory:
         return records
 
     def next_attempt(self, slot: int | None = 0) -> None:
-        """Begin another attempt, from what is in a slot."""
+        """Begin another attempt, from the image in a slot; None: without a resume point."""
         point = None
         if slot is not None:
             path = self.path / f"arena-0-{slot}"
@@ -112,19 +110,15 @@ class RunDirectory:
         self.resume(point)
 
 
-def close(run: holdfast.Run) -> None:
-    """End an attempt as a kill does: another one may attach to the run directory."""
-    if run._connection is not None:
-        run._connection.close()
-
-
-def forget_run() -> None:
-    """Let this process attach once more, as the next attempt's would."""
-    holdfast._attach._attached = None
+def without_functions(state: Any) -> Any:
+    """Return a scheduler's state without the functions in it, which are other objects in each program."""
+    if type(state) is dict:
+        return {key: without_functions(value) for key, value in state.items() if not callable(value)}
+    return [without_functions(value) for value in state] if type(state) is list else state
 
 
 def step(run: Any, directory: RunDirectory | None, stop_at: int | None, **metrics: Any) -> bool:
-    """Make a step, whose state is saved if the program is to end after it; returns whether it is."""
+    """Make a step. At `stop_at`, save its state, end the attempt and return True."""
     stops = bool(run.global_step + 1 == stop_at)
     if stops:
         assert directory is not None
@@ -136,7 +130,7 @@ def step(run: Any, directory: RunDirectory | None, stop_at: int | None, **metric
 
 
 def check_resumed(directory: RunDirectory, train: Callable[..., list[Any]], stop_at: int) -> None:
-    """Compare what two attempts saw, the first of which ends at a step, with what one of them sees."""
+    """Check that two attempts, the first of which ends at a step, see the same as a single one."""
     whole = train()
     directory.next_attempt(None)
     first = train(stop_at)

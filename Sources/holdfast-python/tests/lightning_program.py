@@ -1,4 +1,4 @@
-"""A small Lightning program that can end at any point, as a kill would, and go on in the same process."""
+"""A small Lightning program that can end at any point, as if killed, and resume in the same process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 # Debian 12's torch 1.13 cannot import its sharded tensors under Python 3.11.
 torch.distributed.is_available = lambda: False
-# Tests side by side, each with a thread per core that spins while it waits, take eight times as long.
+# Parallel tests with a spinning thread per core each would take eight times as long.
 torch.set_num_threads(1)
 
 import pytorch_lightning as pl
@@ -20,15 +20,14 @@ import torchmetrics
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset
 
-from conftest import RunDirectory
-from holdfast._components import without_functions
+from conftest import RunDirectory, without_functions
 from holdfast.lightning import Holdfast
 
 BATCHES = 7
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: what was not staged is gone."""
+    """Simulates SIGKILL: everything that was not staged is lost."""
 
 
 class Data(Dataset):
@@ -40,7 +39,7 @@ class Data(Dataset):
 
 
 class Network(pl.LightningModule):
-    """Its learning rate depends on the whole epoch's mean loss, and its hooks reset and draw."""
+    """A module whose learning rate depends on the mean loss of an epoch, and whose hooks reset and draw."""
 
     def __init__(self, *, manual: bool = False, one_cycle: bool = False) -> None:
         super().__init__()
@@ -49,7 +48,7 @@ class Network(pl.LightningModule):
         self.layers = torch.nn.Sequential(
             torch.nn.Linear(6, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.3), torch.nn.Linear(8, 3)
         )
-        # Left out of most steps: then its gradient is zero, and it moves all the same.
+        # Not used in most steps, where its gradient is zero but the optimizer still changes it.
         self.sometimes = torch.nn.Linear(6, 3)
         self.accuracy = torchmetrics.Accuracy(task="multiclass", num_classes=3)
         self.register_buffer("average", torch.zeros(3))
@@ -69,22 +68,22 @@ class Network(pl.LightningModule):
         self.log("accuracy", self.accuracy, on_step=False, on_epoch=True)
         if not self.automatic_optimization:
             self.manual_backward(loss)
-            # Gradients of an odd batch wait for the next one.
+            # Gradients of an odd batch are used after the next one.
             if batch_index % 2 == 0:
                 self.optimizers().step()
                 self.optimizers().zero_grad()
         return loss
 
     def on_train_batch_end(self, *_: Any) -> None:
-        # After all callbacks' hooks of this name.
+        # Called after this hook of all callbacks.
         least = self.trainer.min_steps
         if least is not None and self.trainer.global_step == least // 2:
-            # Too early: Lightning remembers it until it may.
+            # Too early: Lightning stops once `min_steps` is reached.
             self.trainer.should_stop = True
         self.average.mul_(0.9).add_(self.layers[3].bias.detach() + random.random() + np.random.rand())
 
     def validation_step(self, batch: Any, batch_index: int) -> None:
-        # A resume begins before this, wherever the state was asked for.
+        # A resume begins before this, wherever the state was requested.
         self.average.add_(torch.rand(3) / 100)
         self.log("validation_loss", torch.nn.functional.cross_entropy(self.layers(batch[0]), batch[1]))
 
@@ -101,11 +100,11 @@ class Network(pl.LightningModule):
 
 
 class Counts(dict):
-    """More than data: of one process, and nothing that a resume puts back."""
+    """Not plain data, so that a resume does not restore it."""
 
 
-class Death(Callback):
-    """Asks for the state at every step, and ends the program at one moment."""
+class KillAt(Callback):
+    """Requests the state at every step, and ends the program at one point."""
 
     def __init__(self, directory: RunDirectory | None, moment: tuple[str, int] | None) -> None:
         self.directory = directory
@@ -117,14 +116,14 @@ class Death(Callback):
         if self.moment == (what, self.counts[what]):
             raise Killed
 
-    def _ask(self) -> None:
+    def _request_state(self) -> None:
         if self.directory is not None:
             self.counts["asked"] = self.counts.get("asked", 0) + 1
             self.directory.request(self.counts["asked"], slot=self.counts["asked"] % 2)
             self.directory.drain()
 
     def on_train_batch_start(self, *_: Any) -> None:
-        self._ask()
+        self._request_state()
         self._at("batch start")
 
     def on_train_batch_end(self, *_: Any) -> None:
@@ -132,7 +131,7 @@ class Death(Callback):
 
     def on_validation_batch_start(self, trainer: Any, *_: Any) -> None:
         if not trainer.sanity_checking:
-            self._ask()
+            self._request_state()
 
     def on_validation_batch_end(self, trainer: Any, *_: Any) -> None:
         if not trainer.sanity_checking:
@@ -147,7 +146,7 @@ class Death(Callback):
 
 
 class Program:
-    """Runs the program, and what is known of it afterwards."""
+    """Runs the program, and provides its trainer and callbacks afterwards."""
 
     def __init__(self, files: Path, **options: Any) -> None:
         self.files = files
@@ -161,19 +160,19 @@ class Program:
         directory: RunDirectory | None = None,
         moment: tuple[str, int] | None = None,
         *,
-        holds: bool = True,
+        with_holdfast: bool = True,
         ckpt_path: Any = None,
     ) -> dict[str, Any] | None:
-        """Return all that the program computed; None when it was killed."""
+        """Return everything that the program computed; None if it was killed."""
         torch.manual_seed(3)
         random.seed(3)
         np.random.seed(3)
         self.saving = ModelCheckpoint(self.files, monitor="validation_loss", save_top_k=2)
         self.stopping = EarlyStopping("validation_loss", patience=4)
         self.callback = Holdfast()
-        callbacks = [self.callback] if holds else []
+        callbacks = [self.callback] if with_holdfast else []
         self.trainer = pl.Trainer(
-            callbacks=[*callbacks, self.saving, self.stopping, Death(directory, moment)],
+            callbacks=[*callbacks, self.saving, self.stopping, KillAt(directory, moment)],
             accelerator="cpu",
             logger=False,
             enable_progress_bar=False,

@@ -1,7 +1,7 @@
-"""Lightning programs that are killed at each of their moments in turn, and must end as if nothing had been.
+"""Lightning programs that are killed at each point in turn, and must end with identical results.
 
-Each attempt is a fork of this process, which has imported torch and Lightning once, and dies by SIGKILL; the
-next one goes on from ring, arena and `resume.json`. All of it: `python tests/lightning_sweep.py [CASE ...]`.
+Each attempt is a fork of this process, which has imported torch and Lightning once, and dies by SIGKILL. The
+next one resumes from ring, arena and `resume.json`. Run all: `python tests/lightning_sweep.py [CASE ...]`.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ from torch.utils.data import DataLoader, Dataset
 
 import holdfast
 import holdfast.lightning
-from conftest import RunDirectory, forget_run
-from holdfast import _layout as at
-from holdfast._components import without_functions
+from conftest import RunDirectory, without_functions
+from internals import at, forget_run
 
 BATCHES = 5
 
@@ -53,7 +52,7 @@ class Data(Dataset):
 
 
 class Network(pl.LightningModule):
-    """Keeps a list over each epoch, as programs for Lightning 2 do; its learning rate may be searched."""
+    """Collects a list over each epoch, like programs for Lightning 2; its learning rate can be searched."""
 
     def __init__(self, learning_rate: float = 0.05, schedule: str = "step") -> None:
         super().__init__()
@@ -110,7 +109,7 @@ class Network(pl.LightningModule):
 
 
 class Clock:
-    """Counts the moments of one attempt, asks for its state now and then, and ends it at one of them."""
+    """Counts the points of one attempt, requests its state at some of them, and ends it at one."""
 
     def __init__(self, directory: RunDirectory | None, moment: int, every: int) -> None:
         self.directory = directory
@@ -120,15 +119,15 @@ class Clock:
         self.requests = 0
         self.names: list[str] = []
 
-    def at(self, name: str, *, asks: bool = False) -> None:
+    def at(self, name: str, *, requests: bool = False) -> None:
         self.count += 1
         self.names.append(name)
         if self.directory is not None:
             self.directory.drain()
-            if asks and self.count % self.every == 0:
+            if requests and self.count % self.every == 0:
                 self.requests += 1
                 self.directory.request(self.requests, slot=self.requests % 2)
-            # Where a final state goes: not where the newest is.
+            # The slot for a final state must not be the one with the newest state.
             newest = newest_slot(self.directory)
             self.directory.put(at.RING_SPARE_SLOT, "<I", 0 if newest is None else 1 - newest)
         if self.count == self.moment:
@@ -136,27 +135,27 @@ class Clock:
 
 
 class Moments(shipped.Callback):
-    """Tells the clock of each hook."""
+    """Reports each hook to the clock."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
 
-def _moment(name: str, *, asks: bool = False) -> Any:
+def _moment(name: str, *, requests: bool = False) -> Any:
     def hook(self: Any, trainer: Any, *_: Any, **__: Any) -> None:
         if not trainer.sanity_checking and self in trainer.callbacks:
-            self.clock.at(name, asks=asks)
+            self.clock.at(name, requests=requests)
 
     return hook
 
 
-for _name, _asks in {
+for _name, _requests in {
     "on_train_start": False, "on_train_epoch_start": False, "on_train_batch_start": True,
     "on_train_batch_end": False, "on_validation_batch_start": True, "on_validation_batch_end": False,
     "on_validation_end": False, "on_train_epoch_end": False, "on_train_end": False, "on_fit_end": False,
     "on_test_batch_start": True, "on_test_batch_end": False, "on_test_end": False,
 }.items():  # fmt: skip
-    setattr(Moments, _name, _moment(_name, asks=_asks))
+    setattr(Moments, _name, _moment(_name, requests=_requests))
 
 
 def newest_slot(directory: RunDirectory) -> int | None:
@@ -173,8 +172,8 @@ def newest_slot(directory: RunDirectory) -> int | None:
     return steps[max(steps)] if steps else None
 
 
-class World:
-    """What a case's program gets."""
+class Context:
+    """The argument of a case's program."""
 
     def __init__(self, files: Path, clock: Clock) -> None:
         self.files = files
@@ -199,7 +198,7 @@ class World:
         self.clock.at(name)
 
     def seen(self, trainer: Any, model: Any, *, files: bool = True) -> dict[str, Any]:
-        """All that is compared; without files where a killed attempt may have got further."""
+        """Return everything that is compared; without files if a killed attempt may have written more."""
         rows = []
         for path in sorted(self.files.glob("logs/*/metrics.csv")) if files else ():
             with path.open(newline="") as file:
@@ -249,7 +248,7 @@ def _state_of(callback: Any) -> Any:
     )
 
 
-Case = Callable[[World], Any]
+Case = Callable[[Context], Any]
 CASES: dict[str, Case] = {}
 
 
@@ -261,15 +260,15 @@ def case(name: str) -> Callable[[Case], Case]:
     return add
 
 
-def fitted(name: str, make: Callable[[World], list[Any]], schedule: str = "step", **options: Any) -> None:
-    """A case that is one fit with some callbacks."""
+def fitted(name: str, make: Callable[[Context], list[Any]], schedule: str = "step", **options: Any) -> None:
+    """Add a case with one fit and some callbacks."""
 
-    def program(world: World) -> Any:
+    def program(context: Context) -> Any:
         model = Network(schedule=schedule)
-        trainer = world.trainer(*make(world), **options)
+        trainer = context.trainer(*make(context), **options)
         trainer.fit(model)
-        world.at("after fit")
-        return world.seen(trainer, model)
+        context.at("after fit")
+        return context.seen(trainer, model)
 
     CASES[name] = program
 
@@ -278,74 +277,74 @@ def has(name: str) -> bool:
     return hasattr(shipped, name)
 
 
-def checkpoint(world: World, **options: Any) -> Any:
-    return shipped.ModelCheckpoint(world.files / options.pop("directory", "saved"), **options)
+def checkpoint(context: Context, **options: Any) -> Any:
+    return shipped.ModelCheckpoint(context.files / options.pop("directory", "saved"), **options)
 
 
-fitted("plain", lambda world: [])
+fitted("plain", lambda context: [])
 fitted(
     "checkpoint, best",
-    lambda world: [checkpoint(world, monitor="validation_loss", save_top_k=2, save_last=True)],
+    lambda context: [checkpoint(context, monitor="validation_loss", save_top_k=2, save_last=True)],
 )
 fitted(
     "checkpoint, all",
-    lambda world: [checkpoint(world, save_top_k=-1, every_n_train_steps=2)],
+    lambda context: [checkpoint(context, save_top_k=-1, every_n_train_steps=2)],
 )
 fitted(
     "checkpoint, at epoch ends",
-    lambda world: [
-        checkpoint(world, save_on_train_epoch_end=True, every_n_epochs=1, monitor="loss_epoch", mode="max"),
-        checkpoint(world, directory="more", every_n_train_steps=3, save_last=True),
+    lambda context: [
+        checkpoint(context, save_on_train_epoch_end=True, every_n_epochs=1, monitor="loss_epoch", mode="max"),
+        checkpoint(context, directory="more", every_n_train_steps=3, save_last=True),
     ],
     val_check_interval=2,
 )
 fitted(
     "checkpoint, weights only",
-    lambda world: [checkpoint(world, save_weights_only=True, monitor="loss_step", every_n_train_steps=2)],
+    lambda context: [checkpoint(context, save_weights_only=True, monitor="loss_step", every_n_train_steps=2)],
 )
 fitted(
     "early stopping",
-    lambda world: [shipped.EarlyStopping("validation_loss", patience=1, mode="max")],
+    lambda context: [shipped.EarlyStopping("validation_loss", patience=1, mode="max")],
     max_epochs=6,
 )
 fitted(
     "early stopping in mid-epoch",
-    lambda world: [shipped.EarlyStopping("validation_loss", patience=2, mode="max")],
+    lambda context: [shipped.EarlyStopping("validation_loss", patience=2, mode="max")],
     max_epochs=6,
     val_check_interval=2,
 )
 fitted(
     "early stopping on training",
-    lambda world: [
+    lambda context: [
         shipped.EarlyStopping("loss_epoch", patience=1, mode="max", check_on_train_epoch_end=True)
     ],
     max_epochs=6,
 )
 fitted(
     "weight averaging, stochastic",
-    lambda world: [shipped.StochasticWeightAveraging(swa_lrs=0.02, swa_epoch_start=2)],
+    lambda context: [shipped.StochasticWeightAveraging(swa_lrs=0.02, swa_epoch_start=2)],
     max_epochs=5,
 )
 if has("WeightAveraging"):
-    fitted("weight averaging", lambda world: [shipped.WeightAveraging()])
-    fitted("weight averaging, exponential", lambda world: [shipped.EMAWeightAveraging(decay=0.9)])
-fitted("learning rate monitor", lambda world: [shipped.LearningRateMonitor(log_momentum=True)])
-fitted("learning rate monitor, epochs", lambda world: [shipped.LearningRateMonitor("epoch")])
-fitted("accumulation", lambda world: [shipped.GradientAccumulationScheduler({0: 1, 1: 2, 2: 3})])
+    fitted("weight averaging", lambda context: [shipped.WeightAveraging()])
+    fitted("weight averaging, exponential", lambda context: [shipped.EMAWeightAveraging(decay=0.9)])
+fitted("learning rate monitor", lambda context: [shipped.LearningRateMonitor(log_momentum=True)])
+fitted("learning rate monitor, epochs", lambda context: [shipped.LearningRateMonitor("epoch")])
+fitted("accumulation", lambda context: [shipped.GradientAccumulationScheduler({0: 1, 1: 2, 2: 3})])
 fitted(
     "backbone",
-    lambda world: [shipped.BackboneFinetuning(unfreeze_backbone_at_epoch=1, backbone_initial_ratio_lr=0.1)],
+    lambda context: [shipped.BackboneFinetuning(unfreeze_backbone_at_epoch=1, backbone_initial_ratio_lr=0.1)],
     schedule="none",
     max_epochs=4,
 )
 for _fn in ("l1_unstructured", "random_unstructured"):
     fitted(
         f"pruning, {_fn}",
-        lambda world, fn=_fn: [shipped.ModelPruning(fn, amount=0.2, parameter_names=["weight"])],
+        lambda context, fn=_fn: [shipped.ModelPruning(fn, amount=0.2, parameter_names=["weight"])],
     )
 fitted(
     "pruning, not permanent",
-    lambda world: [
+    lambda context: [
         shipped.ModelPruning(
             "l1_unstructured", parameter_names=["weight"], make_pruning_permanent=False, amount=0.2,
             use_lottery_ticket_hypothesis=False,
@@ -354,47 +353,54 @@ fitted(
 )  # fmt: skip
 fitted(
     "bars",
-    lambda world: [shipped.TQDMProgressBar(), shipped.ModelSummary()],
+    lambda context: [shipped.TQDMProgressBar(), shipped.ModelSummary()],
     enable_progress_bar=True,
     enable_model_summary=True,
 )
 if importlib.util.find_spec("rich"):
     fitted(
         "rich",
-        lambda world: [shipped.RichProgressBar(), shipped.RichModelSummary()],
+        lambda context: [shipped.RichProgressBar(), shipped.RichModelSummary()],
         enable_progress_bar=True,
         enable_model_summary=True,
     )
-fitted("timer", lambda world: [shipped.Timer(duration="00:01:00:00")])
+fitted("timer", lambda context: [shipped.Timer(duration="00:01:00:00")])
 fitted(
     "lambda",
-    lambda world: [shipped.LambdaCallback(on_train_epoch_start=lambda *_: torch.rand(3))],
+    lambda context: [shipped.LambdaCallback(on_train_epoch_start=lambda *_: torch.rand(3))],
 )
 if has("OnExceptionCheckpoint"):
-    fitted("on exception", lambda world: [shipped.OnExceptionCheckpoint(world.files)])
+    fitted("on exception", lambda context: [shipped.OnExceptionCheckpoint(context.files)])
 if hasattr(shipped, "SpikeDetection") or "spike" in sys.modules.get("pytorch_lightning.callbacks").__dict__:
     from pytorch_lightning.callbacks.spike import SpikeDetection
 
     fitted(
-        "spikes", lambda world: [SpikeDetection(rtol=50.0, exclude_batches_path=str(world.files / "s.json"))]
+        "spikes",
+        lambda context: [SpikeDetection(rtol=50.0, exclude_batches_path=str(context.files / "s.json"))],
     )
-fitted("device statistics", lambda world: [shipped.DeviceStatsMonitor(cpu_stats=False)])
-fitted("steps", lambda world: [checkpoint(world, save_on_train_epoch_end=True)], max_steps=8, max_epochs=-1)
+fitted("device statistics", lambda context: [shipped.DeviceStatsMonitor(cpu_stats=False)])
+fitted(
+    "steps",
+    lambda context: [checkpoint(context, save_on_train_epoch_end=True)],
+    max_steps=8,
+    max_epochs=-1,
+)
 fitted(
     "learning rate search",
-    lambda world: [shipped.LearningRateFinder(num_training_steps=16, **_UPDATE)],
+    lambda context: [shipped.LearningRateFinder(num_training_steps=16, **_UPDATE)],
     schedule="none",
 )
 fitted(
-    "batch size search", lambda world: [shipped.BatchSizeFinder(max_trials=1, steps_per_trial=2, init_val=2)]
+    "batch size search",
+    lambda context: [shipped.BatchSizeFinder(max_trials=1, steps_per_trial=2, init_val=2)],
 )
 
-# 1.9 leaves the attribute alone unless it is told.
+# 1.9 changes the attribute only on request.
 _UPDATE = {"update_attr": True} if pl.__version__ < "2" else {}
 
 
 class Once(shipped.Callback):
-    """Sets itself up in one hook, and counts in another; nothing of it is in a state_dict."""
+    """Initializes itself in one hook, and counts in another; has no state_dict."""
 
     def __init__(self) -> None:
         self.epoch = -1
@@ -419,7 +425,7 @@ class Once(shipped.Callback):
             module.head.bias.add_(self.average.module.bias * 0.1)
 
 
-fitted("a program's own", lambda world: [Once()], val_check_interval=3)
+fitted("a program's own", lambda context: [Once()], val_check_interval=3)
 
 
 class Stops(shipped.Callback):
@@ -428,79 +434,79 @@ class Stops(shipped.Callback):
             trainer.should_stop = True
 
 
-fitted("stopped by a flag", lambda world: [Stops()])
-fitted("stopped by a flag before validation", lambda world: [Stops()], val_check_interval=4)
+fitted("stopped by a flag", lambda context: [Stops()])
+fitted("stopped by a flag before validation", lambda context: [Stops()], val_check_interval=4)
 
 
 @case("fit, then test")
-def _test(world: World) -> Any:
+def _test(context: Context) -> Any:
     model = Network()
-    trainer = world.trainer(
+    trainer = context.trainer(
         shipped.EarlyStopping("validation_loss", patience=1, mode="max"),
-        checkpoint(world, monitor="validation_loss"),
+        checkpoint(context, monitor="validation_loss"),
         max_epochs=5,
         val_check_interval=3,
     )
     trainer.fit(model)
-    world.at("after fit")
-    seen = [world.seen(trainer, model, files=False)]
+    context.at("after fit")
+    seen = [context.seen(trainer, model, files=False)]
     tested = trainer.test(model, verbose=False)
-    world.at("after test")
-    trainer.save_checkpoint(world.files / "final.ckpt")
+    context.at("after test")
+    trainer.save_checkpoint(context.files / "final.ckpt")
     trainer.validate(model, ckpt_path="best", verbose=False)
-    world.at("before the end")
-    return [*seen, tested, trainer.predict(model), world.seen(trainer, model)]
+    context.at("before the end")
+    return [*seen, tested, trainer.predict(model), context.seen(trainer, model)]
 
 
 @case("the same trainer twice")
-def _twice(world: World) -> Any:
+def _twice(context: Context) -> Any:
     model = Network()
-    trainer = world.trainer(checkpoint(world, save_last=True), max_epochs=2)
+    trainer = context.trainer(checkpoint(context, save_last=True), max_epochs=2)
     trainer.fit(model)
-    world.at("between fits")
-    first = world.seen(trainer, model, files=False)
+    context.at("between fits")
+    first = context.seen(trainer, model, files=False)
     tested = trainer.test(model, verbose=False)
     trainer.fit_loop.max_epochs = 4
     trainer.fit(model)
-    world.at("after fits")
-    return [first, tested, world.seen(trainer, model)]
+    context.at("after fits")
+    return [first, tested, context.seen(trainer, model)]
 
 
 @case("folds")
-def _folds(world: World) -> Any:
+def _folds(context: Context) -> Any:
     seen = []
     for fold in range(3):
         model = Network(learning_rate=0.03 + fold * 0.01)
-        trainer = world.trainer(
-            checkpoint(world, directory=f"fold-{fold}", monitor="validation_loss"),
+        trainer = context.trainer(
+            checkpoint(context, directory=f"fold-{fold}", monitor="validation_loss"),
             max_epochs=2,
-            logger=CSVLogger(world.files, name="logs", version=f"fold-{fold}", flush_logs_every_n_steps=3),
+            logger=CSVLogger(context.files, name="logs", version=f"fold-{fold}", flush_logs_every_n_steps=3),
         )
         trainer.fit(model)
-        world.at("after a fold")
-        seen.append(world.seen(trainer, model, files=fold == 2))
+        context.at("after a fold")
+        seen.append(context.seen(trainer, model, files=fold == 2))
         seen.append(trainer.test(model, verbose=False))
     return seen
 
 
-@case("trained, then tuned finely")
-def _finely(world: World) -> Any:
+@case("trained, then finetuned")
+def _finetuned(context: Context) -> Any:
     model = Network()
-    first = world.trainer(max_epochs=2, logger=False)
+    first = context.trainer(max_epochs=2, logger=False)
     first.fit(model)
-    world.at("between fits")
-    before = world.seen(first, model, files=False)
+    context.at("between fits")
+    before = context.seen(first, model, files=False)
     model.learning_rate = 0.01 + before["random"][0] / 100
-    second = world.trainer(shipped.EarlyStopping("validation_loss", patience=1, mode="max"), max_epochs=5)
+    second = context.trainer(shipped.EarlyStopping("validation_loss", patience=1, mode="max"), max_epochs=5)
     second.fit(model)
-    world.at("after fits")
-    return [before, world.seen(second, model)]
+    context.at("after fits")
+    return [before, context.seen(second, model)]
 
 
 @case("tuner")
-def _tuner(world: World) -> Any:
+def _tuner(context: Context) -> Any:
     model = Network(schedule="none")
-    trainer = world.trainer(max_epochs=2)
+    trainer = context.trainer(max_epochs=2)
     if pl.__version__ < "2":
         finder = trainer.tuner.lr_find(model, num_training=16, update_attr=True)
         size = trainer.tuner.scale_batch_size(model, max_trials=1, steps_per_trial=2)
@@ -510,12 +516,12 @@ def _tuner(world: World) -> Any:
         finder = Tuner(trainer).lr_find(model, num_training=16)
         size = Tuner(trainer).scale_batch_size(model, max_trials=1, steps_per_trial=2)
     trainer.fit(model)
-    world.at("after fit")
-    return [finder.suggestion(), size, world.seen(trainer, model)]
+    context.at("after fit")
+    return [finder.suggestion(), size, context.seen(trainer, model)]
 
 
 class Centred(Network):
-    """Keeps a mean in a buffer that is not persistent."""
+    """Stores a mean in a buffer that is not persistent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -528,27 +534,27 @@ class Centred(Network):
 
 
 @case("a buffer that is not persistent")
-def _buffer(world: World) -> Any:
+def _buffer(context: Context) -> Any:
     model = Centred()
-    trainer = world.trainer()
+    trainer = context.trainer()
     trainer.fit(model)
-    world.at("after fit")
-    return {**world.seen(trainer, model), "mean": float(model.mean)}
+    context.at("after fit")
+    return {**context.seen(trainer, model), "mean": float(model.mean)}
 
 
-# Running them
+# Running the cases
 
 
 def warm_up() -> None:
-    """Let all be imported that torch and Lightning import when it is first used, before the first fork."""
+    """Trigger the lazy imports of torch and Lightning before the first fork."""
     if _is_warm:
         return
     _is_warm.append(True)
-    # Of a test before this one.
+    # An earlier test may have attached.
     forget_run()
     with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        CASES["fit, then test"](World(Path(directory), Clock(None, 0, 1)))
+        CASES["fit, then test"](Context(Path(directory), Clock(None, 0, 1)))
     forget_run()
 
 
@@ -558,7 +564,7 @@ _is_warm: list[bool] = []
 def attempt(
     name: str, files: Path, directory: RunDirectory | None, moment: int, every: int, seed: int
 ) -> Any:
-    """Run a program in a fork; its result, None when it was killed."""
+    """Run a program in a fork; return its result, or None if it was killed."""
     result = Path(tempfile.mkstemp(prefix="sweep.", dir="/dev/shm")[1])
     child = os.fork()
     if child == 0:
@@ -573,14 +579,14 @@ def attempt(
             random.seed(seed)
             np.random.seed(seed)
             torch.manual_seed(seed)
-            # As in a new process; this one has what a test has attached since.
+            # As in a new process; a test may have attached since.
             forget_run()
             if directory is not None:
                 os.environ["HOLDFAST_RUN_DIR"] = str(directory.path)
             else:
                 os.environ.pop("HOLDFAST_RUN_DIR", None)
             clock = Clock(directory, moment, every)
-            returned = CASES[name](World(files, clock))
+            returned = CASES[name](Context(files, clock))
             result.write_bytes(pickle.dumps((returned, clock.names)))
             status = 0
         except BaseException:
@@ -597,17 +603,17 @@ def attempt(
         result.unlink()
 
 
-def swept(
+def run_case(
     name: str, stride: int = 1, every: int = 1, first: int = 1, again: int = 0
 ) -> tuple[int, list[str]]:
-    """Kill a case at each of its moments; returns how often, and what was different.
+    """Kill a case at each of its points; return the number of kills, and the differences.
 
     Args:
         name: of the case.
-        stride: between the moments that it is killed at.
-        every: of how many moments one asks for the state.
-        first: moment.
-        again: kill the attempt that resumes too, after so many moments.
+        stride: distance between the points at which it is killed.
+        every: the state is requested at every n-th point.
+        first: the first point.
+        again: kill the resumed attempt too, after this number of points.
     """
     warm_up()
     home = Path(tempfile.mkdtemp(prefix="sweep.", dir="/dev/shm"))
@@ -626,7 +632,7 @@ def swept(
                 different.append(f"{name}: not killed at {moment}")
                 continue
             recorded = next_attempt(directory, 0)
-            # Without a state to resume at the program begins again, as it is seeded.
+            # Without a state to resume from, the program starts again with the same seed.
             seed = 1 if newest_slot(directory) is None else 2
             if again:
                 done = attempt(name, files, directory, again, every, seed=seed)
@@ -693,7 +699,7 @@ def main() -> int:
     for name in arguments.cases or CASES:
         began = time.monotonic()
         try:
-            kills, different = swept(name, arguments.stride, arguments.every, again=arguments.again)
+            kills, different = run_case(name, arguments.stride, arguments.every, again=arguments.again)
         except AssertionError as error:
             kills, different = 0, [str(error)]
         total += kills

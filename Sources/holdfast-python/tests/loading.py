@@ -1,4 +1,4 @@
-"""Data whose samples are random, and a loop over them that can be interrupted anywhere."""
+"""Data with random samples, and a loop over them that can be interrupted anywhere."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from torch.utils.data import (
 )
 
 import holdfast
-from conftest import RunDirectory, close
-from holdfast import _layout as at
+from conftest import RunDirectory
+from internals import at, close
 
 
 class Noisy(Dataset):
@@ -39,7 +39,7 @@ class Noisy(Dataset):
 
 
 class Shuffled(Sampler):
-    """Another program's sampler: draws its order from a global stream."""
+    """A custom sampler, which draws its order from a global stream."""
 
     def __init__(self, source: str = "random") -> None:
         self.source = source
@@ -56,7 +56,7 @@ class Shuffled(Sampler):
 
 
 class Pairs(Sampler):
-    """Another program's batch sampler."""
+    """A custom batch sampler."""
 
     def __init__(self) -> None:
         pass
@@ -74,7 +74,7 @@ Step = tuple[int, int, list[Any], float]
 
 
 def train(make: Any, epochs: int = 3, *, stop_at: int | None = None, uses_rng: bool = True) -> list[Step]:
-    """Train until a step, saving there; returns what each step saw."""
+    """Train until a step, save there, and return what each step saw."""
     random.seed(1)
     np.random.seed(1)
     torch.manual_seed(1)
@@ -104,7 +104,7 @@ def request(path: Any) -> None:
 
 
 def check(directory: RunDirectory, make: Any, *, remake: Any = None) -> None:
-    """Interrupt in each epoch, one attempt after the other, and compare with the undisturbed run."""
+    """Interrupt in each epoch, in successive attempts, and compare with the uninterrupted run."""
     whole = train(make)
     length = len(whole) // 3
     stops = (1, length + 1, 2 * length + length - 1)

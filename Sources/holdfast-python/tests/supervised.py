@@ -1,4 +1,4 @@
-"""A job under the built `holdfast`, and ways to disturb it."""
+"""A job under the built `holdfast`, and ways to kill it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from typing import Any
 
 PACKAGE = Path(__file__).parent.parent
 HOLDFAST = Path(os.environ.get("HOLDFAST_TEST_BIN", PACKAGE.parent.parent / ".build/release")) / "holdfast"
-# Nothing here is slow; a loaded machine may be.
-PATIENCE = 400.0
-# For a job that is killed often: little is lost each time, and it is not given up.
+# In seconds. Nothing here is slow, but the machine may be loaded.
+TIMEOUT_SECONDS = 400.0
+# For a job that is killed often: it loses few steps each time, and the supervisor does not give up.
 OPTIONS = ("--stage-every", "50ms", "--every", "1s", "--max-stalls", "100")
 
 
 class Job:
-    """`holdfast run` of a Python program; its directories go away with it."""
+    """`holdfast run` of a Python program; removes its directory in memory at the end."""
 
     def __init__(self, directory: Path, *program: object, options: tuple[str, ...] = ()) -> None:
         self.state = directory / "state"
@@ -46,11 +46,11 @@ class Job:
         trace: TracebackType | None,
     ) -> None:
         if self.supervisor is not None and self.supervisor.poll() is None:
-            # The trainer dies with it; what is left of both is cleared when it leaves in order.
+            # The second signal makes it exit quickly; it ends the trainer and clears the run directory.
             self.supervisor.send_signal(signal.SIGTERM)
             self.supervisor.send_signal(signal.SIGTERM)
             try:
-                self.supervisor.wait(PATIENCE)
+                self.supervisor.wait(TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 self.supervisor.kill()
                 self.supervisor.wait()
@@ -63,7 +63,7 @@ class Job:
 
     def wait(self) -> int:
         assert self.supervisor is not None
-        return self.supervisor.wait(PATIENCE)
+        return self.supervisor.wait(TIMEOUT_SECONDS)
 
     def _ring(self, offset: int, layout: str) -> int:
         try:
@@ -75,7 +75,7 @@ class Job:
 
     @property
     def trainer(self) -> int:
-        """Process that is attached; 0: none."""
+        """ID of the attached process; 0: none."""
         return self._ring(164, "<I")
 
     @property
@@ -86,18 +86,18 @@ class Job:
         return self.supervisor is not None and self.supervisor.poll() is None
 
     def wait_for(self, condition: Any) -> bool:
-        """Wait for a condition; False when the job ended first."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait for a condition; return False if the job ends first."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             if condition():
                 return True
             if not self.is_running():
                 return False
             time.sleep(0.002)
-        raise AssertionError(f"nothing happened: {self.errors.read_text()}")
+        raise AssertionError(f"timeout: {self.errors.read_text()}")
 
     def kill_at(self, step: int) -> bool:
-        """SIGKILL the trainer once it has made a step in this attempt; False when the job ended first."""
+        """SIGKILL the trainer once this attempt has reached a step; return False if the job ends first."""
         if not self.wait_for(lambda: self.step >= step and self.trainer):
             return False
         killed = self.trainer
@@ -115,8 +115,8 @@ class Job:
         return lines[-1]
 
 
-def storm(job: Job, kills: int, last_step: int, seed: int) -> int:
-    """Kill the trainer at random steps of the run; returns how often."""
+def kill_at_random_steps(job: Job, kills: int, last_step: int, seed: int) -> int:
+    """Start a job and kill its trainer at random steps; return the number of kills."""
     rng = random.Random(seed)
     job.start()
     steps = sorted(rng.sample(range(1, last_step), kills))
@@ -131,14 +131,14 @@ def storm(job: Job, kills: int, last_step: int, seed: int) -> int:
     return done
 
 
-def survived(job: Job, kills: int, expected: str, *, fewest: int) -> list[dict[str, Any]]:
-    """Wait for the end of a job that was killed, which must be as if nothing had been; returns its attempts.
+def finish_after_kills(job: Job, kills: int, expected: str, *, fewest: int) -> list[dict[str, Any]]:
+    """Wait for a job that was killed; check that its result is identical, and return its attempts.
 
     Args:
-        job: that runs.
-        kills: that were made, each of which has ended an attempt.
-        expected: digest of the undisturbed program.
-        fewest: more kills than that must have been made: one may come when its process is just ending.
+        job: the running job.
+        kills: number of kills, each of which ended an attempt.
+        expected: digest of the uninterrupted program.
+        fewest: there must be more kills than that: some may come when the process is just exiting.
     """
     assert job.wait() == 0, job.errors.read_text()
     assert job.digest() == expected
@@ -148,9 +148,9 @@ def survived(job: Job, kills: int, expected: str, *, fewest: int) -> list[dict[s
     return attempts
 
 
-def undisturbed(*program: object) -> str:
-    """The digest of a program that runs alone."""
+def uninterrupted_digest(*program: object) -> str:
+    """Return the digest of a program that runs without a supervisor."""
     output = subprocess.run(
-        [sys.executable, *map(str, program)], stdout=subprocess.PIPE, check=True, timeout=PATIENCE
+        [sys.executable, *map(str, program)], stdout=subprocess.PIPE, check=True, timeout=TIMEOUT_SECONDS
     ).stdout.decode()
     return next(line for line in output.splitlines() if line.startswith("digest "))

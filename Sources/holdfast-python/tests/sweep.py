@@ -1,11 +1,11 @@
-"""Small trainers, resumed from every state that they can save: the supervisor's end of it, without one.
+"""Small trainers, resumed from every state that they can save, with a simulated supervisor.
 
     python tests/sweep.py [TRAINER ...]
 
-Each attempt is a process of its own, forked from one that has imported everything, with a real ring and a
-real arena. The undisturbed attempt is asked for its state at each step and each safepoint; from every state
-that it saved another attempt goes on to the end. A chain of attempts then dies after each state that is
-saved, so that every resume goes on from a resume.
+Each attempt is a separate process, forked from one that has imported everything, with a real ring and arena.
+The state of an uninterrupted attempt is requested at each step and each safepoint; from every saved state
+another attempt continues to the end. Then a chain of attempts dies after each saved state, so that every
+resume continues from a resume.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from typing import Any, NamedTuple
 import numpy
 import torch
 
+import holdfast
 import trainers
 from conftest import RunDirectory
-from holdfast import _layout as at
-from holdfast import _run
+from internals import at
 
 _CAPACITY = 8 << 20
-# A busy machine is slow; nothing here is.
+# Nothing here is slow, but the machine may be loaded.
 _SECONDS = 400.0
 _SLOT = 0
 _COUNTS = ("steps", "resumes", "identical", "refused", "reported", "replay_differs", "seconds")
 
 
 class Attempt(NamedTuple):
-    """What came of one attempt."""
+    """The result of one attempt."""
 
     digest: str | None
     images: list[Path]
@@ -58,7 +58,7 @@ class Attempt(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of all attempts of one trainer."""
+    """The results of all attempts of one trainer."""
 
     name: str
     steps: int
@@ -73,7 +73,7 @@ class Result(NamedTuple):
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of tensors, arrays and plain values."""
+    """Return the SHA-256 of tensors, arrays and plain values."""
     hashed = hashlib.sha256()
 
     def add(one: Any) -> None:
@@ -95,41 +95,41 @@ def digest(value: Any) -> str:
     return hashed.hexdigest()
 
 
-class _Asking:
-    """In a trainer's process: asks for the state wherever it may, and holds on to what is saved."""
+class _Requester:
+    """In a trainer's process: requests the state wherever possible, and stores what is saved."""
 
     def __init__(self, directory: RunDirectory, images: Path, *, dies: bool) -> None:
         self.directory = directory
         self.images = images
         self.dies = dies
-        self.asked = 0
+        self.requested = 0
         self.count = 0
 
     def install(self) -> None:
         for name in ("step", "safepoint"):
-            original = getattr(_run.Run, name)
+            original = getattr(holdfast.Run, name)
 
             def around(run: Any, *arguments: Any, _original: Any = original, **named: Any) -> None:
                 self.before()
                 _original(run, *arguments, **named)
                 self.after()
 
-            setattr(_run.Run, name, around)
-        finish = _run.Run.finish
+            setattr(holdfast.Run, name, around)
+        finish = holdfast.Run.finish
 
         def finished(run: Any) -> None:
             finish(run)
             self.finished()
 
-        _run.Run.finish = finished  # type: ignore[method-assign]
+        holdfast.Run.finish = finished  # type: ignore[method-assign]
 
     def before(self) -> None:
-        if self.directory.word(at.RING_ACKNOWLEDGED) == self.asked:
-            self.asked += 1
-            self.directory.request(self.asked, slot=_SLOT)
+        if self.directory.word(at.RING_ACKNOWLEDGED) == self.requested:
+            self.requested += 1
+            self.directory.request(self.requested, slot=_SLOT)
 
     def after(self) -> None:
-        if self.directory.word(at.RING_ACKNOWLEDGED) != self.asked:
+        if self.directory.word(at.RING_ACKNOWLEDGED) != self.requested:
             return
         if self.directory.word(at.RING_OUTCOME, "<I") != at.OUTCOME_STAGED:
             return
@@ -139,7 +139,7 @@ class _Asking:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def finished(self) -> None:
-        """Hold on to the state that finish() saved: of a loop, after which another one may come."""
+        """Store the state that finish() saved; another loop may follow."""
         saved = self.directory.path / "arena-0-1"
         if saved.exists() and not self.dies:
             shutil.copy(saved, self.images / f"{self.count:04}-finished")
@@ -157,7 +157,7 @@ def _point(image: Path) -> dict[str, Any]:
 
 
 def _steps(directory: RunDirectory) -> dict[int, Any]:
-    """What is compared when steps are made again: metrics, streams and positions by step."""
+    """Return what is compared when steps are replayed: metrics, streams and positions by step."""
     steps = {}
     for kind, payload in directory.drain():
         if kind == at.RECORD_SNAPSHOT:
@@ -169,9 +169,15 @@ def _steps(directory: RunDirectory) -> dict[int, Any]:
 
 
 def attempt(
-    name: str, number: int, directory: Path, image: Path | None, *, asks: bool = False, dies: bool = False
+    name: str,
+    number: int,
+    directory: Path,
+    image: Path | None,
+    *,
+    requests_states: bool = False,
+    dies: bool = False,
 ) -> Attempt:
-    """Run one attempt of a trainer in a process of its own."""
+    """Run one attempt of a trainer in a separate process."""
     directory.mkdir()
     images = directory / "images"
     images.mkdir()
@@ -187,10 +193,10 @@ def attempt(
             os.dup2(errors, 2)
             os.dup2(errors, 1)
             os.environ["HOLDFAST_RUN_DIR"] = str(ring.path)
-            if asks:
-                _Asking(ring, images, dies=dies).install()
-            # What a program of its own would begin with.
-            trainers.begin()
+            if requests_states:
+                _Requester(ring, images, dies=dies).install()
+            # As a separate program would.
+            trainers.seed()
             (directory / "digest").write_text(digest(trainers.TRAINERS[name].train()))
             status = 0
         except BaseException:
@@ -224,7 +230,7 @@ def sweep(name: str, *, every: int = 1) -> Result:
 
 
 def _sweep(name: str, root: Path, every: int, began: float) -> Result:
-    # Asking must not change anything: the digest is that of a run that nobody asks.
+    # Requests must not change anything: compare with the digest of a run without requests.
     plain = attempt(name, 1, root / "plain", None)
     refused = trainers.TRAINERS[name].refused
     if refused is not None:
@@ -242,14 +248,14 @@ def _sweep(name: str, root: Path, every: int, began: float) -> Result:
             0,
         )
     if plain.digest is None:
-        return Result(name, 0, 0, 0, 0, 0, 0, ["undisturbed: " + plain.errors], [], 0)
-    whole = attempt(name, 1, root / "whole", None, asks=True)
+        return Result(name, 0, 0, 0, 0, 0, 0, ["without requests: " + plain.errors], [], 0)
+    whole = attempt(name, 1, root / "whole", None, requests_states=True)
     warns = trainers.TRAINERS[name].warns
     wrong: list[str] = []
     counts = dict.fromkeys(("resumes", "identical", "refused", "reported", "replay"), 0)
     messages: set[str] = set()
 
-    def judge(what: str, one: Attempt) -> None:
+    def classify(what: str, one: Attempt) -> None:
         counts["resumes"] += 1
         messages.update(
             line for line in one.errors.splitlines() if "holdfast: " in line or "HoldfastError:" in line
@@ -264,25 +270,25 @@ def _sweep(name: str, root: Path, every: int, began: float) -> Result:
         elif one.digest is None:
             wrong.append(f"{what}: {one.errors[-2000:]}")
         elif warns and (one.is_reported or whole.is_reported):
-            # Also by the attempt that saved the state.
+            # The attempt that saved the state may have reported it too.
             counts["reported"] += 1
         elif warns and differs:
-            # The supervisor tells of it when it compares the first step that is made again.
+            # The supervisor reports it when it compares the first replayed step.
             counts["reported"] += 1
         else:
-            wrong.append(f"{what}: another result, and not a word of it")
+            wrong.append(f"{what}: different result, which was not reported")
 
-    judge("asked for its state", whole)
+    classify("with requests", whole)
     if not whole.images:
         wrong.append("no state was saved")
     for number, image in enumerate(whole.images):
         if number % every == 0 or image.name.endswith("finished"):
-            judge(f"from state {number} of {len(whole.images)}, step {_point(image)['step']}",
+            classify(f"from state {number} of {len(whole.images)}, step {_point(image)['step']}",
                   attempt(name, 2, root / f"from-{number}", image))  # fmt: skip
-    # Nothing is made again between these deaths, and so nothing is compared.
+    # No steps are replayed between these deaths, so nothing is compared.
     for number, one in enumerate(() if warns else _chain(name, root, len(whole.images))):
         if one.digest is not None or not one.images:
-            judge(f"end of the chain, after {number} deaths", one)
+            classify(f"end of the chain, after {number} deaths", one)
     return Result(
         name, len(plain.steps), counts["resumes"], counts["identical"], counts["refused"], counts["reported"],
         counts["replay"], wrong, sorted(messages), round(time.monotonic() - began, 2),
@@ -292,7 +298,7 @@ def _sweep(name: str, root: Path, every: int, began: float) -> Result:
 def _chain(name: str, root: Path, most: int) -> Iterator[Attempt]:
     image = None
     for number in range(most + 2):
-        one = attempt(name, number + 1, root / f"chain-{number}", image, asks=True, dies=True)
+        one = attempt(name, number + 1, root / f"chain-{number}", image, requests_states=True, dies=True)
         yield one
         if one.digest is not None or not one.images:
             return
@@ -300,7 +306,7 @@ def _chain(name: str, root: Path, most: int) -> Iterator[Attempt]:
 
 
 def serve() -> None:
-    """Sweep each trainer that a line on standard input names; answer with a line of JSON."""
+    """Sweep the trainer named by each line on standard input; answer with a line of JSON."""
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         name, every = line.split()

@@ -1,4 +1,4 @@
-"""Programs that set no seed: an attempt that dies before anything was asked of it is no other run."""
+"""Programs without a seed: after an attempt that dies early, the next one repeats the same run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from supervised import PACKAGE, Job
 
 PROGRAM = PACKAGE / "tests/programs/unseeded.py"
-# Nothing but the state before the first step is staged.
+# Only the state before the first step is staged.
 OPTIONS = ("--stage-every", "1h", "--every", "1h", "--max-stalls", "20")
 
 
 @pytest.mark.parametrize("shape", ["loader", "workers", "while", "begins", "load", "plain loader", "batches"])
-def test_a_death_at_each_of_the_first_steps(tmp_path: Path, shape: str) -> None:
+def test_kills_at_the_first_steps_repeat_the_same_run(tmp_path: Path, shape: str) -> None:
     _check(Job(tmp_path, PROGRAM, shape, tmp_path / "marker", options=OPTIONS))
 
 
@@ -33,6 +33,6 @@ def _check(job: Job) -> None:
         attempts = job.json("history")["attempts"]
         assert len(attempts) == 4
         assert attempts[1]["resumed_from"] == {"level": "staged", "step": 0}
-        # A slow one may have been asked for its state before it died.
+        # A slow attempt may have staged its state before it died.
         assert sum(attempt["replayed_steps"] for attempt in attempts) >= 1
         assert "is not the run it resumed" not in job.errors.read_text()

@@ -1,4 +1,4 @@
-"""A library without a private name that is used here is refused when training starts, by its version."""
+"""A library version that lacks a private name that is used is refused when training starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import holdfast
-from conftest import RunDirectory, forget_run
+from conftest import RunDirectory
+from internals import forget_run
 
 torch = pytest.importorskip("torch")
 

@@ -1,4 +1,4 @@
-"""Hugging Face datasets: of the map style, and iterable ones, whose state leaves some things out."""
+"""Hugging Face datasets: map-style ones, and iterable ones, whose state is incomplete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ datasets = pytest.importorskip("datasets")
 
 from conftest import RunDirectory
 from loading import check, train
-from supervised import OPTIONS, PACKAGE, Job, storm, survived, undisturbed
+from supervised import OPTIONS, PACKAGE, Job, finish_after_kills, kill_at_random_steps, uninterrupted_digest
 
 PROGRAM = PACKAGE / "tests/programs/digits_datasets.py"
 
@@ -78,42 +78,47 @@ def test_resumed_batches(run_directory: RunDirectory, source: str, workers: int)
     )
 
 
-def test_what_is_drawn_again_is_told(run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]) -> None:
+def test_data_that_is_read_again_is_reported(
+    run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
+) -> None:
     check(run_directory, lambda: {"dataset": stream().shuffle(seed=3, buffer_size=7), "collate_fn": collate})
-    assert "a state without the samples in its shuffle buffer: 1 batches were drawn" in capfd.readouterr().err
+    assert (
+        "a state that leaves out the samples in its shuffle buffer: 1 batches were read again"
+        in capfd.readouterr().err
+    )
 
 
-def test_older_versions_lose_samples_and_are_not_believed(
+def test_states_of_older_versions_are_not_used(
     run_directory: RunDirectory, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(datasets, "__version__", "4.8.5")
     check(run_directory, lambda: {"dataset": stream(), "collate_fn": collate})
-    assert "a state without whole shards (datasets 4.8.5; 5.1 and later are right)" in capfd.readouterr().err
+    assert "a state that leaves out whole shards (datasets 4.8.5; fixed in 5.1)" in capfd.readouterr().err
 
 
-def test_shards_of_workers_are_drawn_again(
+def test_shards_of_workers_are_read_again(
     run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     check(run_directory, lambda: {"dataset": stream(), "num_workers": 2, "collate_fn": collate})
-    assert "a state without the shards of each worker" in capfd.readouterr().err
+    assert "a state that leaves out the shards of each worker" in capfd.readouterr().err
 
 
-def test_a_shuffle_without_a_seed_is_told(
+def test_a_shuffle_without_a_seed_is_reported(
     run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make: Any = lambda: {"dataset": stream().shuffle(buffer_size=20), "collate_fn": collate}  # noqa: E731
     train(make, stop_at=9)
     run_directory.next_attempt()
     train(make)
-    assert "does not give the same batches again" in capfd.readouterr().err
+    assert "did not return the same batches again" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("source", "workers"), [("map-style", 2), ("shards", 0), ("buffer", 0), ("buffer", 2)]
 )
-def test_killed_again_and_again(tmp_path: Path, source: str, workers: int) -> None:
-    expected = undisturbed(PROGRAM, source, "--workers", workers)
+def test_killed_repeatedly(tmp_path: Path, source: str, workers: int) -> None:
+    expected = uninterrupted_digest(PROGRAM, source, "--workers", workers)
     with Job(tmp_path, PROGRAM, source, "--workers", workers, options=OPTIONS) as job:
-        done = storm(job, 3, 118, seed=workers)
-        attempts = survived(job, done, expected, fewest=0)
+        done = kill_at_random_steps(job, 3, 118, seed=workers)
+        attempts = finish_after_kills(job, done, expected, fewest=0)
         assert sum(attempt["resumed_from"] is not None for attempt in attempts) > 0

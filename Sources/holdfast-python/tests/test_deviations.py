@@ -1,4 +1,4 @@
-"""Replays that differ, by what a program leaves out or draws anew: it is named, and can be a failure."""
+"""Replays that differ because of unregistered state or random numbers: reported, optionally a failure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print("digest", total["value"], flush=True)
 def deviation(tmp_path: Path, body: str, has_hidden: bool, *options: str) -> tuple[int, Any]:
     program = tmp_path / "train.py"
     program.write_text(PROGRAM.format(body=body, has_hidden=has_hidden))
-    # The state is saved at its first steps and never again: what follows is made again.
+    # The state is saved at the first steps only: all later steps are replayed.
     with Job(tmp_path, program, options=("--stage-every", "1h", *options)) as job:
         job.start()
         status = job.wait()
@@ -52,7 +52,7 @@ def deviation(tmp_path: Path, body: str, has_hidden: bool, *options: str) -> tup
         ("began and batch == 20 and extra.random()", False, "rng", "extra", "more or fewer random numbers"),
     ],
 )
-def test_what_differs_is_named(
+def test_differences_are_named(
     body: str, has_hidden: bool, part: str, name: str, cause: str, tmp_path: Path
 ) -> None:
     status, found = deviation(tmp_path, body, has_hidden, "--require-identical")
@@ -64,5 +64,5 @@ def test_what_differs_is_named(
         assert found["step"] == 21
 
 
-def test_what_is_the_same_is_no_deviation(tmp_path: Path) -> None:
+def test_an_identical_replay_is_no_deviation(tmp_path: Path) -> None:
     assert deviation(tmp_path, "random.random(), extra.random()", False, "--require-identical") == (0, None)

@@ -1,4 +1,4 @@
-"""What fails after the loop, and what fails again and again."""
+"""Failures after the loop, and repeated failures."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ raise RuntimeError("export failed:\\n\\x1b[31mno such opset")
 """
 
 
-def test_an_export_that_fails_is_no_success(tmp_path: Path) -> None:
+def test_a_failing_export_is_not_success(tmp_path: Path) -> None:
     program = tmp_path / "train.py"
     program.write_text(AFTERWARDS)
     with Job(tmp_path, program, options=("--max-stalls", "2")) as job:
         job.start()
         assert job.wait() == 69, job.errors.read_text()
-        said = job.errors.read_text()
-        assert "gave up: the training is complete at step 5" in said
-        assert "kept: checkpoint step-5" in said
+        errors = job.errors.read_text()
+        assert "gave up: the training is complete at step 5" in errors
+        assert "kept: checkpoint step-5" in errors
         attempts = job.json("history")["attempts"]
         assert [attempt["outcome"] for attempt in attempts] == ["failed"] * 3
         assert attempts[-1]["failure"]["message"] == "export failed:\n\x1b[31mno such opset"
@@ -73,7 +73,7 @@ def test_two_loops_are_one_run(tmp_path: Path, dies_at: int) -> None:
         assert job.json("status")["durable_step"] == 12
 
 
-# Each attempt's first step is saved, and no later one: so the resume point moves on, while the job does not.
+# Only the first step of each attempt is saved: the resume point advances, but the job makes no progress.
 AGAIN = """
 import time
 import holdfast
@@ -93,16 +93,16 @@ raise ValueError(f"tensor at {id(total):#x}")
 """
 
 
-def test_the_same_exception_ten_times_is_no_progress(tmp_path: Path) -> None:
+def test_the_same_exception_ten_times_is_not_progress(tmp_path: Path) -> None:
     program = tmp_path / "train.py"
     program.write_text(AGAIN)
     options = ("--max-stalls", "2", "--stage-every", "1ms", "--every", "1h")
     with Job(tmp_path, program, options=options) as job:
         job.start()
         assert job.wait() == 69, job.errors.read_text()
-        said = job.errors.read_text()
+        errors = job.errors.read_text()
         reason = f"11 attempts in a row failed with the same ValueError at {program}:16"
-        assert f"gave up: {reason}, and none made a step past 60" in said, said
+        assert f"gave up: {reason}, and none made a step past 60" in errors, errors
         attempts = job.json("history")["attempts"]
         assert len(attempts) == 11
         assert attempts[-1]["resumed_from"]["step"] == 10

@@ -1,4 +1,4 @@
-"""How trainers end, as `holdfast history` tells it; and children that touch the run."""
+"""The ends of trainers in `holdfast history`, and child processes that use the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 import holdfast
 from conftest import RunDirectory
-from holdfast import _layout as at
+from internals import at
 from supervised import HOLDFAST, Job
 
 PROGRAM = """
@@ -36,7 +36,7 @@ run.register(total=total)
 for epoch in run.epochs(1):
     for batch in run.batches(40):
         if batch == 20 and first():
-            {misfortune}
+            {event}
         total["value"] += batch
         run.step(state=True)
         time.sleep(0.005)
@@ -44,9 +44,9 @@ print("digest", total["value"], flush=True)
 """
 
 
-def history_of(tmp_path: Path, misfortune: str, *options: str) -> list[dict[str, Any]]:
+def history_of(tmp_path: Path, event: str, *options: str) -> list[dict[str, Any]]:
     program = tmp_path / "train.py"
-    program.write_text(PROGRAM.format(marker=str(tmp_path / "marker"), misfortune=misfortune))
+    program.write_text(PROGRAM.format(marker=str(tmp_path / "marker"), event=event))
     with Job(tmp_path, program, options=options) as job:
         job.start()
         assert job.wait() == 0, job.errors.read_text()
@@ -70,15 +70,15 @@ def test_an_exception_is_in_the_history(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("misfortune", "kind", "message"),
+    ("event", "kind", "message"),
     [
-        # A hook that is set later, as by rich.traceback.install(), replaces ours.
+        # A hook that is set later, as by rich.traceback.install(), replaces that of the package.
         ("sys.excepthook = lambda *_: None; raise KeyError('late')", "KeyError", "'late'"),
         ("raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})", "Mute", "<no message>"),
     ],
 )
-def test_errors_that_are_hard_to_tell(tmp_path: Path, misfortune: str, kind: str, message: str) -> None:
-    attempt = history_of(tmp_path, misfortune)[0]
+def test_errors_that_are_difficult_to_report(tmp_path: Path, event: str, kind: str, message: str) -> None:
+    attempt = history_of(tmp_path, event)[0]
     assert attempt["cause"] == "crashed"
     assert (attempt["failure"]["type"], attempt["failure"]["message"]) == (kind, message)
 
@@ -102,13 +102,13 @@ def test_a_segmentation_fault_writes_its_stack(tmp_path: Path) -> None:
     [
         ("os.kill(os.getpid(), 2); time.sleep(1000)", "SIGINT"),
         ("raise KeyboardInterrupt", "SIGINT"),
-        # As a shell tells of what it started.
+        # As a shell reports the signal of its child.
         ("os._exit(130)", "exit 130"),
     ],
 )
 def test_an_interrupt_of_the_trainer_alone_stops_the_job(tmp_path: Path, interrupt: str, ended: str) -> None:
     program = tmp_path / "train.py"
-    program.write_text(PROGRAM.format(marker=str(tmp_path / "marker"), misfortune=interrupt))
+    program.write_text(PROGRAM.format(marker=str(tmp_path / "marker"), event=interrupt))
     with Job(tmp_path, program) as job:
         job.start()
         assert job.wait() == 75, job.errors.read_text()
@@ -133,20 +133,20 @@ def test_an_interrupt_of_the_trainer_alone_stops_the_job(tmp_path: Path, interru
         assert second["replayed_steps"] == 0
 
 
-def test_an_error_that_the_program_handles(tmp_path: Path) -> None:
-    misfortune = textwrap.dedent("""
+def test_an_error_reported_by_the_program(tmp_path: Path) -> None:
+    event = textwrap.dedent("""
             try:
                 1 / 0
             except ZeroDivisionError as error:
                 run.fail(error)
                 os._exit(3)""")
-    first = history_of(tmp_path, misfortune.strip().replace("\n", "\n" + " " * 12))[0]
+    first = history_of(tmp_path, event.strip().replace("\n", "\n" + " " * 12))[0]
     assert first["exit_status"] == 3
     assert first["failure"]["type"] == "ZeroDivisionError"
     assert "1 / 0" in first["failure"]["traceback"]
 
 
-def test_stacks_of_a_hang(run_directory: RunDirectory) -> None:
+def test_a_signal_writes_the_stacks_of_a_hung_process(run_directory: RunDirectory) -> None:
     program = "import holdfast, time\nrun = holdfast.attach()\ndef stuck():\n    time.sleep(1000)\nstuck()"
     process = subprocess.Popen([sys.executable, "-c", program])
     try:
@@ -164,7 +164,7 @@ def test_stacks_of_a_hang(run_directory: RunDirectory) -> None:
         process.wait()
 
 
-def test_the_signal_for_stacks_is_told_and_a_taken_one_is_left_alone(run_directory: RunDirectory) -> None:
+def test_the_stacks_signal_avoids_signals_with_a_handler(run_directory: RunDirectory) -> None:
     program = (
         "import signal, holdfast\n"
         "signal.signal(signal.SIGUSR2, print)\n"
@@ -177,17 +177,17 @@ def test_the_signal_for_stacks_is_told_and_a_taken_one_is_left_alone(run_directo
     assert json.loads(attached)["stacks_signal"] != signal.SIGUSR2
 
 
-def touch(run: Any, queue: Any) -> None:
+def use_run(run: Any, queue: Any) -> None:
     try:
         run.step(loss=1)
     except holdfast.HoldfastError as error:
         queue.put(str(error))
     else:
-        queue.put("nothing")
+        queue.put("no error")
 
 
 @pytest.mark.parametrize("supervised", [True, False])
-def test_a_fork_that_touches_the_run_is_refused(
+def test_using_the_run_in_a_forked_process_is_refused(
     run_directory: RunDirectory, monkeypatch: pytest.MonkeyPatch, supervised: bool
 ) -> None:
     if not supervised:
@@ -195,7 +195,7 @@ def test_a_fork_that_touches_the_run_is_refused(
     run = holdfast.attach()
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    process = context.Process(target=touch, args=(run, queue))
+    process = context.Process(target=use_run, args=(run, queue))
     process.start()
     assert "forked after the run was attached" in queue.get(timeout=60)
     process.join()
@@ -203,7 +203,7 @@ def test_a_fork_that_touches_the_run_is_refused(
     run_directory.drain()
 
 
-def test_a_child_that_fails_is_not_the_trainers_failure(run_directory: RunDirectory) -> None:
+def test_a_failing_child_is_not_a_failure_of_the_trainer(run_directory: RunDirectory) -> None:
     holdfast.attach()
     run_directory.drain()
     child = os.fork()

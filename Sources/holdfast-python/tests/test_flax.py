@@ -8,14 +8,14 @@ import pytest
 
 pytest.importorskip("flax")
 
-from supervised import OPTIONS, PACKAGE, Job, storm, survived, undisturbed
+from supervised import OPTIONS, PACKAGE, Job, finish_after_kills, kill_at_random_steps, uninterrupted_digest
 
 PROGRAM = PACKAGE / "tests/programs/digits_flax.py"
 
 
-def test_killed_again_and_again(tmp_path: Path) -> None:
-    expected = undisturbed(PROGRAM)
+def test_killed_repeatedly(tmp_path: Path) -> None:
+    expected = uninterrupted_digest(PROGRAM)
     with Job(tmp_path, PROGRAM, options=OPTIONS) as job:
-        done = storm(job, 4, 118, seed=1)
-        attempts = survived(job, done, expected, fewest=0)
+        done = kill_at_random_steps(job, 4, 118, seed=1)
+        attempts = finish_after_kills(job, done, expected, fewest=0)
         assert sum(attempt["resumed_from"] is not None for attempt in attempts) > 0

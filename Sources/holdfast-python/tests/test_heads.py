@@ -1,4 +1,4 @@
-"""What a loop does before its first batch, and what it does after its last one."""
+"""The code before the first batch of an epoch, and after the last one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory, close, step
+from conftest import RunDirectory, step
+from internals import at, close
 
 DATA = torch.utils.data.TensorDataset(torch.arange(20.0))
 
 
-def test_what_the_head_of_an_epoch_changes_is_changed_once(run_directory: RunDirectory) -> None:
-    """Whatever kind of state it is, and of whatever size."""
+def test_changes_in_the_head_of_an_epoch_are_applied_once(run_directory: RunDirectory) -> None:
+    """For small and large states."""
 
     def train(stop_at: int | None = None) -> list[Any]:
         torch.manual_seed(1)
@@ -27,7 +28,7 @@ def test_what_the_head_of_an_epoch_changes_is_changed_once(run_directory: RunDir
         seen = []
         for _ in run.epochs(2, finish=False):
             counts["heads"] += 1
-            # Of which no version counter tells.
+            # Does not change the version counter.
             model.weight.data[7, 11] += 1
             drawn = torch.rand(1).item()
             for _ in run.batches(4):
@@ -47,7 +48,7 @@ def test_what_the_head_of_an_epoch_changes_is_changed_once(run_directory: RunDir
         assert first + train() == whole
 
 
-def test_what_a_program_changes_on_purpose_before_the_loop_stays(run_directory: RunDirectory) -> None:
+def test_changes_between_restore_and_the_loop_are_preserved(run_directory: RunDirectory) -> None:
     def train(rate: float | None, stop_at: int | None = None) -> list[float]:
         run = holdfast.attach()
         optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1.0)
@@ -70,7 +71,7 @@ def test_what_a_program_changes_on_purpose_before_the_loop_stays(run_directory: 
     assert train(0.25) == [0.25, 0.25]
 
 
-def test_validation_leaves_the_random_streams_alone() -> None:
+def test_validation_restores_the_random_streams() -> None:
     run = holdfast.attach()
     torch.manual_seed(1)
     expected = torch.rand(1)
@@ -78,7 +79,7 @@ def test_validation_leaves_the_random_streams_alone() -> None:
     with run.phase("validation"):
         torch.rand(5)
     assert torch.equal(torch.rand(1), expected)
-    # What any other phase draws may be what the training goes on with.
+    # Training may depend on what other phases draw.
     torch.manual_seed(1)
     with run.phase("collecting"):
         assert torch.equal(torch.rand(1), expected)
@@ -86,8 +87,6 @@ def test_validation_leaves_the_random_streams_alone() -> None:
 
 
 def test_a_safepoint_in_the_middle_of_a_body_waits(run_directory: RunDirectory) -> None:
-    from holdfast import _layout as at
-
     run = holdfast.attach()
     run.restore()
     while run.global_step < 2:
@@ -122,21 +121,19 @@ def test_stopping_at_once(run_directory: RunDirectory) -> None:
     assert train() == 7
 
 
-def test_stopping_after_the_step_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_stopping_after_the_step_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     run = holdfast.attach()
     for _ in run.epochs(1):
         for _ in run.loader(DATA, batch_size=4, name="train"):
             run.step()
             run.stop()
             break
-    assert "run.stop() comes after run.step()" in capfd.readouterr().err
+    assert "run.stop() was called after run.step()" in capfd.readouterr().err
 
 
-def test_a_finished_run_that_goes_on_is_told(
+def test_a_step_after_the_end_is_reported(
     run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from holdfast import _layout as at
-
     run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
     run = holdfast.attach()
     run.restore()
@@ -147,10 +144,10 @@ def test_a_finished_run_that_goes_on_is_told(
     run = holdfast.attach()
     run.restore()
     run.step()
-    assert "the run was finished at step 1, and now goes on" in capfd.readouterr().err
+    assert "the run was finished at step 1, but continues now" in capfd.readouterr().err
 
 
-def test_a_subset_of_other_samples_is_refused_in_mid_epoch(tmp_path: Path) -> None:
+def test_a_different_subset_is_refused_in_mid_epoch(tmp_path: Path) -> None:
     def train(chosen: list[int], path: Path | None = None) -> None:
         run = holdfast.attach()
         loader = run.loader(torch.utils.data.Subset(DATA, chosen), batch_size=2, shuffle=True)

@@ -1,4 +1,4 @@
-"""JAX: trees and keys through an image and back, and a loop that is killed."""
+"""JAX: round trips of trees and keys, and a loop that is killed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import holdfast
 import holdfast.jax
 from conftest import RunDirectory
 from holdfast import HoldfastError
-from supervised import OPTIONS, PACKAGE, Job, storm, survived, undisturbed
+from supervised import OPTIONS, PACKAGE, Job, finish_after_kills, kill_at_random_steps, uninterrupted_digest
 
 DIGITS = PACKAGE / "examples/digits_jax.py"
 
@@ -41,6 +41,10 @@ def trees(seed: int) -> dict[str, Any]:
         "count": seed,
         "missing": None,
     }
+
+
+def trees_of(state: holdfast.jax.Pytrees) -> dict[str, Any]:
+    return {name: getattr(state, name) for name in trees(1)}
 
 
 def same(one: Any, other: Any) -> bool:
@@ -66,23 +70,26 @@ def test_round_trip(tmp_path: Path) -> None:
     resumed = holdfast.attach(rng=False)
     state = holdfast.jax.Pytrees(**trees(2))
     resumed.register(state=state)
-    assert not same({**state._trees}, trees(1))
+    assert not same(trees_of(state), trees(1))
     resumed.load(path)
-    assert same({**state._trees}, trees(1))
-    # Drawing goes on where it was.
+    assert same(trees_of(state), trees(1))
+    # The random numbers continue.
     assert jax.random.normal(state.typed[1]) == jax.random.normal(trees(1)["typed"][1])
     public = safetensors.numpy.load_file(path / "state.safetensors")
     assert public["state/optimizer/1/0/mu/w"].shape == (3, 5)
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_mismatched_trees_are_refused() -> None:
     state = holdfast.jax.Pytrees(w=jnp.zeros(3), key=jax.random.key(0))
     saved = state.state_dict()
     for other, problem in (
         (holdfast.jax.Pytrees(w=jnp.zeros(4), key=jax.random.key(0)), "shape"),
         (holdfast.jax.Pytrees(w=jnp.zeros(3, jnp.bfloat16), key=jax.random.key(0)), "bfloat16"),
         (holdfast.jax.Pytrees(w=jnp.zeros(3), key=jax.random.key(0, impl="rbg")), "implementation"),
-        (holdfast.jax.Pytrees(w=jnp.zeros(3), lock=jax.random.key(0)), "new are lock; gone are key"),
+        (
+            holdfast.jax.Pytrees(w=jnp.zeros(3), lock=jax.random.key(0)),
+            "not saved: lock; no longer present: key",
+        ),
     ):
         with pytest.raises(HoldfastError, match=problem):
             other.load_state_dict(saved)
@@ -103,7 +110,7 @@ class _Twice:
         return cls()
 
 
-def test_arrays_in_other_states(run_directory: RunDirectory) -> None:
+def test_arrays_in_registered_containers(run_directory: RunDirectory) -> None:
     values: dict[str, Any] = {"x": jnp.arange(3)}
     run = holdfast.attach(rng=False)
     run.register(values=values)
@@ -119,7 +126,7 @@ def test_arrays_in_other_states(run_directory: RunDirectory) -> None:
 
 
 def test_digits(tmp_path: Path) -> None:
-    expected = undisturbed(DIGITS)
+    expected = uninterrupted_digest(DIGITS)
     with Job(tmp_path, DIGITS, "--step-delay", 0.004, options=OPTIONS) as job:
-        done = storm(job, 10, 326, random.Random(31).randrange(1000))
-        survived(job, done, expected, fewest=5)
+        done = kill_at_random_steps(job, 10, 326, random.Random(31).randrange(1000))
+        finish_after_kills(job, done, expected, fewest=5)

@@ -1,4 +1,4 @@
-"""Real programs under the built supervisor, killed at random steps: the same bits as undisturbed."""
+"""Real programs under the built supervisor, killed at random steps: the results must be bit-identical."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from supervised import OPTIONS, PACKAGE, Job, storm, survived, undisturbed
+from supervised import OPTIONS, PACKAGE, Job, finish_after_kills, kill_at_random_steps, uninterrupted_digest
 
-# Program, its arguments, steps of the whole run, seconds of pause after a step, kills.
+# Program, arguments, number of steps, pause after each step in seconds, number of kills.
 STORMS = {
     "digits": ("digits_torch.py", (), 270, 0.004, 14),
     "digits, workers": ("digits_torch.py", ("--workers", 2), 270, 0.004, 14),
@@ -20,20 +20,20 @@ STORMS = {
 
 
 @pytest.mark.parametrize("name", STORMS)
-def test_killed_again_and_again(tmp_path: Path, name: str) -> None:
+def test_killed_repeatedly(tmp_path: Path, name: str) -> None:
     example, arguments, steps, pause, kills = STORMS[name]
     program = PACKAGE / "examples" / example
-    expected = undisturbed(program)
+    expected = uninterrupted_digest(program)
     with Job(tmp_path, program, "--step-delay", pause, *arguments, options=OPTIONS) as job:
-        done = storm(job, kills, steps - 1, seed=len(name))
-        attempts = survived(job, done, expected, fewest=int(kills * 0.8))
+        done = kill_at_random_steps(job, kills, steps - 1, seed=len(name))
+        attempts = finish_after_kills(job, done, expected, fewest=int(kills * 0.8))
         assert sum(attempt["resumed_from"] is not None for attempt in attempts) > kills // 2
         if example == "digits_numpy.py":
-            # Every step carried the state: none was lost.
+            # Every step contained the state, so none was lost.
             assert sum(attempt["replayed_steps"] for attempt in attempts) == 0
 
 
-def test_stopped_in_mid_epoch_and_started_again(tmp_path: Path) -> None:
+def test_stopped_in_mid_epoch_and_restarted(tmp_path: Path) -> None:
     program = PACKAGE / "examples/digits_torch.py"
     with Job(tmp_path, program, "--step-delay", 0.004, "--workers", 2, options=OPTIONS) as job:
         for step in (60, 150):
@@ -44,8 +44,8 @@ def test_stopped_in_mid_epoch_and_started_again(tmp_path: Path) -> None:
             assert job.wait() == 75
         job.start()
         assert job.wait() == 0, job.errors.read_text()
-        assert job.digest() == undisturbed(program)
+        assert job.digest() == uninterrupted_digest(program)
         attempts = job.json("history")["attempts"]
         assert [attempt["cause"] for attempt in attempts] == ["stopped", "stopped", "finished"]
-        # Saved when it was asked to leave: nothing is made again.
+        # The state was saved before the exit, so no step is replayed.
         assert sum(attempt["replayed_steps"] for attempt in attempts) == 0

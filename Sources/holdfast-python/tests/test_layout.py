@@ -1,16 +1,16 @@
-"""Our numbers are the C header's."""
+"""The constants of the package match those of the C header."""
 
 from __future__ import annotations
 
 import re
 
-from holdfast import _layout
+from internals import at
 from supervised import PACKAGE
 
 HEADER = PACKAGE.parent / "CTrainerProtocol/include/CTrainerProtocol.h"
 
 
-def numbers_of_the_header() -> dict[str, int]:
+def header_constants() -> dict[str, int]:
     text = HEADER.read_text()
     found = {
         name: int(value, 0)
@@ -21,8 +21,8 @@ def numbers_of_the_header() -> dict[str, int]:
     return found
 
 
-def test_every_number_is_the_headers() -> None:
-    ours = {name: value for name, value in vars(_layout).items() if name.isupper() and type(value) is int}
-    theirs = numbers_of_the_header()
-    assert len(theirs) > 60
-    assert ours == theirs
+def test_constants_match_the_c_header() -> None:
+    package = {name: value for name, value in vars(at).items() if name.isupper() and type(value) is int}
+    header = header_constants()
+    assert len(header) > 60
+    assert package == header

@@ -1,4 +1,4 @@
-"""The Lightning callback: every moment of an epoch at which a trainer can die."""
+"""The Lightning callback: kills at every point of an epoch."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import torch
 
 pytest.importorskip("lightning_program")
 
-from conftest import RunDirectory, forget_run
+from conftest import RunDirectory
 from holdfast import HoldfastError
-from holdfast import _layout as at
+from internals import at, forget_run
 from lightning_program import BATCHES, Data, Program, same
 
 
@@ -39,7 +39,7 @@ def newest_slot(directory: RunDirectory) -> int | None:
 def interrupted(
     program: Program, directory: RunDirectory, moments: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Any, int]:
-    """The result of a program that is killed at each of some moments in turn, and how often that was."""
+    """Kill a program at each point in turn; return its result, and the number of kills."""
     for number, moment in enumerate(moments):
         forget_run()
         result = program.fit(directory, moment)
@@ -52,7 +52,7 @@ def interrupted(
         document["last_recorded_step"] = recorded
         (directory.path / "resume.json").write_text(json.dumps(document))
     forget_run()
-    # Where the final state goes.
+    # The slot for the final state.
     directory.put(at.RING_SPARE_SLOT, "<I", 1 - (newest_slot(directory) or 0))
     return program.fit(directory), len(moments)
 
@@ -78,12 +78,14 @@ KINDS: dict[str, dict[str, Any]] = {
     "manual": {"manual": True},
     "one cycle of the learning rate": {"one_cycle": True},
     "stopped before it may": {"min_steps": 12},
-    "loaders made again": {"reload_dataloaders_every_n_epochs": 1},
+    "loaders recreated": {"reload_dataloaders_every_n_epochs": 1},
 }
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_the_same_bits_after_every_moment(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identical_results_after_a_kill_at_every_point(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("HOLDFAST_RUN_DIR", raising=False)
     program = Program(tmp_path / "files", **KINDS[kind])
     expected = program.fit()
@@ -101,11 +103,11 @@ def test_the_same_bits_after_every_moment(kind: str, tmp_path: Path, monkeypatch
         assert not different, (moment, [(result[name], expected[name]) for name in different])
         monkeypatch.delenv("HOLDFAST_RUN_DIR")
         shutil.rmtree(directory.path)
-    # Some kinds have fewer moments of some sorts.
+    # Some kinds do not reach all points.
     assert killed > len(moments) * 0.7
 
 
-def test_killed_again_and_again(
+def test_killed_repeatedly(
     run_directory: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = Program(tmp_path / "files")
@@ -119,7 +121,7 @@ def test_killed_again_and_again(
     assert killed == 6
 
 
-def test_a_request_in_validation_gets_the_last_step(
+def test_a_request_during_validation_gets_the_last_step(
     run_directory: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = Program(tmp_path, val_check_interval=1.0)
@@ -127,7 +129,7 @@ def test_a_request_in_validation_gets_the_last_step(
     assert program.callback.run.resumed_from == BATCHES
 
 
-def test_a_fit_after_one_that_failed_is_refused(run_directory: RunDirectory, tmp_path: Path) -> None:
+def test_a_fit_after_a_failed_fit_is_refused(run_directory: RunDirectory, tmp_path: Path) -> None:
     program = Program(tmp_path, max_epochs=1)
     run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
     assert program.fit(run_directory, ("batch end", 2)) is None
@@ -135,7 +137,7 @@ def test_a_fit_after_one_that_failed_is_refused(run_directory: RunDirectory, tmp
         program.fit()
 
 
-def test_nothing_of_ours_stays_in_the_trainer(
+def test_the_trainer_is_restored_after_fit(
     monkeypatch: pytest.MonkeyPatch, run_directory: RunDirectory, tmp_path: Path
 ) -> None:
     forget_run()
@@ -156,7 +158,7 @@ def test_a_plain_checkpoint_starts_a_job(
 ) -> None:
     monkeypatch.delenv("HOLDFAST_RUN_DIR")
     plain = Program(tmp_path / "plain", max_epochs=1)
-    assert plain.fit(holds=False)
+    assert plain.fit(with_holdfast=False)
     plain.trainer.save_checkpoint(tmp_path / "plain.ckpt")
     expected = Program(tmp_path / "alone").fit(ckpt_path=tmp_path / "plain.ckpt")
     assert expected is not None
@@ -170,7 +172,7 @@ def test_a_plain_checkpoint_starts_a_job(
     run_directory.next_attempt(newest_slot(run_directory))
     run_directory.put(at.RING_SPARE_SLOT, "<I", 1 - (newest_slot(run_directory) or 0))
     forget_run()
-    # The same command again: what was saved goes before the file that the job began with.
+    # With the same command, the saved state takes precedence over the given file.
     result = program.fit(run_directory, ckpt_path=tmp_path / "plain.ckpt")
     assert result is not None
     assert not [name for name in expected if name != "best" and not same(result[name], expected[name])]

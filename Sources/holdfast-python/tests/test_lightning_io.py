@@ -1,4 +1,4 @@
-"""Lightning's own files, published whole or not at all."""
+"""Atomic writes of Lightning's own files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_saved_loaded_and_removed(tmp_path: Path) -> None:
         plugin.save_checkpoint({}, "s3://bucket/one.ckpt")
 
 
-def test_data_and_names_are_durable_in_that_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_is_synced_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     happened: list[str] = []
     sync, replace = os.fsync, Path.replace
 
@@ -65,7 +65,7 @@ def test_data_and_names_are_durable_in_that_order(tmp_path: Path, monkeypatch: p
     assert happened[1:] == ["rename", "sync dir"]
 
 
-def test_a_full_disk_leaves_the_older_file(tmp_path: Path) -> None:
+def test_a_full_disk_does_not_change_the_older_file(tmp_path: Path) -> None:
     plugin = HoldfastCheckpointIO()
     path = tmp_path / "one.ckpt"
     plugin.save_checkpoint({"x": torch.zeros(3)}, path)
@@ -73,7 +73,7 @@ def test_a_full_disk_leaves_the_older_file(tmp_path: Path) -> None:
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(HoldfastError, match="could not be saved"):
+        with pytest.raises(HoldfastError, match="cannot save the checkpoint"):
             plugin.save_checkpoint({"x": torch.ones(100_000)}, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -100,9 +100,9 @@ def test_killed_while_saving(tmp_path: Path) -> None:
         os.kill(child, signal.SIGKILL)
         assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
         assert plugin.load_checkpoint(path)["x"].shape == (300_000,)
-    # What a kill leaves aside has another kind of name.
+    # Temporary files left by a kill begin with a dot.
     assert [name for name in contents(tmp_path) if not name.startswith(".")] == ["one.ckpt"]
-    # It goes away when the file is saved again. A kill may have left nothing just now.
+    # The next save removes them. The kills above may have left none, so create some.
     (tmp_path / ".one.ckpt.0123456789abcdef").touch()
     (tmp_path / ".one.ckpt.0123456789abcde0").mkdir()
     plugin.save_checkpoint(value, path)
@@ -111,7 +111,7 @@ def test_killed_while_saving(tmp_path: Path) -> None:
 
 def test_in_a_trainer(tmp_path: Path) -> None:
     program = Program(tmp_path / "files", plugins=[HoldfastCheckpointIO()])
-    assert program.fit(holds=False)
+    assert program.fit(with_holdfast=False)
     names = contents(tmp_path / "files")
     assert len(names) == 2  # save_top_k: the others were removed.
     checkpoint = HoldfastCheckpointIO().load_checkpoint(program.saving.best_model_path)

@@ -1,4 +1,4 @@
-"""Lightning under the built supervisor, killed at random steps; and what Lightning makes of a kill alone."""
+"""Lightning under the built supervisor, killed at random steps; and Lightning without Holdfast, killed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import torch
 
 pytest.importorskip("lightning_program")
 
-from supervised import OPTIONS, PACKAGE, Job, survived, undisturbed
+from supervised import OPTIONS, PACKAGE, Job, finish_after_kills, uninterrupted_digest
 
 DIGITS = PACKAGE / "examples/digits_lightning.py"
 ALONE = PACKAGE / "tests/programs/lightning_alone.py"
 # 90 steps in an epoch, with validation after 45 of them.
 STEPS = 360
-# Of the environment: where 1.9 is, installed beside 2.x.
+# 1.9, installed in the same virtual environment as 2.x.
 OLD = Path(sys.prefix) / "lightning-1.9"
 
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return undisturbed(DIGITS, "--epochs", 4, "--directory", tmp_path_factory.mktemp("undisturbed"))
+    return uninterrupted_digest(DIGITS, "--epochs", 4, "--directory", tmp_path_factory.mktemp("undisturbed"))
 
 
 @pytest.mark.parametrize(
@@ -61,18 +61,18 @@ def test_digits(
         # The last two while validation runs: within an epoch, and at its end.
         steps = sorted([*chance.sample(range(2, STEPS - 10), kills - 2), 135, 180])
         done = sum(job.kill_at(step) for step in steps)
-        survived(job, done, expected, fewest=kills // 2)
+        finish_after_kills(job, done, expected, fewest=kills // 2)
         assert f"steps {STEPS} " in job.output.read_text()
     files = list((tmp_path / "files").iterdir())
     assert len(files) >= 2
     if "--publish" in arguments:
         for file in files:
-            # What was cut off by a kill has a name that no one takes for a checkpoint.
+            # Temporary files left by a kill begin with a dot.
             assert file.name.startswith(".") or torch.load(file)["global_step"]
 
 
 @pytest.mark.skipif(not OLD.is_dir(), reason=f"Lightning 1.9 is not in {OLD}")
-def test_every_moment_with_the_older_lightning() -> None:
+def test_kills_at_every_point_with_the_older_lightning() -> None:
     command = [
         sys.executable,
         "-m",
@@ -82,7 +82,10 @@ def test_every_moment_with_the_older_lightning() -> None:
         "no:cacheprovider",
         PACKAGE / "tests/test_lightning.py",
     ]
-    chosen = ["-k", "after_the_epoch or accumulation or manual or again or checkpoint or refused"]
+    chosen = [
+        "-k",
+        "after_the_epoch or accumulation or manual or recreated or repeatedly or checkpoint or refused",
+    ]
     environment = {**os.environ, "PYTHONPATH": f"{OLD}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     done = subprocess.run(
         [*command, *chosen], stdout=subprocess.PIPE, text=True, check=False, cwd=PACKAGE, env=environment
@@ -102,14 +105,14 @@ def _version() -> tuple[int, ...]:
     return tuple(int(part) for part in version("pytorch-lightning").split(".")[:2])
 
 
-def test_lightning_alone_does_not_do_this(tmp_path: Path) -> None:
-    """Why all this: a step is made twice, and the weights are others (Lightning's issue 19815)."""
+def test_lightning_alone_does_not_resume_exactly(tmp_path: Path) -> None:
+    """Without Holdfast a step is made twice, and the weights differ (Lightning's issue 19815)."""
     _, undisturbed_lines = run_alone(tmp_path / "undisturbed", -1)
     status, lines = run_alone(tmp_path / "killed", 200)
     assert (status, lines) == (-signal.SIGKILL, [])
     _, resumed_lines = run_alone(tmp_path / "killed", -1)
     assert undisturbed_lines[0] == "steps 452"
-    # 2.5 and later count rightly.
+    # 2.5 and later count correctly.
     assert resumed_lines[0] == ("steps 453" if _version() < (2, 5) else "steps 452")
     assert resumed_lines[1] != undisturbed_lines[1]
 

@@ -1,4 +1,4 @@
-"""Lightning programs of many shapes, killed: each of its callbacks, several fits, tuners, its own files."""
+"""Killed Lightning programs of many forms: all of its callbacks, several fits, tuners, its own files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 sweep = pytest.importorskip("lightning_sweep")
 
-from supervised import PACKAGE, Job, undisturbed
+from supervised import PACKAGE, Job, uninterrupted_digest
 
 OLD = Path(sys.prefix) / "lightning-1.9"
 FITS = PACKAGE / "tests/programs/lightning_fits.py"
@@ -21,27 +21,27 @@ CLI = PACKAGE / "tests/programs/lightning_cli.py"
 STOPPED = PACKAGE / "tests/programs/lightning_stopped.py"
 ROWS = PACKAGE / "tests/programs/lightning_rows.py"
 OFTEN = ("--stage-every", "10ms")
-# Kills at a few of the moments; `tests/lightning_sweep.py` has all of them.
+# Kills at a few of the points; `tests/lightning_sweep.py` kills at all of them.
 STRIDE = 19
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(sweep.CASES)), ids=list(sweep.CASES))
-def test_killed_at_some_moments(number: int, name: str) -> None:
-    kills, different = sweep.swept(name, STRIDE, every=1 + number % 3, first=1 + number * 7 % STRIDE)
+def test_killed_at_some_points(number: int, name: str) -> None:
+    kills, different = sweep.run_case(name, STRIDE, every=1 + number % 3, first=1 + number * 7 % STRIDE)
     assert not different
     assert kills >= 2
 
 
 @pytest.mark.parametrize("name", ["plain", "checkpoint, best", "fit, then test", "the same trainer twice"])
-def test_killed_again_in_the_attempt_that_resumes(name: str) -> None:
-    kills, different = sweep.swept(name, 23, first=9, again=5)
+def test_killed_again_in_the_resumed_attempt(name: str) -> None:
+    kills, different = sweep.run_case(name, 23, first=9, again=5)
     assert not different
     assert kills >= 4
 
 
 @pytest.fixture(params=["2", "1.9"])
 def lightning(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have programs run with this version of Lightning."""
+    """Run programs with this version of Lightning."""
     if request.param == "1.9":
         if not OLD.is_dir():
             pytest.skip(f"Lightning 1.9 is not in {OLD}")
@@ -49,7 +49,7 @@ def lightning(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.skipif(not OLD.is_dir(), reason=f"Lightning 1.9 is not in {OLD}")
-def test_killed_at_some_moments_with_the_older_lightning() -> None:
+def test_killed_at_some_points_with_the_older_lightning() -> None:
     environment = {**os.environ, "PYTHONPATH": f"{OLD}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     done = subprocess.run(
         [sys.executable, PACKAGE / "tests/lightning_sweep.py", "--stride", "31"],
@@ -60,8 +60,8 @@ def test_killed_at_some_moments_with_the_older_lightning() -> None:
 
 
 @pytest.mark.usefixtures("lightning")
-def test_a_program_of_several_fits_is_one_job(tmp_path: Path) -> None:
-    expected = undisturbed(FITS, tmp_path / "alone", "search")
+def test_several_fits_are_one_job(tmp_path: Path) -> None:
+    expected = uninterrupted_digest(FITS, tmp_path / "alone", "search")
     dies_at = ("between", "after", "test", "export")
     options = ("--stage-every", "10ms", "--max-stalls", "20")
     with Job(tmp_path, FITS, tmp_path / "files", "search", *dies_at, options=options) as job:
@@ -73,11 +73,11 @@ def test_a_program_of_several_fits_is_one_job(tmp_path: Path) -> None:
         attempts = job.json("history")["attempts"]
         assert [attempt["cause"] for attempt in attempts[-5:]] == ["killed"] * 4 + ["finished"]
         assert {attempt["replay"] for attempt in attempts} <= {"identical", None}
-        # 20 steps of the first fit; none of the search.
+        # 20 steps of the first fit, none of the search.
         assert 24 <= max(attempt["last_step"] or 0 for attempt in attempts) <= 20 + 90
 
 
-def test_an_export_that_fails_is_no_success(tmp_path: Path) -> None:
+def test_a_failing_export_is_not_success(tmp_path: Path) -> None:
     program = tmp_path / "fails.py"
     program.write_text(
         f"import runpy, sys\nsys.argv[1:] = [{str(tmp_path / 'files')!r}]\n"
@@ -115,7 +115,9 @@ def test_the_command_line_interface(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(rows[0]) == 30
 
 
-def test_a_configuration_of_another_run_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_of_another_run_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("jsonargparse")
     monkeypatch.setenv("FILES", str(tmp_path / "files"))
     config = tmp_path / "files/logs/fixed/config.yaml"
@@ -129,7 +131,7 @@ def test_a_configuration_of_another_run_stays(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("lightning")
-def test_a_stop_after_the_first_of_two_fits_is_no_end(tmp_path: Path) -> None:
+def test_a_stop_after_the_first_of_two_fits_does_not_finish_the_job(tmp_path: Path) -> None:
     parts = ("search", "fit", "test", "other trainer")
     with Job(tmp_path, STOPPED, tmp_path / "files", *parts) as job:
         for part in parts:
@@ -143,7 +145,7 @@ def test_a_stop_after_the_first_of_two_fits_is_no_end(tmp_path: Path) -> None:
         assert [attempt["cause"] for attempt in attempts] == ["stopped"] * 4 + ["finished"]
 
 
-def test_a_later_fit_that_exits_with_status_0_is_no_end(tmp_path: Path) -> None:
+def test_exit_0_in_a_later_fit_does_not_finish_the_job(tmp_path: Path) -> None:
     with Job(tmp_path, STOPPED, tmp_path / "files", "exit") as job:
         job.start()
         assert job.wait() == 0, job.errors.read_text()
@@ -155,7 +157,7 @@ def test_a_later_fit_that_exits_with_status_0_is_no_end(tmp_path: Path) -> None:
     ("kind", "interval", "dies_at"),
     [("lines", 5, (10, 15)), ("lines", 2, (7, 12)), ("tensorboard", 5, (10,))],
 )
-def test_a_row_is_there_once_after_a_resume_into_a_validation(
+def test_rows_are_not_duplicated_after_a_resume_into_validation(
     tmp_path: Path, kind: str, interval: int, dies_at: tuple[int, ...]
 ) -> None:
     if kind == "tensorboard":

@@ -1,4 +1,4 @@
-"""The pitfalls of resuming in mid-epoch, one test each."""
+"""Loaders that resume in mid-epoch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from torch.utils.data import (
 
 import holdfast
 from conftest import RunDirectory
-from holdfast._sampling import SampleDataset, WorkerStart
 from loading import Noisy, Numbers, Pairs, Shuffled, check, end_between_epochs, train
 
 SOURCES = {
@@ -66,7 +65,7 @@ def test_resumed_batches_order_and_random_numbers(run_directory: RunDirectory, s
 
 @pytest.mark.parametrize("persistent", [False, True], ids=["workers", "persistent workers"])
 @pytest.mark.parametrize("source", ["shuffled", "own sampler, lazily", "own batch sampler"])
-def test_prefetching_workers_and_another_number_of_them(
+def test_prefetching_workers_whose_number_changes(
     run_directory: RunDirectory, source: str, persistent: bool
 ) -> None:
     make = SOURCES[source]
@@ -74,13 +73,13 @@ def test_prefetching_workers_and_another_number_of_them(
     check(run_directory, lambda: {**make(), **more}, remake=make)
 
 
-def test_the_number_of_workers_changes_nothing() -> None:
+def test_batches_do_not_depend_on_the_number_of_workers() -> None:
     alone = train(SOURCES["shuffled"], epochs=2)
     assert alone == train(lambda: {**SOURCES["shuffled"](), "num_workers": 1}, epochs=2)
     assert alone == train(lambda: {**SOURCES["shuffled"](), "num_workers": 3}, epochs=2)
 
 
-def test_two_loaders_of_one_dataset_are_not_the_same() -> None:
+def test_two_loaders_of_one_dataset_differ() -> None:
     run = holdfast.attach()
     one, other = (run.loader(Noisy(), batch_size=23, shuffle=True) for _ in range(2))
     (first,), (second,) = list(one), list(other)
@@ -120,12 +119,12 @@ ORDERS: dict[str, Any] = {
         ("one of two", "one of three"),
     ],
 )
-def test_another_order_in_the_middle_of_an_epoch_is_refused(
+def test_a_different_order_in_mid_epoch_is_refused(
     run_directory: RunDirectory, before: str, after: str
 ) -> None:
     train(lambda: {"dataset": Noisy(), "batch_size": 4, **ORDERS[before]()}, stop_at=2)
     run_directory.next_attempt()
-    with pytest.raises(holdfast.HoldfastError, match=r"the order was|does not repeat the order"):
+    with pytest.raises(holdfast.HoldfastError, match=r"the order was|does not reproduce its order"):
         train(lambda: {"dataset": Noisy(), "batch_size": 4, **ORDERS[after]()})
 
 
@@ -136,7 +135,7 @@ def test_another_order_in_the_middle_of_an_epoch_is_refused(
         ({"batch_size": 5}, "batch size was 4, now 5"),
     ],
 )
-def test_other_data_in_the_middle_of_an_epoch_is_refused(
+def test_different_data_in_mid_epoch_is_refused(
     run_directory: RunDirectory, changed: dict[str, Any], what: str
 ) -> None:
     make = SOURCES["shuffled"]
@@ -146,14 +145,14 @@ def test_other_data_in_the_middle_of_an_epoch_is_refused(
         train(lambda: {**make(), **changed})
 
 
-def test_another_batch_size_and_order_between_epochs_are_taken(run_directory: RunDirectory) -> None:
+def test_a_different_batch_size_and_order_between_epochs_are_accepted(run_directory: RunDirectory) -> None:
     end_between_epochs(run_directory)
     steps = train(lambda: {"dataset": Noisy(), "batch_size": 23, "shuffle": True}, epochs=2)
     assert [(epoch, step) for epoch, step, _, _ in steps] == [(1, 6)]
 
 
 class Unrepeatable(Shuffled):
-    """Draws from a generator that nobody knows of."""
+    """Draws from a generator that is not registered."""
 
     source_of_all = np.random.default_rng()
 
@@ -161,15 +160,15 @@ class Unrepeatable(Shuffled):
         return iter(self.source_of_all.permutation(23).tolist())
 
 
-def test_a_sampler_that_does_not_repeat_its_order_is_refused(run_directory: RunDirectory) -> None:
+def test_a_sampler_that_does_not_reproduce_its_order_is_refused(run_directory: RunDirectory) -> None:
     make: Any = lambda: {"dataset": Noisy(), "batch_size": 4, "sampler": Unrepeatable()}  # noqa: E731
     train(make, stop_at=4)
     run_directory.next_attempt()
-    with pytest.raises(holdfast.HoldfastError, match="does not repeat the order"):
+    with pytest.raises(holdfast.HoldfastError, match="does not reproduce its order"):
         train(make)
 
 
-def test_batches_of_the_skip_list_are_left_out(run_directory: RunDirectory) -> None:
+def test_batches_on_the_skip_list_are_skipped(run_directory: RunDirectory) -> None:
     run_directory.resume(skip=[{"epoch": 0, "batch": 1}, {"epoch": 1, "batch": 0}])
     steps = train(lambda: {"dataset": Noisy(12), "batch_size": 4}, epochs=2)
     first = [(epoch, batch[0][0]) for epoch, _, batch, _ in steps]
@@ -177,12 +176,12 @@ def test_batches_of_the_skip_list_are_left_out(run_directory: RunDirectory) -> N
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_iterable_datasets_skip_and_say_so(
+def test_iterable_datasets_are_read_again_with_a_warning(
     run_directory: RunDirectory, workers: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make: Any = lambda: {"dataset": Numbers(False), "batch_size": 3, "num_workers": workers}  # noqa: E731
     check(run_directory, make)
-    assert "were drawn and thrown away" in capfd.readouterr().err
+    assert "were read again and discarded" in capfd.readouterr().err
 
 
 def test_iterable_datasets_with_a_state_continue(
@@ -197,10 +196,12 @@ def test_iterable_datasets_with_a_state_continue(
     assert [[sample[0] for sample in step[2]] for step in seen] == [
         [sample[0] for sample in step[2]] for step in whole
     ]
-    assert "thrown away" not in capfd.readouterr().err
+    assert "discarded" not in capfd.readouterr().err
 
 
-def test_other_workers_of_an_iterable_dataset_are_refused(run_directory: RunDirectory) -> None:
+def test_a_different_number_of_workers_for_an_iterable_dataset_is_refused(
+    run_directory: RunDirectory,
+) -> None:
     train(lambda: {"dataset": Numbers(False), "batch_size": 3, "num_workers": 2}, stop_at=3)
     run_directory.next_attempt()
     with pytest.raises(holdfast.HoldfastError, match="2 workers shared the data, now 0"):
@@ -208,7 +209,7 @@ def test_other_workers_of_an_iterable_dataset_are_refused(run_directory: RunDire
 
 
 class Range(IterableDataset):
-    """Numbers that workers share as torch's documentation shows it: by what `worker_init_fn` sets."""
+    """Numbers that workers share by means of `worker_init_fn`, as in torch's documentation."""
 
     def __init__(self) -> None:
         self.first, self.last = 0, 12
@@ -217,7 +218,7 @@ class Range(IterableDataset):
         return iter(range(self.first, self.last))
 
 
-def take_a_share(worker: int) -> None:
+def select_share(worker: int) -> None:
     info = torch.utils.data.get_worker_info()
     dataset = info.dataset
     size = (dataset.last - dataset.first) // info.num_workers
@@ -225,27 +226,49 @@ def take_a_share(worker: int) -> None:
     dataset.last = dataset.first + size
 
 
-class Sealed:
-    """As newer torch tells a worker of itself: without a dict, and taking no assignment."""
+class SealedWorkerInfo:
+    """Worker information as in newer torch: with slots instead of a dict, and without assignment."""
 
-    __slots__ = ("dataset",)
+    __slots__ = ("dataset", "id")
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise TypeError(name)
 
 
-def test_what_a_worker_is_told_may_be_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = [1, 2]
-    info = Sealed()
-    object.__setattr__(info, "dataset", SampleDataset(own, True))
-    monkeypatch.setattr(torch.utils.data, "get_worker_info", lambda: info)
-    WorkerStart(None)(0)
-    assert info.dataset is own
+class OfKnownWorker(Noisy):
+    """Samples that show whether `worker_init_fn` has found this dataset."""
+
+    found: Any = None
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.tensor(self.found is self)
+
+
+def find_dataset(worker: int) -> None:
+    OfKnownWorker.found = torch.utils.data.get_worker_info().dataset
+
+
+def test_workers_find_the_dataset_where_worker_info_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = torch.utils.data.get_worker_info
+    sealed = SealedWorkerInfo()
+
+    def get_worker_info() -> Any:
+        info = original()
+        if info is not None and not hasattr(sealed, "dataset"):
+            object.__setattr__(sealed, "id", info.id)
+            object.__setattr__(sealed, "dataset", info.dataset)
+        return None if info is None else sealed
+
+    monkeypatch.setattr(torch.utils.data, "get_worker_info", get_worker_info)
+    loader = holdfast.attach().loader(
+        OfKnownWorker(), batch_size=4, num_workers=1, worker_init_fn=find_dataset
+    )
+    assert torch.cat(list(loader)).tolist() == [True] * 23
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_workers_find_the_dataset_of_the_program(start: str) -> None:
+def test_workers_find_the_programs_dataset(start: str) -> None:
     run = holdfast.attach()
-    options = {"num_workers": 2, "worker_init_fn": take_a_share, "multiprocessing_context": start}
+    options = {"num_workers": 2, "worker_init_fn": select_share, "multiprocessing_context": start}
     loader = run.loader(Range(), batch_size=3, **options)
     assert sorted(torch.cat(list(loader)).tolist()) == list(range(12))

@@ -1,4 +1,4 @@
-"""Nothing is made of a URL but an error that says so."""
+"""A URL is refused, and no directory is created for it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def test_a_url_is_refused_everywhere(url: str, tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("name", ["plain", "with:colon/x", "a:/x", "./s3:/x", "/tmp/no-such/s3:/x"])
-def test_a_path_is_no_url(name: str) -> None:
+def test_paths_with_colons_are_not_urls(name: str) -> None:
     with pytest.raises(holdfast.HoldfastError, match="no such checkpoint"):
         holdfast.load(name)

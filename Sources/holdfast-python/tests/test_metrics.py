@@ -1,4 +1,4 @@
-"""Torchmetrics over resumes: what they accumulate is in no `state_dict`."""
+"""Torchmetrics over resumes: their accumulated state is in no `state_dict`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from torch import nn
 from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC, MulticlassPrecision
 
 import holdfast
-from conftest import RunDirectory, close, step
+from conftest import RunDirectory, step
+from internals import close
 
 STEPS = 9
 
 
 class Judged(nn.Module):
-    """A module with metrics of its own, some of which accumulate the same."""
+    """A module with metrics, some of which accumulate the same state."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,11 +34,11 @@ class Judged(nn.Module):
 
 
 def train(stop_at: int | None, directory: RunDirectory | None) -> dict[str, Any] | None:
-    """Train until a step, saving there, or to the end; then return what was measured."""
+    """Train until a step and save there, or train to the end and return the metrics."""
     torch.manual_seed(5)
     run = holdfast.attach()
     model, mean = Judged(), torchmetrics.MeanMetric()
-    # These replace their tensors, so that the second one's are old ones until it is read.
+    # These replace their tensors, so the second one has outdated ones until it is read.
     related = torchmetrics.MetricCollection(
         [torchmetrics.PearsonCorrCoef(), torchmetrics.ConcordanceCorrCoef()]
     )
@@ -53,22 +54,22 @@ def train(stop_at: int | None, directory: RunDirectory | None) -> dict[str, Any]
                 return None
     close(run)
     computed = {**model.metrics.compute(), **related.compute()}
-    return {**computed, "mean": mean.compute(), "updates": mean._update_count}
+    return {**computed, "mean": mean.compute(), "updates": mean.update_count}
 
 
-def test_what_was_accumulated_goes_on(run_directory: RunDirectory) -> None:
+def test_accumulated_metrics_continue(run_directory: RunDirectory) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("HOLDFAST_RUN_DIR")
         whole = train(None, None)
     assert whole is not None and whole["updates"] == STEPS
-    # The second one resumes a collection before it has found again what accumulates the same.
+    # The second attempt resumes a collection before it has determined its compute groups.
     for stop in (3, 4, 7):
         assert train(stop, run_directory) is None
         run_directory.next_attempt()
     assert train(None, run_directory) == whole
 
 
-def test_another_metric_of_that_name_begins_anew_or_is_refused(tmp_path: Path) -> None:
+def test_a_different_metric_is_refused_or_starts_fresh(tmp_path: Path) -> None:
     run = holdfast.attach()
     run.register(metric=torchmetrics.MeanMetric())
     path = run.save(tmp_path)
@@ -80,10 +81,10 @@ def test_another_metric_of_that_name_begins_anew_or_is_refused(tmp_path: Path) -
     other = torchmetrics.MaxMetric()
     run.register(strict=False, metric=other)
     run.load(path)
-    assert other._update_count == 0
+    assert other.update_count == 0
 
 
-def test_weights_alone_have_no_metrics(tmp_path: Path) -> None:
+def test_weights_only_checkpoints_contain_no_metrics(tmp_path: Path) -> None:
     run = holdfast.attach()
     run.register(model=Judged())
     path = run.save(tmp_path, weights_only=True)

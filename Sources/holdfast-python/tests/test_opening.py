@@ -1,9 +1,13 @@
-"""What else may stand in the place of a file: nobody waits for it, and nothing is written through it."""
+"""Anything but a regular file in the place of a file: it neither blocks nor is written to."""
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Callable
 
@@ -11,14 +15,12 @@ import pytest
 
 import holdfast
 from conftest import RunDirectory
-from holdfast._arena import ArenaSlot
-from holdfast._opening import MisplacedError, open_file, replace_file
-from holdfast._ring import Identity
+from internals import at, close
 
 
 def _socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
-        os.chdir(path.parent)  # A socket's path is short.
+        os.chdir(path.parent)  # The path of a socket is limited to about 100 bytes.
         listener.bind(path.name)
 
 
@@ -45,57 +47,85 @@ PLACES: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.fixture(params=PLACES)
-def misplaced(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Something in the place of a file, in a directory of its own; beside that is what must not change."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "canary").write_text("precious")
-    (tmp_path / "directory").mkdir()
-    path = tmp_path / "directory" / "file"
-    PLACES[request.param](path)
+@pytest.fixture
+def canary(run_directory: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file outside the run directory that links in it refer to."""
+    path = run_directory.path.parent / "canary"
+    path.write_text("precious")
+    monkeypatch.chdir(path.parent)
     return path
 
 
-def _untouched(path: Path) -> bool:
-    around = path.parent.parent
-    return (around / "canary").read_text() == "precious" and not (around / "nowhere").exists()
+def put_in_place(path: Path, kind: str) -> None:
+    path.unlink(missing_ok=True)
+    PLACES[kind](path)
 
 
-def test_it_is_refused(misplaced: Path) -> None:
-    for flags in (os.O_RDWR, os.O_WRONLY | os.O_CREAT):
-        with pytest.raises(MisplacedError) as failure:
-            open_file(misplaced, flags)
-        assert "it is a" in str(failure.value)
-    assert _untouched(misplaced)
+def check_untouched(canary: Path) -> None:
+    assert canary.read_text() == "precious"
+    assert not (canary.parent / "nowhere").exists()
+    assert sorted(path.name for path in canary.parent.iterdir()) == ["canary", "run"]
 
 
-def test_a_file_of_the_run_directory_is_made_in_its_place(misplaced: Path) -> None:
-    descriptor = replace_file(misplaced, os.O_RDWR)
-    os.write(descriptor, b"mine")
-    os.close(descriptor)
-    assert misplaced.read_bytes() == b"mine"
-    assert _untouched(misplaced)
-
-
-def test_an_arena_slot_is_made_in_its_place(misplaced: Path) -> None:
-    place = misplaced.rename(misplaced.with_name("arena-0-0"))
-    identity = Identity(bytes(16), 1, 1, 0, 0, 1, 1, 2)
-    ArenaSlot(place.parent, 0, 0).stage(
-        identity, bytes(16), 7, 4, lambda view: view.__setitem__(slice(4), b"1234")
-    )
-    assert place.read_bytes()[4096:4100] == b"1234"
-    assert _untouched(misplaced)
-
-
+@pytest.mark.parametrize("kind", PLACES)
 @pytest.mark.parametrize("name", ["ring-0", "resume.json"])
-def test_a_pipe_in_the_run_directory_is_not_waited_for(run_directory: RunDirectory, name: str) -> None:
-    (run_directory.path / name).unlink()
-    os.mkfifo(run_directory.path / name)
-    with pytest.raises(holdfast.HoldfastError, match="it is a named pipe"):
+def test_anything_but_a_regular_file_is_refused(
+    run_directory: RunDirectory, canary: Path, name: str, kind: str
+) -> None:
+    put_in_place(run_directory.path / name, kind)
+    # A hard link may be read, but not written.
+    is_read = (name, kind) == ("resume.json", "a hard link")
+    with pytest.raises(holdfast.HoldfastError, match="is damaged" if is_read else "it is a ") as refused:
         holdfast.attach()
+    assert name in str(refused.value)
+    check_untouched(canary)
 
 
-def test_a_checkpoint_that_a_person_names_may_be_a_link(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", PLACES)
+def test_a_file_for_stacks_is_created_in_its_place(
+    run_directory: RunDirectory, canary: Path, kind: str
+) -> None:
+    path = run_directory.path / "stacks-0"
+    put_in_place(path, kind)
+    program = (
+        "import signal, holdfast\n"
+        "run = holdfast.attach()\n"
+        "def waiting():\n"
+        f"    signal.raise_signal({signal.SIGUSR2:d})\n"
+        "waiting()\n"
+        "run.finish()\n"
+    )
+    run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
+    subprocess.run([sys.executable, "-c", program], check=True)
+    attached = next(payload for number, payload in run_directory.drain() if number == at.RECORD_ATTACHED)
+    assert json.loads(attached)["stacks_signal"] == signal.SIGUSR2
+    assert path.is_file() and not path.is_symlink()
+    assert "in waiting" in path.read_text()
+    check_untouched(canary)
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_an_arena_slot_is_created_in_its_place(run_directory: RunDirectory, canary: Path, kind: str) -> None:
+    path = run_directory.path / "arena-0-0"
+    put_in_place(path, kind)
+    value = {"number": 3}
+    run = holdfast.attach()
+    run.register(value=value)
+    run_directory.request(1)
+    run.step()
+    assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
+    assert path.is_file() and not path.is_symlink()
+    check_untouched(canary)
+    close(run)
+    run_directory.next_attempt()
+    value.clear()
+    run = holdfast.attach()
+    run.register(value=value)
+    assert run.restore()
+    assert value == {"number": 3}
+
+
+def test_a_checkpoint_named_by_the_user_may_be_a_link(tmp_path: Path) -> None:
     run = holdfast.attach()
     run.register(value={"number": 3})
     link = tmp_path / "newest"

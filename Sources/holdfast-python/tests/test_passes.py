@@ -1,4 +1,4 @@
-"""Where a pass over the data begins and ends, in loops of many kinds."""
+"""The beginning and end of passes over the data, in loops of many kinds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from torch.utils.data import (
 )
 
 import holdfast
-from conftest import RunDirectory, check_resumed, close, step
+from conftest import RunDirectory, check_resumed, step
+from internals import close
 from loading import Noisy, train
 
 SHUFFLED: Any = lambda: {"dataset": Noisy(), "batch_size": 4, "shuffle": True}  # noqa: E731
 
 
 def test_resume_at_the_end_of_an_epoch_is_not_the_start_of_the_next(run_directory: RunDirectory) -> None:
-    # Asked at the last step of an epoch, the trainer answers after the next one's first.
+    # A request at the last step of an epoch is answered after the first step of the next one.
     whole = train(SHUFFLED)
     run_directory.__init__(run_directory.path)  # type: ignore[misc]
     seen = train(SHUFFLED, stop_at=6)
@@ -49,12 +50,12 @@ def test_a_pass_of_one_batch_is_saved_before_the_next(run_directory: RunDirector
     close(run)
     run_directory.next_attempt()
     rest = train(make, epochs=5, uses_rng=False)
-    # Saved where the epoch after begins: nothing is left of the one before.
+    # The state was saved at the beginning of the next epoch.
     assert [step[:2] for step in rest] == [step[:2] for step in whole[2:]]
 
 
 @pytest.mark.parametrize("stop_at", [2, 4, 7, 10, 11])
-def test_a_pass_that_goes_on_over_epochs(run_directory: RunDirectory, stop_at: int) -> None:
+def test_a_pass_over_several_epochs(run_directory: RunDirectory, stop_at: int) -> None:
     def forever(loader: Any) -> Iterator[Any]:
         while True:
             yield from loader
@@ -77,7 +78,7 @@ def test_a_pass_that_goes_on_over_epochs(run_directory: RunDirectory, stop_at: i
 
 
 @pytest.mark.parametrize("stop_at", [2, 3, 6, 9])
-def test_a_pass_that_goes_on_from_the_end_of_an_epoch(tmp_path: Path, stop_at: int) -> None:
+def test_a_pass_over_several_epochs_saved_at_the_end_of_an_epoch(tmp_path: Path, stop_at: int) -> None:
     def forever(loader: Any) -> Iterator[Any]:
         while True:
             yield from loader
@@ -105,7 +106,7 @@ def test_a_pass_that_goes_on_from_the_end_of_an_epoch(tmp_path: Path, stop_at: i
 
 @pytest.mark.parametrize("by_sampler", [False, True])
 @pytest.mark.parametrize(("length", "batch_size"), [(20, 2), (20, 8), (40, 4)])
-def test_a_pass_that_is_over_stays_over_with_other_data(
+def test_a_complete_pass_stays_complete_with_different_data(
     tmp_path: Path, by_sampler: bool, length: int, batch_size: int
 ) -> None:
     def train(length: int, batch_size: int, path: Path | None = None) -> list[int]:
@@ -129,7 +130,7 @@ def test_a_pass_that_is_over_stays_over_with_other_data(
     assert train(length, batch_size, tmp_path / "step-5") == [0, length // batch_size + (batch_size == 8)]
 
 
-def test_a_loader_made_within_the_loop_of_a_run_that_was_loaded(tmp_path: Path) -> None:
+def test_a_loader_created_within_the_loop_after_run_load(tmp_path: Path) -> None:
     def train(save_at: int = 0, path: Path | None = None) -> list[Any]:
         torch.manual_seed(1)
         run = holdfast.attach()
@@ -150,7 +151,7 @@ def test_a_loader_made_within_the_loop_of_a_run_that_was_loaded(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("stop_at", [3, 8])
-def test_loaders_made_within_the_loop(run_directory: RunDirectory, stop_at: int) -> None:
+def test_loaders_created_within_the_loop(run_directory: RunDirectory, stop_at: int) -> None:
     def train(stop_at: int = 0) -> list[Any]:
         torch.manual_seed(1)
         run = holdfast.attach()
@@ -169,7 +170,7 @@ def test_loaders_made_within_the_loop(run_directory: RunDirectory, stop_at: int)
     check_resumed(run_directory, train, stop_at)
 
 
-def test_validation_passes_leave_no_trace(run_directory: RunDirectory) -> None:
+def test_validation_passes_do_not_affect_training(run_directory: RunDirectory) -> None:
     def loop(stop_at: int | None) -> list[Any]:
         torch.manual_seed(1)
         run = holdfast.attach()
@@ -178,7 +179,7 @@ def test_validation_passes_leave_no_trace(run_directory: RunDirectory) -> None:
         seen: list[Any] = []
         for _ in run.epochs(2, finish=False):
             for batch in training:
-                # Before the step, and of the step before: made again after a resume.
+                # Before the step: a resume repeats it.
                 checked = [sample.tolist() for sample in validation] if run.global_step % 3 == 2 else []
                 seen.append((run.global_step, batch.tolist(), checked))
                 if step(run, run_directory, stop_at):
@@ -246,14 +247,14 @@ def test_a_dataset_that_grows(tmp_path: Path, save_at: int) -> None:
     assert train(save_at) + train(path=tmp_path / f"step-{save_at}") == whole
 
 
-def test_a_kept_iterator_says_nothing_at_the_end_of_the_program() -> None:
+def test_an_open_iterator_prints_nothing_at_interpreter_exit() -> None:
     program = "import holdfast; batches = iter(holdfast.attach().loader(range(4))); print(next(batches))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stderr == ""
 
 
 @pytest.mark.parametrize("save_at", [2, 3, 4, 6])
-def test_a_pass_that_is_left_and_kept_by_name(tmp_path: Path, save_at: int) -> None:
+def test_a_pass_that_is_left_while_its_iterator_exists(tmp_path: Path, save_at: int) -> None:
     def train(save_at: int = 0, path: Path | None = None) -> list[Any]:
         torch.manual_seed(1)
         run = holdfast.attach()

@@ -1,4 +1,4 @@
-"""Records that are not as the formats say: each is told with its field, and the job goes on."""
+"""Invalid records: each is reported with its field, and the job continues."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from supervised import HOLDFAST, Job
+from supervised import HOLDFAST, PACKAGE, Job
 
-# `change(kind, payload)` returns the payload that is written instead, or None for no record.
+TESTS = str(PACKAGE / "tests")
+
+# `change(kind, payload)` returns the payload to write instead, or None for no record.
 PROGRAM = """
 import json
+import sys
 import time
 import holdfast
-from holdfast import _layout as at
-from holdfast._ring import RingWriter
+sys.path.insert(0, {tests!r})
+from internals import RingWriter, at
 
 def edit(payload, **fields):
     return json.dumps({{**json.loads(payload), **fields}}).encode()
@@ -58,7 +61,7 @@ CASES = {
         "if kind == at.RECORD_ATTACHED: payload = edit(payload, total_steps='many\\x1b[2J')",
         "field 'total_steps' of record 'attached' is text, not a whole number",
     ),
-    "no-json": (
+    "invalid-json": (
         "if kind == at.RECORD_ATTACHED: payload = b'\\xff{'",
         "record 'attached' is not a JSON object",
     ),
@@ -82,30 +85,30 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_job_finishes_and_says_what_is_wrong(case: str, tmp_path: Path) -> None:
-    change, told = CASES[case]
+def test_invalid_records_are_reported_and_the_job_finishes(case: str, tmp_path: Path) -> None:
+    change, problem = CASES[case]
     program = tmp_path / "train.py"
-    program.write_text(PROGRAM.format(change=change, end=""))
+    program.write_text(PROGRAM.format(tests=TESTS, change=change, end=""))
     with Job(tmp_path, program) as job:
         job.start()
         assert job.wait() == 0, job.errors.read_text()
         assert job.json("status")["durable_step"] == 30
         assert job.digest() == "digest 435"
         attempt = job.json("history")["attempts"][-1]
-        assert attempt["record_problems"] == ([told] if told else [])
-        said = job.errors.read_text()
-        assert "\x1b" not in said
+        assert attempt["record_problems"] == ([problem] if problem else [])
+        errors = job.errors.read_text()
+        assert "\x1b" not in errors
         words = [HOLDFAST, "events", "--state-dir", job.state]
         events = subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode()
-        for text in (said, events):
-            assert (told or "records are not as they should be") in text or not told
-            assert told or "records are not" not in text
+        for text in (errors, events):
+            assert (problem or "records are not as they should be") in text or not problem
+            assert problem or "records are not" not in text
 
 
-def test_a_failure_without_a_type_is_told_all_the_same(tmp_path: Path) -> None:
+def test_a_failure_without_a_type_is_still_reported(tmp_path: Path) -> None:
     program = tmp_path / "train.py"
     change = "if kind == at.RECORD_FAILURE: payload = without(payload, 'type')"
-    program.write_text(PROGRAM.format(change=change, end="raise ValueError('what it was')"))
+    program.write_text(PROGRAM.format(tests=TESTS, change=change, end="raise ValueError('what it was')"))
     with Job(tmp_path, program, options=("--max-stalls", "1")) as job:
         job.start()
         assert job.wait() == 69, job.errors.read_text()

@@ -1,4 +1,4 @@
-"""Kinds of objects that can be registered as they are."""
+"""The kinds of objects that can be registered directly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from loading import Noisy
 
 
 def reload(tmp_path: Path, saved: Any, made: Any) -> Any:
-    """Save one object, load its state into another one."""
+    """Save one object, and load its state into another one."""
     run = holdfast.attach()
     run.register(it=saved)
     path = run.save(tmp_path)
@@ -29,7 +29,7 @@ def reload(tmp_path: Path, saved: Any, made: Any) -> Any:
 
 
 class Table(dict):  # type: ignore[type-arg]
-    """A program's own kind of dict."""
+    """A custom dict."""
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_generators_within_containers(tmp_path: Path) -> None:
     assert loaded["old"].normal() == saved["old"].normal()
 
 
-def test_a_smaller_buffer_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(holdfast.HoldfastError, match="had 3 elements, and has room for 2 now"):
+def test_a_deque_with_a_smaller_maxlen_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(holdfast.HoldfastError, match="3 elements were saved, maxlen is 2 now"):
         reload(tmp_path, deque([1, 2, 3], 4), deque([], 2))
 
 
-def test_an_estimator_is_its_attributes(tmp_path: Path) -> None:
+def test_an_estimator_is_restored_by_its_attributes(tmp_path: Path) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")
     pipeline = pytest.importorskip("sklearn.pipeline")
     preprocessing = pytest.importorskip("sklearn.preprocessing")
@@ -104,7 +104,7 @@ def test_the_length_of_an_iterable_dataset() -> None:
 
 
 class Ahead(DataLoader):
-    """As accelerate's: one batch is read ahead."""
+    """Reads one batch ahead, like loaders of accelerate."""
 
     def __iter__(self) -> Iterator[Any]:
         batches = super().__iter__()

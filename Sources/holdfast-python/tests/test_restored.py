@@ -1,4 +1,4 @@
-"""What is restored belongs to the program, and what is saved last is the state at the end."""
+"""Restored objects own their memory, and the last saved state is the final one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory, close
-from holdfast import _layout as at
+from conftest import RunDirectory
+from internals import at, close
 from test_run import stage
 
 
 class Averaged(nn.Module):
-    """A module with a `load_state_dict` of its own, which keeps what it is given."""
+    """A module with a custom `load_state_dict`, which stores the given tensors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Averaged(nn.Module):
 
 
 @pytest.mark.parametrize("kind", ["gradient", "own load_state_dict"])
-def test_what_is_restored_is_no_view_of_the_arena(run_directory: RunDirectory, kind: str) -> None:
+def test_restored_tensors_are_not_views_of_the_arena(run_directory: RunDirectory, kind: str) -> None:
     """The supervisor reuses a slot while the program still trains."""
 
     def begin() -> tuple[Any, holdfast.Run]:
@@ -57,7 +57,7 @@ def test_what_is_restored_is_no_view_of_the_arena(run_directory: RunDirectory, k
     assert torch.equal(kept(resumed), kept(model))
 
 
-def test_the_final_state_is_that_after_validation(run_directory: RunDirectory) -> None:
+def test_the_final_state_includes_validation(run_directory: RunDirectory) -> None:
     run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
     best = {"score": 0}
     run = holdfast.attach()
@@ -68,7 +68,7 @@ def test_the_final_state_is_that_after_validation(run_directory: RunDirectory) -
             run.step()
         with run.phase("validation"):
             best["score"] = 7
-        run.stop()  # No next epoch begins.
+        run.stop()  # So no other epoch begins.
     close(run)
     run_directory.next_attempt()
     run = holdfast.attach()
@@ -78,7 +78,7 @@ def test_the_final_state_is_that_after_validation(run_directory: RunDirectory) -
     assert best == {"score": 7}
 
 
-def test_flags_of_a_module_are_those_of_the_program_until_training_changes_them(
+def test_module_flags_are_saved_once_training_changes_them(
     run_directory: RunDirectory,
 ) -> None:
     def begin(*, frozen: bool) -> tuple[nn.Module, holdfast.Run]:
@@ -91,7 +91,7 @@ def test_flags_of_a_module_are_those_of_the_program_until_training_changes_them(
 
     _, run = begin(frozen=False)
     stage(run_directory, run)
-    # Frozen by whoever changed the program.
+    # A changed program freezes the layer.
     model, run = begin(frozen=True)
     assert not model[0].weight.requires_grad
     model[0].weight.requires_grad_(True)
@@ -103,8 +103,8 @@ def test_flags_of_a_module_are_those_of_the_program_until_training_changes_them(
     assert [part.training for part in model.modules()] == [True, True, False]
 
 
-def test_a_state_without_flags_and_buffers_is_taken(run_directory: RunDirectory) -> None:
-    """Of an older version."""
+def test_states_of_older_versions_without_flags_and_buffers_are_accepted(run_directory: RunDirectory) -> None:
+    """Older versions did not save them."""
 
     def begin(value: float) -> tuple[nn.Module, holdfast.Run]:
         model = nn.Linear(2, 2)
@@ -128,7 +128,7 @@ def test_a_state_without_flags_and_buffers_is_taken(run_directory: RunDirectory)
     assert model.mean.tolist() == [2.0, 2.0]
 
 
-def test_a_mode_that_each_step_sets_anew_is_no_change_after_it(
+def test_changing_the_training_mode_after_a_step_is_not_reported(
     run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model = nn.Linear(2, 2)
@@ -145,9 +145,7 @@ def test_a_mode_that_each_step_sets_anew_is_no_change_after_it(
 
 
 @pytest.mark.parametrize("strict", [True, False])
-def test_added_parameter_groups_are_added_when_the_state_is_loaded(
-    run_directory: RunDirectory, strict: bool
-) -> None:
+def test_parameter_groups_are_added_in_a_load_hook(run_directory: RunDirectory, strict: bool) -> None:
     def begin() -> tuple[Any, torch.optim.Optimizer, holdfast.Run]:
         model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
         optimizer = torch.optim.Adam(model[1].parameters())
@@ -164,10 +162,10 @@ def test_added_parameter_groups_are_added_when_the_state_is_loaded(
     model, optimizer, run = begin()
     with pytest.raises(
         holdfast.HoldfastError, match="number of parameter groups.*on_load_checkpoint"
-    ) as told:
+    ) as refused:
         run.restore()
-    assert "strict=False" not in str(told.value)
-    run._connection.close()
+    assert "strict=False" not in str(refused.value)
+    close(run)
     run_directory.next_attempt()
     model, optimizer, run = begin()
     run.on_load_checkpoint(lambda _: optimizer.add_param_group({"params": model[0].parameters()}))
@@ -176,7 +174,7 @@ def test_added_parameter_groups_are_added_when_the_state_is_loaded(
     assert len(optimizer.state) == 4
 
 
-def test_what_does_not_fit_is_told_when_not_strict(
+def test_mismatches_are_reported_when_not_strict(
     run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def begin(classes: int, last: str, **more: Any) -> tuple[nn.Module, holdfast.Run]:
@@ -195,9 +193,9 @@ def test_what_does_not_fit_is_told_when_not_strict(
     model, run = begin(4, "new", more={})
     assert run.restore()
     assert torch.equal(model.first.weight, before.first.weight)
-    said = capfd.readouterr().err
-    assert "'model' took what fits of its saved state, and not: " in said
-    assert "head.weight was (3, 2), now (4, 2); head.bias was (3,), now (4,)" in said
-    assert "old.weight is not here; new.weight was not saved" in said
-    assert "there is no saved state of 'more'" in said
-    assert "modes" not in said
+    errors = capfd.readouterr().err
+    assert "'model' was restored partially; left out: " in errors
+    assert "head.weight (shape was (3, 2), is (4, 2)); head.bias (shape was (3,), is (4,))" in errors
+    assert "old.weight (not in the model); new.weight (not saved)" in errors
+    assert "'more' has no saved state" in errors
+    assert "modes" not in errors

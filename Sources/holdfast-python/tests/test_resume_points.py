@@ -1,4 +1,4 @@
-"""Where a state may be saved: after a step, during validation, between micro-batches."""
+"""The points where a state can be saved: after a step, during validation, between micro-batches."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory, close
-from holdfast import _layout as at
+from conftest import RunDirectory
+from internals import at, close
 
 
 def test_validation_saves_the_state_of_the_last_step(run_directory: RunDirectory) -> None:
@@ -29,7 +29,7 @@ def test_validation_saves_the_state_of_the_last_step(run_directory: RunDirectory
         run_directory.request(1)
         run.safepoint()
     assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
-    # A weight that changed since the step agrees with nothing: the next step answers instead.
+    # A weight has changed since the step, so the state is inconsistent: the next step answers instead.
     with run.phase("validation"), torch.no_grad():
         model.weight.add_(1)
         run_directory.request(2, slot=1)
@@ -48,7 +48,7 @@ def test_validation_saves_the_state_of_the_last_step(run_directory: RunDirectory
 def test_averaged_weights_swapped_in_for_validation_are_not_saved(
     run_directory: RunDirectory, dtype: torch.dtype
 ) -> None:
-    # `data` has no version counter that tells of it.
+    # Writes through `data` do not change the version counter.
     weight = nn.Parameter(torch.zeros(300, 300).to(dtype), requires_grad=False)
     averaged = torch.ones(300, 300).to(dtype)
     run = holdfast.attach()
@@ -56,7 +56,7 @@ def test_averaged_weights_swapped_in_for_validation_are_not_saved(
     run.restore()
     run.step()
     with run.phase("validation"):
-        # One element of all: as good as every one.
+        # A change of a single element must be detected.
         weight.data[123, 45] = averaged[123, 45]
         run_directory.request(1)
         run.safepoint()
@@ -67,7 +67,7 @@ def test_averaged_weights_swapped_in_for_validation_are_not_saved(
         assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
 
 
-def test_validation_with_a_loader_of_the_run_answers(run_directory: RunDirectory) -> None:
+def test_requests_are_answered_while_validation_reads_a_loader(run_directory: RunDirectory) -> None:
     data = torch.utils.data.TensorDataset(torch.arange(8))
     run = holdfast.attach()
     run.register(count={"value": 1})
@@ -84,7 +84,7 @@ def test_validation_with_a_loader_of_the_run_answers(run_directory: RunDirectory
     assert loader.position == 1
 
 
-def test_a_safepoint_with_a_batch_half_used_only_shows_life(run_directory: RunDirectory) -> None:
+def test_a_safepoint_in_the_middle_of_a_batch_only_beats(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     loader = run.loader(torch.utils.data.TensorDataset(torch.arange(6)), batch_size=2)
     for _ in loader:
@@ -122,8 +122,8 @@ def test_gradients_between_micro_batches(run_directory: RunDirectory) -> None:
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_which_parameters_have_a_gradient(run_directory: RunDirectory, sparse: bool) -> None:
-    """An optimizer with momentum moves a parameter whose gradient is zero, not one that has none."""
+def test_the_presence_of_gradients_is_restored(run_directory: RunDirectory, sparse: bool) -> None:
+    """An optimizer with momentum changes parameters whose gradient is zero, but not those without one."""
 
     def train(steps: range) -> list[Any]:
         torch.manual_seed(4)
@@ -136,7 +136,7 @@ def test_which_parameters_have_a_gradient(run_directory: RunDirectory, sparse: b
         seen = []
         for step in steps:
             optimizer.zero_grad(set_to_none=False)
-            # The second one is left out of every other step.
+            # Each step uses only one of the two.
             model[step % 2](torch.tensor([step % 3])).sum().backward()
             optimizer.step()
             if step == 3:
@@ -172,7 +172,7 @@ def test_no_resume_point_between_micro_batches_without_the_gradients(run_directo
     assert run_directory.word(at.RING_ACKNOWLEDGED) == 2
 
 
-def test_saved_gradients_are_beside_the_weights(tmp_path: Path) -> None:
+def test_saved_gradients_are_separate_from_the_weights(tmp_path: Path) -> None:
     model = nn.Linear(2, 2)
     run = holdfast.attach()
     run.register(model=model, save_gradients=True)
@@ -183,7 +183,7 @@ def test_saved_gradients_are_beside_the_weights(tmp_path: Path) -> None:
         loaded = holdfast.load(path, weights_only=weights_only)
         assert "model" in loaded
         nn.Linear(2, 2).load_state_dict(loaded["model"])
-    # A program that asks for them no more goes on from them too, and the next one from what that one saves.
+    # A program that no longer requests gradients still loads them; the next one loads what that one saves.
     for gradient in (model.weight.grad, torch.zeros(2, 2)):
         run = holdfast.attach()
         run.register(model=model)

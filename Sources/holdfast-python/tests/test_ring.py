@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 import holdfast
-from conftest import JOB, RunDirectory, close
-from holdfast import _layout as at
-from holdfast._ring import RingWriter
+from conftest import JOB, RunDirectory
+from internals import RingWriter, at, close
 
 
 def snapshots(records: list[tuple[int, bytes]]) -> list[tuple[int, ...]]:
@@ -44,55 +43,80 @@ def test_attached_then_names_then_snapshots(run_directory: RunDirectory) -> None
     assert run_directory.word(at.RING_HEARTBEAT) == 2
 
 
-def test_records_wrap_around_and_are_padded(tmp_path: Path) -> None:
+def attach_to(directory: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> holdfast.Run:
+    """Attach without random streams, and drain the records written so far."""
+    monkeypatch.setenv("HOLDFAST_RUN_DIR", str(directory.path))
+    run = holdfast.attach(rng=False)
+    run.restore()
+    directory.drain()
+    return run
+
+
+def test_records_wrap_around_and_are_padded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = RunDirectory(tmp_path / "run", capacity=4096)
-    ring = RingWriter(directory.path)
-    sent = []
+    run = attach_to(directory, monkeypatch)
+    sent: list[str] = []
     for number in range(500):
-        payload = bytes([number % 251]) * (number * 37 % 700)
-        assert ring.append(at.RECORD_FAILURE, payload)
-        sent.append(payload)
+        sent.append(chr(ord("A") + number % 26) * (number * 37 % 400))
+        run.fail(ValueError(sent[-1]))
         if number % 3 == 0:
-            assert [payload for _, payload in directory.drain()] == sent
+            records = directory.drain()
+            assert {kind for kind, _ in records} == {at.RECORD_FAILURE}
+            assert [json.loads(payload)["message"] for _, payload in records] == sent
             sent = []
+    assert directory.position > 40 * directory.capacity
 
 
-def test_a_full_ring_drops_the_new_record_and_counts_it(tmp_path: Path) -> None:
+def test_a_full_ring_drops_new_snapshots_and_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = RunDirectory(tmp_path / "run", capacity=4096)
+    run = attach_to(directory, monkeypatch)
+    for _ in range(60):
+        run.step()
+    dropped = directory.word(at.RING_SKIPPED)
+    used = directory.word(at.RING_WRITTEN) - directory.word(at.RING_CONSUMED)
+    kept = snapshots(directory.drain())
+    assert 30 <= len(kept) == 60 - dropped
+    assert [step for step, *_ in kept] == list(range(1, len(kept) + 1))
+    # At least eight bytes stay free, and there is no room for another record of that size.
+    record = used // len(kept)
+    assert 8 <= directory.capacity - used < record + 2 * at.RECORD_HEADER_BYTES
+    run.step()
+    assert directory.word(at.RING_SKIPPED) == dropped
+    assert [step for step, *_ in snapshots(directory.drain())] == [61]
+
+
+def test_the_largest_record_has_half_of_the_ring(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run", capacity=4096)
     ring = RingWriter(directory.path)
-    kept = 0
-    while ring.append(at.RECORD_FAILURE, bytes(100)):
-        kept += 1
-    # Whoever appends it tries again: only a snapshot is lost.
-    assert ring.skipped == 0
-    assert not ring.append_snapshot(at.snapshot_record(0), 1, (1, 0, 1, 1, 0, 0, 0, 0, 0), bytes(64), b"")
-    assert ring.skipped == 1 == directory.word(at.RING_SKIPPED)
-    assert not ring.append(at.RECORD_FAILURE, bytes(100))
-    assert len(directory.drain()) == kept == 31
-    assert ring.append(at.RECORD_FAILURE, bytes(100))
-    # Larger than half of the ring: never.
     assert not ring.append(at.RECORD_FAILURE, bytes(ring.largest_payload + 1))
     assert ring.append(at.RECORD_FAILURE, bytes(ring.largest_payload))
+    assert ring.skipped == 0, "only snapshots are counted"
+    (record,) = directory.drain()
+    assert len(record[1]) + at.RECORD_HEADER_BYTES == 2048
 
 
-def test_a_damaged_position_makes_no_room(tmp_path: Path) -> None:
+def test_a_damaged_position_does_not_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = RunDirectory(tmp_path / "run", capacity=4096)
-    ring = RingWriter(directory.path)
-    while ring.append(at.RECORD_FAILURE, bytes(100)):
-        pass
+    run = attach_to(directory, monkeypatch)
+    while directory.word(at.RING_SKIPPED) == 0:
+        run.step()
+    written = directory.word(at.RING_WRITTEN)
     directory.put(at.RING_CONSUMED, "<Q", 1 << 60)
-    assert not ring.append(at.RECORD_FAILURE, bytes(100))
+    run.step()
+    assert directory.word(at.RING_SKIPPED) == 2
+    assert directory.word(at.RING_WRITTEN) == written
 
 
 @pytest.mark.parametrize("offset", [0, 8, 12, 16, 30, 44, 76])
-def test_a_damaged_header_is_refused(tmp_path: Path, offset: int) -> None:
-    directory = RunDirectory(tmp_path / "run")
-    directory.put(offset, "<B", directory.word(offset, "<B") ^ 0x40)
-    with pytest.raises(holdfast.HoldfastError, match="damaged|newer"):
-        RingWriter(directory.path)
+def test_a_damaged_header_is_refused(run_directory: RunDirectory, offset: int) -> None:
+    run_directory.put(offset, "<B", run_directory.word(offset, "<B") ^ 0x40)
+    with pytest.raises(holdfast.HoldfastError, match="ring.*(damaged|newer)"):
+        holdfast.attach()
 
 
-def test_only_one_process_attaches_and_once(run_directory: RunDirectory) -> None:
+def test_only_one_process_may_attach_and_only_once(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     program = "import holdfast; holdfast.attach()"
     other = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, check=False)
@@ -112,7 +136,7 @@ def test_resume_json_of_another_attempt_is_refused(run_directory: RunDirectory) 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format_version":1}', '{"format_version":2}'])
 def test_damaged_resume_json_is_refused(run_directory: RunDirectory, text: str) -> None:
     (run_directory.path / "resume.json").write_text(text)
-    with pytest.raises(holdfast.HoldfastError, match=r"resume\.json is"):
+    with pytest.raises(holdfast.HoldfastError, match=r"resume\.json (is damaged|has format 2)"):
         holdfast.attach()
 
 
@@ -136,7 +160,7 @@ def test_a_request_is_answered_at_the_next_step(run_directory: RunDirectory) -> 
     assert [kind for kind, _ in run_directory.drain()] == [at.RECORD_SNAPSHOT]
 
 
-def test_a_full_ring_holds_no_step_up_and_loses_no_answer(
+def test_a_full_ring_delays_no_step_and_loses_no_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = RunDirectory(tmp_path / "run", capacity=4096)
@@ -144,14 +168,14 @@ def test_a_full_ring_holds_no_step_up_and_loses_no_answer(
     run = holdfast.attach(rng=False)
     run.register(counter={"value": 3})
     run.restore()
-    # Nobody reads. A step that waited would call this.
+    # No one drains the ring. A step that waited would call this.
     monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"a step waits {seconds} s"))
     while directory.word(at.RING_SKIPPED) == 0:
         run.step()
     run.step(loss=1.0)
     directory.request(1, slot=1)
     run.step(loss=2.0, accuracy=1.0)
-    # The header says it, whatever becomes of the record.
+    # The header contains the answer even if the record is dropped.
     assert directory.word(at.RING_ACKNOWLEDGED) == 1
     assert directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
     lost = directory.word(at.RING_SKIPPED)
@@ -167,7 +191,7 @@ def test_a_full_ring_holds_no_step_up_and_loses_no_answer(
     monkeypatch.undo()
 
 
-def test_the_verdict_on_the_resume_point_is_waited_for(run_directory: RunDirectory) -> None:
+def test_restore_waits_for_the_verdict_on_the_resume_point(run_directory: RunDirectory) -> None:
     first = holdfast.attach()
     counter = {"value": 3}
     first.register(counter=counter)
@@ -198,7 +222,7 @@ def test_the_verdict_on_the_resume_point_is_waited_for(run_directory: RunDirecto
     assert run_directory.word(at.RING_RESTORING, "<I") == at.RESTORING_DONE
 
 
-def test_without_a_verdict_nothing_is_taken(
+def test_restore_fails_without_a_verdict(
     run_directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = holdfast.attach()
@@ -207,12 +231,24 @@ def test_without_a_verdict_nothing_is_taken(
     close(first)
     run_directory.next_attempt()
     run_directory.put(at.RING_VERDICT, "<I", at.VERDICT_PENDING)
-    monkeypatch.setattr("holdfast._connection._VERDICT_SECONDS", 0.05)
-    with pytest.raises(holdfast.HoldfastError, match="does not say whether the resume point is whole"):
-        holdfast.attach().restore()
+    run = holdfast.attach()
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+        if clock[0] < 30:
+            # The supervisor is still reading.
+            run_directory.put(at.RING_VERIFIED, "<Q", int(clock[0]))
+
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    with pytest.raises(holdfast.HoldfastError, match="has not verified the resume point"):
+        run.restore()
+    monkeypatch.undo()
+    assert 89 <= clock[0] < 91, "60 s after the last progress"
 
 
-def test_requests_of_another_generation_half_written_and_late_ones(run_directory: RunDirectory) -> None:
+def test_foreign_incomplete_and_late_requests(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run_directory.request(1, generation=8)
     run.step()
@@ -237,7 +273,7 @@ def test_requests_of_another_generation_half_written_and_late_ones(run_directory
     assert run_directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_CANCELLED
 
 
-def test_save_and_leave_is_exit_75(run_directory: RunDirectory) -> None:
+def test_save_and_exit_has_exit_status_75(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run_directory.request(1, kind=at.REQUEST_SAVE_AND_LEAVE)
     with pytest.raises(SystemExit) as leaving:

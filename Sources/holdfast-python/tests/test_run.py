@@ -19,13 +19,13 @@ import torch
 from torch import nn
 
 import holdfast
-from conftest import RunDirectory, close
-from holdfast import _layout as at
+from conftest import RunDirectory
+from internals import at, close
 from supervised import HOLDFAST
 
 
 def stage(directory: RunDirectory, run: holdfast.Run, number: int = 1) -> None:
-    """Take a checkpoint at a step, and begin the next attempt from it."""
+    """Stage the state at a step, and begin the next attempt from it."""
     directory.request(number)
     run.step()
     assert directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
@@ -39,7 +39,7 @@ class Progress:
     patience: int = 3
 
 
-def test_everything_that_can_be_registered_comes_back(run_directory: RunDirectory) -> None:
+def test_everything_that_can_be_registered_is_restored(run_directory: RunDirectory) -> None:
     def make(seed: int) -> dict[str, Any]:
         torch.manual_seed(seed)
         model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
@@ -74,7 +74,7 @@ def test_everything_that_can_be_registered_comes_back(run_directory: RunDirector
     run = holdfast.attach()
     run.register(**saved)
     run.restore()
-    draws(saved)  # Half of a pair of Gaussians is kept in each generator.
+    draws(saved)  # Each generator now stores the second number of a Gaussian pair.
     stage(run_directory, run)
     expected = draws(saved)
     loaded = make(5)
@@ -91,7 +91,7 @@ def test_everything_that_can_be_registered_comes_back(run_directory: RunDirector
         assert repr(loaded[name].state_dict()) == repr(saved[name].state_dict())
 
 
-def test_optimizer_state_is_no_view_of_the_arena(run_directory: RunDirectory) -> None:
+def test_optimizer_state_is_not_a_view_of_the_arena(run_directory: RunDirectory) -> None:
     model = nn.Linear(100, 100)
     optimizer = torch.optim.Adam(model.parameters())
     model(torch.randn(5, 100)).sum().backward()
@@ -112,7 +112,7 @@ def test_optimizer_state_is_no_view_of_the_arena(run_directory: RunDirectory) ->
     assert torch.equal(model.weight, weights)
 
 
-def test_other_components_are_refused_or_taken_when_not_strict(run_directory: RunDirectory) -> None:
+def test_different_components_are_refused_unless_not_strict(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run.register(model=nn.Linear(2, 2), extra={"a": 1})
     run.restore()
@@ -128,15 +128,15 @@ def test_other_components_are_refused_or_taken_when_not_strict(run_directory: Ru
             run_directory.next_attempt()
         return run
 
-    with pytest.raises(holdfast.HoldfastError, match="state of extra, not registered"):
+    with pytest.raises(holdfast.HoldfastError, match="components that are not registered: extra"):
         resume(model=nn.Linear(2, 2))
     with pytest.raises(holdfast.HoldfastError, match="no state of 'more'"):
         resume(model=nn.Linear(2, 2), extra={}, more={})
-    with pytest.raises(holdfast.HoldfastError, match="'model' does not take its saved state"):
+    with pytest.raises(holdfast.HoldfastError, match="'model' cannot load its saved state"):
         resume(model=nn.Linear(2, 3), extra={})
     larger = nn.Sequential()
     larger.add_module("weight", nn.Linear(1, 1))
-    with pytest.raises(holdfast.HoldfastError, match="does not take its saved state"):
+    with pytest.raises(holdfast.HoldfastError, match="cannot load its saved state"):
         resume(model=larger, extra={})
     resume(model=larger, extra={}, more={}, strict=False)
 
@@ -144,7 +144,7 @@ def test_other_components_are_refused_or_taken_when_not_strict(run_directory: Ru
 def test_registering_twice_or_late_is_refused() -> None:
     run = holdfast.attach()
     run.register(model=nn.Linear(1, 1))
-    with pytest.raises(holdfast.HoldfastError, match="taken"):
+    with pytest.raises(holdfast.HoldfastError, match="already in use"):
         run.register(model=nn.Linear(1, 1))
     with pytest.raises(holdfast.HoldfastError, match="no state_dict"):
         run.register(number=3)
@@ -153,7 +153,7 @@ def test_registering_twice_or_late_is_refused() -> None:
         run.register(late=nn.Linear(1, 1))
 
 
-def test_hooks(run_directory: RunDirectory) -> None:
+def test_hooks_add_and_remove_states(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run.on_save_checkpoint(lambda states: states.update(extra={"seen": 7}))
     stage(run_directory, run)
@@ -168,7 +168,7 @@ def test_hyperparameters(run_directory: RunDirectory, capfd: pytest.CaptureFixtu
     run_directory.resume(hyperparameters={"lr": 0.1, "epochs": 3})
     run = holdfast.attach({"lr": 0.2, "epochs": 3, "new": 1})
     assert run.hyperparameters == {"lr": 0.2, "epochs": 3, "new": 1}
-    assert "hyperparameter lr was 0.1, and is 0.2 now" in capfd.readouterr().err
+    assert "hyperparameter 'lr' changed from 0.1 to 0.2" in capfd.readouterr().err
     close(run)
     run_directory.next_attempt(None)
     run_directory.resume(hyperparameters={"lr": 0.1, "epochs": 3})
@@ -182,7 +182,7 @@ def test_random_streams_continue_right_before_the_next_batch(run_directory: RunD
         run = holdfast.attach()
         drawn = []
         for _ in run.epochs(1, finish=False):
-            random.random()  # Drawn again by each attempt: it must not matter.
+            random.random()  # Drawn again by each attempt, which must have no effect.
             for _ in run.batches(9):
                 drawn.append(random.random())
                 if run.global_step + 1 == stop:
@@ -200,7 +200,7 @@ def test_random_streams_continue_right_before_the_next_batch(run_directory: RunD
     assert first + loop(0) == whole
 
 
-def test_the_wish_to_stop_outlives_a_kill(run_directory: RunDirectory) -> None:
+def test_a_stop_request_survives_a_kill(run_directory: RunDirectory) -> None:
     def train(stops: bool) -> list[int]:
         run = holdfast.attach()
         seen = []
@@ -222,7 +222,7 @@ def test_the_wish_to_stop_outlives_a_kill(run_directory: RunDirectory) -> None:
     assert train(stops=False) == [2, 3]
 
 
-def test_another_number_of_ranks_is_refused(run_directory: RunDirectory) -> None:
+def test_a_different_number_of_ranks_is_refused(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run.restore()
     run_directory.request(1)
@@ -232,11 +232,11 @@ def test_another_number_of_ranks_is_refused(run_directory: RunDirectory) -> None
     run_directory.put(at.RING_WORLD_SIZE, "<I", 2)
     identity = (run_directory.path / "ring-0").read_bytes()[: at.RING_IDENTITY_CRC]
     run_directory.put(at.RING_IDENTITY_CRC, "<I", zlib.crc32(identity))
-    with pytest.raises(holdfast.HoldfastError, match="had 1 ranks, now 2"):
+    with pytest.raises(holdfast.HoldfastError, match="had 1 ranks, now it has 2"):
         holdfast.attach().restore()
 
 
-def test_full_snapshots_carry_the_state(run_directory: RunDirectory) -> None:
+def test_full_snapshots_contain_the_state(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     run.register(counter={"value": 5})
     run.restore()
@@ -256,11 +256,11 @@ def test_full_snapshots_carry_the_state(run_directory: RunDirectory) -> None:
     run.restore()
     assert counter == {"value": 5}
     assert run.state == {"position": (1, 2)}
-    with pytest.raises(holdfast.HoldfastError, match="does not fit the ring"):
+    with pytest.raises(holdfast.HoldfastError, match="does not fit into the ring"):
         run.step(state={"large": bytes(1 << 20)})
 
 
-def test_early_stopping_finishes(run_directory: RunDirectory) -> None:
+def test_early_stopping_finishes_the_run(run_directory: RunDirectory) -> None:
     run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
     run = holdfast.attach()
     epochs = []
@@ -353,7 +353,7 @@ def test_the_supervisor_verifies_what_python_saved(tmp_path: Path) -> None:
 def test_a_loss_that_requires_a_gradient_is_a_metric_without_a_warning(run_directory: RunDirectory) -> None:
     run = holdfast.attach()
     with warnings.catch_warnings():
-        # Newer torch (2.13) warns of float() of such a tensor, once in a process.
+        # Newer torch (2.13) warns about float() of such a tensor, once per process.
         warnings.simplefilter("error")
         run.step(loss=torch.ones((), requires_grad=True) * 2, other=np.float32(1), third=3)
     close(run)

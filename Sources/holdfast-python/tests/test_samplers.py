@@ -1,4 +1,4 @@
-"""Samplers with an epoch, and loaders that a resumed program makes otherwise than before."""
+"""Samplers with an epoch, and loaders that a resumed program creates differently."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Sampler
 
 import holdfast
-from conftest import RunDirectory, close, step
+from conftest import RunDirectory, step
+from internals import close
 from loading import Noisy, Numbers, check, end_between_epochs, train
 
 
 class ByEpoch(Sampler):
-    """Another program's sampler, whose order depends on its epoch alone."""
+    """A custom sampler, whose order depends only on its epoch."""
 
     def __init__(self) -> None:
         self.epoch = 0
@@ -39,7 +40,7 @@ SAMPLERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("gives_batches", [False, True], ids=["sampler", "batch sampler"])
-def test_each_epoch_has_the_order_of_its_number(
+def test_the_order_depends_on_the_epoch_number(
     run_directory: RunDirectory, sampler: str, gives_batches: bool
 ) -> None:
     make = SAMPLERS[sampler]
@@ -63,7 +64,7 @@ def test_each_epoch_has_the_order_of_its_number(
     assert order(0) != order(1)
 
 
-def test_the_programs_own_sampler_is_there() -> None:
+def test_the_loader_exposes_the_programs_sampler() -> None:
     run = holdfast.attach()
     sampler = ByEpoch()
     loader = run.loader(Noisy(), batch_size=4, sampler=sampler, drop_last=True)
@@ -79,7 +80,7 @@ def test_the_programs_own_sampler_is_there() -> None:
 
 
 def named(run: holdfast.Run, name: str, late: bool) -> Any:
-    """Batches of a loader, and before them a whole pass of validation."""
+    """Yield the batches of a loader, after a complete validation pass."""
     loader = None if late else run.loader(Noisy(), batch_size=4, name=name)
     for _ in run.epochs(2, finish=False):
         validation = run.loader(Noisy(8), batch_size=4, name="validation")
@@ -89,7 +90,7 @@ def named(run: holdfast.Run, name: str, late: bool) -> Any:
 
 @pytest.mark.parametrize("late", [False, True], ids=["before the loop", "within the loop"])
 @pytest.mark.parametrize("name", ["train", "renamed"])
-def test_a_loader_that_is_renamed_in_the_middle_of_an_epoch_is_refused(
+def test_renaming_a_loader_in_mid_epoch_is_refused(
     run_directory: RunDirectory, name: str, late: bool
 ) -> None:
     run = holdfast.attach()
@@ -113,7 +114,7 @@ def test_a_loader_that_is_renamed_in_the_middle_of_an_epoch_is_refused(
     assert run.global_step == 2
 
 
-def test_a_loader_is_renamed_between_epochs(run_directory: RunDirectory) -> None:
+def test_renaming_a_loader_between_epochs_is_accepted(run_directory: RunDirectory) -> None:
     end_between_epochs(run_directory, name="train")
     run = holdfast.attach()
     for _ in named(run, "renamed", late=False):
@@ -121,7 +122,7 @@ def test_a_loader_is_renamed_between_epochs(run_directory: RunDirectory) -> None
     assert (run.epoch, run.global_step) == (2, 12)
 
 
-def test_iterable_data_in_place_of_a_map_is_refused(run_directory: RunDirectory) -> None:
+def test_replacing_iterable_by_map_style_data_is_refused(run_directory: RunDirectory) -> None:
     train(lambda: {"dataset": Numbers(False), "batch_size": 3}, stop_at=2)
     run_directory.next_attempt()
     with pytest.raises(holdfast.HoldfastError, match="an iterable dataset became a map-style one"):
@@ -129,7 +130,7 @@ def test_iterable_data_in_place_of_a_map_is_refused(run_directory: RunDirectory)
 
 
 class Counted:
-    """Another program's loader: goes on from where it stands, and begins anew only when it is told to."""
+    """A custom loader, which continues from its state, and returns to the beginning only on request."""
 
     def __init__(self) -> None:
         self.first = 0
@@ -147,7 +148,7 @@ class Counted:
         self.first = self.at = state["at"]
 
 
-def test_the_pass_after_a_resumed_one_is_whole(run_directory: RunDirectory) -> None:
+def test_the_pass_after_a_resumed_one_is_complete(run_directory: RunDirectory) -> None:
     def loop(stop_at: int = 0) -> list[float]:
         run = holdfast.attach()
         loader = run.loader(Counted())
@@ -192,8 +193,8 @@ WORKERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", WORKERS)
-def test_what_a_program_gives_to_its_workers(run_directory: RunDirectory, kind: str) -> None:
-    # A worker that is spawned imports torch, which takes seconds.
+def test_options_for_workers_are_used(run_directory: RunDirectory, kind: str) -> None:
+    # A spawned worker imports torch, which takes seconds.
     workers = 1 if kind == "spawn" else 2
     options = {"batch_size": 4, "shuffle": True, "num_workers": workers, **WORKERS[kind]}
     alone = {**options, "num_workers": 0, "multiprocessing_context": None}

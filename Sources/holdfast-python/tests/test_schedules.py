@@ -1,4 +1,4 @@
-"""Learning rates over resumes: of each step and of each epoch, by a plan and by what validation says."""
+"""Learning rates over resumes: schedulers per step and per epoch, and based on validation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 import holdfast
-from conftest import RunDirectory, close, step
+from conftest import RunDirectory, step
+from internals import close
 
 EPOCHS = 4
 BATCHES = 5
@@ -33,7 +34,7 @@ SCHEDULERS = {
 
 
 def train(kind: str, stop_at: int | None, directory: RunDirectory | None) -> list[Any]:
-    """Train until a step, saving there; returns each step's learning rate, and the weight after it."""
+    """Train until a step and save there; return each step's learning rate, and the weight after it."""
     torch.manual_seed(3)
     run = holdfast.attach()
     model = nn.Linear(2, 1)
@@ -54,7 +55,7 @@ def train(kind: str, stop_at: int | None, directory: RunDirectory | None) -> lis
             if step(run, directory, stop_at, loss=loss):
                 return seen
         with run.phase("validation"):
-            # Worse with every epoch.
+            # Increases with every epoch.
             quality = epoch + float(model.weight.detach().square().sum()) * 1e-3
         if kind == "by validation":
             scheduler.step(quality)
@@ -66,13 +67,13 @@ def train(kind: str, stop_at: int | None, directory: RunDirectory | None) -> lis
 
 @pytest.mark.filterwarnings("ignore:.*epoch parameter in `scheduler.step:UserWarning")
 @pytest.mark.parametrize("kind", SCHEDULERS)
-def test_the_rate_goes_on_as_if_nothing_had_been(run_directory: RunDirectory, kind: str) -> None:
+def test_learning_rates_are_identical_after_resumes(run_directory: RunDirectory, kind: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("HOLDFAST_RUN_DIR")
         whole = train(kind, None, None)
     assert len({rate for rate, _ in whole}) > 2
     seen: list[Any] = []
-    # In mid-epoch, after an epoch's first step, before its last one, and soon again.
+    # In mid-epoch, after the first step of an epoch, before the last one, and in quick succession.
     for stop in (2, 3, 4, 6, 11, 13, 19):
         seen += train(kind, stop, run_directory)
         run_directory.next_attempt()

@@ -1,4 +1,4 @@
-"""torchdata's StatefulDataLoader: its position is the run's where the run can have it, else its own."""
+"""torchdata's StatefulDataLoader: the run manages its position if it can, else the loader itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-# Debian's torch 1.13 is too old for it.
+# torch 1.13 of Debian is too old for it.
 pytest.importorskip("torchdata.stateful_dataloader", reason="torchdata needs torch 2")
 
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
@@ -18,7 +18,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 
 from conftest import RunDirectory
 from loading import Noisy, Shuffled, check
-from supervised import OPTIONS, PACKAGE, Job, storm, survived, undisturbed
+from supervised import OPTIONS, PACKAGE, Job, finish_after_kills, kill_at_random_steps, uninterrupted_digest
 
 PROGRAM = PACKAGE / "tests/programs/digits_datasets.py"
 
@@ -36,7 +36,7 @@ class Stream(IterableDataset):
 
 
 class StatefulStream(Stream):
-    """It goes on from where the last pass was left, and so must be put back to the beginning."""
+    """Continues where the last pass was left, and must be reset to the beginning."""
 
     def __init__(self) -> None:
         self.next = 0
@@ -87,7 +87,7 @@ def sample(number: int) -> torch.Tensor:
 
 
 class StatefulRows(Dataset):
-    """Map-style, with a state of its own, which only torchdata keeps."""
+    """Map-style data with a state of its own, which only torchdata saves."""
 
     def __init__(self) -> None:
         self.reads = 0
@@ -132,7 +132,7 @@ def test_resumed_batches(
     run_directory: RunDirectory, source: str, options: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     check(run_directory, lambda: SOURCES[source](**options))
-    assert ("drawn and thrown away" in capfd.readouterr().err) == (source == "no state")
+    assert ("read again and discarded" in capfd.readouterr().err) == (source == "no state")
 
 
 def test_shuffled_rows_do_not_depend_on_the_loader(run_directory: RunDirectory) -> None:
@@ -142,13 +142,13 @@ def test_shuffled_rows_do_not_depend_on_the_loader(run_directory: RunDirectory) 
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("source", ["map-style", "shards", "buffer"])
-def test_killed_again_and_again(tmp_path: Path, source: str, workers: int) -> None:
+def test_killed_repeatedly(tmp_path: Path, source: str, workers: int) -> None:
     pytest.importorskip("datasets")
     arguments = (source, "--torchdata", "--workers", workers)
-    expected = undisturbed(PROGRAM, *arguments)
+    expected = uninterrupted_digest(PROGRAM, *arguments)
     with Job(tmp_path, PROGRAM, *arguments, options=OPTIONS) as job:
-        done = storm(job, 3, 118, seed=workers)
-        attempts = survived(job, done, expected, fewest=0)
+        done = kill_at_random_steps(job, 3, 118, seed=workers)
+        attempts = finish_after_kills(job, done, expected, fewest=0)
         assert sum(attempt["resumed_from"] is not None for attempt in attempts) > 0
         is_drawn_again = source == "buffer" or (source == "shards" and workers > 0)
-        assert ("thrown away" in job.errors.read_text()) == is_drawn_again
+        assert ("read again and discarded" in job.errors.read_text()) == is_drawn_again

@@ -1,7 +1,7 @@
-"""Small trainers of the shapes that people use, each written as its author would have written it.
+"""Small trainers of the forms that programs have in practice.
 
-`sweep.py` kills them everywhere. What a trainer returns is what its run has come to. `warns` marks those that
-cannot be made identical: they must be refused, or a message must say so.
+`sweep.py` kills them everywhere. A trainer returns the result of its run. `warns` marks those that cannot be
+resumed identically: they must be refused, or a message must report it.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ IS_NEW = int(torch.__version__.partition(".")[0]) >= 2
 
 
 class Trainer(NamedTuple):
-    """A program, and what its sweep must come to."""
+    """A program, and the expected result of its sweep."""
 
     train: Callable[[], Any]
     warns: bool
-    # Of the error that ends it, wherever it begins.
+    # Text of the error that ends every attempt.
     refused: str | None
 
 
@@ -53,8 +53,8 @@ def trainer(function: Any = None, *, warns: bool = False, refused: str | None = 
     return function
 
 
-def begin() -> None:
-    """What every program does first."""
+def seed() -> None:
+    """Seed the random streams, as every program does first."""
     holdfast.seed_everything(1)
 
 
@@ -86,7 +86,7 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
 
 
-def made() -> tuple[nn.Module, torch.optim.Optimizer]:
+def model_and_optimizer() -> tuple[nn.Module, torch.optim.Optimizer]:
     model = network()
     return model, torch.optim.Adam(model.parameters(), lr=0.01)
 
@@ -103,8 +103,8 @@ def outcome(model: nn.Module, optimizer: Any = None, *more: Any) -> list[Any]:
     return [model.state_dict(), None if optimizer is None else optimizer.state_dict()["state"], *more]
 
 
-def drawing(data: torch.Tensor) -> Callable[[], tuple[Any, Any]]:
-    """What draws a batch from torch's global stream."""
+def batch_source(data: torch.Tensor) -> Callable[[], tuple[Any, Any]]:
+    """Return a function that draws a batch from torch's global stream."""
 
     def batch() -> tuple[Any, Any]:
         chosen = torch.randint(20, (4,))
@@ -113,18 +113,18 @@ def drawing(data: torch.Tensor) -> Callable[[], tuple[Any, Any]]:
     return batch
 
 
-def begun(**more: Any) -> tuple[holdfast.Run, nn.Module, torch.optim.Optimizer]:
-    """A run with a model and its optimizer, and more that is registered."""
+def start_run(**more: Any) -> tuple[holdfast.Run, nn.Module, torch.optim.Optimizer]:
+    """Return a run with a registered model, optimizer and other objects."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     run.register(model=model, optimizer=optimizer, **more)
     return run, model, optimizer
 
 
-def trained(
+def train_epochs(
     run: holdfast.Run, model: nn.Module, optimizer: torch.optim.Optimizer, loader: Any, *, epochs: int
 ) -> list[Any]:
-    """What the plain loop comes to."""
+    """Run the plain loop; return its result."""
     for _ in run.epochs(epochs):
         for inputs, labels in loader:
             run.step(loss=learn(model, optimizer, inputs, labels))
@@ -136,14 +136,14 @@ def trained(
 
 @trainer
 def epochs_and_loader() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
-    return trained(run, model, optimizer, loader, epochs=3)
+    return train_epochs(run, model, optimizer, loader, epochs=3)
 
 
 @trainer
 def without_metrics() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(Augmented(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -154,23 +154,23 @@ def without_metrics() -> Any:
 
 @trainer
 def last_partial_batch() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(Augmented(18), batch_size=5, shuffle=True)
-    return trained(run, model, optimizer, loader, epochs=3)
+    return train_epochs(run, model, optimizer, loader, epochs=3)
 
 
 @trainer
 def workers_persistent() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(Augmented(16), batch_size=4, shuffle=True, num_workers=2, persistent_workers=True)
-    return trained(run, model, optimizer, loader, epochs=2)
+    return train_epochs(run, model, optimizer, loader, epochs=2)
 
 
 @trainer
-def validation_draws() -> Any:
-    """Validation with random numbers of its own, in the streams of training, and the best weights kept."""
+def validation_that_draws() -> Any:
+    """Validation draws from the streams of training; the best weights are stored."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     best: dict[str, Any] = {"loss": math.inf, "weights": None}
     run.register(model=model, optimizer=optimizer, best=best)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
@@ -193,7 +193,7 @@ def validation_draws() -> Any:
 @trainer
 def validation_every_two_steps() -> Any:
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     history: list[float] = []
     run.register(model=model, optimizer=optimizer, history=history)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
@@ -212,8 +212,8 @@ def validation_every_two_steps() -> Any:
 
 @trainer
 def validation_after_the_step() -> Any:
-    """What comes after `step()` is not made again; its random numbers must not be either."""
-    run, model, optimizer = begun()
+    """A resume repeats neither the code after `step()` nor its random numbers."""
+    run, model, optimizer = start_run()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(2):
         for inputs, labels in loader:
@@ -227,9 +227,9 @@ def validation_after_the_step() -> Any:
 
 @trainer
 def scheduler_at_the_head_of_the_epoch() -> Any:
-    """As it was written before torch 1.1: what the head changes was changed already when it is resumed."""
+    """As written before torch 1.1: a resumed state already includes what the head changes."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
     seen: list[int] = []
     run.register(model=model, optimizer=optimizer, scheduler=scheduler, seen=seen)
@@ -246,8 +246,8 @@ def scheduler_at_the_head_of_the_epoch() -> Any:
 
 @trainer
 def noise_is_added_at_the_head_of_the_epoch() -> Any:
-    """Weights that are disturbed once for each epoch."""
-    run, model, optimizer = begun()
+    """Noise is added to the weights once per epoch."""
+    run, model, optimizer = start_run()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         with torch.no_grad():
@@ -262,7 +262,7 @@ def noise_is_added_at_the_head_of_the_epoch() -> Any:
 @trainer
 def scheduler_after_each_epoch() -> Any:
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)
     run.register(model=model, optimizer=optimizer, scheduler=scheduler)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
@@ -276,7 +276,7 @@ def scheduler_after_each_epoch() -> Any:
 
 @trainer
 def accumulation_with_a_leftover() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(Augmented(20), batch_size=2, shuffle=True)
     for _ in run.epochs(3):
         for number, (inputs, labels) in enumerate(loader, loader.position + 1):
@@ -290,7 +290,7 @@ def accumulation_with_a_leftover() -> Any:
 
 @trainer
 def accumulation_by_steps() -> Any:
-    run, model, optimizer = begun(save_gradients=True)
+    run, model, optimizer = start_run(save_gradients=True)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for number, (inputs, labels) in enumerate(loader, loader.position + 1):
@@ -305,11 +305,11 @@ def accumulation_by_steps() -> Any:
 
 @trainer(warns=True)
 def two_steps_of_each_batch() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(2):
         for inputs, labels in loader:
-            # No resume may begin after the first one: the batch is used up then.
+            # No resume may begin after the first step, which has consumed the batch.
             run.step(loss=learn(model, optimizer, inputs, labels))
             run.step(loss=learn(model, optimizer, inputs, labels))
     return outcome(model, optimizer)
@@ -317,7 +317,7 @@ def two_steps_of_each_batch() -> Any:
 
 @trainer
 def batches_are_skipped() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(Augmented(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -329,7 +329,7 @@ def batches_are_skipped() -> Any:
 
 @trainer
 def a_skipped_batch_draws() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -341,7 +341,7 @@ def a_skipped_batch_draws() -> Any:
 
 @trainer
 def break_in_mid_epoch() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -353,8 +353,8 @@ def break_in_mid_epoch() -> Any:
 
 @trainer
 def stopped_in_mid_epoch() -> Any:
-    """Early stopping within an epoch: the pass is left, and the run is finished."""
-    run, model, optimizer = begun()
+    """Early stopping within an epoch: the loop leaves the pass, and the run is finished."""
+    run, model, optimizer = start_run()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -368,7 +368,7 @@ def stopped_in_mid_epoch() -> Any:
 @trainer
 def stopped_after_an_epoch() -> Any:
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     progress = {"best": math.inf, "bad": 0}
     run.register(model=model, optimizer=optimizer, progress=progress)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
@@ -387,9 +387,9 @@ def stopped_after_an_epoch() -> Any:
 
 @trainer
 def pretrained_and_finetuned() -> Any:
-    """Two loops, with what a program does between them: another head, frozen layers, another rate."""
+    """Two loops with typical code between them: another head, frozen layers, another learning rate."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     head = nn.Linear(2, 3)
     second = torch.optim.SGD([*model.parameters(), *head.parameters()], lr=0.1, momentum=0.9)
     run.register(model=model, optimizer=optimizer, head=head, second=second)
@@ -415,7 +415,7 @@ def pretrained_and_finetuned() -> Any:
 
 @trainer
 def three_loops_of_batches() -> Any:
-    """The first two end early, by `stop` and by a break; each says whether the run is complete."""
+    """The first two loops end early, by `stop` and by a break; only the last one finishes the run."""
     run = holdfast.attach()
     weights = np.zeros(3)
     run.register(weights=weights)
@@ -442,10 +442,10 @@ def three_loops_of_batches() -> Any:
 
 
 @trainer
-def nothing_is_pretrained() -> Any:
-    """The first loop of two has no epoch; loaders are made for each of them."""
+def a_first_loop_without_epochs() -> Any:
+    """The first loop of two has no epoch; each creates its own loader."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     run.register(model=model, optimizer=optimizer)
     for total in (0, 3):
         for _ in run.epochs(total):
@@ -473,7 +473,7 @@ def a_second_loop_that_counts_from_0() -> Any:
 @trainer
 def unfrozen_in_training() -> Any:
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     model[0].requires_grad_(False)
     run.register(model=model, optimizer=optimizer)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
@@ -488,7 +488,7 @@ def unfrozen_in_training() -> Any:
 
 
 class Centred(nn.Module):
-    """Keeps a mean, a history that grows and a constant in buffers that no `state_dict` has."""
+    """Stores a mean, a growing history and a constant in buffers that are in no `state_dict`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -519,9 +519,9 @@ def buffers_that_are_not_persistent() -> Any:
 
 @trainer
 def a_layer_that_is_set_to_eval() -> Any:
-    """For the rest of the training, from a step on."""
+    """The layer stays in evaluation mode from a step on."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     run.register(model=model, optimizer=optimizer)
     run.restore()
     while run.global_step < 9:
@@ -534,9 +534,9 @@ def a_layer_that_is_set_to_eval() -> Any:
 
 @trainer
 def evaluated_after_the_step() -> Any:
-    """Sets the mode where the next step begins: no change that a resume would lose."""
+    """The next step sets the mode again, so a resume loses no change."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     run.register(model=model, optimizer=optimizer)
     for _ in run.epochs(3):
         for batch in run.batches(4):
@@ -550,7 +550,7 @@ def evaluated_after_the_step() -> Any:
 @trainer
 def export_after_the_loop() -> Any:
     """Evaluation with random numbers after the loop, in `finally`."""
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     scores = []
     try:
@@ -572,7 +572,7 @@ def export_after_the_loop() -> Any:
 @trainer
 def the_last_loss_is_used_after_the_epoch() -> Any:
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     losses: list[float] = []
     run.register(model=model, optimizer=optimizer, losses=losses)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
@@ -587,7 +587,7 @@ def the_last_loss_is_used_after_the_epoch() -> Any:
 @trainer
 def a_mean_of_the_epoch() -> Any:
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     sums = {"loss": 0.0, "count": 0}
     means: list[float] = []
     run.register(model=model, optimizer=optimizer, sums=sums, means=means)
@@ -604,10 +604,10 @@ def a_mean_of_the_epoch() -> Any:
 
 
 @trainer
-def a_mean_that_is_begun_at_the_head() -> Any:
-    """The head of the epoch sets the sums back, which a resume in mid-epoch must not lose."""
+def a_mean_that_is_reset_at_the_head() -> Any:
+    """The head of the epoch resets sums that a resume in mid-epoch must preserve."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     sums = {"loss": 0.0, "count": 0}
     means: list[float] = []
     run.register(model=model, optimizer=optimizer, sums=sums, means=means)
@@ -625,7 +625,7 @@ def a_mean_that_is_begun_at_the_head() -> Any:
 
 @trainer
 def two_loaders_zipped() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     first = run.loader(samples(16), batch_size=4, shuffle=True)
     second = run.loader(samples(20, seed=6), batch_size=5, shuffle=True)
     for _ in run.epochs(3):
@@ -636,7 +636,7 @@ def two_loaders_zipped() -> Any:
 
 @trainer
 def a_loader_that_is_cycled() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(samples(16), batch_size=4, shuffle=True)
 
     def forever(loader: Any) -> Iterator[Any]:
@@ -654,8 +654,8 @@ def a_loader_that_is_cycled() -> Any:
 
 @trainer(refused="itertools.cycle")
 def itertools_cycle() -> Any:
-    """`cycle` keeps the batches of the first pass; a resumed one keeps other ones."""
-    run, model, optimizer = begun()
+    """`cycle` stores the batches of the first pass; in a resumed process it would store others."""
+    run, model, optimizer = start_run()
     loader = run.loader(Augmented(16), batch_size=4, shuffle=True)
     source = itertools.cycle(loader)
     run.restore()
@@ -668,8 +668,8 @@ def itertools_cycle() -> Any:
 
 @trainer
 def curriculum() -> Any:
-    """The loader is made again for each epoch, with more and harder samples."""
-    run, model, optimizer = begun()
+    """Each epoch creates a new loader, with more and harder samples."""
+    run, model, optimizer = start_run()
     data = samples(24)
     for epoch in run.epochs(3):
         easy = Subset(data, list(range(8 + 8 * epoch)))
@@ -680,9 +680,9 @@ def curriculum() -> Any:
 
 @trainer(warns=True)
 def curriculum_by_losses() -> Any:
-    """What the head of the epoch selects depends on what the steps change: a resume selects others."""
+    """The head of the epoch selects samples by values that steps change: a resume selects others."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     weights = [0.0] * 24
     run.register(model=model, optimizer=optimizer, weights=weights)
     data = samples(24)
@@ -699,7 +699,7 @@ def curriculum_by_losses() -> Any:
 @trainer
 def curriculum_by_registered_choice() -> Any:
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     weights = [0.0] * 24
     chosen: list[int] = []
     run.register(model=model, optimizer=optimizer, weights=weights, chosen=chosen)
@@ -717,8 +717,8 @@ def curriculum_by_registered_choice() -> Any:
 
 @trainer
 def a_step_in_a_function() -> Any:
-    """Called from two places."""
-    run, model, optimizer = begun()
+    """The function is called in two places."""
+    run, model, optimizer = start_run()
     warm = run.loader(samples(8, seed=8), batch_size=4, shuffle=True)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
 
@@ -737,7 +737,7 @@ def a_step_in_a_function() -> Any:
 
 @trainer
 def two_loaders_one_after_the_other() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     first = run.loader(samples(12), batch_size=4, shuffle=True)
     second = run.loader(samples(8, seed=6), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
@@ -778,7 +778,7 @@ def adversaries() -> Any:
 def averaged_weights() -> Any:
     """Moving averages, and stochastic weight averaging from the second epoch on."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     averaged = torch.optim.swa_utils.AveragedModel(model)
     moving = copy.deepcopy(model)
     scheduler = torch.optim.swa_utils.SWALR(optimizer, swa_lr=0.005, anneal_epochs=2)
@@ -799,9 +799,9 @@ def averaged_weights() -> Any:
 
 @trainer
 def range_test_before_training() -> Any:
-    """Finds a learning rate with a copy first, which draws random numbers in every attempt."""
+    """A search for a learning rate with a copy draws random numbers in every attempt."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     trial = copy.deepcopy(model)
     losses = []
     for exponent in range(5):
@@ -817,21 +817,21 @@ def range_test_before_training() -> Any:
 
 @trainer
 def range_test_after_restoring() -> Any:
-    """A probe between `restore()` and the loop: made in every attempt, and of no consequence."""
-    run, model, optimizer = begun()
+    """A probe between `restore()` and the loop runs in every attempt, without effect."""
+    run, model, optimizer = start_run()
     loader = run.loader(Augmented(), batch_size=4, shuffle=True)
     run.restore()
     with torch.no_grad():
         model(torch.randn(4, 6))
-    return trained(run, model, optimizer, loader, epochs=2)
+    return train_epochs(run, model, optimizer, loader, epochs=2)
 
 
-# Orders of the program's own
+# Custom orders
 
 
 @trainer
 def permutation_of_torch() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     inputs, labels = numbers()
     for _ in run.epochs(3):
         order = torch.randperm(len(labels))
@@ -845,7 +845,7 @@ def permutation_of_torch() -> Any:
 @trainer
 def permutation_of_numpy() -> Any:
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     rng = np.random.default_rng(3)
     run.register(model=model, optimizer=optimizer, rng=rng)
     inputs, labels = numbers()
@@ -862,7 +862,7 @@ def permutation_of_numpy() -> Any:
 def shuffled_in_place() -> Any:
     """`random.shuffle` of a registered list: each epoch's order depends on the one before."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     order = list(range(20))
     run.register(model=model, optimizer=optimizer, order=order)
     inputs, labels = numbers()
@@ -880,7 +880,7 @@ def shuffled_in_place() -> Any:
 @trainer
 def counted_by_hand() -> Any:
     """Epochs, and batches counted from `run.batch`."""
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     inputs, labels = numbers()
     for _ in run.epochs(3):
         order = torch.randperm(len(labels))
@@ -893,7 +893,7 @@ def counted_by_hand() -> Any:
 
 @trainer
 def counted_by_hand_with_validation() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     inputs, labels = numbers()
     for _ in run.epochs(3):
         order = torch.randperm(len(labels))
@@ -909,9 +909,9 @@ def counted_by_hand_with_validation() -> Any:
 
 @trainer
 def noise_of_the_epoch() -> Any:
-    """Something is drawn for the whole epoch beside the loader."""
+    """Numbers are drawn for the whole epoch, in addition to the loader."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     generator = torch.Generator().manual_seed(4)
     run.register(model=model, optimizer=optimizer, generator=generator)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
@@ -928,7 +928,7 @@ def noise_of_the_epoch() -> Any:
 
 @trainer
 def while_loop() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     data, _ = numbers()
     run.restore()
     while run.global_step < 12:
@@ -941,7 +941,7 @@ def while_loop() -> Any:
 
 @trainer
 def while_loop_with_phases() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     data, _ = numbers()
     run.restore()
     while run.global_step < 12:
@@ -958,9 +958,9 @@ def while_loop_with_phases() -> Any:
 
 @trainer
 def while_loop_with_validation_first() -> Any:
-    """As nanoGPT: at the head of the body, before the step."""
+    """As in nanoGPT: at the beginning of the body, before the step."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     scores: list[float] = []
     run.register(model=model, optimizer=optimizer, scores=scores)
     data, _ = numbers()
@@ -980,7 +980,7 @@ def while_loop_with_validation_first() -> Any:
 @trainer
 def while_loop_with_a_registered_prefetch() -> Any:
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     data, _ = numbers()
 
     def batch() -> dict[str, Any]:
@@ -1005,11 +1005,11 @@ def while_loop_with_a_registered_prefetch() -> Any:
 
 @trainer(warns=True)
 def while_loop_with_a_prefetch() -> Any:
-    """The batch that was drawn ahead is no part of the state."""
-    run, model, optimizer = begun()
+    """The prefetched batch is not part of the state."""
+    run, model, optimizer = start_run()
     data, _ = numbers()
 
-    batch = drawing(data)
+    batch = batch_source(data)
 
     run.restore()
     inputs, labels = batch()
@@ -1026,10 +1026,10 @@ def while_loop_with_a_prefetch() -> Any:
 
 @trainer(warns=True)
 def while_loop_with_a_prefetch_before_restoring() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     data, _ = numbers()
 
-    batch = drawing(data)
+    batch = batch_source(data)
 
     inputs, labels = batch()
     run.restore()
@@ -1046,7 +1046,7 @@ def while_loop_with_a_prefetch_before_restoring() -> Any:
 
 @trainer
 def while_loop_over_a_loader() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(Augmented(), batch_size=4, shuffle=True)
     run.restore()
     batches = iter(loader)
@@ -1063,8 +1063,8 @@ def while_loop_over_a_loader() -> Any:
 
 @trainer(warns=True)
 def while_loop_over_a_loader_ahead() -> Any:
-    """The next batch is taken before the step, and counted by it."""
-    run, model, optimizer = begun()
+    """The next batch is read before the step, which counts it."""
+    run, model, optimizer = start_run()
     loader = run.loader(samples(40), batch_size=4, shuffle=True)
     run.restore()
     batches = iter(loader)
@@ -1079,7 +1079,7 @@ def while_loop_over_a_loader_ahead() -> Any:
 
 @trainer
 def for_loop_over_steps() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     data, _ = numbers()
     run.restore()
     for _ in range(run.global_step, 12):
@@ -1096,7 +1096,7 @@ def for_loop_over_steps() -> Any:
 
 @trainer
 def nested_phases() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     run.restore()
     while run.global_step < 8:
         with run.phase("training"):
@@ -1113,7 +1113,7 @@ def nested_phases() -> Any:
 
 @trainer
 def replay_buffer() -> Any:
-    """Q-learning in an environment of the program's own, from a buffer of the last transitions."""
+    """Q-learning in a custom environment, from a buffer of the last transitions."""
 
     class Walk:
         def __init__(self) -> None:
@@ -1171,7 +1171,7 @@ def replay_buffer() -> Any:
 
 @trainer(warns=True)
 def an_environment_that_is_not_registered() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     environment = np.random.default_rng(3)
     run.restore()
     while run.global_step < 8:
@@ -1201,14 +1201,14 @@ class StreamWithLength(Stream):
 
 @trainer
 def iterable() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(Stream(), batch_size=4)
-    return trained(run, model, optimizer, loader, epochs=3)
+    return train_epochs(run, model, optimizer, loader, epochs=3)
 
 
 @trainer
 def iterable_with_length() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(StreamWithLength(), batch_size=4)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=3 * len(loader))
     run.register(scheduler=scheduler)
@@ -1222,8 +1222,8 @@ def iterable_with_length() -> Any:
 
 @trainer
 def a_generator_as_data() -> Any:
-    """A generator's own place is nowhere: it draws from the global streams, and keeps nothing."""
-    run, model, optimizer = begun()
+    """A generator without a position: it draws from the global streams, and has no state."""
+    run, model, optimizer = start_run()
 
     def batches() -> Iterator[torch.Tensor]:
         while True:
@@ -1231,7 +1231,7 @@ def a_generator_as_data() -> Any:
 
     run.restore()
     for data in batches():
-        # Here, and not after the step: a run that is resumed at its last step makes no other.
+        # Not after the step: a run that is resumed at its last step must make no other one.
         if run.global_step >= 9:
             break
         learn(model, optimizer, data, (data.sum(1) > 0).long())
@@ -1242,8 +1242,8 @@ def a_generator_as_data() -> Any:
 
 @trainer
 def an_iterator_by_chunks() -> Any:
-    """A generator over batches, as `batches()` numbers them."""
-    run, model, optimizer = begun()
+    """A generator over the batches of `batches()`."""
+    run, model, optimizer = start_run()
     inputs, labels = numbers()
 
     def chunks() -> Iterator[Any]:
@@ -1261,8 +1261,8 @@ def an_iterator_by_chunks() -> Any:
 
 @trainer
 def prefetched_by_a_thread() -> Any:
-    """Batches of a loader come through a queue: they are drawn ahead, and counted when they are used."""
-    run, model, optimizer = begun()
+    """Batches are prefetched through a queue, and counted when they are used."""
+    run, model, optimizer = start_run()
     inputs, labels = numbers()
     for epoch in run.epochs(3):
         order = np.random.default_rng(epoch).permutation(20)
@@ -1276,8 +1276,8 @@ def prefetched_by_a_thread() -> Any:
 
         thread = threading.Thread(target=fill, args=(range(run.batch, 5),), daemon=True)
         thread.start()
-        while (taken := queue.get()) is not None:
-            learn(model, optimizer, *taken)
+        while (batch := queue.get()) is not None:
+            learn(model, optimizer, *batch)
             run.step()
         thread.join()
     return outcome(model, optimizer)
@@ -1285,7 +1285,7 @@ def prefetched_by_a_thread() -> Any:
 
 @trainer(refused="read by the thread")
 def a_loader_read_by_a_thread() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         queue: Queue[Any] = Queue(2)
@@ -1297,8 +1297,8 @@ def a_loader_read_by_a_thread() -> Any:
 
         thread = threading.Thread(target=fill, daemon=True)
         thread.start()
-        while (taken := queue.get()) is not None:
-            learn(model, optimizer, *taken)
+        while (batch := queue.get()) is not None:
+            learn(model, optimizer, *batch)
             run.step()
         thread.join()
     return outcome(model, optimizer)
@@ -1314,9 +1314,9 @@ class Doubling(DataLoader):
 
 @trainer
 def a_loader_with_its_own_iter() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(Doubling(samples(), batch_size=4, shuffle=True))
-    return trained(run, model, optimizer, loader, epochs=3)
+    return train_epochs(run, model, optimizer, loader, epochs=3)
 
 
 # States of other kinds
@@ -1428,8 +1428,8 @@ def estimator_with_an_optimizer() -> Any:
 
 @trainer
 def draws_before_the_loader() -> Any:
-    """The body draws before it takes its batch."""
-    run, model, optimizer = begun()
+    """The body draws before it reads its batch."""
+    run, model, optimizer = start_run()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
 
     def forever() -> Iterator[Any]:
@@ -1448,7 +1448,7 @@ def draws_before_the_loader() -> Any:
 
 @trainer
 def draws_before_the_loader_in_epochs() -> Any:
-    run, model, optimizer = begun()
+    run, model, optimizer = start_run()
     loader = run.loader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         batches = iter(loader)
@@ -1461,8 +1461,8 @@ def draws_before_the_loader_in_epochs() -> Any:
 
 @trainer
 def one_step_of_each_epoch() -> Any:
-    """Nothing but the epoch is counted: it is the whole step."""
-    run, model, optimizer = begun()
+    """Each epoch is one step."""
+    run, model, optimizer = start_run()
     for _ in run.epochs(7):
         learn(model, optimizer, *numbers())
         run.step()
@@ -1470,9 +1470,9 @@ def one_step_of_each_epoch() -> Any:
 
 
 @trainer
-def batches_nobody_counts() -> Any:
-    """A loader of torch's own within `epochs()`: resumed at the beginning of an epoch only."""
-    run, model, optimizer = begun()
+def batches_of_a_plain_loader() -> Any:
+    """A plain torch loader within `epochs()`: resumed only at the beginning of an epoch."""
+    run, model, optimizer = start_run()
     loader = DataLoader(samples(), batch_size=4, shuffle=True)
     for _ in run.epochs(3):
         for inputs, labels in loader:
@@ -1484,7 +1484,7 @@ def batches_nobody_counts() -> Any:
 @trainer(warns=True)
 def a_change_after_the_step() -> Any:
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
     run.register(model=model, optimizer=optimizer, scheduler=scheduler)
     loader = run.loader(samples(), batch_size=4, shuffle=True)
@@ -1511,9 +1511,9 @@ def an_array_that_is_replaced() -> Any:
 
 @trainer
 def scaled_gradients() -> Any:
-    """A loss scale that grows, shrinks and skips, on the CPU where torch has that."""
+    """A loss scale that grows, shrinks and skips; on the CPU if torch supports it."""
     run = holdfast.attach()
-    model, optimizer = made()
+    model, optimizer = model_and_optimizer()
     kinds = {"init_scale": 4.0, "growth_interval": 2}
     scaler = torch.amp.GradScaler("cpu", **kinds) if IS_NEW else torch.cuda.amp.GradScaler(enabled=False)
     run.register(model=model, optimizer=optimizer, scaler=scaler)
@@ -1536,7 +1536,7 @@ if IS_NEW:
     @trainer
     def compiled() -> Any:
         run = holdfast.attach()
-        model, optimizer = made()
+        model, optimizer = model_and_optimizer()
         fast = torch.compile(model, backend="eager")
         run.register(model=fast, optimizer=optimizer)
         loader = run.loader(samples(12), batch_size=4, shuffle=True)
@@ -1547,8 +1547,8 @@ if IS_NEW:
 
 
 @trainer
-def weights_by_data() -> Any:
-    """Weights that are written through `data`, of which no version counter tells, while a pass is over."""
+def weights_written_through_data() -> Any:
+    """Weights are written through `data`, without a change of version counters, after a pass."""
     run = holdfast.attach()
     model = nn.Linear(200, 200)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)

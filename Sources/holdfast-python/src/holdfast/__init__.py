@@ -1,4 +1,4 @@
-"""Training jobs that are killed at any moment and go on in mid-epoch with the same bits.
+"""Training jobs that can be killed at any moment and resume in mid-epoch with bit-identical results.
 
 run = holdfast.attach(hyperparameters=vars(args))
 run.register(model=model, optimizer=optimizer)
@@ -41,7 +41,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    # torch takes a second to import, and is not everybody's.
+    # torch is optional, and takes a second to import.
     if name == "Loader":
         from ._loader import Loader
 

@@ -1,4 +1,4 @@
-"""One slot of the arena: a file on tmpfs that is kept mapped and used again, so that its pages are warm.
+"""One slot of the arena: a file on tmpfs that stays mapped and is reused, so that its pages are allocated.
 
 Invariant: `complete` is 1 only while header and image belong together; it is cleared before the first
 byte changes and set after the last.
@@ -30,12 +30,12 @@ class ArenaSlot:
     def stage(
         self, identity: Identity, cut_id: bytes, step: int, size: int, write: Callable[[memoryview], None]
     ) -> None:
-        """Put an image of `size` bytes into the slot; `write` fills it, page-aligned.
+        """Write an image of `size` bytes into the slot; `write` gets page-aligned memory.
 
         Raises:
-            OSError: tmpfs is full; the slot then keeps what it held.
+            OSError: tmpfs is full; the slot then retains its previous image.
         """
-        mapping = self._room(at.HEADER_BYTES + size)
+        mapping = self._mapping_of(at.HEADER_BYTES + size)
         whole = memoryview(mapping)
         halves = whole[: at.HEADER_BYTES].cast("I")
         halves[at.SLOT_COMPLETE // 4] = 0
@@ -68,26 +68,26 @@ class ArenaSlot:
         return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
     def _is_whole(self) -> bool:
-        """Whether nobody has cut the file off, which allocating it again undoes."""
+        """Return whether the file has its full size; if it was truncated, it is allocated again."""
         return (
             self._descriptor is not None
             and self._map is not None
             and os.fstat(self._descriptor).st_size >= len(self._map)
         )
 
-    def _room(self, size: int) -> mmap.mmap:
-        """Return the mapping, grown where the image needs more."""
+    def _mapping_of(self, size: int) -> mmap.mmap:
+        """Return the mapping, enlarged if the image needs more."""
         if self._descriptor is not None and not self._is_still_named(self._descriptor):
-            # Somebody cleared the run directory away: what has no name is found by nobody.
+            # The run directory was cleared: the supervisor cannot find a file without a name.
             os.close(self._descriptor)
             self._descriptor, self._map, self._size = None, None, 0
         if self._map is not None and self._size >= size and self._is_whole():
             return self._map
         if self._descriptor is None:
             self._descriptor = replace_file(self.path, os.O_RDWR)
-        # A little more than asked: states grow by a few bytes as counters gain digits.
+        # Allocate a little more than needed: states grow by a few bytes as counters gain digits.
         grown = (size + size // 64 + 0xFFFF) & ~0xFFFF
-        # Not ftruncate: a full tmpfs is then an error and not a SIGBUS.
+        # Not ftruncate, with which a full tmpfs is a SIGBUS later instead of an error now.
         os.posix_fallocate(self._descriptor, 0, grown)
         self._map = map_shared(self._descriptor, os.fstat(self._descriptor).st_size)
         self._size = grown

@@ -22,7 +22,7 @@ def attached() -> Run | None:
 
 
 def will_resume() -> bool:
-    """Return whether a supervisor started this process, to go on from something that was saved."""
+    """Return whether a supervisor started this process to continue from a saved state."""
     path = os.environ.get("HOLDFAST_RUN_DIR")
     return path is not None and read_resume_file(Path(path)).point is not None
 
@@ -35,18 +35,21 @@ def attach(
     batches_per_epoch: int | None = None,
     rng: bool = True,
 ) -> Run:
-    """Attach to the supervisor that started this process; standalone when there is none.
+    """Attach to the supervisor that started this process. Without a supervisor the run is standalone.
 
     Args:
-        hyperparameters: stored with the job and in every checkpoint; `vars(args)`, say. Those that differ
-            from what the job began with are in force, and a warning names them.
-        overrides: when given, a resumed job keeps what it began with, but for these.
-        total_epochs: where known; `Run.epochs` publishes it too.
-        batches_per_epoch: likewise.
-        rng: whether each snapshot has the global random streams of `random`, numpy and torch.
+        hyperparameters: stored with the job and in every checkpoint, such as `vars(args)`. Values that
+            differ from those that the job started with take effect, and a warning names them.
+        overrides: if given, a resumed job uses the hyperparameters that it started with, except for these.
+        total_epochs: number of epochs, if it is known here; `Run.epochs` publishes it too.
+        batches_per_epoch: number of batches in an epoch, if it is known here.
+        rng: whether each snapshot includes the global random streams of `random`, numpy and torch.
+
+    Returns:
+        The run, at step 0 until `Run.restore` (which `Run.epochs` calls).
 
     Raises:
-        HoldfastError: the run directory cannot be used, or another process is attached.
+        HoldfastError: the run directory is invalid, or another process is attached.
     """
     global _attached
     given = scalars(dict(hyperparameters or {}))
@@ -54,7 +57,7 @@ def attach(
     if path is None:
         run = Run(rng=rng)
         run.hyperparameters = {**given, **scalars(dict(overrides or {}))}
-        os.register_at_fork(after_in_child=run._become_forked)
+        os.register_at_fork(after_in_child=run._disconnect_in_child)
         _attached = run
         return run
     directory = Path(path)
@@ -62,12 +65,12 @@ def attach(
     ring = RingWriter(directory)
     if resume.job_id != ring.identity.job_id or resume.attempt != ring.identity.attempt:
         raise HoldfastError(
-            "resume.json is of another job or attempt",
+            "resume.json belongs to another job or attempt",
             path=directory,
-            hint="start the trainer through holdfast run, once for each attempt",
+            hint="start the trainer with 'holdfast run', once per attempt",
         )
     run = Run(directory, ring, resume, rng=rng)
-    run.hyperparameters = _in_force(run, given, overrides, resume.hyperparameters)
+    run.hyperparameters = _effective_hyperparameters(run, given, overrides, resume.hyperparameters)
     record: dict[str, Any] = {
         "pid": os.getpid(),
         "library": "python",
@@ -88,12 +91,12 @@ def attach(
     return run
 
 
-def _in_force(
+def _effective_hyperparameters(
     run: Run, given: dict[str, Scalar], overrides: Mapping[str, Any] | None, saved: dict[str, Scalar]
 ) -> dict[str, Scalar]:
     if overrides is not None:
         return {**given, **saved, **scalars(dict(overrides))}
     for name in sorted(set(given) & set(saved)):
         if given[name] != saved[name]:
-            run._warn(f"hyperparameter {name} was {saved[name]!r}, and is {given[name]!r} now")
+            run._warn(f"hyperparameter '{name}' changed from {saved[name]!r} to {given[name]!r}")
     return {**saved, **given}

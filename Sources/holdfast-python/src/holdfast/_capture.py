@@ -1,9 +1,9 @@
-"""The state as it was after the last step, while validation goes on.
+"""The state after the last step, captured while validation runs.
 
 A resume repeats what follows the last batch of an epoch: validation, schedulers that step per epoch, early
-stopping. So a request that comes meanwhile must get the state from before all that. Small tensors are
-copied; large ones are referred to, and their version counters show whether anything changed them since, and a
-checksum of all of their bytes does: what is written through `data` counts nothing.
+stopping. So a request that arrives meanwhile must get the state from before all of that. Small tensors are
+copied. Large ones are referenced; their version counters and a checksum of all their bytes show whether they
+have changed since, as writes through `data` do not increase the counters.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ _SMALL_BYTES = 1 << 16
 
 
 class Watched(NamedTuple):
-    """A large tensor that is referred to, and what it was."""
+    """A large tensor that is referenced, with its version and checksum when it was captured."""
 
     leaf: Leaf
     version: int
     checksum: int
 
     def is_changed(self) -> bool:
-        """Whether it is another one by now."""
+        """Return whether the tensor has changed since."""
         return version_of(self.leaf.source) != self.version or _checksum(self.leaf.source) != self.checksum
 
 
 class Captured(NamedTuple):
-    """A state and its loop state, of one moment."""
+    """A state and its loop state at one moment."""
 
     state: FlatState
     loop: LoopState
     watched: list[Watched]
 
     def changed(self) -> str | None:
-        """Return the name of a large tensor that was changed since, or None."""
+        """Return the name of a large tensor that has changed since, or None."""
         for watched in self.watched:
             if watched.is_changed():
                 return watched.leaf.name
         return None
 
-    def difference(self, state: FlatState, *, but: str) -> str | None:
-        """Return what is another now: a component's name or a tensor's; or None.
+    def difference(self, state: FlatState, *, ignoring: str) -> str | None:
+        """Return the name of a component or tensor that has changed, or None.
 
         Args:
-            state: as it is now.
-            but: ending of the names of components that do not count.
+            state: the current state.
+            ignoring: suffix of the names of components that are not compared.
         """
         for name, node in self.state.nodes.items():
-            if state.nodes.get(name) != node and not name.endswith(but):
+            if state.nodes.get(name) != node and not name.endswith(ignoring):
                 return name
         checksums = {watched.leaf.name: watched.checksum for watched in self.watched}
         for before, now in zip(self.state.leaves, state.leaves):

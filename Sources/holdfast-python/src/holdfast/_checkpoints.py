@@ -1,4 +1,4 @@
-"""Checkpoints on disk: published whole or not at all, verified before they are used."""
+"""Checkpoints on disk: published atomically, and verified before use."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Checkpoint:
     """A checkpoint that was loaded for use without a run.
 
     Attributes:
-        step: after which it was saved.
-        epoch: of that step, from 0.
-        components: states by name, as their `load_state_dict` takes them.
+        step: the step after which it was saved.
+        epoch: the epoch of that step, from 0.
+        components: states by component name, as `load_state_dict` accepts them.
         hyperparameters: of the run.
         metrics: of that step.
     """
@@ -48,24 +48,24 @@ class Checkpoint:
         return self.components[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Give the components' names; `in` finds them too."""
+        """Iterate over the names of components; `in` works too."""
         return iter(self.components)
 
 
 def load(path: PathLike, *, weights_only: bool = False, device: Any = None) -> Checkpoint:
-    """Load a checkpoint, for inference say. No supervisor is needed, and no code in it is run.
+    """Load a checkpoint, for example for inference. It needs no supervisor and runs no code from the file.
 
     Args:
-        path: a checkpoint's directory, which is verified first, or a `.safetensors` file of one.
-        weights_only: leave out the components that are not only tensors by name, as an optimizer's.
-        device: of the tensors; None: the CPU, or where they were.
+        path: the directory of a checkpoint, which is verified first, or a `.safetensors` file of one.
+        weights_only: leave out components that are more than tensors by name, such as an optimizer.
+        device: device for the tensors; None: the one they were saved from if it exists, else the CPU.
 
     Raises:
-        HoldfastError: it is not there, damaged, or holds a type that is not registered here.
+        HoldfastError: it does not exist, is damaged, or contains a type that is not registered.
     """
     named = local_path(path)
     image = image_of(named)
-    # Of a checkpoint's directory no file is a link; a single file that somebody names may be one.
+    # Files in a checkpoint's directory are never links; a file that the user names may be one.
     reader = ImageReader(map_private(image, follow_link=image == named))
     manifest = _manifest(image.parent) if image.name == STATE_NAME else {}
     loop = reader.loop or LoopState()
@@ -92,18 +92,16 @@ def _is_tensor(node: dict[str, Any]) -> bool:
 
 
 def image_of(path: Path) -> Path:
-    """Return the image of a checkpoint, verified where it has digests.
+    """Return the path of a checkpoint's image, verified if there are digests.
 
     Raises:
-        HoldfastError: it is not there, or damaged.
+        HoldfastError: it does not exist or is damaged.
     """
     if path.is_dir():
         verify(path)
         return path / STATE_NAME
     if not path.is_file():
-        raise HoldfastError(
-            "there is no such checkpoint", path=path, hint=f"ls {shlex.quote(str(path.parent))}"
-        )
+        raise HoldfastError("no such checkpoint", path=path, hint=f"ls {shlex.quote(str(path.parent))}")
     return path
 
 
@@ -116,7 +114,7 @@ def _manifest(directory: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise HoldfastError("the manifest is damaged", path=path, hint="use an older checkpoint") from error
     if document.get("format_version", 1) > 1:
-        raise HoldfastError("the manifest is of a newer format", path=path, hint="update holdfast")
+        raise HoldfastError("the manifest has a newer format", path=path, hint="update holdfast")
     return document  # type: ignore[no-any-return]
 
 
@@ -124,25 +122,25 @@ def verify(directory: Path) -> None:
     """Check every file of a checkpoint against its digest.
 
     Raises:
-        HoldfastError: something is missing or differs.
+        HoldfastError: a file is missing or damaged.
     """
     hint = "use an older checkpoint"
     sums = directory / "SHA256SUMS"
     if not sums.is_file():
-        raise HoldfastError("there is no complete checkpoint", path=directory, hint=hint)
+        raise HoldfastError("incomplete checkpoint: there is no SHA256SUMS", path=directory, hint=hint)
     listed: dict[str, str] = {}
     for line in _text(sums).splitlines():
         digest, _, name = line.partition("  ")
         listed[name] = digest
     named = {"manifest.json": None, **{one["name"]: one for one in _manifest(directory).get("files", [])}}
     if set(named) != set(listed) or STATE_NAME not in listed:
-        raise HoldfastError("manifest and digests name other files", path=sums, hint=hint)
+        raise HoldfastError("manifest.json and SHA256SUMS list different files", path=sums, hint=hint)
     for name, digest in listed.items():
         path = directory / name
         if "/" in name or path.is_symlink() or not path.is_file():
-            raise HoldfastError("a file of the checkpoint is missing", path=path, hint=hint)
+            raise HoldfastError("a checkpoint file is missing", path=path, hint=hint)
         if _digest(path) != digest or (named[name] or {}).get("sha256", digest) != digest:
-            raise HoldfastError("a file of the checkpoint is damaged", path=path, hint=hint)
+            raise HoldfastError("a checkpoint file is damaged", path=path, hint=hint)
 
 
 def _text(path: Path) -> str:
@@ -150,7 +148,7 @@ def _text(path: Path) -> str:
         return read_file(path, _LARGEST_TEXT).decode("utf-8", "replace")
     except OSError as error:
         raise HoldfastError(
-            f"a file of the checkpoint cannot be read: {error.strerror}",
+            f"cannot read a checkpoint file: {error.strerror}",
             path=path,
             hint="use an older checkpoint",
         ) from error
@@ -171,16 +169,16 @@ def publish(
     hyperparameters: dict[str, Scalar],
     job: str = "standalone",
 ) -> Path:
-    """Write a checkpoint aside, make it durable, and only then give it its name.
+    """Write a checkpoint into a temporary directory, sync it, and rename it.
 
     Raises:
-        HoldfastError: the disk is full or fails; nothing is left then.
+        HoldfastError: the disk is full or fails; nothing is left behind.
     """
     cut_id = os.urandom(16).hex()
     directory.mkdir(parents=True, exist_ok=True)
-    aside = directory / f".publishing-{cut_id}"
+    temporary = directory / f".publishing-{cut_id}"
     try:
-        aside.mkdir()
+        temporary.mkdir()
         data = image.to_bytes()
         digest = hashlib.sha256(data).hexdigest()
         manifest = {
@@ -204,31 +202,31 @@ def publish(
         text = json.dumps(manifest, indent=2).encode() + b"\n"
         sums = f"{digest}  {STATE_NAME}\n{hashlib.sha256(text).hexdigest()}  manifest.json\n"
         for name, content in ((STATE_NAME, data), ("manifest.json", text), ("SHA256SUMS", sums.encode())):
-            _write_durably(aside / name, content)
-        _sync(aside)
-        path = _place(aside, directory, loop.step, cut_id)
+            _write_durably(temporary / name, content)
+        _sync(temporary)
+        path = _rename_to_free_name(temporary, directory, loop.step, cut_id)
         _sync(directory)
     except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise HoldfastError(
-            f"the checkpoint could not be saved: {error.strerror}",
+            f"cannot save the checkpoint: {error.strerror}",
             path=directory,
             hint=f"df {shlex.quote(str(directory))}",
         ) from error
     return path
 
 
-def _place(aside: Path, directory: Path, step: int, cut_id: str) -> Path:
+def _rename_to_free_name(temporary: Path, directory: Path, step: int, cut_id: str) -> Path:
     last: OSError | None = None
     for name in (f"step-{step}", f"step-{step}-{cut_id[:8]}", f"step-{step}-{cut_id}"):
         path = directory / name
         if path.exists():
             continue
         try:
-            return aside.rename(path)
+            return temporary.rename(path)
         except OSError as error:
             last = error
-    raise last or FileExistsError(17, "every name is taken")
+    raise last or FileExistsError(17, "all names are taken")
 
 
 def _write_durably(path: Path, content: Any) -> None:

@@ -1,8 +1,8 @@
-"""A checksum of all bytes of a tensor, where it lies: at the speed of its memory, on its device.
+"""A checksum of all bytes of a tensor, computed on its device at memory speed.
 
-Each word is multiplied by an odd number of its own place, and each piece by one of its own, modulo 2^64. So
-a single word that changes always changes the sum; of other changes, as an exchange of words, about one in
-2^63 does not.
+Each word is multiplied by an odd number for its position, and each piece by another factor, modulo 2^64. So
+a change of a single word always changes the sum. Of other changes, such as swapped words, about one in 2^63
+does not.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ def checksum(source: Any) -> int:
     """Return the checksum of a strided tensor."""
     with torch.no_grad():
         source = source.detach().resolve_conj().resolve_neg()
-        # Seen as bytes first: not everything can be done with the floats of 8 bits.
+        # View as bytes first: 8-bit floats do not support all operations.
         data = source.contiguous().reshape(-1).view(torch.uint8)
         whole = data.numel() // 8 * 8
         total = 0
-        # A tensor that begins within another one may lie at any byte.
+        # A view of another tensor may begin at any byte.
         aligned = data[:whole] if data.storage_offset() % 8 == 0 else data[:whole].clone()
         weights = _weights(str(data.device))
         for piece in aligned.view(torch.int64).split(_WORDS) if whole else ():

@@ -1,4 +1,4 @@
-"""What can be registered with a run, and how the state of each kind is read and loaded."""
+"""The kinds of objects that can be registered with a run, and how the state of each is read and loaded."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from ._torch_compatibility import scheduler_class, set_state_metadata, state_met
 
 
 class Component(Protocol):
-    """Something with a state."""
+    """A registered object."""
 
     strict: bool
 
     def state(self) -> Any:
-        """Return the state: plain values and tensors. Tensors may be referred to."""
+        """Return the state: plain values and tensors. Tensors may be references."""
 
     def load(self, state: Any) -> None:
-        """Take over a state that `state()` gave."""
+        """Load a state that `state()` returned."""
 
     @property
-    def wants_copies(self) -> bool:
-        """Whether tensors of a state to load must be memory of their own."""
+    def needs_copies(self) -> bool:
+        """Whether `load` needs tensors with memory of their own, not views of the image."""
 
 
 def has_state(thing: Any) -> bool:
-    """Whether something has `state_dict` and `load_state_dict`."""
+    """Return whether an object has `state_dict` and `load_state_dict`."""
     return callable(getattr(thing, "state_dict", None)) and callable(getattr(thing, "load_state_dict", None))
 
 
 class _Stateful:
-    """Anything with `state_dict` and `load_state_dict`."""
+    """An object with `state_dict` and `load_state_dict`."""
 
-    wants_copies = True
+    needs_copies = True
 
     def __init__(self, target: Any, strict: bool) -> None:
         self.target = target
@@ -51,10 +51,10 @@ class _Stateful:
 
 
 class _Module(_Stateful):
-    """A torch module. Its `load_state_dict` copies into what it has.
+    """A torch module. Its `load_state_dict` copies into its tensors.
 
     Attributes:
-        left_out: what of the last state that was loaded it did not take, where it need not be strict.
+        left_out: what the last load left out, each with the reason, if the load was not strict.
     """
 
     def __init__(self, target: Any, strict: bool) -> None:
@@ -62,7 +62,7 @@ class _Module(_Stateful):
         self.left_out: list[str] = []
 
     @property
-    def wants_copies(self) -> bool:  # type: ignore[override]
+    def needs_copies(self) -> bool:  # type: ignore[override]
         torch = sys.modules["torch"]
         own = type(self.target)
         return (
@@ -78,33 +78,33 @@ class _Module(_Stateful):
         if self.strict:
             self.target.load_state_dict(state)
             return
-        # Torch itself takes no tensor of another shape, strict or not.
+        # torch rejects tensors of another shape, strict or not.
         own = self.target.state_dict()
-        others = {name: shapes for name in state if (shapes := _other_shapes(state[name], own.get(name)))}
+        others = {name: shapes for name in state if (shapes := _shape_mismatch(state[name], own.get(name)))}
         fitting = type(state)((name, value) for name, value in state.items() if name not in others)
         metadata = state_metadata(state)
         if metadata is not None:
             set_state_metadata(fitting, metadata)
         keys = self.target.load_state_dict(fitting, strict=False)
-        self.left_out = [f"{name} {shapes}" for name, shapes in others.items()]
-        # A `load_state_dict` of its own may return anything.
-        self.left_out += [f"{name} is not here" for name in getattr(keys, "unexpected_keys", ())]
+        self.left_out = [f"{name} ({shapes})" for name, shapes in others.items()]
+        # A custom `load_state_dict` may return anything.
+        self.left_out += [f"{name} (not in the model)" for name in getattr(keys, "unexpected_keys", ())]
         missing = getattr(keys, "missing_keys", ())
-        self.left_out += [f"{name} was not saved" for name in missing if name not in others]
+        self.left_out += [f"{name} (not saved)" for name in missing if name not in others]
 
 
-def _other_shapes(saved: Any, own: Any) -> str | None:
+def _shape_mismatch(saved: Any, own: Any) -> str | None:
     torch = sys.modules["torch"]
     lazy = torch.nn.parameter.UninitializedTensorMixin
     if not isinstance(saved, torch.Tensor) or not isinstance(own, torch.Tensor) or isinstance(own, lazy):
         return None
-    return None if saved.shape == own.shape else f"was {tuple(saved.shape)}, now {tuple(own.shape)}"
+    return None if saved.shape == own.shape else f"shape was {tuple(saved.shape)}, is {tuple(own.shape)}"
 
 
-class _Beside:
-    """What a module's `state_dict` leaves out of its state: a component beside that of the module."""
+class _ModuleExtras:
+    """What a module's `state_dict` leaves out: a component in addition to that of the module."""
 
-    wants_copies = True
+    needs_copies = True
 
     def __init__(self, module: Any, strict: bool, saves_gradients: bool) -> None:
         self.module = module
@@ -122,7 +122,7 @@ class _Beside:
         }
 
     def load(self, state: Any) -> None:
-        # Those of an older version have neither of them. First: gradients are of what is trained.
+        # States of older versions have neither flags nor buffers. Flags come first: gradients depend on them.
         flags = state.get("trained")
         _module_flags.set_trained(self.module, flags)
         _module_flags.set_buffers(self.module, state.get("buffers", {}), strict=self.strict)
@@ -131,13 +131,13 @@ class _Beside:
 
 
 class _Modes:
-    """Which parts of a module are in training mode: a component of its own, which no step must leave alone.
+    """Which submodules are in training mode: a separate component, which may change after a step.
 
-    A program may set it anew wherever its loop's body begins.
+    A program may set the mode wherever its loop's body begins.
     """
 
-    wants_copies = False
-    # Images of an older version have none.
+    needs_copies = False
+    # Images of older versions lack this component.
     strict = False
 
     def __init__(self, module: Any) -> None:
@@ -153,17 +153,17 @@ class _Modes:
 
 
 class _Scheduler(_Stateful):
-    """A learning rate scheduler of torch's kind, whose state is all it holds but the optimizer."""
+    """A learning rate scheduler of torch, whose state is every attribute but the optimizer."""
 
     def state(self) -> Any:
         return without_functions(self.target.state_dict())
 
 
 def without_functions(state: Any) -> Any:
-    """Leave functions out of a scheduler's state: the program has given them, and gives them again.
+    """Leave functions out of a scheduler's state: the program passes them in each attempt.
 
-    Some keep their annealing function there, as a bound method: `OneCycleLR` and `SWALR` before torch 2,
-    `CyclicLR` in all.
+    Some schedulers store their annealing function there, as a bound method: `OneCycleLR` and `SWALR` before
+    torch 2, `CyclicLR` in all versions.
     """
     if type(state) is dict:
         return {key: without_functions(value) for key, value in state.items() if not callable(value)}
@@ -173,7 +173,7 @@ def without_functions(state: Any) -> Any:
 class _Container:
     """A dict, list, deque, set, array or bytearray, changed in place."""
 
-    wants_copies = True
+    needs_copies = True
 
     def __init__(self, target: Any, strict: bool) -> None:
         self.target = target
@@ -181,7 +181,7 @@ class _Container:
 
     def state(self) -> Any:
         target = self.target
-        # Of a program's own subclass, or one that makes its values by the program's own function.
+        # A subclass defined by the program, or a defaultdict whose factory is the program's function.
         if isinstance(target, defaultdict) or type(target) not in _EXACT:
             kind = next(kind for kind in _EXACT if isinstance(target, kind))
             return deque(target, target.maxlen) if kind is deque else kind(target)
@@ -191,7 +191,7 @@ class _Container:
         target = self.target
         if isinstance(target, deque):
             if target.maxlen is not None and len(state) > target.maxlen:
-                raise ValueError(f"it had {len(state)} elements, and has room for {target.maxlen} now")
+                raise ValueError(f"{len(state)} elements were saved, maxlen is {target.maxlen} now")
             target.clear()
             target.extend(state)
         elif isinstance(target, (list, bytearray, array)):
@@ -201,12 +201,12 @@ class _Container:
             target.update(state)
 
 
-# How the state of each kind is encoded; the first that fits.
+# The types as which containers are encoded; the first that matches is used.
 _EXACT: tuple[Any, ...] = (OrderedDict, Counter, dict, list, deque, set, bytearray, array)
 
 
 class _Estimator(_Stateful):
-    """An estimator of scikit-learn's kind, trained by `partial_fit`: its state is its attributes."""
+    """A scikit-learn estimator trained by `partial_fit`: its state is its attributes."""
 
     def state(self) -> Any:
         return _sklearn.state_of(self.target)
@@ -218,7 +218,7 @@ class _Estimator(_Stateful):
 class _Array:
     """A numpy array or a tensor, filled in place."""
 
-    wants_copies = False
+    needs_copies = False
 
     def __init__(self, target: Any, strict: bool) -> None:
         self.target = target
@@ -229,7 +229,7 @@ class _Array:
 
     def load(self, state: Any) -> None:
         if tuple(state.shape) != tuple(self.target.shape):
-            raise ValueError(f"its shape was {tuple(state.shape)}, now {tuple(self.target.shape)}")
+            raise ValueError(f"shape was {tuple(state.shape)}, is {tuple(self.target.shape)} now")
         if hasattr(self.target, "detach"):
             self.target.detach().copy_(state)
         else:
@@ -239,8 +239,12 @@ class _Array:
 class Attributes:
     """Named attributes of an object as its state: `run.register(model=holdfast.Attributes(model, "coef_"))`.
 
-    For objects without `state_dict`, as scikit-learn's estimators. An attribute that is not there yet is
-    left out, and removed when a state without it is loaded.
+    For objects without `state_dict`, such as scikit-learn's estimators. Attributes that do not exist are
+    left out of the state. Loading a state without an attribute deletes it.
+
+    Args:
+        target: the object.
+        *names: of its attributes.
     """
 
     def __init__(self, target: Any, *names: str) -> None:
@@ -250,14 +254,18 @@ class Attributes:
         self._names = names
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the attributes that are there."""
+        """Return the attributes that exist, by name."""
         return {name: getattr(self._target, name) for name in self._names if hasattr(self._target, name)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Set the attributes."""
+        """Set the attributes, and delete those that the state lacks.
+
+        Raises:
+            ValueError: the state has an attribute that is not listed in `names`.
+        """
         unknown = sorted(set(state) - set(self._names))
         if unknown:
-            raise ValueError(f"the state has attributes that are not named here: {', '.join(unknown)}")
+            raise ValueError(f"the state has attributes that are not listed: {', '.join(unknown)}")
         for name in self._names:
             if name in state:
                 setattr(self._target, name, state[name])
@@ -266,13 +274,13 @@ class Attributes:
 
 
 class Values:
-    """What is registered and cannot be changed in place, as attributes: `run.values.state = update(...)`."""
+    """Registered values that cannot be changed in place, as attributes: `run.values.state = update(...)`."""
 
     def __init__(self, find: Callable[[str], Any]) -> None:
         object.__setattr__(self, "_find", find)
 
     def __getattr__(self, name: str) -> Any:
-        """Return a value as it is now: after a resume, the saved one."""
+        """Return the current value; after a resume, the saved one."""
         return self._find(name).value
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -281,7 +289,7 @@ class Values:
 
 
 def is_replaced_each_step(component: Component) -> bool:
-    """Whether a component is pointless if steps do not change it: arrays, and what holds those of JAX."""
+    """Return whether every step should change a component: arrays, and containers of JAX arrays."""
     if isinstance(component, _Array):
         return True
     target = getattr(component, "target", None)
@@ -298,16 +306,16 @@ def is_replaced_each_step(component: Component) -> bool:
 MODES = ".modes"
 
 
-def beside(component: Component, saves_gradients: bool) -> dict[str, Component]:
-    """Return the components that go with that of a module, by what their names end in; none for others."""
+def extra_components(component: Component, saves_gradients: bool) -> dict[str, Component]:
+    """Return the additional components of a module, by the suffixes of their names; {} for other objects."""
     if not isinstance(component, _Module):
         return {}
     module = component.target
-    return {".beside": _Beside(module, component.strict, saves_gradients), MODES: _Modes(module)}
+    return {".beside": _ModuleExtras(module, component.strict, saves_gradients), MODES: _Modes(module)}
 
 
 def _is_jax_value(target: Any) -> bool:
-    """Whether something is a tree with arrays of JAX that cannot be changed in place."""
+    """Return whether an object is a tree with JAX arrays that cannot be changed in place."""
     jax = sys.modules.get("jax")
     if jax is None or not hasattr(jax, "tree_util") or isinstance(target, _EXACT):
         return False
@@ -315,10 +323,10 @@ def _is_jax_value(target: Any) -> bool:
 
 
 def component_of(name: str, target: Any, strict: bool) -> Component:
-    """Return how an object's state is read and loaded.
+    """Return the component for an object.
 
     Raises:
-        HoldfastError: it has none that is known.
+        HoldfastError: objects of this type have no known state.
     """
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(target, torch.nn.Module):
@@ -344,5 +352,5 @@ def component_of(name: str, target: Any, strict: bool) -> Component:
     raise HoldfastError(
         f"'{name}' is a {type(target).__module__}.{type(target).__qualname__}, which has no state_dict",
         hint="register an object with state_dict and load_state_dict, or holdfast.Attributes(object, names), "
-        "or keep it in a dict that is registered",
+        "or put it into a registered dict",
     )

@@ -1,4 +1,4 @@
-"""A trainer's end of the run directory: ring, resume point, and the records about the whole attempt."""
+"""The trainer's side of the run directory: ring, resume point, and the records about the whole attempt."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ._image import ImageWriter
 from ._ring import RingWriter
 from ._stager import Stager
 
-# Without any progress of the supervisor's.
+# Without progress by the supervisor.
 _VERDICT_SECONDS = 60.0
 
 
 class Connection:
-    """What connects a run with the supervisor that records it.
+    """The connection between a run and the supervisor that records it.
 
     Args:
         directory: the run directory.
         ring: of this trainer.
         resume: the contents of `resume.json`.
-        image: returns the image to save; None when there is none at this moment.
+        image: returns the image to save; None when no state can be saved at this moment.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class Connection:
         self._attached: dict[str, Any] = {}
 
     def attach(self, record: dict[str, Any]) -> None:
-        """Publish which process writes, and what it is."""
+        """Publish the record of the attached process."""
         self.ring.set_attached(record["pid"])
         self.ring.publish_restoring(at.RESTORING_WAITS)
         self._publish(record)
 
     def announce(self, total_epochs: int, batches: int | None) -> None:
-        """Publish how long the run will be, now that it is known."""
+        """Publish the length of the run."""
         record = {**self._attached, "total_epochs": total_epochs}
         if batches is not None:
             record.update(batches_per_epoch=batches, total_steps=batches * total_epochs)
@@ -56,33 +56,34 @@ class Connection:
         self.stager.append(at.RECORD_ATTACHED, json.dumps(record).encode())
 
     def close(self) -> None:
-        """Give up the ring, as a process that ends does."""
+        """Release the ring, as the end of the process does."""
         self.ring.close()
 
     def await_point(self) -> ResumePoint | None:
-        """Wait for the supervisor's verdict on the resume point, which it reads while this process starts.
+        """Wait for the supervisor, which verifies the resume point while this process starts.
 
         Returns:
-            Where to continue; None: at the beginning.
+            Where to continue; None: from the beginning.
 
         Raises:
-            HoldfastError: there is no verdict, and no progress towards one.
+            HoldfastError: the supervisor has made no progress for 60 s.
         """
         ring = self.ring
         seen, pause = ring.verified, 0.0001
-        patience_ends = time.monotonic() + _VERDICT_SECONDS
+        deadline = time.monotonic() + _VERDICT_SECONDS
         while ring.verdict == at.VERDICT_PENDING:
             time.sleep(pause)
             pause = min(pause * 2, 0.01)
             ring.beat()
             if ring.verified != seen:
                 seen = ring.verified
-                patience_ends = time.monotonic() + _VERDICT_SECONDS
-            if time.monotonic() > patience_ends:
+                deadline = time.monotonic() + _VERDICT_SECONDS
+            if time.monotonic() > deadline:
                 raise HoldfastError(
-                    "the supervisor does not say whether the resume point is whole",
+                    "the supervisor has not verified the resume point, and made no progress for "
+                    f"{_VERDICT_SECONDS:.0f} s",
                     path=self.directory,
-                    hint="is it stopped, or its disk stalled? holdfast status shows how it is",
+                    hint="check with 'holdfast status' whether it is stopped or its disk stalled",
                 )
         if ring.verdict == at.VERDICT_REPLACED:
             self.resume = read_resume_file(self.directory, ring.identity.global_rank)
@@ -90,10 +91,10 @@ class Connection:
 
 
 class ForkedConnection:
-    """Stands for the connection in a process that was forked after the run was attached."""
+    """Replaces the connection in a process that was forked after the run was attached."""
 
     def __getattr__(self, name: str) -> Any:
         raise HoldfastError(
-            "this process was forked after the run was attached, and may not use it",
+            "this process was forked after the run was attached and cannot use the run",
             hint="call step(), safepoint() and finish() only in the process that called attach()",
         )

@@ -1,6 +1,6 @@
-"""Iterable datasets that go on from a state, and those whose state does not have all of their position.
+"""Iterable datasets that continue from a state, and those whose state lacks a part of their position.
 
-Workers import this module; it refers to no run.
+Worker processes import this module, so it must not refer to a run.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from ._sampling import IterableSamples
 _EXACT = (5, 1)
 
 
-def what_state_lacks(dataset: Any, workers: int) -> str | None:
-    """Return what the state of a dataset leaves out, so that going on from it would lose samples.
+def missing_from_state(dataset: Any, workers: int) -> str | None:
+    """Return what the state of a dataset leaves out, so that continuing from it would lose samples, or None.
 
-    Hugging Face's states are without the samples in the buffer of `shuffle(buffer_size=...)`: they would
-    never come. Nothing public tells whether there is such a buffer, so it is searched for. Before 5.1 most
-    of its pipelines skip up to a whole shard after `load_state_dict`: `map`, `filter`, shuffled shards. In
-    workers, which each have some of the shards, 5.2 cannot load its own state of them.
+    States of Hugging Face datasets leave out the samples in the buffer of `shuffle(buffer_size=...)`. No
+    public attribute shows such a buffer, so it is searched for. Before 5.1 most pipelines (`map`, `filter`,
+    shuffled shards) skip up to a whole shard after `load_state_dict`. In workers, which each read some of
+    the shards, 5.2 cannot load its own state of them.
     """
     if not has_state(dataset):
         return None
     if _is_of_datasets(dataset):
         version = str(getattr(sys.modules.get("datasets"), "__version__", "0"))
         if tuple(int(part) if part.isdigit() else 0 for part in version.split(".")[:2]) < _EXACT:
-            return f"whole shards (datasets {version}; 5.1 and later are right)"
+            return f"whole shards (datasets {version}; fixed in 5.1)"
         if workers:
-            return "the shards of each worker (without workers it is used)"
+            return "the shards of each worker (it is complete without workers)"
     seen: set[int] = set()
     remaining = [dataset]
     while remaining:
@@ -55,8 +55,8 @@ def _is_of_datasets(thing: Any) -> bool:
 class ContinuedSamples(IterableSamples):
     """Samples of an iterable dataset that has a state, or whose iterator has one.
 
-    A position is the number of samples with that state, so that random numbers continue too. Without any
-    state the samples before it are drawn and thrown away.
+    A position is the number of samples together with that state, so that random numbers continue too.
+    Without a state, the samples before the position are read again and discarded.
     """
 
     def __init__(self, dataset: Any, seeds_globals: bool) -> None:
@@ -66,17 +66,17 @@ class ContinuedSamples(IterableSamples):
         self._ended = False
         self._source: Any = None
         self._loaded: dict[str, Any] | None = None
-        # The state that was loaded, until there is a later one: what is loaded lazily does not give it yet.
-        self._begun_from: dict[str, Any] | None = None
+        # The loaded state, until there is a later one: an object that loads lazily does not return it yet.
+        self._initial_position: dict[str, Any] | None = None
         self._was_loaded = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position after the last sample that was given."""
-        if self._begun_from is not None:
-            return self._begun_from
+        """Return the position after the last sample that was returned."""
+        if self._initial_position is not None:
+            return self._initial_position
         state: dict[str, Any] = {"number": self._number}
         if self._ended:
-            # Its dataset may be at the beginning again.
+            # The dataset may have returned to its beginning.
             state["ended"] = True
         elif self._initial is not None:
             state["dataset"] = self.dataset.state_dict()
@@ -85,20 +85,20 @@ class ContinuedSamples(IterableSamples):
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next pass begin at a position."""
-        self._loaded = self._begun_from = state
+        """Start the next pass at a position."""
+        self._loaded = self._initial_position = state
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the samples of this worker, from the position on."""
+        """Iterate over the samples of this worker, from the position on."""
         loaded, self._loaded = self._loaded, None
         seed = self._begin_worker()
         if loaded is not None and "dataset" in loaded:
             self.dataset.load_state_dict(loaded["dataset"])
         elif self._initial is not None and self._was_loaded:
-            # After a resumed pass back to the beginning, or some would begin where that pass did.
+            # Return to the beginning after a resumed pass: some datasets would begin where that pass did.
             self.dataset.load_state_dict(self._initial)
         self._was_loaded = loaded is not None
-        self._begun_from = loaded
+        self._initial_position = loaded
         self._number = 0 if loaded is None else loaded["number"]
         self._ended = loaded is not None and "ended" in loaded
         if self._ended:
@@ -115,14 +115,15 @@ class ContinuedSamples(IterableSamples):
             for _ in islice(self._drawn(source, seed, 0), loaded["number"]):
                 pass
             print(
-                f"holdfast: the dataset has no state: {loaded['number']} samples were drawn and thrown away, "
-                f"which took {time.monotonic() - began:.1f} s; state_dict and load_state_dict cost nothing",
+                f"holdfast: the dataset has no state: {loaded['number']} samples were read again and "
+                f"discarded, which took {time.monotonic() - began:.1f} s; add state_dict and load_state_dict "
+                "to avoid this",
                 file=sys.stderr,
                 flush=True,
             )
         for number, sample in self._drawn(source, seed, self._number):
             self._number = number
-            self._begun_from = None
+            self._initial_position = None
             yield sample
         self._ended = True
-        self._begun_from = None
+        self._initial_position = None

@@ -1,4 +1,4 @@
-"""What torch's own loaders and datasets are made of."""
+"""Properties of torch's own loaders and datasets."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ._torch_compatibility import RandomSampler
 
 
 def is_tensors(dataset: Any) -> bool:
-    """Whether samples are slices of tensors, and nothing in them is random."""
+    """Return whether samples are slices of tensors, so that nothing in them is random."""
     while type(dataset) is torch_data.Subset:
         dataset = dataset.dataset
     return type(dataset) is torch_data.TensorDataset
 
 
 def choice_of(dataset: Any) -> int:
-    """Return a checksum of which samples a subset has; 0 for any other dataset."""
+    """Return a checksum of the indices of a subset; 0 for any other dataset."""
     crc = 0
     while isinstance(dataset, torch_data.Subset):
         indices = dataset.indices
@@ -29,14 +29,14 @@ def choice_of(dataset: Any) -> int:
 
 
 def iterates_itself(loader: torch_data.DataLoader[Any]) -> bool:
-    """Whether a loader's class gives its batches in its own way, through torch's."""
+    """Return whether the class of a loader has an `__iter__` of its own."""
     return type(loader).__iter__ is not torch_data.DataLoader.__iter__
 
 
 def stateful_kind(loader: torch_data.DataLoader[Any]) -> type | None:
-    """Return the class of torchdata's loader, unless it keeps a position that a run does not have itself.
+    """Return the class of a torchdata loader; None if its position includes state that the run lacks.
 
-    That is so of samplers and map-style datasets of another program with a state of their own.
+    That is the case with custom samplers and map-style datasets that have a state of their own.
     """
     kind = type(loader)
     if not kind.__module__.startswith("torchdata."):
@@ -77,5 +77,5 @@ def options_of(loader: Any, more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def _is(sampler: Any, name: str) -> bool:
-    """Whether a sampler is torch's of that name, or torchdata's, which takes its place."""
+    """Return whether a sampler is torch's class of that name, or torchdata's replacement."""
     return type(sampler).__name__ == name and type(sampler).__module__.startswith(("torch.", "torchdata."))

@@ -1,4 +1,4 @@
-"""From the JSON tree of an image and its tensors back to a state. Nothing in it is run."""
+"""Decodes the JSON tree of an image and its tensors into a state. Never runs code from an image."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ class Stored(NamedTuple):
 
 
 def damaged(what: str) -> HoldfastError:
-    """Return the error for an image that is none."""
+    """Return the error for an invalid image."""
     return HoldfastError(
-        f"the image is damaged: {what}", hint="holdfast checkpoints verify; use an older one"
+        f"the image is damaged: {what}",
+        hint="run 'holdfast checkpoints verify', and use an older checkpoint",
     )
 
 
 class Decoder:
-    """Makes states of nodes. Tensors that had one name are one tensor again.
+    """Decodes nodes. All nodes that name the same tensor share one tensor again.
 
     Args:
         tensors: of the image, by name.
-        find: returns what makes values of a kind that was not seen before; None where it is not known.
+        find: returns the function that decodes a kind of value not seen before; None if it is unknown.
         copy: whether tensors get memory of their own, or are views of the image's bytes.
-        device: of torch's tensors; None: where they were.
+        device: device for torch tensors; None: the one they were saved from.
     """
 
     def __init__(
         self,
         tensors: dict[str, Stored],
-        find: Callable[[str], Make | None],
+        find: Callable[[str], Decode | None],
         *,
         copy: bool = True,
         device: Any = None,
@@ -51,13 +52,13 @@ class Decoder:
         self._find = find
         self.copy = copy
         self.device = device
-        self._made: dict[tuple[str, str], Any] = {}
+        self._shared: dict[tuple[str, str], Any] = {}
 
     def value(self, node: Node) -> Any:
         """Return the value of a node.
 
         Raises:
-            HoldfastError: it is damaged, or of a kind that this version does not know.
+            HoldfastError: it is damaged, or of a kind that this version does not support.
         """
         if isinstance(node, list):
             return [self.value(element) for element in node]
@@ -80,10 +81,10 @@ class Decoder:
 
     def _leaf(self, key: str, text: Any) -> Any:
         if not isinstance(text, str):
-            raise damaged(f"{key} is no text") if key in _TAGS else _unknown(key)
+            raise damaged(f"{key} is not text") if key in _TAGS else _unknown(key)
         try:
             if key == "$tensor":
-                return self._maker("tensor")(self, {"value": {key: text}})
+                return self._decoder_function("tensor")(self, {"value": {key: text}})
             if key == "$real":
                 return float(text)
             if key == "$bits":
@@ -91,41 +92,41 @@ class Decoder:
             if key == "$data":
                 return base64.b64decode(text, validate=True)
         except (ValueError, OverflowError, binascii.Error) as error:
-            raise damaged(f"{key} '{text[:40]}' is none ({error})") from error
+            raise damaged(f"invalid {key} '{text[:40]}' ({error})") from error
         raise _unknown(key)
 
-    def made(self, kind: str, node: Node, make: Callable[[Stored], Any]) -> Any:
-        """Return the tensor or array that a node names, made once for all nodes that name it."""
+    def shared(self, kind: str, node: Node, decode: Callable[[Stored], Any]) -> Any:
+        """Return the tensor or array that a node names; it is decoded once for all nodes with that name."""
         name = node["value"]["$tensor"]
         key = (kind, name)
-        if key not in self._made:
+        if key not in self._shared:
             stored = self._tensors.get(name)
             if stored is None:
-                raise damaged(f"there is no tensor '{name}'")
-            self._made[key] = make(stored)
-        return self._made[key]
+                raise damaged(f"tensor '{name}' is missing")
+            self._shared[key] = decode(stored)
+        return self._shared[key]
 
-    def _maker(self, kind: Any) -> Make:
-        make = _makers.get(kind) or self._find(str(kind))
-        if make is None:
+    def _decoder_function(self, kind: Any) -> Decode:
+        decode = _decoders.get(kind) or self._find(str(kind))
+        if decode is None:
             raise _unknown(f"$python {kind}")
-        return make
+        return decode
 
     def _python(self, node: Node) -> Any:
         kind = node[PYTHON]
         try:
-            return self._maker(kind)(self, node)
+            return self._decoder_function(kind)(self, node)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise damaged(f"a {kind} is none ({error!r})") from error
+            raise damaged(f"invalid {kind} ({error!r})") from error
 
 
-Make = Callable[[Decoder, Node], Any]
+Decode = Callable[[Decoder, Node], Any]
 
 _TAGS = ("$tensor", "$real", "$bits", "$data")
 
 
 def _unknown(key: str) -> HoldfastError:
-    return HoldfastError(f"the image has an unknown kind of value {key}", hint="update holdfast")
+    return HoldfastError(f"the image contains a value of unknown kind {key}", hint="update holdfast")
 
 
 def _dict(decoder: Decoder, node: Node) -> dict[Any, Any]:
@@ -143,13 +144,13 @@ def _object(decoder: Decoder, node: Node) -> Any:
     entry = _registry.by_name.get(node["type"])
     if entry is None:
         raise HoldfastError(
-            f"the image has a value of type '{node['type']}', which is not registered here",
+            f"the image contains a value of type '{node['type']}', which is not registered",
             hint="call holdfast.register_type or holdfast.register_dataclass before loading",
         )
     return entry.load(decoder.value(node["value"]))
 
 
-_makers: dict[str, Make] = {
+_decoders: dict[str, Decode] = {
     "text": lambda decoder, node: decoder.value(node["value"]).decode("utf-8", "surrogatepass"),
     "int": lambda decoder, node: int(node["value"], 16),
     "complex": lambda decoder, node: complex(*decoder.value(node["value"])),
@@ -165,11 +166,11 @@ _makers: dict[str, Make] = {
 }
 
 
-def add_maker(kind: str, make: Make) -> None:
-    """Let images hold values of another kind."""
-    _makers[kind] = make
+def add_decoder(kind: str, decode: Decode) -> None:
+    """Add the function that decodes a kind of value."""
+    _decoders[kind] = decode
 
 
-def known_maker(kind: str) -> Make | None:
-    """Return what makes values of a kind, if the module that it comes with is loaded."""
-    return _makers.get(kind)
+def known_decoder(kind: str) -> Decode | None:
+    """Return the function that decodes a kind of value, if its module is loaded."""
+    return _decoders.get(kind)

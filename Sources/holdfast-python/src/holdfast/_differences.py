@@ -1,4 +1,4 @@
-"""Whether states still are what an image has: every byte of them is compared."""
+"""Compares states with an image, byte by byte."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _CHUNK = 1 << 20
 
 
 def differing(states: dict[str, Any], image: ImageReader) -> list[str]:
-    """Return the names of the states that an image has otherwise; those that it lacks are none of them."""
+    """Return the names of the states that differ from those in an image. States it lacks are ignored."""
     changed = []
-    # One for all of them: what two of them share has the name that it has in the first one.
+    # One encoder for all: a tensor shared by two states has the name that it has in the first one.
     encoder = new_encoder()
     for name, state in states.items():
         first = len(encoder.leaves)
         node = encoder.node(state, escape(name))
         if image.nodes is None or name not in image.nodes:
             continue
-        # As an image's reader finds it: JSON has no tuples.
+        # As the image's reader returns it: JSON has no tuples.
         is_same = json.loads(json.dumps(node)) == image.nodes[name]
         if not is_same or not all(_is_as_in(image, leaf) for leaf in encoder.leaves[first:]):
             changed.append(name)
@@ -47,7 +47,7 @@ def _is_as_in(image: ImageReader, leaf: Leaf) -> bool:
 
 
 def bytes_of(leaf: Leaf) -> memoryview:
-    """Return the bytes of a tensor, as an image has them."""
+    """Return the bytes of a tensor as they are in an image."""
     data = memoryview(bytearray(leaf.size))
     if leaf.size:
         views = Views(data)
@@ -60,10 +60,10 @@ def bytes_of(leaf: Leaf) -> memoryview:
 
 
 def are_same(one: memoryview, other: memoryview) -> bool:
-    """Whether two pieces of memory have the same bytes."""
+    """Return whether two buffers contain the same bytes."""
     if one.nbytes != other.nbytes:
         return False
-    # Comparing `bytes` is comparing memory; comparing views is a loop over elements.
+    # `bytes` are compared with memcmp, views element by element.
     return all(
         bytes(one[start : start + _CHUNK]) == bytes(other[start : start + _CHUNK])
         for start in range(0, one.nbytes, _CHUNK)

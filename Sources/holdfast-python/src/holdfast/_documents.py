@@ -14,11 +14,11 @@ Scalar = Union[bool, int, float, str]
 
 _LARGEST_BYTES = 64 << 20
 _VERSION = 1
-_HINT = "start the trainer through holdfast run"
+_HINT = "start the trainer with 'holdfast run'"
 
 
 class ResumePoint(NamedTuple):
-    """Where an image lies: a file, and where in it."""
+    """The location of an image: a file, and the range in it."""
 
     level: str
     step: int
@@ -45,7 +45,7 @@ def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
     """Read `resume.json` of a run directory.
 
     Raises:
-        HoldfastError: it is not there, is damaged, or of a newer format.
+        HoldfastError: it does not exist, is damaged, or has a newer format.
     """
     path = directory / "resume.json"
     try:
@@ -57,7 +57,7 @@ def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
     version = document.get("format_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version > _VERSION:
         raise HoldfastError(
-            f"resume.json is of format {version}, newer than {_VERSION}",
+            f"resume.json has format {version}; this version supports up to {_VERSION}",
             path=path,
             hint="use the same version of holdfast for supervisor and trainer",
         )
@@ -84,12 +84,12 @@ def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
 
 
 def scalars(values: dict[str, object]) -> dict[str, Scalar]:
-    """Hyperparameters as the records have them: what is no scalar becomes JSON text."""
+    """Return hyperparameters as in the records: values other than scalars become JSON text."""
     return {clean(str(name)): _scalar(value) for name, value in values.items()}
 
 
 def clean(text: str) -> str:
-    """Spell what is no Unicode, as in a file's undecodable name, as escapes: JSON has no other way."""
+    """Escape what is not valid Unicode, such as an undecodable file name: JSON cannot represent it."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -101,9 +101,9 @@ def _scalar(value: object) -> Scalar:
     if isinstance(value, int):
         return int(value) if -(1 << 63) <= value < 1 << 63 else str(value)
     if isinstance(value, float):
-        # JSON has no NaN, and the records spell it like this.
+        # JSON has no NaN or infinity; the records contain them as text.
         return float(value) if math.isfinite(value) else str(value)
     try:
         return clean(json.dumps(value, default=str, ensure_ascii=False))
-    except (TypeError, ValueError):  # Keys that JSON does not have, or a value that holds itself.
+    except (TypeError, ValueError):  # Keys that JSON does not support, or a circular reference.
         return clean(str(value))

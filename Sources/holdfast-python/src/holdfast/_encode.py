@@ -1,8 +1,8 @@
-"""From a state, a tree of Python values and tensors, to the JSON tree of an image and its tensors.
+"""Encodes a state, a tree of Python values and tensors, as the JSON tree of an image and its tensors.
 
-What JSON has stays JSON. Beside the tags that all of the project's readers know, a value of a Python
-type is an object with the key `$python` (written `$$python`, as every key that begins with `$`): other
-readers see an ordinary object, this one makes the value again. The tree never holds code.
+JSON values are encoded as they are. In addition to the tags that all readers of the project know, a value of
+a Python type is an object with the key `$python` (written `$$python`, like every key that begins with `$`).
+Other readers see an ordinary object; the Python decoder restores the value. The tree never contains code.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ._errors import HoldfastError
 from ._torch_compatibility import state_metadata
 
 PYTHON = "$$python"
-# Levels of containers; readers take 512, Python's own stack fewer.
+# Levels of containers: readers accept 512, but Python's stack allows fewer.
 DEEPEST = 200
 
 Node = Any
 
 
 class Leaf:
-    """One tensor to be written: where it lies, and how its bytes are put into an image."""
+    """A tensor to be written: its source, and the function that copies its bytes into an image."""
 
     __slots__ = ("dtype", "itemsize", "name", "put", "shape", "size", "source")
 
@@ -45,7 +45,7 @@ class Leaf:
         self.shape = shape
         self.itemsize = itemsize
         self.size = size
-        # Kept alive: its address names shared memory until the image is written.
+        # The reference keeps it alive: until the image is written its address identifies shared memory.
         self.source = source
         # put(views, offset, size, source)
         self.put = put
@@ -67,10 +67,10 @@ def refuse(path: str, what: str, hint: str) -> HoldfastError:
 
 
 class Encoder:
-    """Walks states; collects the tensors in `leaves`.
+    """Encodes states; collects the tensors in `leaves`.
 
     Args:
-        find: returns how a value of a type that was not seen before is encoded; None where it is not known.
+        find: returns the function that encodes a type not seen before; None if it is unknown.
     """
 
     def __init__(self, find: Callable[[Any], Encode | None]) -> None:
@@ -84,7 +84,7 @@ class Encoder:
         """Return the node of a value.
 
         Raises:
-            HoldfastError: it holds something that cannot be saved; the error names its path.
+            HoldfastError: it contains something that cannot be saved; the error names its path.
         """
         encode = _encoders.get(type(value)) or self._found(value, path)
         return encode(self, value, path, depth)
@@ -95,18 +95,18 @@ class Encoder:
         if found is None:
             raise refuse(
                 path,
-                f"a value of type {cls.__module__}.{cls.__qualname__} has no form that is only data",
-                "leave it out, or see holdfast.register_type and holdfast.register_dataclass",
+                f"values of type {cls.__module__}.{cls.__qualname__} are not supported",
+                "leave it out, or use holdfast.register_type or holdfast.register_dataclass",
             )
         if found is not _registered:
             _encoders[cls] = found
         return found
 
     def add(self, path: str, leaf: Leaf) -> Node:
-        """Add a tensor under a name of its own; returns its node."""
-        # The one name that the format keeps for itself; no other path ends like this.
+        """Add a tensor under a unique name; return its node."""
+        # The only name that the format reserves; no other path ends with a slash.
         name = path + "/" if path == "__metadata__" else path
-        # Two spellings of one text are one key to some readers.
+        # Some readers normalize keys: names must differ after normalization.
         key = name if name.isascii() else unicodedata.normalize("NFC", name)
         number = 2
         while key in self._names:
@@ -119,11 +119,11 @@ class Encoder:
         return {"$tensor": name}
 
     def enter(self, value: object, path: str, depth: int) -> None:
-        """Begin a container: it must not hold itself, nor be nested too deeply."""
+        """Begin a container; refuse circular references and deep nesting."""
         if depth > DEEPEST:
             raise refuse(path[:200] + "…", f"it is nested deeper than {DEEPEST}", "flatten it")
         if id(value) in self._open:
-            raise refuse(path, "it holds itself", "leave the reference out of the state")
+            raise refuse(path, "it contains itself", "leave the reference out of the state")
         self._open.add(id(value))
 
     def leave(self, value: object) -> None:
@@ -149,7 +149,7 @@ def _integer(_: Encoder, value: int, path: str, depth: int) -> Node:
 
 
 def real(value: float) -> Node:
-    """Return the node of a float, of which every bit survives."""
+    """Return the node of a float, which preserves every bit."""
     if math.isfinite(value):
         return {"$real": repr(value)}
     return {"$bits": struct.pack(">d", value).hex()}
@@ -202,7 +202,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _is_plain(keys: list[Any]) -> bool:
-    """Whether all keys can be those of a JSON object, for every reader."""
+    """Return whether every reader can use all keys as those of a JSON object."""
     ascii_only = True
     for key in keys:
         if type(key) is not str or key == "$python":
@@ -240,7 +240,7 @@ def _dict(encoder: Encoder, value: dict[Any, Any], path: str, depth: int) -> Nod
 
 def _ordered(encoder: Encoder, value: OrderedDict[Any, Any], path: str, depth: int) -> Node:
     node = python("ordered", _dict(encoder, value, path, depth + 1))
-    # The versions of a module's parts, by which `load_state_dict` understands older states.
+    # The versions of a module's submodules, with which `load_state_dict` reads older states.
     metadata = state_metadata(value)
     if metadata is not None:
         node["metadata"] = encoder.node(metadata, f"{path}~metadata", depth + 1)
@@ -280,5 +280,5 @@ _encoders: dict[type, Encode] = {
 
 
 def add_encoder(cls: type, encode: Encode) -> None:
-    """Let states hold values of another type."""
+    """Add the function that encodes a type."""
     _encoders[cls] = encode

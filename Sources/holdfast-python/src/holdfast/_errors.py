@@ -1,4 +1,4 @@
-"""The package's one error."""
+"""The exception of the package."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ PathLike = Union[str, "os.PathLike[str]"]
 
 
 class HoldfastError(Exception):
-    """Why a run could not be attached, recorded, saved or restored.
+    """A run could not be attached, recorded, saved or restored.
 
     Attributes:
         what: what happened.
         hint: what to do about it.
-        path: the file concerned, or None.
+        path: the file or directory concerned, or None.
     """
 
     def __init__(self, what: str, *, hint: str, path: PathLike | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The record of the exception that ends a trainer."""
+"""The record of the exception that ended a trainer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def encode_failure(kind: type[BaseException], error: BaseException, trace: Trace
     document = {
         "type": name,
         "message": _message(error),
-        # Its end names the place.
+        # The end contains the location of the error.
         "traceback": clean(text[-_LONGEST_TRACEBACK:]),
     }
     return json.dumps(document).encode()
@@ -29,7 +29,7 @@ def encode_failure(kind: type[BaseException], error: BaseException, trace: Trace
 def _message(error: BaseException) -> str:
     try:
         return clean(str(error)[:_LONGEST_MESSAGE])
-    except Exception:  # Its own code failed; the rest is reported all the same.
+    except Exception:  # Its __str__ failed; the rest is still reported.
         return "<no message>"
 
 

@@ -1,4 +1,4 @@
-"""How a process ends, reported to the supervisor: exceptions, early exits, fatal signals, stacks."""
+"""Reports the end of the process to the supervisor: exceptions, early exits, fatal signals, stacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _failed = False
 
 
 def watch(run: Run) -> None:
-    """Report the end of this process to the supervisor. For the run that is attached; once."""
+    """Report the end of this process for an attached run. Hooks are installed once per process."""
     global _run, _owner, _failed
     first = _run is None
     _run = weakref.ref(run)
@@ -47,7 +47,7 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     global _failed
     run = _current()
     _failed = True
-    # A person's Ctrl-C is a stop, not a failure of the program.
+    # Ctrl-C is a stop, not a failure of the program.
     if run is None or issubclass(kind, KeyboardInterrupt):
         return
     run._report_failure(encode_failure(kind, error, trace))
@@ -55,16 +55,16 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 def _at_exit() -> None:
     run = _current()
-    if run is None or not run.is_supervised or run.is_finished or run._is_leaving or _failed:
+    if run is None or not run.is_supervised or run.is_finished or run._is_exiting or _failed:
         return
-    # Python itself remembers the error that ends the program, whoever took the place of our hook.
+    # Python stores the exception that ends the program, even if another hook has replaced this one.
     error = getattr(sys, "last_value", None)
     if error is not None:
         _report(type(error), error, error.__traceback__)
         return
     print(
-        f"holdfast: this process ends at step {run._loop.step} before run.finish(); "
-        "the supervisor starts it again, unless its exit status is 130, an interrupt's",
+        f"holdfast: this process exits at step {run._loop.step} before run.finish(); the supervisor will "
+        "restart it, unless its exit status is 130 (interrupted)",
         file=sys.stderr,
         flush=True,
     )
@@ -73,23 +73,23 @@ def _at_exit() -> None:
 def _in_child() -> None:
     run = _run() if _run is not None else None
     if run is not None:
-        run._become_forked()
+        run._disconnect_in_child()
 
 
 def stacks_signal(directory: Path, local_rank: int) -> int | None:
-    """Let a signal write all threads' stacks into `stacks-<rank>` of the run directory.
+    """Register a signal that writes the stacks of all threads to `stacks-<rank>` in the run directory.
 
-    The supervisor sends it to a hung trainer before it kills it. Python's handler for it is in C: it works
-    whatever the interpreter does.
+    The supervisor sends it to a hung trainer before killing it. Python's handler is written in C, so it
+    works even if the interpreter hangs.
 
     Returns:
-        The signal's number; None when the program uses all candidates itself.
+        The signal's number; None if the program uses all candidates itself.
     """
     if not faulthandler.is_enabled() and sys.stderr is not None:
         try:
             faulthandler.enable()
         except (OSError, ValueError, RuntimeError, AttributeError):
-            return None  # Standard error is no file: there is nowhere to write a fatal signal's stack.
+            return None  # Standard error is not a file: the stack of a fatal signal cannot be written.
     for candidate in (signal.SIGUSR2, signal.SIGRTMIN + 9, signal.SIGRTMIN + 10):
         if signal.getsignal(candidate) is signal.SIG_DFL:
             path = directory / f"stacks-{local_rank}"

@@ -1,4 +1,4 @@
-"""A checksum of what a batch holds, cheap enough for every step: of some thousand elements of each array."""
+"""A checksum of a batch, cheap enough for every step: it covers about a thousand elements of each array."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ELEMENTS = 1024
 
 
 def fingerprint(value: Any, crc: int = 0) -> int:
-    """Return the checksum of a batch after what had the checksum `crc`; of unknown types only the name."""
+    """Return the checksum of a batch, continued from `crc`. Unknown types contribute only their name."""
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch is not None and isinstance(value, torch.Tensor):
         return _of_tensor(torch, value, crc)
@@ -33,7 +33,7 @@ def fingerprint(value: Any, crc: int = 0) -> int:
 
 
 def _of_tensor(torch: Any, value: Any, crc: int) -> int:
-    # A device's would have to be waited for.
+    # Reading a tensor on a device would wait for the device.
     if value.device.type != "cpu" or value.layout is not torch.strided or value.is_quantized:
         return zlib.crc32(str(tuple(value.shape)).encode(), crc)
     value = value.detach().resolve_conj().resolve_neg()

@@ -1,9 +1,9 @@
-"""The head of an epoch: what a loop does before its first batch, which a resume in mid-epoch makes again.
+"""The head of an epoch: the code before its first batch, which runs again after a resume in mid-epoch.
 
-It draws an order, sets sums back, steps a scheduler. A state that was saved in mid-epoch has all that behind
-it. So a resumed head gets the random streams as they were when the epoch began, and draws what it drew. And
-when the loop reads its first batch, the streams and whatever the head has changed are put where the resume
-point has them.
+It draws an order, resets sums, steps a scheduler. A state that was saved in mid-epoch already includes these
+changes. So the head of a resumed epoch runs with the random streams from the beginning of the epoch, and
+draws the same numbers. When the loop reads its first batch, the streams and everything that the head has
+changed are restored from the resume point.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ EPOCH_PREFIX = "epoch."
 
 
 class Head:
-    """Of the epoch that a run is in."""
+    """The head of the current epoch."""
 
     def __init__(self, registered: Registered) -> None:
         self._registered = registered
-        # Streams as they were when the epoch began; what is not here was as it is now.
+        # Streams at the beginning of the epoch; a stream that is missing has not changed since.
         self._streams: dict[str, bytes] = {}
         self._image: ImageReader | None = None
-        # What the program has changed between restore() and the loop, which stays as the program wants it.
+        # What the program changed between restore() and the loop: it is not restored.
         self._own: ImageReader | None = None
 
     def begin(self) -> None:
-        """Begin an epoch's head."""
+        """Record the random streams at the beginning of an epoch."""
         self._streams = {stream.name: stream.get() for stream in self._registered.streams()}
 
     def parts(self, now: tuple[Part, ...]) -> tuple[Part, ...]:
-        """Return what an image needs of it, beside the streams as they are now."""
+        """Return the parts for an image, in addition to the current streams."""
         current = {part.name: part.data for part in now if part.kind == "rng"}
         return tuple(
             Part("other", EPOCH_PREFIX + name, data)
@@ -43,7 +43,7 @@ class Head:
         )
 
     def use_image(self, image: ImageReader, loop: LoopState) -> None:
-        """Remember what an image has of it."""
+        """Use the image that the run was restored from."""
         self._image = image
         self._streams = {
             part.name[len(EPOCH_PREFIX) :]: part.data
@@ -52,11 +52,11 @@ class Head:
         }
 
     def resume(self, pending: dict[str, bytes], *, is_restored_here: bool) -> None:
-        """Begin the head of an epoch again, in the middle of which the run goes on.
+        """Begin the head of an epoch that was resumed in its middle.
 
         Args:
-            pending: streams as they are to be before the first batch.
-            is_restored_here: whether the state was restored right now, and nobody can have changed it since.
+            pending: the streams to be set before the first batch.
+            is_restored_here: whether the state was restored just now, so that nothing can have changed it.
         """
         image = self._image
         if image is not None and not is_restored_here:
@@ -69,7 +69,7 @@ class Head:
         _random.set_streams(self._registered.streams(), self._streams)
 
     def end(self) -> None:
-        """Put back what a resumed head has changed; the streams are the caller's."""
+        """Restore what the head of a resumed epoch has changed; the caller restores the streams."""
         image, own = self._image, self._own
         self.forget()
         if image is None:
@@ -82,10 +82,10 @@ class Head:
             components = {name: one for name, one in self._registered.components.items() if name in names}
             for name in differing(self._states(components), reader):
                 component = components[name]
-                component.load(reader.component(name, copy=component.wants_copies))
+                component.load(reader.component(name, copy=component.needs_copies))
 
     def forget(self) -> None:
-        """Let go of the image that the run was resumed from."""
+        """Release the image that the run was resumed from."""
         self._image = self._own = None
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""A state image: the bytes of a safetensors file whose metadata have the loop state and the tree."""
+"""A state image: a safetensors file whose metadata contain the loop state and the tree of the state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 class LoopState(NamedTuple):
-    """Where a loop stands."""
+    """The position of a loop."""
 
     step: int = 0
     epoch: int = 0
@@ -41,7 +41,7 @@ class LoopState(NamedTuple):
     parts: tuple[Part, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the documents of the project have it."""
+        """Return its JSON form, which all languages share."""
         return {
             "step": self.step,
             "epoch": self.epoch,
@@ -55,19 +55,19 @@ class LoopState(NamedTuple):
 
     @staticmethod
     def from_json(document: Any) -> LoopState:
-        """Read it from a document."""
+        """Read it from its JSON form."""
         parts = tuple(
             Part(part["kind"], part["name"], base64.b64decode(part["bytes"], validate=True))
             for part in document["parts"]
         )
         numbers = [document[name] for name in ("step", "epoch", "batch", "samples")]
         if not all(isinstance(number, int) and number >= 0 for number in numbers):
-            raise ValueError("a counter is no number")
+            raise ValueError("invalid counter")
         return LoopState._make((*numbers, parts))
 
 
 class Views:
-    """The bytes of an image that is being written, as each framework sees them."""
+    """The bytes of an image that is being written, as an array of each framework."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
@@ -95,14 +95,14 @@ class Views:
 
 
 class FlatState(NamedTuple):
-    """States, split: the JSON tree of each component, and the tensors."""
+    """States, separated into the JSON tree of each component and the tensors."""
 
     nodes: dict[str, Any]
     leaves: list[Leaf]
 
 
 def flatten(states: dict[str, Any]) -> FlatState:
-    """Split states into trees and tensors. The tensors are referred to, not copied."""
+    """Separate states into trees and tensors. The tensors are referenced, not copied."""
     encoder = new_encoder()
     try:
         nodes = {name: encoder.node(state, escape(name)) for name, state in states.items()}
@@ -112,10 +112,10 @@ def flatten(states: dict[str, Any]) -> FlatState:
 
 
 class ImageWriter:
-    """Lays an image out, then writes it; every tensor is copied once, from where it lies."""
+    """Computes the layout of an image, then writes it. Every tensor is copied once, from its own memory."""
 
     def __init__(self, state: FlatState, loop: LoopState) -> None:
-        # Larger elements first keeps every tensor aligned; within a size, the order of names.
+        # Larger elements first: this aligns every tensor. Tensors of one element size are sorted by name.
         self._leaves = sorted(state.leaves, key=lambda leaf: (-leaf.itemsize, leaf.name))
         header: dict[str, Any] = {
             "__metadata__": {
@@ -149,7 +149,7 @@ class ImageWriter:
             sys.modules["torch"].cuda.synchronize()
 
     def to_bytes(self) -> bytearray:
-        """Return the image in memory of its own."""
+        """Return the image as bytes."""
         data = bytearray(self.size)
         self.write(memoryview(data))
         return data
@@ -160,28 +160,28 @@ def _dump(value: Any) -> str:
 
 
 class ImageReader:
-    """Reads an image. Any bytes either are one or raise; nothing in them is run."""
+    """Reads an image. Invalid bytes raise an error; no code is run."""
 
     def __init__(self, data: memoryview) -> None:
         metadata, self.tensors = _read_header(data)
         self.nodes = None if STATE not in metadata else _parse(metadata[STATE], "state")
         if self.nodes is not None and not isinstance(self.nodes, dict):
-            raise damaged("its state is no object")
+            raise damaged("its state is not an object")
         self.loop: LoopState | None = None
         if LOOP in metadata:
             try:
                 self.loop = LoopState.from_json(_parse(metadata[LOOP], "loop state"))
             except (KeyError, TypeError, ValueError) as error:
-                raise damaged("its loop state is none") from error
+                raise damaged("invalid loop state") from error
 
     def component(self, name: str, *, copy: bool = True, device: Any = None) -> Any:
         """Return one component's state."""
         if self.nodes is None:
-            raise damaged(f"it has no '{STATE}': another program's file")
+            raise damaged(f"it has no '{STATE}'; another program wrote this file")
         return self.decoder(copy=copy, device=device).value(self.nodes[name])
 
     def decoder(self, *, copy: bool = True, device: Any = None) -> Decoder:
-        """Return what makes values of nodes."""
+        """Return a decoder for the nodes of this image."""
         return new_decoder(self.tensors, copy=copy, device=device)
 
 
@@ -189,43 +189,43 @@ def _parse(text: Any, what: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         members = dict(pairs)
         if len(members) != len(pairs):
-            raise ValueError("a key is there twice")
+            raise ValueError("duplicate key")
         return members
 
     try:
         return json.loads(text, object_pairs_hook=unique)
     except (ValueError, TypeError, RecursionError) as error:
-        raise damaged(f"its {what} is no JSON ({error})") from error
+        raise damaged(f"its {what} is not valid JSON ({error})") from error
 
 
 def _read_header(data: memoryview) -> tuple[dict[str, Any], dict[str, Stored]]:
     if len(data) < 8:
-        raise damaged(f"{len(data)} bytes are no image")
+        raise damaged(f"it has only {len(data)} bytes")
     length = struct.unpack_from("<Q", data)[0]
     if length > min(LARGEST_HEADER, len(data) - 8):
-        raise damaged(f"its header has {length} bytes, which is too long or cut off")
+        raise damaged(f"its header of {length} bytes is too long or truncated")
     start = 8 + length
     header = _parse(bytes(data[8:start]), "header")
     if not isinstance(header, dict):
-        raise damaged("its header is no object")
+        raise damaged("its header is not an object")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise damaged("its metadata are no texts")
+        raise damaged("its metadata are not text")
     tensors: dict[str, Stored] = {}
     spans = []
     for name, entry in header.items():
         dtype, shape, begin, end = _entry(name, entry)
         if begin > end or end > len(data) - start:
-            raise damaged(f"'{name}' lies outside")
+            raise damaged(f"'{name}' extends beyond the end of the file")
         tensors[name] = Stored(dtype, shape, data[start + begin : start + end])
         spans.append((begin, end, name))
     reached = 0
     for begin, end, name in sorted(spans):
         if begin != reached:
-            raise damaged(f"the bytes of '{name}' do not follow those of its neighbour")
+            raise damaged(f"there is a gap or an overlap before '{name}'")
         reached = end
     if reached != len(data) - start:
-        raise damaged(f"it has {len(data) - start} bytes of tensors, not {reached}")
+        raise damaged(f"it has {len(data) - start} bytes of tensors, expected {reached}")
     return metadata, tensors
 
 
@@ -235,13 +235,13 @@ def _entry(name: str, entry: Any) -> tuple[str, tuple[int, ...], int, int]:
         begin, end = entry["data_offsets"]
         numbers = (*shape, begin, end)
         if not all(type(number) is int and number >= 0 for number in numbers):
-            raise ValueError("an impossible number")
+            raise ValueError("invalid number")
         if dtype not in _SIZES:
-            raise ValueError(f"the unknown type {dtype}")
+            raise ValueError(f"unknown dtype {dtype}")
         if prod(shape) * _SIZES[dtype] != end - begin:
-            raise ValueError("its shape does not have its size")
+            raise ValueError("its shape does not match its size")
         if begin % _SIZES[dtype]:
-            raise ValueError("it is not aligned to its elements")
+            raise ValueError("it is not aligned")
     except (KeyError, TypeError, ValueError) as error:
-        raise damaged(f"'{name}' is no tensor ({error})") from error
+        raise damaged(f"invalid tensor '{name}' ({error})") from error
     return dtype, shape, begin, end

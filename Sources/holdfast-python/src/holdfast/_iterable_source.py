@@ -1,4 +1,4 @@
-"""The batches of an iterable dataset that gives no state: a resume draws those before its position again."""
+"""The batches of an iterable dataset without a state: a resume reads those before its position again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class IterableSource:
         options: of `DataLoader`.
         name: of the loader.
         seed_samples: whether the global random streams are seeded for each sample.
-        lacks: why no state of the dataset is used, as the end of a sentence about the loader.
+        lacks: why no state of the dataset is used, as the predicate of a sentence about the loader.
     """
 
     flags = _position.ITERABLE
@@ -45,7 +45,7 @@ class IterableSource:
         self.batches = torch_data.DataLoader(self._samples, generator=self._generator, **options)
 
     def measure(self) -> None:
-        """Find nothing: how much data there is is not known."""
+        """Do nothing: the amount of data is unknown."""
 
     def begin(self, place: Place, saved: Position | None) -> None:
         """Begin a pass."""
@@ -55,7 +55,7 @@ class IterableSource:
             self._dataset.set_epoch(place.epoch)
 
     def discard(self, batches: Iterator[Any], until: Drawn) -> Iterator[str]:
-        """Draw the batches before a position and discard them; gives the warnings about it."""
+        """Read and discard the batches before a position; yield warnings about it."""
         if not until.batch:
             return
         began = time.monotonic()
@@ -64,20 +64,20 @@ class IterableSource:
             crc = fingerprint(batch, crc)
         seconds = time.monotonic() - began
         yield (
-            f"loader '{self._name}' {self._lacks}: {until.batch} batches were drawn and thrown away, which "
-            f"took {seconds:.1f} s; a dataset with state_dict and load_state_dict costs nothing"
+            f"loader '{self._name}' {self._lacks}: {until.batch} batches were read again and discarded, "
+            f"which took {seconds:.1f} s; a dataset with state_dict and load_state_dict avoids this"
         )
         if crc != until.crc:
             yield (
-                f"loader '{self._name}' does not give the same batches again: this is no longer the run that "
-                "was interrupted; seed what draws or shuffles them"
+                f"loader '{self._name}' did not return the same batches again: this run continues "
+                "differently from the one that was interrupted; seed what draws or shuffles the data"
             )
 
     def count(self, batch: Any, before: Drawn) -> Drawn:
-        """Return how far the pass is with a batch that was given."""
+        """Return the position of the pass after a batch that was returned."""
         crc = fingerprint(batch, before.crc)
         return Drawn(before.batch + 1, before.samples + (self.batch_size or 1), crc)
 
     def state(self) -> bytes:
-        """Return no state: there is none."""
+        """Return an empty state."""
         return b""

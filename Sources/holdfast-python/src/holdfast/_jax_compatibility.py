@@ -1,4 +1,4 @@
-"""The private names of JAX, all of them, and the check that the installed version has them."""
+"""All private names of JAX that are used, and the check that the installed version has them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SUPPORTED = "0.4.20 to 0.4.30"
 
 
 class Array(View):
-    """An array: whether the program has placed it on a device."""
+    """An array, and whether the program has placed it on a device."""
 
     is_placed = Private("_committed")
 
 
 def check(leaf: Any) -> None:
-    """Check JAX by an array.
+    """Check the installed JAX with an array.
 
     Raises:
         HoldfastError: it lacks a private name.
@@ -30,12 +30,12 @@ def check(leaf: Any) -> None:
 
 
 def is_placed(leaf: Any) -> bool:
-    """Whether the program has placed an array on a device; a key that does not say so counts as placed."""
+    """Return whether the program has placed an array on a device. Keys without that flag count as placed."""
     return bool(getattr(leaf, "_committed", True)) if is_key(leaf) else bool(Array(leaf).is_placed)
 
 
 def is_key(leaf: Any) -> bool:
-    """Whether a leaf is a typed random key."""
+    """Return whether a leaf is a typed random key."""
     return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
@@ -45,7 +45,7 @@ def implementation(leaf: Any) -> str:
 
 
 def _implementation_name(leaf: Any) -> str | None:
-    # A text in newer versions; before, an object that has it.
+    # Text in newer versions; in older ones an object with that name.
     found = jax.random.key_impl(leaf)
     if isinstance(found, str):
         return found

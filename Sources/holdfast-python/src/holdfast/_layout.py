@@ -1,6 +1,6 @@
-"""The numbers of the shared layouts, as the C header `CTrainerProtocol.h` has them, and their structs.
+"""The constants of the shared layouts, as in the C header `CTrainerProtocol.h`, and their structs.
 
-A test compares every number here with the header's. All values are little-endian.
+A test compares every number here with the header. All values are little-endian.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ _Field = tuple[int, str]
 
 
 def _struct(begin: int, fields: tuple[_Field, ...], size: int = 0) -> struct.Struct:
-    """Return the struct of fields at their offsets; what lies between them is written as zeros.
+    """Return the struct of fields at their offsets; the bytes between them are written as zeros.
 
     Args:
         begin: offset of the struct's first byte.
@@ -207,7 +207,7 @@ STAGED = _struct(
     ),
     STAGED_BYTES,
 )
-# A slot's header begins as a ring's does. What follows these fields is written after the image.
+# A slot's header begins like a ring's. What follows these fields is written after the image.
 SLOT_IDENTITY = _struct(
     RING_MAGIC_AT,
     (
@@ -224,13 +224,13 @@ SLOT_IDENTITY = _struct(
         (SLOT_IMAGE_BYTES, "Q"),
     ),
 )
-# Of one part of a snapshot, without a name in the C header: kind, length of the name, length of the bytes.
+# The header of one part of a snapshot, unnamed in the C header: kind, length of the name, length of the data.
 PART_HEADER = struct.Struct("<BBxxI")
 
 
 @lru_cache(maxsize=8)
 def snapshot_record(metrics: int) -> struct.Struct:
-    """Return the struct of a snapshot's record up to its parts: header, snapshot, so many metrics."""
+    """Return the struct of a snapshot's record before its parts: header, snapshot, that many metrics."""
     fields = tuple((RECORD_HEADER_BYTES + offset, code) for offset, code in _SNAPSHOT_FIELDS)
     values = (RECORD_HEADER_BYTES + SNAPSHOT_BYTES, f"{metrics}d")
     return _struct(RECORD_LENGTH, (*_RECORD_FIELDS, *fields, values))

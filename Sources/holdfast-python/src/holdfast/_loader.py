@@ -1,4 +1,4 @@
-"""A data loader whose position is part of the run: batches consumed, not batches drawn ahead."""
+"""A data loader whose position is part of the run: batches consumed, not batches prefetched."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ._loop import Loop
 from ._own_iteration import OwnIteration
 from ._pass import BEGINNING, Pass
 from ._position import Position
-from ._samples import mix, undisturbed
+from ._samples import mix, preserve_streams
 from ._sampling import Drawn, OrderError, Place, WorkerStart
 from ._source import is_loader, source_of
-from ._witness import NAME as WITNESS
+from ._state_checksum import NAME as STATE_CHECKSUM
 
 
 class HasLoop(Protocol):
@@ -35,9 +35,9 @@ class HasLoop(Protocol):
 
 
 class Counted(NamedTuple):
-    """How far the steps have come in a loader's data: the pass in which they counted, and its batches.
+    """The data consumed by steps: the pass, and the batches of it.
 
-    Passes without steps leave no trace here, so that a replay's snapshots are the same.
+    Passes without steps do not change it, so that the snapshots of a replay are the same.
     """
 
     epoch: int = 0
@@ -46,21 +46,23 @@ class Counted(NamedTuple):
 
 
 class Loader:
-    """Made by `Run.loader`; takes what `torch.utils.data.DataLoader` takes, or a DataLoader itself.
+    """A loader created by `Run.loader`, from the arguments of `torch.utils.data.DataLoader` or a DataLoader.
 
-    Batches, their order and what is random in each sample are the same whatever the number of workers and
-    wherever the run resumed. The order is seeded for each pass, samplers included; a sampler of another
-    program must draw from the global random streams, from its `generator`, or by `set_epoch`.
+    Batches, their order and the random numbers in each sample do not depend on the number of workers or on
+    where the run resumed. The order is seeded for each pass, samplers included. A custom sampler must draw
+    from the global random streams, from its `generator`, or depend on `set_epoch`.
 
     Args:
-        run: whose position this is.
+        run: the run that the position belongs to.
         dataset: map-style or iterable, or a DataLoader, or a loader with `state_dict`/`load_state_dict`.
-        name: in snapshots; by default that of its place among the run's loaders.
-        seed: of order and samples; by default made of the name and the seed of `generator`, or torch's.
-        seed_samples: seed `random`, numpy and torch for each batch that is made, and for each sample of
-            iterable datasets and of those that are not batched: up to 0.1 ms. When False,
-            `sample_generator()` still gives a generator of the sample.
+        name: in snapshots; by default `loader-N`, N being the number of loaders before it.
+        seed: of order and samples; by default derived from the name and the seed of `generator`, or torch's.
+        seed_samples: seed `random`, numpy and torch for each batch, and for each sample of iterable and
+            unbatched datasets; takes up to 0.1 ms. If False, `sample_generator()` still works.
         **options: of `DataLoader`.
+
+    Raises:
+        HoldfastError: the name is reserved, or `in_order=False` was given.
     """
 
     def __init__(
@@ -75,11 +77,11 @@ class Loader:
     ) -> None:
         loop = self._loop = run._loop
         self.name = name or f"loader-{len(loop.registered.loaders)}"
-        if self.name == WITNESS:
-            raise HoldfastError(f"the name '{self.name}' is taken", hint="give the loader another name")
-        # Of the class that an iterable dataset's loader is made of.
+        if self.name == STATE_CHECKSUM:
+            raise HoldfastError(f"the name '{self.name}' is reserved", hint="give the loader another name")
+        # The class for the loader of an iterable dataset.
         kind: type[Any] = torch_data.DataLoader
-        # A loader whose class has an `__iter__` of its own, which is used.
+        # For a loader whose class has an `__iter__` of its own.
         self._own_iteration: OwnIteration | None = None
         if isinstance(dataset, torch_data.DataLoader):
             stateful = stateful_kind(dataset)
@@ -89,16 +91,19 @@ class Loader:
                 kind = stateful or torch_data.DataLoader
                 dataset, options = options_of(dataset, options)
         if options.pop("in_order", True) is not True:
-            raise HoldfastError("in_order=False has no position to resume at", hint="leave it out")
+            raise HoldfastError(
+                "in_order=False is not supported: the loader would have no position to resume from",
+                hint="leave it out",
+            )
         generator = options.pop("generator", None)
         if seed is None:
             seed = generator.initial_seed() if generator is not None else torch.initial_seed()
-            # Or two loaders of one dataset would give the same samples in the same order.
+            # Otherwise two loaders of one dataset would return the same samples in the same order.
             seed = mix(seed, zlib.crc32(self.name.encode()))
         self._seed = seed & (1 << 64) - 1
         self.dataset = dataset
         self.drop_last = bool(options.get("drop_last", False))
-        # Of another program's loader they are its own. The sampler is the program's, for its
+        # A custom loader has its own. The sampler is that of the program, which may call
         # `loader.sampler.set_epoch(epoch)`; each pass does that too.
         self.num_workers: int = options.get("num_workers", 0)
         self.sampler: Any = options.get("sampler")
@@ -112,14 +117,14 @@ class Loader:
         )
         self.batch_size = self._source.batch_size
         self.total = self.known_length()
-        # Whether steps have consumed its batches.
+        # Whether steps have consumed batches of it.
         self.is_trained = False
         self._counted = Counted()
         self._pass = Pass(0, 0, BEGINNING)
-        # Where to continue, until a pass begins there.
+        # The position to continue from, until a pass begins there.
         self._saved: Position | None = None
-        # The loop has asked for a pass, though it may have read nothing from it.
-        self._is_asked = False
+        # Whether the loop has requested an iterator, even if it has read nothing from it.
+        self._is_requested = False
         self._iterator: weakref.ref[Any] | None = None
         self._is_checked = False
 
@@ -128,7 +133,7 @@ class Loader:
         return len(self._source.batches)
 
     def known_length(self) -> int | None:
-        """Return the number of batches in an epoch; None where it is not known."""
+        """Return the number of batches in an epoch; None if it is unknown."""
         try:
             return len(self)
         except (TypeError, NotImplementedError):
@@ -139,57 +144,57 @@ class Loader:
         return not self._source.flags & at.ITERABLE
 
     def _batches(self) -> Any:
-        """Return what gives the batches of a pass."""
+        """Return an iterable over the batches of a pass."""
         batches = self._source.batches
         return batches if self._own_iteration is None else self._own_iteration.batches(batches)
 
     def _measure(self) -> None:
-        """Find how long a pass is now: data may grow from one to the next."""
+        """Update the length of a pass: data may grow between passes."""
         self._source.measure()
         self.total = self.known_length()
 
     # Reading
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the batches of a pass: of an interrupted one, those that were not consumed."""
+        """Iterate over the batches of a pass; after a resume, over those that were not consumed yet."""
         loop = self._loop
         loop.restore()
-        self._is_asked = loop.is_in_epochs
+        self._is_requested = loop.is_in_epochs
         if threading.get_ident() != loop.thread:
-            # Reported at the next step: an error here would leave that one waiting for a batch.
+            # Reported at the next step: with an error here, the stepping thread would wait for a batch.
             loop.reader = threading.current_thread().name
-        if self._is_asked and self._pass.epoch < loop.epoch and self._saved is None:
-            # An earlier epoch's pass does not go on, though somebody may still hold its iterator.
+        if self._is_requested and self._pass.epoch < loop.epoch and self._saved is None:
+            # The pass of an earlier epoch is over, even if its iterator still exists.
             self._pass.is_open = False
             self.begin_epoch()
-        if self._pass.is_resumed and loop.is_own and not self._is_followed():
+        if self._pass.is_resumed and loop.is_own and not self._another_is_resumed():
             loop.before_batch()
         batches = self._read()
         self._iterator = weakref.ref(batches)
         return batches
 
     def _check_cycle(self) -> None:
-        """Refuse what stores the batches of a pass to give them again: a resumed pass would not have all."""
+        """Refuse `itertools.cycle`: it repeats stored batches, some of which a resume would lack."""
         if self._is_checked or not self._loop.is_recorded:
             return
         self._is_checked = True
         iterator = None if self._iterator is None else self._iterator()
         if any(type(one) is cycle for one in gc.get_referrers(iterator)):
             raise HoldfastError(
-                f"itertools.cycle repeats the batches of the first pass of loader '{self.name}', which a "
-                "resume does not have",
-                hint="write `while True: yield from loader`, which shuffles and augments each pass anew",
+                f"itertools.cycle repeats the stored batches of the first pass of loader '{self.name}', "
+                "which a resumed process does not have",
+                hint="write `while True: yield from loader`, which also shuffles and augments each pass anew",
             )
 
     def _read(self) -> Generator[Any, None, None]:
         loop, saved = self._loop, self._saved
         is_over = self._is_map_style and saved is not None and saved.batch == saved.total
         this = self._begin_pass()
-        with undisturbed():
+        with preserve_streams():
             source = iter(() if is_over or loop.stops_at_once else self._batches())
             for warning in self._source.discard(source, this.given):
                 loop.warn(warning)
-        # Where workers make the batches nothing is drawn here.
+        # If workers create the batches, this process draws no random numbers.
         is_drawn_here = self.num_workers == 0 or self._own_iteration is not None
         try:
             while True:
@@ -200,7 +205,7 @@ class Loader:
                 if is_drawn_here and self._pass.is_resumed:
                     loop.before_batch()
                 try:
-                    with undisturbed() if self._source.isolates else nullcontext():
+                    with preserve_streams() if self._source.isolates else nullcontext():
                         batch = next(source)
                 except StopIteration:
                     break
@@ -213,21 +218,21 @@ class Loader:
             self._pass.is_open = False
             self._check_cycle()
             self._end_pass()
-        except GeneratorExit:  # First: at the end of the interpreter other names may be gone.
-            # Left in the middle: what was given and not counted by a step never was.
+        except GeneratorExit:  # First: at interpreter exit other names may be gone.
+            # The loop left the pass: a batch that no step has counted is dropped.
             if self._pass is this and this.is_open:
                 this.outstanding = False
                 this.is_open = False
             raise
         except OrderError:
             raise HoldfastError(
-                f"the sampler of loader '{self.name}' does not repeat the order that it had",
-                hint="let it draw from the global random streams, from its `generator`, or by set_epoch(); "
-                "or let it have state_dict and load_state_dict",
+                f"the sampler of loader '{self.name}' does not reproduce its order",
+                hint="draw from the global random streams or from its `generator`, or implement set_epoch(), "
+                "or state_dict and load_state_dict",
             ) from None
 
     def _begin_pass(self) -> Pass:
-        """Begin a pass: a saved one where it stood, or a new one."""
+        """Begin a pass: a saved one at its position, or a new one."""
         loop = self._loop
         saved, self._saved = self._saved, None
         if saved is not None and saved.epoch <= loop.epoch and saved.batch:
@@ -249,42 +254,42 @@ class Loader:
         at_end = consumed.batch and consumed.batch == self.total
         if this.is_resumed and at_end and loop.is_own:
             loop.warn(
-                f"resumed after the last batch of epoch {this.epoch}: loader '{self.name}' has none left "
-                "to give, so what the loop's body sets is not set"
+                f"resumed after the last batch of epoch {this.epoch}: loader '{self.name}' has no batches "
+                "left, so the loop's body does not run and sets no variables"
             )
         if (consumed == this.given and self.is_trained) or this.is_resumed:
             this.is_resumed = False
             this.outstanding = False
-            if not self._is_followed():
+            if not self._another_is_resumed():
                 loop.after_pass()
         elif consumed.batch == 0 or this.begin_step == loop.step:
-            # Nobody stepped: a pass of validation.
+            # Without a step this was a validation pass.
             this.outstanding = False
 
     # The loop's side
 
     @property
     def outstanding(self) -> bool:
-        """Whether a batch was given that no step has counted."""
+        """Whether a batch was returned that no step has counted."""
         return self._pass.outstanding
 
     @property
     def position(self) -> int:
-        """Batches that steps have consumed of the pass."""
+        """Number of batches of the pass that steps have consumed."""
         return self._counted.drawn.batch
 
     @property
     def is_between_batches(self) -> bool:
-        """Whether a pass is open, and a step was made of the last batch that it gave."""
+        """Whether a pass is open, and a step has consumed its last batch."""
         return self._pass.is_open and self.is_trained and not self.outstanding and bool(self.position)
 
     @property
     def is_resumed_in_middle(self) -> bool:
-        """Whether the run goes on in the middle of its pass, of which it has given nothing yet."""
+        """Whether the run resumed in the middle of its pass, and no batch was returned yet."""
         return self._pass.is_resumed and self._saved is not None and at.is_unfinished(self._saved)
 
-    def _is_followed(self) -> bool:
-        """Whether this one's pass was over, and another loader's is where the run goes on."""
+    def _another_is_resumed(self) -> bool:
+        """Whether this loader's pass is over and the run continues in the pass of another loader."""
         saved = self._saved
         if saved is not None and at.is_unfinished(saved):
             return False
@@ -292,7 +297,7 @@ class Loader:
         return any(other.is_resumed_in_middle for other in others)
 
     def count_given(self) -> int:
-        """Count what was given as consumed; returns the number of samples since the last step."""
+        """Count the returned batches as consumed; return the number of samples since the last step."""
         this, consumed = self._pass, self._counted.drawn
         before = consumed.samples if consumed.batch < this.given.batch else 0
         self.is_trained = True
@@ -301,17 +306,17 @@ class Loader:
         return this.given.samples - before
 
     def begin_epoch(self) -> None:
-        """Begin an epoch: nothing of it is consumed, unless a pass goes on from the one before."""
+        """Begin an epoch, of which nothing is consumed, unless a pass continues from the previous epoch."""
         is_unfinished = self._saved is not None and at.is_unfinished(self._saved)
-        # An iterator that the loop holds has yet to give what is left, if the loop has not begun another.
-        if self._pass.is_open or (is_unfinished and self._loop.is_in_epochs and not self._is_asked):
+        # An iterator kept by the loop has yet to return the rest, unless the loop has requested another one.
+        if self._pass.is_open or (is_unfinished and self._loop.is_in_epochs and not self._is_requested):
             return
         self._counted = self._counted._replace(drawn=BEGINNING)
-        self._pass.forget()
+        self._pass.reset()
         self._saved = None
 
     def part(self) -> bytes:
-        """Return the position, for the record of a step."""
+        """Return the encoded position, for the record of a step."""
         return self._now().packed()
 
     def _now(self) -> Position:
@@ -331,38 +336,37 @@ class Loader:
         )
 
     def whole_part(self) -> bytes:
-        """Return the position with the data's own state, for an image.
+        """Return the encoded position with the state of the data, for an image.
 
-        Two states of one position may differ: the parts of steps, which are compared when steps are made
-        again, are without it.
+        Two states at one position may differ, so the records of steps, which replays compare, leave it out.
         """
         if not self._source.keeps_state or not self.position:
             return self.part()
-        # Until its pass begins the data do not have what was saved.
+        # Before its pass begins, the data are not in the saved state.
         saved = self._saved
         return self.part() + (self._source.state() if saved is None else saved.extra)
 
     def restore(self, data: bytes | None) -> None:
-        """Let the next pass continue at a saved position; None: nothing was saved of this loader.
+        """Continue the next pass at a saved position; None: this loader was not saved.
 
         Raises:
-            HoldfastError: it would give other batches.
+            HoldfastError: it would return different batches.
         """
         if data is None:
-            self._loop.warn(f"loader '{self.name}' was not saved: it begins anew")
+            self._loop.warn(f"loader '{self.name}' has no saved position; it starts from the beginning")
             return
         saved = at.unpacked(data)
         self._measure()
         at.check(self.name, saved, self._now())
         if self._is_map_style and saved.batch == saved.total and self.total:
-            # What was over is over, whatever the data are now.
+            # A complete pass stays complete, even if the amount of data has changed.
             saved = saved._replace(batch=self.total, total=self.total)
         self._seed = saved.seed
         was_trained = bool(saved.flags & at.TRAINED)
         self.is_trained = self.is_trained or was_trained
         was_finished = self._loop.was_finished
         if was_finished:
-            # What reads it after the loop begins a pass of its own.
+            # Code that reads it after the loop begins a new pass.
             saved = saved._replace(batch=0, samples=0)
         self._saved = saved
         drawn = Drawn(saved.batch, saved.samples, saved.crc)

@@ -1,4 +1,4 @@
-"""Paths of this machine: what looks like another place's is refused, not made a directory here."""
+"""Local paths: a URL is refused, since it would otherwise become a directory on this machine."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ._errors import HoldfastError, PathLike
 
-# `pathlib` makes one slash of two. A scheme of one letter would be a drive.
+# `pathlib` merges two slashes into one. A scheme of one letter would be a drive.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def local_path(path: PathLike) -> Path:
-    """Return `path` for use here.
+    """Return `path` as a local path.
 
     Raises:
         HoldfastError: it is a URL.
@@ -21,7 +21,7 @@ def local_path(path: PathLike) -> Path:
     text = os.fspath(path)
     if isinstance(text, str) and _URL.match(text):
         raise HoldfastError(
-            f"'{text}' is a URL, and checkpoints are saved and loaded on this machine only",
-            hint="name a directory; copy a checkpoint's whole directory to or from remote storage",
+            f"'{text}' is a URL; checkpoints are saved and loaded on this machine only",
+            hint="use a local directory, and copy whole checkpoint directories to or from remote storage",
         )
     return Path(text)

@@ -1,9 +1,9 @@
-"""Where the loop of a run stands, and what of it may be saved: what run, loaders and frameworks share.
+"""The position of a run's loop, and which state can be saved: shared by run, loaders and frameworks.
 
 Invariants:
 
-- A resume is complete right before the first batch is used, and not earlier: `before_batch`.
-- `save_point` alone decides what a request for the state gets; `captured` is set only where it is `CAPTURED`.
+- A resume is complete right before the first batch is used, not earlier: `before_batch`.
+- `save_point` alone decides what a request for the state gets; `captured` is set only while it is `CAPTURED`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Loop:
     """The loop of one run.
 
     Args:
-        restore: continues where the run stood, if that is not done yet.
-        warn: shows a warning, once.
+        restore: restores the run, if that has not been done yet.
+        warn: prints a warning, once.
         records_rng: whether the global random streams are saved.
         is_recorded: whether a supervisor records the run.
         rank: of this process.
         world_size: number of ranks.
-        skip: (epoch, batch) that are left out.
+        skip: (epoch, batch) pairs to skip.
     """
 
     def __init__(
@@ -64,35 +64,35 @@ class Loop:
         self.batch = 0
         self.samples = 0
         self.optimizer_steps = 0
-        # What the loop is: the program's own and no framework's; within `epochs()`.
+        # Whether the loop is the program's own, not a framework's, and whether it is within `epochs()`.
         self.is_own = True
         self.is_in_epochs = False
-        # The program's calls of epochs(), in its order: the one that the run is in, how many this process has
-        # begun, and how many epochs there are in those.
+        # The program's calls of epochs(), in order: the current one, the number that this process has begun,
+        # and the number of epochs in those.
         self.number = 0
         self._begun = 0
         self._epochs_begun = 0
         self.thread = threading.get_ident()
-        # Another thread that reads a loader.
+        # Name of another thread that reads a loader.
         self.reader: str | None = None
-        # How it ends.
+        # The end of the loop.
         self.is_stopped = False
         self.stops_at_once = False
         self.is_complete = False
-        # Resumed from the state that finish() saved.
+        # Whether it resumed from the state that finish() saved.
         self.was_finished = False
-        # How it was resumed: streams to be set before the first batch.
+        # The resume, and the streams to be set before the first batch.
         self.is_restored = False
         self.resumed_from: int | None = None
         self.pending: dict[str, bytes] = {}
-        # Until the first step: reading where the run stands means that the loop begins.
+        # True until the first step: the loop begins when it reads the position of the run.
         self._begins = False
-        # What may be saved.
+        # The state that can be saved.
         self.save_point = SavePoint.STEP
         self.captured: Captured | HoldfastError | None = None
-        # Random streams as they were when the loop had ended.
+        # Random streams at the end of the loop.
         self._ending: LoopState | None = None
-        # Where in its epoch the loop stands, as far as it shows: by a loader, by batches(), or by run.batch.
+        # The position in the epoch, if it is known from a loader, batches() or run.batch.
         self._has_place = False
         self._has_batch = False
         self._last_batch = -1
@@ -105,30 +105,30 @@ class Loop:
         ).packed()
 
     def state(self) -> LoopState:
-        """Return the loop state of an image as it is now."""
+        """Return the current loop state, for an image."""
         parts = self.registered.parts()
         if self.is_in_epochs:
             parts += self._head.parts(parts)
             parts += self._ends.parts(self.number)
         return LoopState(self.step, self.epoch, self.batch, self.samples, parts)
 
-    # Where the loop begins
+    # The beginning of the loop
 
     def begin(self) -> None:
-        """Begin the loop after restore(), and remember how everything is."""
+        """Begin the loop after restore(), and record the state for later checks."""
         self._begins = True
         self.checks.forget_staged(again=True)
         if self.is_recorded:
             self.checks.begin(self.step)
 
     def note_step_read(self) -> None:
-        """Begin `while run.global_step < n`, with the streams as restore() has set them."""
+        """Begin a loop such as `while run.global_step < n`, with the streams that restore() has set."""
         if self._begins and not self.is_in_epochs and self.is_own:
             self._end_beginning()
             self.pending = {}
 
     def note_batch_read(self) -> None:
-        """Begin `range(run.batch, n)`: the loop knows where it stands."""
+        """Begin a loop such as `range(run.batch, n)`, which knows its position."""
         if self.is_in_epochs and self.is_own and self._last_batch < 0:
             self._has_place = True
             self.before_batch()
@@ -139,41 +139,41 @@ class Loop:
             self.checks.check_drawn()
 
     def use_image(self, image: Any, state: LoopState) -> None:
-        """Remember the image that the run was restored from: loops that are over, the head of its epoch."""
+        """Use the image that the run was restored from: completed loops, and the head of its epoch."""
         self.number = self._ends.use_parts(state.parts)
         self._head.use_image(image, state)
 
     # Loops over epochs
 
     def enter(self, total: int) -> bool:
-        """Come to an `epochs()` of the program; returns whether the run is in it now, and not behind it.
+        """Enter an `epochs()` loop of the program; return False if the run has already completed it.
 
         Raises:
-            HoldfastError: the loops before have had `total` epochs.
+            HoldfastError: earlier loops have already had `total` epochs.
         """
         number, self._begun = self._begun, self._begun + 1
         before, self._epochs_begun = self._epochs_begun, max(self._epochs_begun, total)
         if number < self.number:
-            # What follows it is made again, and draws what it drew.
+            # The code after that loop runs again, and must draw the same numbers.
             self._ends.set_streams(number)
             return False
         if number > self.number:
             self._begin_another(number, before, total)
         elif number and (not self.batch or self.was_finished):
-            # The state has behind it what the program does before this loop.
+            # The state already includes what the program does before this loop.
             self._head.end()
         self.is_in_epochs = True
         return True
 
     def _begin_another(self, number: int, epoch: int, total: int) -> None:
-        """Begin another loop, where the one before would have ended if nothing had stopped it.
+        """Begin another loop, at the epoch where the previous one would have ended if nothing had stopped it.
 
-        What was complete, or was to stop, is the one before.
+        Completion and stop requests belong to the previous loop.
         """
         if total <= epoch:
             raise HoldfastError(
-                f"epochs({total}) counts the epochs of the whole run, and the loops before it had {epoch}",
-                hint=f"run.epochs({epoch + total}) for {total} more",
+                f"epochs({total}) counts the epochs of the whole run, and earlier loops had {epoch}",
+                hint=f"use run.epochs({epoch + total}) for {total} more",
             )
         self.number = number
         self.is_complete = self.was_finished = False
@@ -183,20 +183,20 @@ class Loop:
         self.begin_epoch(epoch)
 
     def record_end(self, number: int) -> None:
-        """Record how the random streams are at the end of a loop, for what follows it to be made again."""
+        """Record the random streams at the end of a loop, because a resume repeats the code after it."""
         self._ends.record(number)
 
     # Epochs
 
     def begin_head(self, *, is_restored_here: bool) -> None:
-        """Begin what comes before the first batch of an epoch.
+        """Begin the part of an epoch before its first batch.
 
         Args:
-            is_restored_here: whether the state was restored right now, and nobody can have changed it since.
+            is_restored_here: whether the state was restored just now, so that nothing can have changed it.
         """
         self._has_place = False
         if self.pending and self.batch:
-            # What a program changes before a loop after the first is behind the state.
+            # The state already includes what a program changes before its second or a later loop.
             self._head.resume(self.pending, is_restored_here=is_restored_here or self.number > 0)
             self.save_point = SavePoint.RESUMED_HEAD
             return
@@ -205,12 +205,11 @@ class Loop:
         self._head.begin()
         if self.save_point is not SavePoint.MICRO_BATCH:
             self.save_point = SavePoint.STEP
-        # The epoch before is over and nothing of this one is done: everything agrees here, and is what a
-        # request during the head gets.
+        # Between two epochs the state is consistent; requests during the head get this state.
         self.capture()
 
     def begin_epoch(self, epoch: int) -> None:
-        """Begin an epoch, of which nothing is done."""
+        """Begin an epoch."""
         self.epoch = epoch
         self.batch = 0
         self._steps_of_batch = 0
@@ -222,16 +221,15 @@ class Loop:
             loader.begin_epoch()
 
     def end(self) -> None:
-        """End the loop: what follows it draws the same numbers if it is made again."""
+        """End the loop; record the random streams, with which a resume repeats the code after it."""
         self._ending = self.state()
 
     # Batches
 
     def before_batch(self) -> None:
-        """Begin the loop's body: right before the first batch after a resume is used.
+        """Complete a resume, right before its first batch is used.
 
-        This is the one moment at which a resume is complete: streams, and what the epoch's head has changed,
-        are as the resume point has them.
+        At this moment streams, and everything that the epoch's head has changed, are as in the resume point.
         """
         if self._begins:
             self._end_beginning()
@@ -242,13 +240,13 @@ class Loop:
             self.set_pending()
 
     def set_pending(self) -> None:
-        """Set the random streams as the resume point has them, if that is not done yet."""
+        """Set the random streams to those of the resume point, if that has not been done yet."""
         if self.pending:
             _random.set_streams(self.registered.streams(), self.pending)
             self.pending = {}
 
     def compare_with_saved(self) -> None:
-        """Warn of what changed after a step whose state was saved, when the next batch is asked for."""
+        """Warn about changes after a step whose state was saved; called when the next batch is requested."""
         self.checks.compare_with_staged(self.step)
 
     def begin_batch(self, number: int, count: int) -> None:
@@ -267,12 +265,12 @@ class Loop:
         self.after_pass()
 
     def after_pass(self) -> None:
-        """Capture the state after the last step of a pass, before what follows changes it."""
+        """Capture the state after the last step of a pass, before later code changes it."""
         self.before_batch()
         self.capture()
 
     def is_between_steps(self) -> bool:
-        """Whether the state is that of the last step still, as far as is known."""
+        """Return whether the state is still that of the last step, as far as is known."""
         if self._has_batch or any(loader.outstanding for loader in self.registered.loaders):
             return False
         return not self.is_recorded or not self.checks.has_drawn()
@@ -280,7 +278,7 @@ class Loop:
     # Steps
 
     def end_step(self, *, optimizer_stepped: bool, samples: int | None) -> None:
-        """Count a step, and find what may be saved after it."""
+        """Count a step, and determine which state can be saved after it."""
         self._begins = self.is_complete = False
         self._ending = None
         self.pending = {}
@@ -296,7 +294,7 @@ class Loop:
                 counted = loader.count_given()
                 if batch < 0:
                     batch = loader.position
-                    # A framework's loop goes on rightly after the last batch of a pass.
+                    # The loop of a framework continues correctly after the last batch of a pass.
                     ends_pass = self.is_own and batch == loader.total
                     self.samples += (counted if samples is None else samples) * self.world_size
         self._note_place(has_new_batch=batch >= 0 or self._has_batch)
@@ -310,12 +308,12 @@ class Loop:
 
     def _after_step(self, *, lacks_gradients: bool, ends_pass: bool) -> SavePoint:
         if self.is_in_epochs and not self._has_place and self.is_own:
-            # With the counter of the step before: the first step of an epoch shows nothing yet.
+            # Not at the first step of an epoch, where nothing is known yet.
             if self.batch == 1:
                 self.warn(
-                    "steps are made within epochs() without run.loader(), run.batches() or run.batch. A "
-                    "resume would not know where in its epoch the loop stands, so the state is saved at the "
-                    "end of each epoch only"
+                    "the loop within epochs() uses none of run.loader(), run.batches() and run.batch, so a "
+                    "resume cannot find its position in the epoch: the state is saved at the end of each "
+                    "epoch only"
                 )
             return SavePoint.NO_PLACE
         if lacks_gradients:
@@ -325,7 +323,7 @@ class Loop:
         return SavePoint.PASS_END if ends_pass else SavePoint.STEP
 
     def _note_place(self, *, has_new_batch: bool) -> None:
-        """Learn from a step whether a resume would find the loop where it stands now."""
+        """Find out at a step whether a resume could continue from the current position."""
         self.checks.forget_staged()
         if has_new_batch:
             self._has_place = True
@@ -334,24 +332,24 @@ class Loop:
             self._steps_of_batch += 1
             self._most_steps_of_batch = max(self._most_steps_of_batch, self._steps_of_batch)
             self.warn(
-                "a step took no new batch of the loader that is being read, and after each step a resume "
-                "goes on with the next batch. Make one step of each batch, and read none ahead of its step"
+                "a step used no new batch of the loader that is being read, but after each step a resume "
+                "continues with the next batch; make one step per batch, and read no batch ahead of its step"
             )
         else:
             self._steps_of_batch = 0
         self.checks.warn_unchanged(self.step)
 
     def complete(self) -> None:
-        """Let the state that is saved next be the final one."""
+        """Make the state that is saved next the final one."""
         self.release_captured()
         if self.save_point in (SavePoint.NO_PLACE, SavePoint.MICRO_BATCH):
             self.save_point = SavePoint.STEP
         self.is_complete = True
 
-    # What may be saved
+    # The state that can be saved
 
     def capture(self) -> None:
-        """Capture the state as it is now, for requests that come while it changes."""
+        """Capture the current state, for requests that arrive while it changes."""
         if not self.is_recorded or not self.is_restored:
             return
         if self.save_point not in (SavePoint.STEP, SavePoint.CAPTURED, SavePoint.BATCH_PART):
@@ -359,18 +357,18 @@ class Loop:
         try:
             self.captured = capture(flatten(self.registered.states()), self.state())
         except HoldfastError as error:
-            # Reported when the state is asked for; it does not end a healthy training.
+            # Reported when the state is requested; it must not end the training.
             self.captured = error
         self.save_point = SavePoint.CAPTURED
 
     def release_captured(self) -> None:
-        """Save the state as it is from now on."""
+        """Discard the captured state; from now on, requests get the current state."""
         self.captured = None
         if self.save_point is SavePoint.CAPTURED:
             self.save_point = SavePoint.STEP
 
     def image(self) -> ImageWriter | None:
-        """Return the image to save; None where the captured state was changed."""
+        """Return the image to save; None if the captured state has changed."""
         captured = self.captured
         if captured is None:
             state, now = flatten(self.registered.states()), self.state()
@@ -383,12 +381,12 @@ class Loop:
             raise captured
         changed = captured.changed()
         if changed is not None:
-            self.warn(f"'{changed}' changed after the last step: the next step's state is saved instead")
+            self.warn(f"'{changed}' changed after the last step; the state of the next step is saved instead")
             return None
         return ImageWriter(captured.state, captured.loop)
 
     def _final(self, now: LoopState) -> LoopState:
-        """Return the final loop state: what follows the loop draws the same numbers if it is made again."""
+        """Return the final loop state, with the streams for a resume that repeats the code after the loop."""
         before = self._ending.parts if self._ending is not None else decode(self.checks.last_parts)
         streams = {part.name: part for part in before if part.kind == "rng"}
         parts = tuple(

@@ -1,4 +1,4 @@
-"""Warnings about loops that a resume would not repeat: what they draw or change in the wrong place."""
+"""Warnings about loops that draw or change something in a place that a resume does not repeat."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ._errors import HoldfastError
 from ._image import FlatState, LoopState, flatten
 from ._registered import Registered
 
-# After so many steps what is trained must have changed.
+# After this many steps, what is trained must have changed.
 _STEPS_THAT_CHANGE = 3
-# So many saved states are compared with what the loop has when it asks for the next batch.
+# This many saved states are compared with the state when the loop requests the next batch.
 _COMPARED = 3
 
 
 class LoopChecks:
-    """What is remembered of one moment of a loop, and compared with what it has later."""
+    """Records a loop's state at certain moments, and compares it with later states."""
 
     def __init__(self, registered: Registered, warn: Callable[[str], None]) -> None:
         self._registered = registered
@@ -28,13 +28,13 @@ class LoopChecks:
         self.last_parts = b""
         self._compared = 0
         self._staged: Captured | None = None
-        # Digests, when the run was restored, of what each step must change.
+        # Digests of what each step must change, from when the run was restored.
         self._unchanged: dict[str, bytes] = {}
         self._compare_at = 0
 
     def begin(self, step: int) -> None:
-        """Remember the random streams and what must change, where a recorded loop begins."""
-        # Loaders and streams may have come since, and may still come.
+        """Record the random streams and what must change, at the beginning of a recorded loop."""
+        # Loaders and streams may have been added since, and may still be added.
         self._registered.forget_sources()
         self.last_parts = self._registered.encoded_parts()
         self._registered.forget_sources()
@@ -46,52 +46,51 @@ class LoopChecks:
         self._compare_at = step + _STEPS_THAT_CHANGE
 
     def forget_staged(self, *, again: bool = False) -> None:
-        """Do not compare the state that was saved; `again` lets the next ones be compared from the first."""
+        """Do not compare the state that was saved; `again` starts counting compared states anew."""
         self._staged = None
         if again:
             self._compared = 0
 
     def remember_staged(self, state: FlatState, loop: LoopState) -> None:
-        """Remember a state that is saved, to compare it with what the rest of the loop's body leaves."""
+        """Record a saved state, to compare it with the state after the rest of the loop's body."""
         if self._compared < _COMPARED:
             self._compared += 1
             self._staged = capture(state, loop)
 
     def compare_with_staged(self, step: int) -> None:
-        """Warn of what the loop's body changed after a step whose state was saved."""
+        """Warn about changes by the loop's body after a step whose state was saved."""
         staged, self._staged = self._staged, None
         if staged is None or staged.loop.step != step:
             return
         try:
-            changed = staged.difference(flatten(self._registered.states()), but=MODES)
+            changed = staged.difference(flatten(self._registered.states()), ignoring=MODES)
         except HoldfastError:
             return  # Reported when the state is saved.
         if changed is not None:
             self._warn(
                 f"'{changed}' changed after run.step(), in the rest of the loop's body, which a resume does "
-                "not make again: call run.step() last in the body"
+                "not repeat; call run.step() last in the body"
             )
 
     def check_drawn(self) -> None:
-        """Warn of random numbers that were drawn between restore() and a loop without `epochs()`."""
+        """Warn about random numbers drawn between restore() and a loop without `epochs()`."""
         if not self.last_parts:
             return
         self._registered.forget_sources()
         drawn = self._moved_streams()
         if drawn:
             self._warn(
-                f"between restore() and the loop numbers were drawn from the random stream '{drawn[0]}', "
-                "and a resume draws other ones there. A batch that is drawn ahead of its step must be "
-                "registered, and drawn only if restore() returns False; draw anything else before restore(), "
-                "or in the loop"
+                f"numbers were drawn from the random stream '{drawn[0]}' between restore() and the loop, "
+                "where a resume draws different ones. Register a batch that is drawn ahead of its step, and "
+                "draw it only if restore() returns False; draw anything else before restore() or in the loop"
             )
 
     def has_drawn(self) -> bool:
-        """Whether the loop's body has drawn random numbers since the last step."""
+        """Return whether the loop's body has drawn random numbers since the last step."""
         return bool(self.last_parts and self._moved_streams())
 
     def _moved_streams(self) -> list[str]:
-        """Return the names of the random streams whose states differ from those of the last step."""
+        """Return the names of the random streams that have changed since the last step."""
         now = self._registered.encoded_parts()
         if self.last_parts == now:
             return []
@@ -103,14 +102,14 @@ class LoopChecks:
         ]
 
     def warn_unchanged(self, step: int) -> None:
-        """Warn of what was registered and stays as it is, while the loop goes on with something else."""
+        """Warn about registered values that do not change because the loop uses another object."""
         if not self._unchanged or step != self._compare_at:
             return
         before, self._unchanged = self._unchanged, {}
         for name, was in before.items():
             if digest(self._registered.components[name].state()) == was:
                 self._warn(
-                    f"'{name}' has not changed in {_STEPS_THAT_CHANGE} steps. If the loop assigns a new "
-                    f"value to its own variable, that one is not saved: change it in place ('{name}[...] = "
-                    f"...'), or set run.values.{name} where it is a tree of JAX"
+                    f"'{name}' has not changed in {_STEPS_THAT_CHANGE} steps. If the loop assigns new values "
+                    f"to a variable of its own, they are not saved: change it in place ('{name}[...] = "
+                    f"...'), or set run.values.{name} if it is a tree of JAX arrays"
                 )

@@ -1,7 +1,7 @@
-"""How the `epochs()` loops of a program ended, which a resume goes through without an epoch.
+"""The ends of a program's `epochs()` loops. A resume passes through completed loops without an epoch.
 
-What a program does between two of them is made again, and has to draw the numbers that it drew: for each loop
-that is over, an image has the random streams as they were at its end.
+The code between two loops runs again, and must draw the same numbers. So an image contains the random streams
+at the end of each completed loop.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ class LoopEnds:
         self._streams: dict[int, dict[str, bytes]] = {}
 
     def record(self, number: int) -> None:
-        """Record the streams as they are now, unless it is the whole program that ends."""
+        """Record the current streams, unless the interpreter is exiting."""
         if not sys.is_finalizing():
             self._streams[number] = {stream.name: stream.get() for stream in self._registered.streams()}
 
     def set_streams(self, number: int) -> None:
-        """Set the streams as they were when a loop had ended."""
+        """Set the streams to those at the end of a loop."""
         _random.set_streams(self._registered.streams(), self._streams.get(number, {}))
 
     def parts(self, count: int) -> tuple[Part, ...]:
-        """Return what an image needs of the first loops: of each, that it is over, and its streams."""
+        """Return the parts of an image for the first `count` loops: a mark for each, and its streams."""
         return tuple(
             Part("other", f"{_PREFIX}{number}.{name}", data)
             for number in range(count)
@@ -40,7 +40,7 @@ class LoopEnds:
         )
 
     def use_parts(self, parts: tuple[Part, ...]) -> int:
-        """Remember what an image has of them, and return how many loops are over."""
+        """Use the parts of an image, and return the number of loops that are over."""
         self._streams = {}
         for part in parts:
             if part.kind == "other" and part.name.startswith(_PREFIX):

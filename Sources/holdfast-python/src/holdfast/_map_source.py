@@ -1,4 +1,4 @@
-"""The batches of a map-style dataset, which can begin anywhere: no batch before a position is made."""
+"""The batches of a map-style dataset, which can begin at any position without reading earlier batches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MapSource:
         options: of `DataLoader`.
         name: of the loader.
         seed_samples: whether the global random streams are seeded for each batch.
-        skip: (epoch, batch) that are left out.
+        skip: (epoch, batch) pairs to skip.
     """
 
     keeps_state = False
@@ -44,9 +44,11 @@ class MapSource:
         batch_size = options.pop("batch_size", 1)
         shuffle, drop_last = bool(options.pop("shuffle", False)), bool(options.pop("drop_last", False))
         if sampler is not None and shuffle:
-            raise ValueError("sampler and shuffle exclude each other")
+            raise ValueError("sampler and shuffle are mutually exclusive")
         if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
-            raise ValueError("batch_sampler excludes batch_size, shuffle, sampler and drop_last")
+            raise ValueError(
+                "batch_sampler and any of batch_size, shuffle, sampler and drop_last are mutually exclusive"
+            )
         self.batch_size: int | None = None if batch_sampler is not None else batch_size
         needs_no_seeds = options.get("collate_fn") is None and is_tensors(dataset)
         self._plan = BatchPlan(
@@ -59,7 +61,7 @@ class MapSource:
             keyed=not needs_no_seeds,
         )
         self._plan.skip = skip
-        # In this process, samples that draw from the global streams leave them as they were.
+        # In this process, samples that draw from the global streams must not change them.
         self.isolates = seed_samples and not needs_no_seeds and not options.get("num_workers", 0)
         self.batches = self._loader(options, is_plain=needs_no_seeds, seed_samples=seed_samples)
 
@@ -73,48 +75,48 @@ class MapSource:
             dataset = (SampleDataset if gives_samples else BatchDataset)(dataset, seed_samples)
         if not gives_samples and options.get("collate_fn") is None:
             options["collate_fn"] = torch_data.default_collate
-        # To torch's own loader a batch of a BatchDataset is one sample.
+        # torch's loader treats a batch of a BatchDataset as one sample.
         options.update(batch_size=None, sampler=self._plan)
         return torch_data.DataLoader(dataset, generator=self._generator, **options)
 
     @property
     def flags(self) -> int:
-        """What kind of data it is, and where its order comes from; of `Position`."""
+        """Flags of `Position`: the kind of data, and the source of its order."""
         return _position.SHUFFLED * self._plan.shuffle | _position.SAMPLER * (not self._plan.is_own)
 
     @property
     def length(self) -> int:
-        """Samples of the data."""
+        """Number of samples."""
         return self._plan.length
 
     def measure(self) -> None:
-        """Find how much data there is now."""
+        """Update the number of samples."""
         self._plan.length = len(self._dataset)
         self._plan.choice = choice_of(self._dataset)
 
     def begin(self, place: Place, saved: Position | None) -> None:
-        """Begin a pass at a place; `saved` is the position that it continues.
+        """Begin a pass at a place; `saved` is the position that it continues from.
 
         Raises:
-            HoldfastError: the data are not the samples that they were.
+            HoldfastError: the data are different samples.
         """
         self._generator.manual_seed(place.seed)
         if saved is not None and self._plan.is_own and saved.crc not in (0, self._plan.choice):
             raise HoldfastError(
-                f"loader '{self._name}' has other samples than before, in the middle of epoch "
+                f"loader '{self._name}' has different samples than before in the middle of epoch "
                 f"{saved.epoch}: the indices of its Subset differ",
-                hint="make the same choice again: seed what draws it, or register it",
+                hint="use the same indices: seed the code that draws them, or register them",
             )
         self._plan.begin(place)
 
     def discard(self, batches: Iterator[Any], until: Drawn) -> Iterator[str]:
-        """Draw no batch: the plan begins at the place."""
+        """Do nothing: the plan begins at the position."""
         return iter(())
 
     def count(self, batch: Any, before: Drawn) -> Drawn:
-        """Return how far the pass is with a batch that was given."""
+        """Return the position of the pass after a batch that was returned."""
         return self._plan.drawn.popleft()
 
     def state(self) -> bytes:
-        """Return no state: the position is enough."""
+        """Return an empty state: the position is sufficient."""
         return b""

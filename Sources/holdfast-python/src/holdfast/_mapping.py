@@ -1,4 +1,4 @@
-"""Files mapped into memory: the run directory's, shared, and images, private."""
+"""Memory-mapped files: shared ones of the run directory, and private ones for images."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from ._errors import HoldfastError
 from ._opening import open_file
 
 _MAP_POPULATE = 0x8000  # linux/mman.h; in the `mmap` module from Python 3.10 on
-_LIST = "holdfast checkpoints list shows what there is"
+_LIST = "run 'holdfast checkpoints list' to see the available checkpoints"
 
 
 def map_shared(descriptor: int, size: int) -> mmap.mmap:
-    """Map a whole file of the run directory, its pages present."""
+    """Map a whole file of the run directory, and populate its pages."""
     return mmap.mmap(descriptor, size, mmap.MAP_SHARED | _MAP_POPULATE, mmap.PROT_READ | mmap.PROT_WRITE)
 
 
 def map_private(
     path: Path, offset: int = 0, length: int | None = None, *, follow_link: bool = False
 ) -> memoryview:
-    """Map a part of a file: writable for the frameworks' sake, and never written back.
+    """Map a part of a file: writable, since frameworks require that, but never written back.
 
     Args:
         path: of the file.
-        offset: of the part.
-        length: of the part; None: to the end.
+        offset: of the part, in bytes.
+        length: of the part, in bytes; None: to the end.
         follow_link: for a file that the user names.
 
     Raises:
-        HoldfastError: it is not there, or is shorter.
+        HoldfastError: it cannot be read, or is shorter.
     """
     try:
         descriptor = open_file(path, os.O_RDONLY, follow_link=follow_link)
@@ -38,7 +38,7 @@ def map_private(
             size = os.fstat(descriptor).st_size
             end = size if length is None else offset + length
             if not offset < end <= size:
-                raise HoldfastError("the image is cut off", path=path, hint=_LIST)
+                raise HoldfastError("the image is truncated", path=path, hint=_LIST)
             mapping = mmap.mmap(descriptor, end, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
         finally:
             os.close(descriptor)

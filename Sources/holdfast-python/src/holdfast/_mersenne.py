@@ -1,16 +1,16 @@
-"""States of the Mersenne twisters of `random` and numpy, read where they lie.
+"""Reads the states of the Mersenne twisters of `random` and numpy directly from memory.
 
 The libraries' own getters copy word by word, through 625 Python integers: 5 us and 25 us, several times
-what the rest of a step's record costs.
+the cost of the rest of a step's record.
 
 Invariants:
 
-- No layout is assumed. It is looked for in a generator made for this, inside the memory that its type
-  declares, by states that the library's getter gives; whatever is not found exactly once, or does not
-  follow draws, is not used, and neither is anything where objects are not of CPython's kind.
-- Objects are read, never written. What is written is numpy's key and position alone, at the address that
-  numpy publishes (`BitGenerator.ctypes`), under numpy's own lock.
-- What reads a generator keeps it alive.
+- No layout is assumed. A probe generator is searched, inside the memory that its type declares, for states
+  that the library's getter returns. A layout that is not found exactly once, or does not change with draws,
+  is not used; nor is any layout if the interpreter is not CPython.
+- Objects are read, never written. Only numpy's key and position are written, at the address that numpy
+  publishes (`BitGenerator.ctypes`), under numpy's own lock.
+- A getter holds a reference to its generator.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KEY_BYTES = 4 * _WORDS
 _STATE_BYTES = _KEY_BYTES + 4
 _POSITION = struct.Struct("<i")
 _DOUBLE = struct.Struct("<d")
-# Whether there is a second number of a pair of Gaussian ones, and that number.
+# Whether there is a second number of a Gaussian pair, and that number.
 GAUSS = struct.Struct("<?7xd")
 _NO_GAUSS = GAUSS.pack(False, 0.0)
 
@@ -38,7 +38,7 @@ Setter = Callable[[bytes], bool]
 
 
 def _is_readable() -> bool:
-    """Whether an object's `id` is its address, and nothing moves while Python code reads."""
+    """Return whether an object's `id` is its address, and nothing moves while Python code reads."""
     return (
         sys.implementation.name == "cpython"
         and sys.byteorder == "little"
@@ -52,8 +52,8 @@ def _view(address: int, size: int) -> memoryview:
     return memoryview((ctypes.c_ubyte * size).from_address(address)).cast("B")
 
 
-def _only_place(memory: bytes, wanted: bytes) -> int:
-    """Return where bytes are that must be there once; -1 when they are not."""
+def _unique_offset(memory: bytes, wanted: bytes) -> int:
+    """Return the offset of bytes that must occur exactly once; -1 if they do not."""
     place = memory.find(wanted)
     return place if place >= 0 and memory.find(wanted, place + 1) < 0 else -1
 
@@ -63,7 +63,7 @@ def _only_place(memory: bytes, wanted: bytes) -> int:
 
 @lru_cache(maxsize=1)
 def _python_offset() -> int:
-    """Return where in a `random.Random` its key begins, after its position; -1 when that is not known."""
+    """Return the offset of the key in a `random.Random`, which follows its position; -1 if it is unknown."""
     if not _is_readable():
         return -1
     probe = random.Random(20_240_229)
@@ -74,7 +74,7 @@ def _python_offset() -> int:
             probe.random()
         words = array("I", probe.getstate()[1])
         key, position = words[:_WORDS].tobytes(), words[_WORDS]
-        found = _only_place(bytes(memory), key)
+        found = _unique_offset(bytes(memory), key)
         if found < 4 or offset not in (-1, found):
             return -1
         if _POSITION.unpack_from(memory, found - 4)[0] != position:
@@ -84,7 +84,7 @@ def _python_offset() -> int:
 
 
 def python_getter(source: Any) -> Getter | None:
-    """Return what reads the state of a `random.Random`: key, position, whether there is a gauss, it."""
+    """Return a function that reads the state of a `random.Random`: key, position, has_gauss, gauss."""
     if type(source) is not random.Random or array("I").itemsize != 4:
         return None
     offset = _python_offset()
@@ -106,9 +106,9 @@ def python_getter(source: Any) -> Getter | None:
 
 @lru_cache(maxsize=1)
 def _numpy_gauss_offset() -> int:
-    """Return where in a `RandomState` its gauss lies, 8 bytes after the word for whether there is one.
+    """Return the offset of gauss in a `RandomState`, 8 bytes after has_gauss.
 
-    -1 when that is not known, or when the key and the position are not at numpy's address.
+    -1 if it is unknown, or if the key and the position are not at the address that numpy publishes.
     """
     import numpy as np
 
@@ -125,7 +125,7 @@ def _numpy_gauss_offset() -> int:
         state = probe.get_state(legacy=False)
         state.update(gauss=gauss, has_gauss=has_gauss)
         probe.set_state(state)
-        found = _only_place(bytes(memory), _DOUBLE.pack(gauss))
+        found = _unique_offset(bytes(memory), _DOUBLE.pack(gauss))
         if found < 8 or found % 8 or offset not in (-1, found):
             return -1
         if _POSITION.unpack_from(memory, found - 8)[0] != has_gauss:
@@ -139,10 +139,10 @@ def _numpy_gauss_offset() -> int:
 
 
 def numpy_access(source: Any) -> tuple[Getter, Setter] | None:
-    """Return what reads and sets the state of a `RandomState`: key, position, has_gauss, gauss.
+    """Return functions that read and set the state of a `RandomState`: key, position, has_gauss, gauss.
 
-    The getter returns b"" and the setter False when numpy's own has to be used: for another bit generator,
-    and to set another gauss than there is.
+    The getter returns b"" and the setter False if numpy's own must be used: for another bit generator, and
+    to set a different gauss.
     """
     import numpy as np
 
@@ -158,7 +158,7 @@ def numpy_access(source: Any) -> tuple[Getter, Setter] | None:
     lock = generator.lock
 
     def get() -> bytes:
-        # numpy lets a program replace the bit generator of its global stream.
+        # A program may replace the bit generator of numpy's global stream.
         if source._bit_generator is not generator:
             return b""
         with lock:

@@ -1,4 +1,4 @@
-"""The metrics of a run: named once, then numbers in the order of their names."""
+"""The metrics of a run: names are recorded once, then numbers in the order of the names."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ LARGEST_COUNT = 256
 
 
 class Metrics:
-    """Names of metrics so far, and the layout of a snapshot with as many numbers."""
+    """The names of metrics so far, and the layout of a snapshot with that many numbers."""
 
     def __init__(self, send: Callable[[bytes], object]) -> None:
-        """Begin without names; `send` sends the record of all of them."""
+        """Begin without names; `send` sends the record of all names."""
         self._send = send
         self.names: tuple[str, ...] = ()
         self.layout = at.snapshot_record(0)
 
     def numbers(self, metrics: Mapping[str, Any]) -> list[float]:
-        """Return one step's numbers. What the step does not have is not a number.
+        """Return the numbers of one step; NaN for metrics that the step lacks.
 
         Raises:
             HoldfastError: there are too many metrics.
@@ -43,6 +43,6 @@ class Metrics:
 
 
 def _number(value: Any) -> float:
-    # torch warns of float() of a tensor that requires a gradient, as each loss does, and not of item().
+    # torch warns about float() of a tensor that requires a gradient, such as a loss, but not about item().
     item = getattr(value, "item", None)
     return float(value if item is None else item())

@@ -1,7 +1,7 @@
-"""What training changes in a module beside its `state_dict`: what is trained, modes, buffers of its own.
+"""What training changes in a module besides its `state_dict`: `requires_grad`, modes, non-persistent buffers.
 
-Flags are saved once they are no longer what they were when the module was registered: until then a program
-may be changed, and begin with others.
+Flags are saved once they differ from those at registration: until then the program itself may set other ones
+in a later attempt.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from ._torch_compatibility import Module
 
 
 def trained(module: Any) -> str:
-    """Return of each parameter of a module, in order, whether it is trained."""
+    """Return for each parameter of a module, in order, whether it requires a gradient."""
     return "".join("01"[one.requires_grad] for one in module.parameters())
 
 
 def set_trained(module: Any, flags: str | None) -> None:
-    """Let those parameters be trained that were."""
+    """Set `requires_grad` of each parameter."""
     parameters = list(module.parameters())
     if flags is None or len(flags) != len(parameters):
-        return  # As registered; or loaded without being strict: another module.
+        return  # As registered, or another module that was loaded with strict=False.
     for parameter, flag in zip(parameters, flags):
         if parameter.requires_grad != (flag == "1"):
             parameter.requires_grad_(flag == "1")
 
 
 def modes(module: Any) -> str:
-    """Return of each part of a module, in order, whether it is in training mode."""
+    """Return for each submodule, in order, whether it is in training mode."""
     return "".join("01"[bool(one.training)] for one in module.modules())
 
 
 def set_modes(module: Any, flags: str | None) -> None:
-    """Put each part into the mode that it was in."""
+    """Set the training mode of each submodule."""
     parts = list(module.modules())
     if flags is None or len(flags) != len(parts):
         return
@@ -62,9 +62,9 @@ def set_buffers(module: Any, saved: dict[str, Any], *, strict: bool = True) -> N
     """Restore the buffers that are not persistent.
 
     Args:
-        module: whose buffers.
+        module: the module.
         saved: what `buffers` returned.
-        strict: whether one of another shape takes the place of the one that is there.
+        strict: whether a buffer of another shape replaces the present one.
     """
     torch = sys.modules["torch"]
     for prefix, part in module.named_modules():
@@ -75,11 +75,11 @@ def set_buffers(module: Any, saved: dict[str, Any], *, strict: bool = True) -> N
             if value is None or present is None:
                 Module(part).buffers[name] = value if value is None else value.to(_device_of(module))
             elif present.shape != value.shape or present.dtype != value.dtype:
-                # Caches that grow, and what is carried on from batch to batch.
+                # Caches that grow, and state that is passed from batch to batch.
                 if strict:
                     Module(part).buffers[name] = value.to(present.device)
             elif not torch.equal(present, value.to(present.device)):
-                # A constant that is expanded is the same, and could not be written to.
+                # Not if they are equal: an expanded constant cannot be written to.
                 with torch.no_grad():
                     present.copy_(value)
 

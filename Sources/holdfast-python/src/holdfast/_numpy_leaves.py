@@ -7,12 +7,12 @@ from typing import Any, Callable
 
 import numpy as np
 
-from ._decode import Decoder, Stored, add_maker
+from ._decode import Decoder, Stored, add_decoder
 from ._encode import PYTHON, Encode, Encoder, Leaf, Node, python, refuse
 
 _BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
-# By numpy's name for it; bfloat16 and float8 are ml_dtypes'.
+# By numpy's name; bfloat16 and float8 are from ml_dtypes.
 DTYPES: dict[str, tuple[str, int]] = {
     "bool": ("BOOL", 1),
     "uint8": ("U8", 1),
@@ -40,7 +40,7 @@ def put(views: Any, offset: int, size: int, source: Any) -> None:
     target[...] = source
 
 
-# How arrays of other frameworks become numpy's: whether a value is one, its kind, as numpy's.
+# Conversions of arrays of other frameworks: is_kind(value), kind, to_numpy(value).
 _array_kinds: list[tuple[Callable[[Any], bool], str, Callable[[Any], Any]]] = []
 
 
@@ -50,9 +50,9 @@ def add_array_kind(
     to_numpy: Callable[[Any], Any],
     from_numpy: Callable[[Any], Any],
 ) -> None:
-    """Let states hold arrays of another framework, stored as numpy's."""
+    """Add a kind of arrays of another framework, stored like numpy's."""
     _array_kinds.append((is_kind, kind, to_numpy))
-    add_maker(kind, lambda decoder, node: from_numpy(_make_array(decoder, node)))
+    add_decoder(kind, lambda decoder, node: from_numpy(_decode_array(decoder, node)))
 
 
 def _array_encoder(kind: str, to_numpy: Callable[[Any], Any]) -> Encode:
@@ -60,7 +60,7 @@ def _array_encoder(kind: str, to_numpy: Callable[[Any], Any]) -> Encode:
 
 
 def encoder_of(value: Any) -> Encode | None:
-    """Return how a value of numpy's, or an array of a framework that was added, is encoded; else None."""
+    """Return the encoder for a numpy value or an array of an added framework; None for other values."""
     if type(value) is np.ndarray:
         return _array_encoder("array", lambda value: value)
     if isinstance(value, np.generic):
@@ -79,23 +79,23 @@ def _generator(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     is_old = type(value) is np.random.RandomState
     state = value.get_state(legacy=False) if is_old else value.bit_generator.state
     if state["bit_generator"] not in _BIT_GENERATORS:
-        raise refuse(path, f"a generator of {state['bit_generator']}", "use numpy's own bit generators")
+        raise refuse(path, f"generator of kind {state['bit_generator']}", "use numpy's own bit generators")
     kind = "numpy.RandomState" if is_old else "numpy.Generator"
-    return python(kind, encoder.node(_unscaled(state), path, depth + 1))
+    return python(kind, encoder.node(_with_lists(state), path, depth + 1))
 
 
-def _unscaled(state: Any) -> Any:
-    """Return a generator's state with lists in place of arrays: it is no tensor of the program."""
+def _with_lists(state: Any) -> Any:
+    """Return a generator's state with lists instead of arrays, which would be stored as tensors."""
     if isinstance(state, dict):
-        return {key: _unscaled(member) for key, member in state.items()}
+        return {key: _with_lists(member) for key, member in state.items()}
     return state.tolist() if isinstance(state, (np.ndarray, np.generic)) else state
 
 
-def _make_generator(decoder: Decoder, node: Node) -> Any:
+def _decode_generator(decoder: Decoder, node: Node) -> Any:
     state = decoder.value(node["value"])
     name = state["bit_generator"]
     if name not in _BIT_GENERATORS:
-        raise ValueError(f"a generator of {name}")
+        raise ValueError(f"unknown bit generator {name}")
     source = getattr(np.random, name)()
     if node[PYTHON] == "numpy.RandomState":
         made = np.random.RandomState(source)
@@ -106,38 +106,38 @@ def _make_generator(decoder: Decoder, node: Node) -> Any:
 
 
 def _checked(state: Any) -> Any:
-    # numpy would read beyond its key.
+    # numpy does not check it, and would read past the key.
     if state["bit_generator"] == "MT19937" and not 0 <= state["state"]["pos"] <= 624:
-        raise ValueError("a position outside of its key")
+        raise ValueError("position out of range")
     return state
 
 
-def make_tensor(decoder: Decoder, node: Node) -> Any:
-    """Make an array of a tensor's bytes, where there is no torch."""
-    return decoder.made("tensor", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
+def decode_tensor(decoder: Decoder, node: Node) -> Any:
+    """Decode a tensor as an array, if torch is not installed."""
+    return decoder.shared("tensor", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
 
 
-def _make_array(decoder: Decoder, node: Node) -> Any:
-    return decoder.made("array", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
+def _decode_array(decoder: Decoder, node: Node) -> Any:
+    return decoder.shared("array", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
 
 
-def _make_scalar(decoder: Decoder, node: Node) -> Any:
+def _decode_scalar(decoder: Decoder, node: Node) -> Any:
     return np.frombuffer(decoder.value(node["value"]), dtype_of(node["dtype"]))[0]
 
 
-add_maker("array", _make_array)
-add_maker("scalar", _make_scalar)
-add_maker("dtype", lambda _, node: dtype_of(node["value"]))
-add_maker("numpy.RandomState", _make_generator)
-add_maker("numpy.Generator", _make_generator)
+add_decoder("array", _decode_array)
+add_decoder("scalar", _decode_scalar)
+add_decoder("dtype", lambda _, node: dtype_of(node["value"]))
+add_decoder("numpy.RandomState", _decode_generator)
+add_decoder("numpy.Generator", _decode_generator)
 
 
 def array(encoder: Encoder, value: Any, path: str, kind: str) -> Node:
-    """Return the node of an array; `kind` says what is made of it again."""
+    """Return the node of an array; `kind` is the kind of array that it is decoded to."""
     dtype = value.dtype
     name = dtype.name
     if dtype.hasobject:
-        raise refuse(path, "an array of Python objects", "keep a list instead")
+        raise refuse(path, "array of Python objects", "use a list instead")
     if name in DTYPES and not (dtype.byteorder == ">" and dtype.itemsize > 1):
         stored, shape, more = value, value.shape, {}
         dtype_name, itemsize = DTYPES[name]
@@ -146,12 +146,12 @@ def array(encoder: Encoder, value: Any, path: str, kind: str) -> Node:
         shape, more = (*value.shape, 2), {"dtype": name}
         stored = np.ascontiguousarray(value).reshape(-1).view(part).reshape(shape)
     elif dtype.names is None and dtype.subdtype is None and dtype.itemsize:
-        # Text, times, long doubles, big-endian numbers: as bytes.
+        # Text, times, long doubles and big-endian numbers are stored as bytes.
         dtype_name, itemsize = "U8", 1
         shape, more = (*value.shape, dtype.itemsize), {"dtype": dtype.str}
         stored = np.frombuffer(value.tobytes(), np.uint8).reshape(shape)
     else:
-        raise refuse(path, f"an array of {dtype}", "save its fields as arrays of their own")
+        raise refuse(path, f"array of {dtype}", "save its fields as separate arrays")
     if more or not value.size:
         return python(kind, _leaf(encoder, path, dtype_name, shape, itemsize, stored), **more)
     key = (value.__array_interface__["data"][0], dtype.str, value.shape, value.strides)
@@ -172,7 +172,7 @@ def _leaf(
 def _scalar(_: Encoder, value: Any, path: str, depth: int) -> Node:
     dtype = value.dtype
     if dtype.hasobject or dtype.names is not None:
-        raise refuse(path, f"a scalar of {dtype}", "keep a plain value instead")
+        raise refuse(path, f"scalar of {dtype}", "use a plain value instead")
     name = dtype.name if dtype.name in DTYPES else dtype.str
     data = base64.b64encode(value.tobytes()).decode("ascii")
     return python("scalar", {"$data": data}, dtype=name)
@@ -180,12 +180,12 @@ def _scalar(_: Encoder, value: Any, path: str, depth: int) -> Node:
 
 def _dtype(_: Encoder, value: Any, path: str, depth: int) -> Node:
     if value.names is not None or value.subdtype is not None:
-        raise refuse(path, f"the dtype {value}", "save its fields' dtypes")
+        raise refuse(path, f"dtype {value}", "save the dtypes of its fields")
     return python("dtype", value.name if value.name in DTYPES else value.str)
 
 
 def dtype_of(name: str) -> Any:
-    """Return a dtype by its stored name; those of ml_dtypes only where it is installed."""
+    """Return a dtype by its stored name; those of ml_dtypes only if it is installed."""
     if name in ("bfloat16", "float8_e5m2", "float8_e4m3fn"):
         import ml_dtypes  # type: ignore[import-not-found,unused-ignore]
 
@@ -194,11 +194,11 @@ def dtype_of(name: str) -> Any:
 
 
 def _decoded(stored: Stored, name: str | None, copy: bool) -> Any:
-    """Make an array of an image's bytes.
+    """Decode an array from an image.
 
     Args:
         stored: the tensor in the image.
-        name: numpy's own dtype, where it is not that of the stored elements.
+        name: the array's dtype, if it differs from that of the stored elements.
         copy: whether the array gets memory of its own.
     """
     data, dtype, shape = stored.data, stored.dtype, stored.shape

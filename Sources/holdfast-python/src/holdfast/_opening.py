@@ -1,4 +1,4 @@
-"""Opening files: whatever was put in a file's place neither makes this process wait nor is written to."""
+"""Opens regular files only: anything else in their place neither blocks this process nor is written to."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _KINDS = {
 
 
 class MisplacedError(OSError):
-    """Something else than an ordinary file stands there."""
+    """The path is not a regular file."""
 
 
 def open_file(path: Path, flags: int, mode: int = 0o600, *, follow_link: bool = False) -> int:
-    """Open an ordinary file.
+    """Open a regular file.
 
     Args:
         path: of the file.
-        flags: of open(2); without `O_TRUNC`, which would be obeyed before anything is known of the file.
-        mode: of a file that is made.
-        follow_link: for a file that the user names, who may have put a link there.
+        flags: of open(2); without `O_TRUNC`, which would take effect before the file is checked.
+        mode: of a file that is created.
+        follow_link: for a file that the user names, which may be a link.
 
     Returns:
-        The descriptor, which no child inherits.
+        The descriptor, which is not inherited by children.
 
     Raises:
-        MisplacedError: no ordinary file stands there, or one that has a second name and would be written.
+        MisplacedError: it is not a regular file, or it would be written and has another hard link.
         OSError: as open(2).
     """
-    with contextlib.suppress(FileNotFoundError):  # It may be made.
+    with contextlib.suppress(FileNotFoundError):  # It may be created.
         _check(path.stat() if follow_link else path.lstat(), path, flags)
     guarded = flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow_link else os.O_NOFOLLOW)
     descriptor = os.open(path, guarded, mode)
@@ -53,9 +53,9 @@ def open_file(path: Path, flags: int, mode: int = 0o600, *, follow_link: bool = 
 
 
 def replace_file(path: Path, flags: int) -> int:
-    """Open a file of the run directory, making it where it is not there.
+    """Open a file of the run directory; create it if it does not exist.
 
-    What stands there and is no ordinary file is of no worth, and is removed.
+    Anything else than a regular file in its place is removed.
     """
     try:
         return open_file(path, flags | os.O_CREAT)
@@ -68,10 +68,10 @@ def replace_file(path: Path, flags: int) -> int:
 
 
 def read_file(path: Path, limit: int, *, follow_link: bool = False) -> bytes:
-    """Read an ordinary file of at most `limit` bytes.
+    """Read a regular file of at most `limit` bytes.
 
     Raises:
-        OSError: as `open_file`; with EFBIG when it is larger.
+        OSError: as `open_file`; with EFBIG if it is larger.
     """
     with os.fdopen(open_file(path, os.O_RDONLY, follow_link=follow_link), "rb") as file:
         data = file.read(limit + 1)
@@ -82,7 +82,7 @@ def read_file(path: Path, limit: int, *, follow_link: bool = False) -> bytes:
 
 def _check(status: os.stat_result, path: Path, flags: int) -> None:
     if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no ordinary file")
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "not a regular file")
         raise MisplacedError(errno.EINVAL, f"it is {kind}", str(path))
     if flags & os.O_ACCMODE != os.O_RDONLY and status.st_nlink > 1:
-        raise MisplacedError(errno.EMLINK, "it is a hard link to a file that has another name too", str(path))
+        raise MisplacedError(errno.EMLINK, "it is a hard link to a file with another name", str(path))

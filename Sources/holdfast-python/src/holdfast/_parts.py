@@ -1,4 +1,4 @@
-"""The states of random streams and loaders, as the parts of a snapshot."""
+"""The states of random streams and loaders, encoded as the parts of a snapshot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KINDS = {"rng": at.PART_RNG, "sampler": at.PART_SAMPLER, "other": at.PART_OTHER
 
 
 class Source:
-    """Where one part comes from."""
+    """The source of one part."""
 
     __slots__ = ("_header", "_length", "get", "get_whole", "is_in_images", "kind", "name")
 
@@ -25,18 +25,18 @@ class Source:
         is_in_images: bool = True,
     ) -> None:
         if not 0 < len(name.encode()) <= 255:
-            raise ValueError(f"a name of 1 to 255 bytes is needed, not {name!r}")
+            raise ValueError(f"invalid name {name!r}: it must have 1 to 255 bytes")
         self.kind = kind
         self.name = name
         self.get = get
-        # For an image, where more is needed than in each step's record.
+        # For an image, which may need more than the record of a step.
         self.get_whole = get_whole or get
         self.is_in_images = is_in_images
         self._length = -1
         self._header = b""
 
     def header(self, length: int) -> bytes:
-        """Return what comes before `length` bytes of this part."""
+        """Return the header of this part for `length` bytes of data."""
         if length != self._length:
             name = self.name.encode()
             self._header = at.PART_HEADER.pack(_KINDS[self.kind], len(name), length) + name
@@ -45,7 +45,7 @@ class Source:
 
 
 def encode(sources: list[Source]) -> bytes:
-    """Return all states as they are now."""
+    """Return all current states, encoded."""
     chunks = []
     for source in sources:
         data = source.get()
@@ -55,7 +55,7 @@ def encode(sources: list[Source]) -> bytes:
 
 
 def decode(data: bytes) -> tuple[Part, ...]:
-    """Return the parts that `encode` gave the bytes of."""
+    """Return the parts that `encode` has encoded."""
     kinds = {number: kind for kind, number in _KINDS.items()}
     parts = []
     at_byte = 0
@@ -69,7 +69,7 @@ def decode(data: bytes) -> tuple[Part, ...]:
 
 
 def states_of(sources: list[Source]) -> tuple[Part, ...]:
-    """Return all states as they are now, for an image."""
+    """Return all current states, for an image."""
     return tuple(
         Part(source.kind, source.name, source.get_whole()) for source in sources if source.is_in_images
     )

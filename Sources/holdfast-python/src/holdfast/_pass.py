@@ -8,15 +8,15 @@ BEGINNING = Drawn(0, 0, 0)
 
 
 class Pass:
-    """The state of one iteration: where it began, and what it has given so far.
+    """The state of one iteration: where it began, and what it has returned so far.
 
     Attributes:
         epoch: in which it began.
         begin_step: global step at which it began.
-        given: how far it is, with the batch that was given last.
-        outstanding: whether a batch was given that no step has counted.
-        is_open: whether its iterator goes on; one that a program keeps goes on in the next epoch too.
-        is_resumed: whether the run goes on with it, and it has given no batch yet.
+        given: position after the batch that was returned last.
+        outstanding: whether a batch was returned that no step has counted.
+        is_open: whether its iterator is in use; a program may use it in the next epoch too.
+        is_resumed: whether the run resumed in it, and no batch was returned yet.
     """
 
     def __init__(self, epoch: int, begin_step: int, begun: Drawn, *, is_resumed: bool = False) -> None:
@@ -28,13 +28,13 @@ class Pass:
         self.is_resumed = is_resumed
 
     def resume(self, epoch: int, begin_step: int, begun: Drawn, *, is_resumed: bool) -> None:
-        """Be the pass that was saved, from now on."""
+        """Become the pass that was saved."""
         self.epoch = epoch
         self.begin_step = begin_step
         self.given = begun
         self.is_resumed = is_resumed
 
-    def forget(self) -> None:
-        """Forget what was given."""
+    def reset(self) -> None:
+        """Reset to the beginning of the pass."""
         self.given = BEGINNING
         self.outstanding = False

@@ -1,7 +1,7 @@
-"""Python's own values beyond those of JSON, both ways: times, exact numbers, named tuples, generators.
+"""Encodes and decodes Python values that JSON lacks: times, exact numbers, named tuples, generators.
 
-A class that a program defines is looked up among what the program has imported, by the name that an image
-has, and only a named tuple's is: making one runs nothing of it.
+Of the classes that a program defines, only named tuples are looked up, by the name in the image and among
+imported modules. Creating one runs none of the program's code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import random
 import sys
 from typing import Any, Callable
 
-from ._decode import Decoder, add_maker
+from ._decode import Decoder, add_decoder
 from ._encode import Encode, Encoder, Node, add_encoder, python, refuse
 
 _FACTORIES: dict[str, Any] = {
@@ -37,18 +37,18 @@ def _named(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     )
 
 
-def _make_named(decoder: Decoder, node: Node) -> Any:
+def _decode_named(decoder: Decoder, node: Node) -> Any:
     fields = tuple(node["fields"])
     module, _, name = node["type"].partition(":")
     cls: Any = sys.modules.get(module)
     for part in name.split("."):
         cls = getattr(cls, part, None)
     if not is_named_tuple(cls) or cls._fields != fields:
-        # Defined within a function, or nowhere now.
+        # The class is defined within a function, or no longer exists.
         cls = _named_tuple_like(name.rpartition(".")[2], fields)
     values = decoder.value(node["value"])
     if len(values) != len(fields):
-        raise ValueError("it has another number of fields")
+        raise ValueError("wrong number of fields")
     return tuple.__new__(cls, values)
 
 
@@ -58,7 +58,7 @@ def _named_tuple_like(name: str, fields: tuple[str, ...]) -> Any:
 
 
 def is_named_tuple(cls: Any) -> bool:
-    """Whether something is a class that `typing.NamedTuple` or `collections.namedtuple` made."""
+    """Return whether an object is a class from `typing.NamedTuple` or `collections.namedtuple`."""
     return (
         isinstance(cls, type)
         and issubclass(cls, tuple)
@@ -74,26 +74,26 @@ def _default(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     if factory is not None and _FACTORIES.get(name or "") is not factory:
         raise refuse(
             path,
-            "a defaultdict whose values are made by the program's own function",
-            "register the defaultdict itself, or keep a dict and setdefault()",
+            "defaultdict whose factory is a function of the program",
+            "register the defaultdict itself, or use a dict and setdefault()",
         )
     return python("defaultdict", encoder.node(dict(value), path, depth + 1), factory=name)
 
 
-def _make_default(decoder: Decoder, node: Node) -> Any:
+def _decode_default(decoder: Decoder, node: Node) -> Any:
     name = node["factory"]
     return collections.defaultdict(None if name is None else _FACTORIES[name], decoder.value(node["value"]))
 
 
 def _array(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     if value.typecode == "u":
-        raise refuse(path, "an array of characters", "keep a str instead")
+        raise refuse(path, "array of characters", "use a str instead")
     return python(
         "array.array", {"$data": base64.b64encode(value.tobytes()).decode()}, typecode=value.typecode
     )
 
 
-def _make_array(decoder: Decoder, node: Node) -> Any:
+def _decode_array(decoder: Decoder, node: Node) -> Any:
     return array.array(node["typecode"], decoder.value(node["value"]))
 
 
@@ -101,20 +101,20 @@ def _random(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     return python("random.Random", encoder.node(value.getstate(), path, depth + 1))
 
 
-def _make_random(decoder: Decoder, node: Node) -> Any:
+def _decode_random(decoder: Decoder, node: Node) -> Any:
     made = random.Random()
     made.setstate(decoder.value(node["value"]))
     return made
 
 
-def _moment(_: Encoder, value: Any, path: str, depth: int) -> Node:
+def _datetime(_: Encoder, value: Any, path: str, depth: int) -> Node:
     zone = value.tzinfo
     if zone is not None and type(zone) is not datetime.timezone:
-        raise refuse(path, f"a time in the zone {zone}", "keep it in UTC: value.astimezone(timezone.utc)")
+        raise refuse(path, f"time in the zone {zone}", "convert it to UTC: value.astimezone(timezone.utc)")
     return python(type(value).__name__, value.isoformat(), fold=value.fold)
 
 
-def _plainly(kind: str, to_node: Callable[[Any], Node]) -> Encode:
+def _simple(kind: str, to_node: Callable[[Any], Node]) -> Encode:
     return lambda encoder, value, path, depth: python(kind, to_node(value))
 
 
@@ -126,23 +126,23 @@ for _type, _encode in {
     collections.defaultdict: _default,
     array.array: _array,
     random.Random: _random,
-    datetime.datetime: _moment,
-    datetime.time: _moment,
-    datetime.date: _plainly("date", lambda value: value.isoformat()),
-    datetime.timedelta: _plainly("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
-    decimal.Decimal: _plainly("decimal", str),
-    fractions.Fraction: _plainly("fraction", str),
+    datetime.datetime: _datetime,
+    datetime.time: _datetime,
+    datetime.date: _simple("date", lambda value: value.isoformat()),
+    datetime.timedelta: _simple("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
+    decimal.Decimal: _simple("decimal", str),
+    fractions.Fraction: _simple("fraction", str),
     range: _ranged,
-    type(pathlib.Path()): _plainly("path", str),
-    pathlib.PurePosixPath: _plainly("path", str),
+    type(pathlib.Path()): _simple("path", str),
+    pathlib.PurePosixPath: _simple("path", str),
 }.items():
     add_encoder(_type, _encode)
 
-for _kind, _maker in {
-    "namedtuple": _make_named,
-    "defaultdict": _make_default,
-    "array.array": _make_array,
-    "random.Random": _make_random,
+for _kind, _decode in {
+    "namedtuple": _decode_named,
+    "defaultdict": _decode_default,
+    "array.array": _decode_array,
+    "random.Random": _decode_random,
     "datetime": lambda decoder, node: datetime.datetime.fromisoformat(node["value"]).replace(
         fold=node["fold"]
     ),
@@ -154,9 +154,9 @@ for _kind, _maker in {
     "range": lambda decoder, node: range(*decoder.value(node["value"])),
     "path": lambda decoder, node: pathlib.Path(node["value"]),
 }.items():
-    add_maker(_kind, _maker)
+    add_decoder(_kind, _decode)
 
 
 def encoder_of(value: Any) -> Encode | None:
-    """Return how a value of a class of the program is encoded, None where it is not known."""
+    """Return the encoder for a value whose class the program defines; None if it is not supported."""
     return _named if is_named_tuple(type(value)) else None

@@ -1,4 +1,4 @@
-"""Where a loader stands: its part of a snapshot, and whether another loader can go on from there."""
+"""The position of a loader: its part of a snapshot, and whether another loader can continue from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._image import ImageReader, ImageWriter, LoopState, flatten
 
 _LAYOUT = struct.Struct("<QQQQQQQIIIB")
 NO_LENGTH = (1 << 64) - 1
-# Flags: steps consumed the data; of what kind it is, and where its order comes from.
+# Flags: whether steps consumed the data, the kind of data, and the source of its order.
 TRAINED = 1
 ITERABLE = 2
 SHUFFLED = 4
@@ -23,16 +23,16 @@ class Position(NamedTuple):
     Attributes:
         epoch: of the pass.
         begin_step: global step at which the pass began.
-        batch: batches consumed in it.
-        samples: likewise.
+        batch: number of batches consumed in the pass.
+        samples: number of samples consumed in the pass.
         seed: of the loader.
-        length: samples of the data; `NO_LENGTH` where that is not known.
-        total: batches of a pass; likewise.
+        length: number of samples of the data; `NO_LENGTH` if it is unknown.
+        total: number of batches of a pass; `NO_LENGTH` if it is unknown.
         crc: CRC-32 of the order, or of the batches, so far.
-        batch_size: 0 where batches are another's.
-        workers: number of them.
+        batch_size: in samples; 0 if a batch sampler or custom loader creates the batches.
+        workers: number of workers.
         flags: see above.
-        extra: state of the data itself, packed.
+        extra: packed state of the data.
     """
 
     epoch: int
@@ -49,30 +49,30 @@ class Position(NamedTuple):
     extra: bytes = b""
 
     def packed(self) -> bytes:
-        """Return the bytes of it."""
+        """Return the encoded position."""
         return _LAYOUT.pack(*self[:-1]) + self.extra
 
 
 def unpacked(data: bytes) -> Position:
-    """Return a position of its bytes."""
+    """Decode a position."""
     return Position._make((*_LAYOUT.unpack_from(data), data[_LAYOUT.size :]))
 
 
 def is_unfinished(saved: Position) -> bool:
-    """Whether it is in the middle of a pass; batches are consumed by steps alone."""
+    """Return whether a position is in the middle of a pass. Only steps consume batches."""
     return bool(saved.batch) and saved.batch != saved.total
 
 
-def check_claimed(positions: dict[str, bytes]) -> None:
-    """Refuse a step while a loader that was training in the middle of a pass is not there.
+def check_loaders_exist(positions: dict[str, bytes]) -> None:
+    """Refuse a step while a loader that was in the middle of a pass has not been created.
 
-    Not as soon as a batch is read: one of validation may be before the training loader is made.
+    This is not checked when a batch is read: validation may come before the training loader is created.
 
     Args:
-        positions: by the names of the loaders that have not been made again.
+        positions: by name, of the saved loaders that have not been created yet.
 
     Raises:
-        HoldfastError: samples would be trained again that the interrupted pass has consumed.
+        HoldfastError: training would repeat samples that the interrupted pass has consumed.
     """
     for name, data in positions.items():
         saved = unpacked(data)
@@ -80,20 +80,20 @@ def check_claimed(positions: dict[str, bytes]) -> None:
             raise HoldfastError(
                 f"loader '{name}' was in the middle of epoch {saved.epoch}, after {saved.batch} batches, "
                 "and this program has no loader of that name",
-                hint=f'make it under its name again: run.loader(..., name="{name}"); rename between epochs',
+                hint=f'create it with the same name: run.loader(..., name="{name}"); rename between epochs',
             )
 
 
 def check(name: str, saved: Position, now: Position) -> None:
-    """Refuse to go on with other data in the middle of a pass; between passes it is the user's right.
+    """Refuse to continue with different data in the middle of a pass. Between passes data may change.
 
     Args:
         name: of the loader.
-        saved: where the run stood.
-        now: of the loader as it was made this time.
+        saved: the position to continue from.
+        now: the position of the loader in this process.
 
     Raises:
-        HoldfastError: it would give other batches.
+        HoldfastError: it would return different batches.
     """
     if not is_unfinished(saved):
         return
@@ -121,10 +121,10 @@ def _order(flags: int) -> str:
 
 
 def pack_state(state: Any) -> bytes:
-    """Return the bytes of the data's own state."""
+    """Return the encoded state of the data."""
     return bytes(ImageWriter(flatten({"state": state}), LoopState()).to_bytes())
 
 
 def unpack_state(data: bytes) -> Any:
-    """Return the data's own state of its bytes."""
+    """Decode the state of the data."""
     return ImageReader(memoryview(bytearray(data))).component("state")

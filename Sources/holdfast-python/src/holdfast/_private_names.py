@@ -1,7 +1,7 @@
-"""Private names of other libraries: read through one place for each library, and checked before training.
+"""Private names of other libraries: accessed in one file per library, and checked before training.
 
-Each compatibility file has views of a library's objects: its private names under ours. A version that
-lacks one is refused when training starts; else a run might silently go another way.
+Each compatibility file defines views of a library's objects, which map private names to names of this
+package. A version that lacks a private name is refused when training starts, as a run might silently differ.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ Version = tuple[int, int]
 
 
 class Private:
-    """An attribute of a view: a private name of the object that it is of.
+    """An attribute of a view: a private name of the target object.
 
     In versions without the name it is None, and setting it does nothing.
 
     Args:
-        name: the library's.
+        name: the library's name.
         since: the first version that has it, major and minor.
-        until: the first version that has it no longer.
+        until: the first version that no longer has it.
     """
 
     def __init__(self, name: str, *, since: Version = (0, 0), until: Version = (1_000_000, 0)) -> None:
@@ -30,23 +30,23 @@ class Private:
         self.until = until
 
     def __get__(self, view: View, owner: type) -> Any:
-        """Return what the object has under the name."""
+        """Return the object's attribute of that name."""
         return getattr(view.target, self.name, None)
 
     def __set__(self, view: View, value: Any) -> None:
-        """Set it on the object."""
+        """Set the object's attribute of that name."""
         if hasattr(view.target, self.name):
             setattr(view.target, self.name, value)
 
 
 class View:
-    """An object of another library, with names of ours for its private ones."""
+    """An object of another library, with names of this package for its private attributes."""
 
     def __init__(self, target: Any) -> None:
         self.target = target
 
     def missing(self, version: str) -> list[str]:
-        """Return the private names that the object lacks, and has in that version as far as is known."""
+        """Return the private names that the object lacks although that version should have them."""
         kind, now = type(self.target).__name__, _number(version)
         return [
             f"{kind}.{one.name}"
@@ -67,7 +67,7 @@ def require(library: str, version: str, supported: str, missing: list[str]) -> N
     """Refuse a version of a library that lacks private names.
 
     Raises:
-        HoldfastError: something is missing.
+        HoldfastError: a name is missing.
     """
     if missing:
         raise HoldfastError(

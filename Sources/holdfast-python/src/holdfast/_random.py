@@ -1,4 +1,4 @@
-"""Random streams: the global ones of `random`, numpy and torch, every CUDA device's, registered ones."""
+"""Random streams: the global ones of `random`, numpy, torch and every CUDA device, and registered ones."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ._values import new_decoder, new_encoder
 
 
 class Stream(NamedTuple):
-    """One random stream: how its state is read as bytes, and set.
+    """A random stream: functions that read its state as bytes, and set it.
 
-    Within a process it is captured and restored in whatever form costs least.
+    `capture` and `restore` use the cheapest form, which is valid within this process only.
     """
 
     name: str
@@ -36,7 +36,7 @@ def _stream(name: str, get: Callable[[], bytes], put: Callable[[bytes], None]) -
 def _python_bytes(source: Any) -> bytes:
     version, words, gauss = source.getstate()
     if version != 3:
-        raise HoldfastError(f"random states of version {version} are not known", hint="update holdfast")
+        raise HoldfastError(f"unknown version {version} of a random state", hint="update holdfast")
     return array("I", words).tobytes() + _mersenne.GAUSS.pack(gauss is not None, gauss or 0.0)
 
 
@@ -49,7 +49,7 @@ def _set_python(source: Any, data: bytes) -> None:
 
 def _python_stream(name: str, source: Any) -> Stream:
     get = _mersenne.python_getter(source) or (lambda: _python_bytes(source))
-    # The state that was restored last: mostly it is the same again, for few loops draw from `random`.
+    # The state that was restored last: usually it is the same again, since few loops draw from `random`.
     last: tuple[bytes, Any] = (b"", None)
 
     def restore(data: bytes) -> None:
@@ -83,7 +83,7 @@ def _set_numpy(source: Any, data: bytes) -> None:
         return
     position, has_gauss, gauss = _NUMPY.unpack(data[-_NUMPY.size :])
     if position > 624:
-        raise ValueError(f"a position of {position}")  # numpy would read beyond its key.
+        raise ValueError(f"invalid position {position}")  # numpy would read past its key.
     key = np.frombuffer(data[: -_NUMPY.size], np.uint32)
     source.set_state(("MT19937", key, position, int(has_gauss), gauss))
 
@@ -139,7 +139,7 @@ def _set_bit_generator(source: Any, data: bytes) -> None:
 
 
 def stream_of(name: str, source: Any) -> Stream | None:
-    """Return the stream of a generator object; None when it is none."""
+    """Return the stream of a generator; None if the object is not one."""
     if isinstance(source, random.Random):
         return _python_stream(name, source)
     numpy = sys.modules.get("numpy")
@@ -158,7 +158,7 @@ def stream_of(name: str, source: Any) -> Stream | None:
 
 
 def global_streams() -> Sequence[Stream]:
-    """Return the global streams of what is imported by now."""
+    """Return the global streams of all libraries imported so far."""
     numpy = sys.modules.get("numpy")
     torch = sys.modules.get("torch")
     has_torch = hasattr(torch, "default_generator")
@@ -187,7 +187,11 @@ def _cuda(torch: Any, index: int) -> Stream:
 
 
 def set_streams(streams: Sequence[Stream], saved: dict[str, bytes], *, path: str | None = None) -> list[str]:
-    """Set streams to saved states; returns the names of those that nothing was saved of."""
+    """Set streams to saved states; return the names of those that were not saved.
+
+    Raises:
+        HoldfastError: a state does not fit its stream.
+    """
     missing = []
     for stream in streams:
         data = saved.get(stream.name)

@@ -1,4 +1,4 @@
-"""What is registered with a run: components, random streams and loaders, and their states."""
+"""Everything registered with a run: components, random streams and loaders, and their states."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Callable
 
-from . import _parts, _random, _run_part, _witness
-from ._components import Component, beside, component_of
+from . import _parts, _random, _run_part, _state_checksum
+from ._components import Component, component_of, extra_components
 from ._errors import HoldfastError
 from ._image import Part
 
@@ -19,7 +19,7 @@ class Registered:
 
     Args:
         own_part: returns the run's own part of a snapshot.
-        records_rng: whether the global random streams belong to it.
+        records_rng: whether the global random streams are included.
     """
 
     def __init__(self, own_part: Callable[[], bytes], *, records_rng: bool) -> None:
@@ -30,7 +30,7 @@ class Registered:
         self.save_hooks: list[Hook] = []
         self.load_hooks: list[Hook] = []
         self.saves_gradients = False
-        # Saved positions of loaders that this attempt has not made yet.
+        # Saved positions of loaders that this attempt has not created yet.
         self.saved_loaders: dict[str, bytes] = {}
         self._own_streams: list[_random.Stream] = []
         self._sources: list[_parts.Source] | None = None
@@ -39,29 +39,29 @@ class Registered:
         """Register an object under a name.
 
         Raises:
-            HoldfastError: the name is taken, or the object has no known state.
+            HoldfastError: the name is in use, or objects of this type have no known state.
         """
         taken = name in self.components or any(stream.name == name for stream in self._own_streams)
         if taken or name in ("python", "numpy", "torch"):
-            raise HoldfastError(f"the name '{name}' is taken", hint="register it under another name")
+            raise HoldfastError(f"the name '{name}' is already in use", hint="register it under another name")
         stream = _random.stream_of(name, target)
         if stream is not None:
             self._own_streams.append(stream)
             return
         component = component_of(name, target, strict)
         self.components[name] = component
-        for ending, more in beside(component, save_gradients).items():
+        for ending, more in extra_components(component, save_gradients).items():
             self.components[name + ending] = more
 
     def add_loader(self, loader: Any) -> None:
-        """Add a loader; one that was saved and is made late continues at its position.
+        """Add a loader; if its position was saved, it continues there.
 
         Raises:
-            HoldfastError: its name is taken.
+            HoldfastError: its name is in use.
         """
         if any(other.name == loader.name for other in self.loaders):
             raise HoldfastError(
-                f"there is a loader '{loader.name}' already", hint='give each one its name="..."'
+                f"a loader named '{loader.name}' already exists", hint='give each loader another name="..."'
             )
         self.loaders.append(loader)
         self.forget_sources()
@@ -69,22 +69,22 @@ class Registered:
             loader.restore(self.saved_loaders.pop(loader.name))
 
     def remove_loader(self, name: str) -> None:
-        """Remove the loader of a name, if there is one."""
+        """Remove the loader with a name, if it exists."""
         self.loaders = [loader for loader in self.loaders if loader.name != name]
         self.forget_sources()
 
     def streams(self) -> Sequence[_random.Stream]:
-        """Return the global random streams of what is imported by now, and the registered ones."""
+        """Return the global random streams of all libraries imported so far, and the registered ones."""
         return [*(_random.global_streams() if self.records_rng else ()), *self._own_streams]
 
     def is_module(self, name: str) -> bool:
-        """Whether the component of a name is a torch module."""
+        """Return whether the component with a name is a torch module."""
         torch = sys.modules.get("torch")
         target = getattr(self.components.get(name), "target", None)
         return torch is not None and isinstance(target, torch.nn.Module)
 
     def states(self) -> dict[str, Any]:
-        """Return the states by component, with what hooks add."""
+        """Return the states by component name, including those added by hooks."""
         states: dict[str, Any] = {name: component.state() for name, component in self.components.items()}
         for hook in self.save_hooks:
             hook(states)
@@ -93,13 +93,13 @@ class Registered:
     # The parts of a snapshot
 
     def sources(self) -> list[_parts.Source]:
-        """Return where the parts of a snapshot come from."""
+        """Return the sources of the parts of a snapshot."""
         if self._sources is None:
             self._sources = self._new_sources()
         return self._sources
 
     def forget_sources(self) -> None:
-        """Find the sources again: loaders or streams have come or gone, or may have."""
+        """Collect the sources anew when next needed: loaders or streams may have been added or removed."""
         self._sources = None
 
     def _new_sources(self) -> list[_parts.Source]:
@@ -108,16 +108,18 @@ class Registered:
             _parts.Source("sampler", loader.name, loader.part, loader.whole_part) for loader in self.loaders
         ]
         sources += [_parts.Source("rng", stream.name, stream.get) for stream in self.streams()]
-        # Only in the records of steps: an image has the whole state.
-        witness = _witness.Witness(self.components.values())
-        if witness.has_any:
-            sources.append(_parts.Source("sampler", _witness.NAME, witness.checksum, is_in_images=False))
+        # In the records of steps only: an image contains the whole state.
+        state_checksum = _state_checksum.StateChecksum(self.components.values())
+        if state_checksum.has_any:
+            sources.append(
+                _parts.Source("sampler", _state_checksum.NAME, state_checksum.checksum, is_in_images=False)
+            )
         return sources
 
     def parts(self) -> tuple[Part, ...]:
-        """Return the parts of an image as they are now."""
+        """Return the current parts of an image."""
         return _parts.states_of(self.sources())
 
     def encoded_parts(self) -> bytes:
-        """Return the parts of a step's record as they are now."""
+        """Return the current parts of a step's record, encoded."""
         return _parts.encode(self.sources())

@@ -1,4 +1,4 @@
-"""Types that a program adds to those that a state may hold."""
+"""Types that a program adds to those that states may contain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Value = TypeVar("Value")
 
 
 class Registered(NamedTuple):
-    """How values of one type are saved and made again."""
+    """The functions that save and load values of one type."""
 
     name: str
     save: Callable[[Any], object]
@@ -23,13 +23,17 @@ by_name: dict[str, Registered] = {}
 def register_type(
     cls: type, save: Callable[[Any], object], load: Callable[[Any], object], *, name: str | None = None
 ) -> None:
-    """Let states hold values of a type.
+    """Allow values of a type in states.
 
     Args:
-        cls: the type itself; subclasses are registered on their own.
-        save: gives a state for a value.
-        load: makes a value from that state. Called with whatever is in a file: it must only build data.
-        name: under which it is stored; the class's own name if not given.
+        cls: the type. Subclasses must be registered separately.
+        save: returns the state of a value.
+        load: returns a value from that state. It gets data from a file that may be untrusted, and must only
+            construct values.
+        name: the name under which the type is stored; by default that of the class.
+
+    Raises:
+        ValueError: another type is registered under that name.
     """
     entry = Registered(name or cls.__qualname__, save, load)
     known = by_name.get(entry.name)
@@ -40,7 +44,7 @@ def register_type(
 
 
 def register_dataclass(cls: type[Value]) -> type[Value]:
-    """Let states hold values of a dataclass: its fields are saved by name. Usable as a decorator."""
+    """Allow values of a dataclass in states; its fields are saved by name. Can be used as a decorator."""
     fields = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
 
     def save(value: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Where a run continues: components, loaders, random streams and counters, from one image."""
+"""Restores a run from an image: components, loaders, random streams and counters."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ._image import ImageReader, LoopState
 from ._loop import Loop
 from ._mapping import map_private
 
-_LIST = "holdfast checkpoints list shows what there is"
+_LIST = "run 'holdfast checkpoints list' to see the available checkpoints"
 
 
 class Restorer:
-    """Puts a loop, and all that is registered, where an image says."""
+    """Restores a loop and everything that is registered from an image."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._registered = loop.registered
         self.state: dict[str, Any] | None = None
-        """What `step(state={...})` had saved."""
+        """The state that `step(state={...})` has saved."""
 
     def resume(self, point: ResumePoint) -> None:
         """Continue from the supervisor's resume point."""
@@ -32,15 +32,17 @@ class Restorer:
         reader = ImageReader(map_private(path, point.offset, point.length))
         saved = self._saved_loop(reader, path)
         if saved.step != point.step:
-            raise HoldfastError(f"the image is of step {saved.step}, not {point.step}", path=path, hint=_LIST)
+            raise HoldfastError(
+                f"the image has step {saved.step}, expected {point.step}", path=path, hint=_LIST
+            )
         self._load_components(reader, path, strict=True)
         self._load_loop(saved, path, strict=True)
         self._loop.use_image(reader, saved)
 
     def load(self, path: Path, *, weights_only: bool, strict: bool) -> None:
-        """Load a checkpoint that a person names."""
+        """Load a checkpoint that the user names."""
         image = _checkpoints.image_of(path)
-        # Of a checkpoint's directory no file is a link; a single file that somebody names may be one.
+        # Files in a checkpoint's directory are never links; a file that the user names may be one.
         reader = ImageReader(map_private(image, follow_link=image == path))
         self._load_components(reader, path, strict=strict, weights_only=weights_only)
         if weights_only:
@@ -53,7 +55,7 @@ class Restorer:
     def _saved_loop(self, reader: ImageReader, path: Path) -> LoopState:
         if reader.loop is None or reader.nodes is None:
             raise HoldfastError(
-                "the file has no loop state: another program's",
+                "the file has no loop state; another program wrote it",
                 path=path,
                 hint="load it with weights_only=True, or with safetensors",
             )
@@ -66,8 +68,8 @@ class Restorer:
         states: dict[str, Any] = {}
         for name in reader.nodes or {}:
             component = registered.components.get(name)
-            # A module copies into what it has: views of the mapping will do, and nothing keeps them.
-            states[name] = reader.component(name, copy=component is None or component.wants_copies)
+            # A module copies into its own tensors, so views of the mapping are sufficient.
+            states[name] = reader.component(name, copy=component is None or component.needs_copies)
         for hook in registered.load_hooks:
             hook(states)
         if weights_only:
@@ -77,7 +79,7 @@ class Restorer:
         unknown = sorted(set(states) - set(registered.components))
         if unknown and strict and not registered.load_hooks:
             raise HoldfastError(
-                f"the checkpoint has state of {', '.join(unknown)}, not registered here",
+                f"the checkpoint contains components that are not registered: {', '.join(unknown)}",
                 path=path,
                 hint="register the same components as the run that saved it",
             )
@@ -88,11 +90,11 @@ class Restorer:
                 raise HoldfastError(
                     f"the checkpoint has no state of '{name}'",
                     path=path,
-                    hint=f"register the components that it has ({', '.join(states) or 'none'}), "
+                    hint=f"register the components that it contains ({', '.join(states) or 'none'}), "
                     f"or '{name.partition('.')[0]}' with strict=False",
                 )
-            elif not weights_only and not name.endswith(MODES):  # Which an older version has not saved.
-                self._loop.warn(f"there is no saved state of '{name}': it begins anew")
+            elif not weights_only and not name.endswith(MODES):  # Older versions did not save modes.
+                self._loop.warn(f"'{name}' has no saved state; it starts as registered")
 
     def _load(self, name: str, component: Any, state: Any, path: Path) -> None:
         try:
@@ -101,23 +103,23 @@ class Restorer:
             raise
         except Exception as error:
             raise HoldfastError(
-                f"'{name}' does not take its saved state: {error}",
+                f"'{name}' cannot load its saved state: {error}",
                 path=path,
                 hint=self._hint(name, component),
             ) from error
         left_out = getattr(component, "left_out", ())
         if left_out:
-            self._loop.warn(f"'{name}' took what fits of its saved state, and not: {'; '.join(left_out)}")
+            self._loop.warn(f"'{name}' was restored partially; left out: {'; '.join(left_out)}")
 
     def _hint(self, name: str, component: Any) -> str:
         if hasattr(getattr(component, "target", None), "param_groups"):
             return (
-                "add the parameter groups that training adds where the optimizer is made, or in "
+                "if training adds parameter groups, add them when the optimizer is created, or in "
                 "run.on_load_checkpoint(hook), before the state is loaded"
             )
         if component.strict and self._registered.is_module(name):
-            return "the model changed? register(strict=False) takes what fits"
-        return "change the saved state to what it takes, in run.on_load_checkpoint(hook)"
+            return "if the model has changed, register it with strict=False to load the matching tensors"
+        return "convert the saved state in run.on_load_checkpoint(hook)"
 
     def _load_loop(self, saved: LoopState, path: Path, *, strict: bool) -> None:
         loop, registered = self._loop, self._registered
@@ -146,7 +148,7 @@ class Restorer:
         loop.was_finished = part.is_finished
         if part.world_size != loop.world_size and strict:
             raise HoldfastError(
-                f"the run had {part.world_size} ranks, now {loop.world_size}",
+                f"the run had {part.world_size} ranks, now it has {loop.world_size}",
                 path=path,
                 hint="resume with the same number of ranks",
             )
@@ -166,11 +168,11 @@ class Restorer:
         missing = _random.set_streams(streams, saved, path=str(path))
         if strict and lost:
             raise HoldfastError(
-                f"the random streams {', '.join(lost)} were saved, and are not here",
+                f"random streams that were saved do not exist now: {', '.join(lost)}",
                 path=path,
                 hint="register the same generators, and use as many devices as the run that saved it",
             )
         for name in missing:
-            self._loop.warn(f"the random stream '{name}' was not saved: it goes on as it is")
-        # Set once more right before the first batch: making loaders and iterators may draw from them.
+            self._loop.warn(f"the random stream '{name}' has no saved state; it continues as it is")
+        # Set again right before the first batch: the creation of loaders and iterators may draw from them.
         self._loop.pending = {name: data for name, data in saved.items() if name not in lost}

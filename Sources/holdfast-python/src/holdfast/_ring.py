@@ -1,14 +1,14 @@
-"""The trainer's end of the ring.
+"""The trainer's side of the ring.
 
 Invariants:
 
-- One thread of one process writes; the flock on the ring shows that this process lives.
-- A record becomes valid only by its CRC, written after its payload; `written` moves last.
-- Bytes between `consumed` and `written` are never overwritten: a full ring drops a new record, and a
-  snapshot that is dropped is counted. Eight bytes at least stay free.
-- Sequence numbers are given to written records alone, so the reader sees no gap.
-- Words that the other side reads alone are written through `memoryview.cast`, which stores them in one
-  move; `struct` with an explicit byte order would store them byte by byte.
+- One thread of one process writes; the flock on the ring shows that this process is alive.
+- A record becomes valid by its CRC, which is written after the payload; `written` is updated last.
+- Bytes between `consumed` and `written` are never overwritten: a full ring drops a new record, and dropped
+  snapshots are counted. At least eight bytes stay free.
+- Only written records get sequence numbers, so the reader sees no gap.
+- Words that the other side reads individually are written through `memoryview.cast`, which stores them
+  atomically; `struct` with an explicit byte order would store them byte by byte.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from ._mapping import map_shared
 from ._opening import open_file
 
 _LARGEST_CAPACITY = 1 << 32
-_HINT = "start the trainer through holdfast run"
+_HINT = "start the trainer with 'holdfast run'"
 
 
 class Request(NamedTuple):
-    """What the supervisor asks for, seen at the next step or safe point."""
+    """A request of the supervisor, read at the next step or safe point."""
 
     sequence: int
     kind: int
@@ -43,7 +43,7 @@ class Request(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Whom a ring belongs to: constant for an attempt."""
+    """The job, attempt and rank of a ring: constant during an attempt."""
 
     job_id: bytes
     attempt: int
@@ -60,7 +60,7 @@ class RingWriter:
 
     def __init__(self, directory: Path, local_rank: int = 0) -> None:
         if sys.byteorder != "little":
-            raise HoldfastError("this machine is big-endian", hint="the layouts are little-endian")
+            raise HoldfastError("big-endian machines are not supported", hint="use a little-endian machine")
         self.path = directory / f"ring-{local_rank}"
         try:
             self._descriptor = open_file(self.path, os.O_RDWR)
@@ -96,7 +96,7 @@ class RingWriter:
             raise HoldfastError(
                 "a trainer of this attempt has attached before",
                 path=self.path,
-                hint="only one process may attach, once for each attempt",
+                hint="only one process may attach, once per attempt",
             )
         self._mask = self.capacity - 1
         self._written = 0
@@ -114,7 +114,7 @@ class RingWriter:
             raise self._damaged("magic")
         if version > at.PROTOCOL_VERSION:
             raise HoldfastError(
-                f"the ring is of protocol version {version}, newer than {at.PROTOCOL_VERSION}",
+                f"the ring has protocol version {version}, newer than {at.PROTOCOL_VERSION}",
                 path=self.path,
                 hint="use the same version of holdfast for supervisor and trainer",
             )
@@ -128,25 +128,25 @@ class RingWriter:
 
     @property
     def largest_payload(self) -> int:
-        """The largest payload of a record, in bytes."""
+        """The size limit for the payload of a record, in bytes."""
         return self.capacity // 2 - at.RECORD_HEADER_BYTES
 
     @property
     def skipped(self) -> int:
-        """Snapshots dropped because the ring was full."""
+        """Number of snapshots dropped because the ring was full."""
         return self._words[at.RING_SKIPPED // 8]
 
     def set_attached(self, pid: int) -> None:
-        """Publish which process writes."""
+        """Publish the ID of the attached process."""
         self._halves[at.RING_ATTACHED_PID // 4] = pid
 
     def beat(self) -> None:
-        """Show that the trainer lives; at every step and safe point."""
+        """Show that the trainer is alive; called at every step and safe point."""
         self._heartbeats += 1
         self._words[at.RING_HEARTBEAT // 8] = self._heartbeats
 
     def append(self, kind: int, payload: bytes) -> bool:
-        """Append a record; False when there was no room: whoever appends it tries again."""
+        """Append a record; return False if there is no room, so that the caller tries again later."""
         length = len(payload) + at.RECORD_HEADER_BYTES
         position = self._reserve(length)
         if position < 0:
@@ -160,12 +160,12 @@ class RingWriter:
     def append_snapshot(
         self, layout: struct.Struct, step: int, values: tuple[object, ...], parts: bytes, image: bytes
     ) -> bool:
-        """Append one step's snapshot.
+        """Append the snapshot of a step; return False if it was dropped because there is no room.
 
         Args:
-            layout: of a record's header, a snapshot and as many metrics as there are.
-            step: of the snapshot, which is in `values` too.
-            values: what `layout` has after the record's sequence and CRC.
+            layout: the struct of record header, snapshot and metrics.
+            step: of the snapshot; `values` contains it too.
+            values: the values of `layout` after the record's sequence and CRC.
             parts: encoded parts.
             image: the whole state of a full snapshot; else empty.
         """
@@ -188,7 +188,7 @@ class RingWriter:
         return True
 
     def _reserve(self, length: int) -> int:
-        """Where in the mapping a record of `length` bytes begins, or -1; padding first if need be."""
+        """Return the offset in the mapping for a record of `length` bytes, after any padding, or -1."""
         need = (length + 7) & ~7
         if need > self.capacity >> 1:
             return -1
@@ -197,7 +197,7 @@ class RingWriter:
         total = need + remaining if need > remaining else need
         if self._written + total - self._consumed >= self.capacity:
             consumed = self._words[at.RING_CONSUMED // 8]
-            # A damaged position must not make room where there is none.
+            # A damaged position must not lead to overwriting.
             if consumed > self._written or self._written + total - consumed >= self.capacity:
                 return -1
             self._consumed = consumed
@@ -224,7 +224,7 @@ class RingWriter:
     # The resume point
 
     def publish_restoring(self, restoring: int) -> None:
-        """Publish how far this trainer is with its resume point."""
+        """Publish the progress of this trainer with its resume point."""
         self._halves[at.RING_RESTORING // 4] = restoring
 
     @property
@@ -234,7 +234,7 @@ class RingWriter:
 
     @property
     def verified(self) -> int:
-        """Grows while the supervisor reads the resume point."""
+        """A counter that grows while the supervisor reads the resume point."""
         return self._words[at.RING_VERIFIED // 8]
 
     @property
@@ -246,7 +246,7 @@ class RingWriter:
     # Requests
 
     def pending_request(self) -> Request | None:
-        """Return the request that is not answered yet."""
+        """Return the request that has not been answered yet, or None."""
         if self._words[at.RING_REQUEST_SEQUENCE // 8] == self._answered:
             return None
         return self._read_request()
@@ -254,7 +254,7 @@ class RingWriter:
     def _read_request(self) -> Request | None:
         before = self._words[at.RING_REQUEST_LOCK // 8]
         if before % 2:
-            return None  # Being written, or by someone who died writing: a later step looks again.
+            return None  # Being written, or the writer died meanwhile: a later step reads it again.
         end = at.RING_REQUEST_SEQUENCE + at.RING_REQUEST.size
         raw = bytes(self._bytes[at.RING_REQUEST_SEQUENCE : end])
         if self._words[at.RING_REQUEST_LOCK // 8] != before:
@@ -262,7 +262,7 @@ class RingWriter:
         request = Request._make(at.RING_REQUEST.unpack(raw))
         known = at.REQUEST_SAVE <= request.kind <= at.REQUEST_CANCEL
         if not known or request.generation != self.identity.generation:
-            self._answered = request.sequence  # Whoever holds another generation asks in vain.
+            self._answered = request.sequence  # Requests of other generations are ignored.
             return None
         return request
 
@@ -274,12 +274,12 @@ class RingWriter:
 
     @property
     def spare_slot(self) -> int | None:
-        """The slot that may be filled unasked."""
+        """The slot that may be filled without a request."""
         slot = self._halves[at.RING_SPARE_SLOT // 4]
         return slot if slot < self.identity.arena_slots else None
 
     def close(self) -> None:
-        """Give up the mapping and the lock. A process that ends does the same."""
+        """Release the mapping and the lock, as the end of the process does."""
         self._words.release()
         self._halves.release()
         self._bytes.release()

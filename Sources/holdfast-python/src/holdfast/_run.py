@@ -1,4 +1,4 @@
-"""A training run that can be killed at any moment and goes on with the same bits."""
+"""A training run that can be killed at any moment and continues with bit-identical results."""
 
 from __future__ import annotations
 
@@ -20,34 +20,35 @@ from ._image import ImageWriter, flatten
 from ._local import local_path
 from ._loop import Loop
 from ._metrics import Metrics
-from ._position import check_claimed
+from ._position import check_loaders_exist
 from ._restore import Restorer
 from ._ring import Request, RingWriter
-from ._samples import undisturbed
+from ._samples import preserve_streams
 from ._save_point import SavePoint
 
 _PHASES = {"training": 0, "validation": 1}
-# The exit status of a trainer that was asked to save and to leave.
+# The exit status of a trainer that was requested to save and exit.
 _STOPPED = 75
-# Room for what a record has beside image and parts.
+# Space for the fields of a record besides image and parts.
 _RECORD_RESERVE_BYTES = 8192
 
 
 class Run:
     """A run: attach, register everything that has state, then call `step()` last in the loop's body.
 
-    Under a supervisor each step is recorded, and the state is staged when it is asked for. Without one the
+    Under a supervisor each step is recorded, and the state is staged on request. Without a supervisor the
     same program runs to its end. A run belongs to one thread of one process.
 
     Attributes:
-        global_step: steps made, in all attempts.
-        epoch: that is being worked on, from 0.
-        batch: batches consumed in this epoch.
-        samples: consumed in the whole run, by all ranks.
-        optimizer_steps: steps after which the optimizer had stepped.
-        resumed_from: the step where this attempt continued; None at the beginning.
-        hyperparameters: in force; see `attach`.
-        state: what `step(state={...})` had saved, after a resume; else None.
+        global_step: number of steps, over all attempts.
+        epoch: the current epoch, from 0.
+        batch: number of batches consumed in this epoch.
+        samples: number of samples consumed in the whole run, by all ranks.
+        optimizer_steps: number of steps with a step of the optimizer.
+        resumed_from: the step from which this attempt continued; None if it started from the beginning.
+        hyperparameters: the effective hyperparameters; see `attach`.
+        state: after a resume, the state that `step(state={...})` has saved; else None.
+        is_finished: whether `finish` was called and no step followed.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Run:
         *,
         rng: bool = True,
     ) -> None:
-        """Made by `holdfast.attach`, which has the arguments' meaning."""
+        """Use `holdfast.attach` to create a run."""
         ranks: dict[str, int] = {}
         if ring is not None:
             ranks = {"rank": ring.identity.global_rank, "world_size": ring.identity.world_size}
@@ -79,29 +80,29 @@ class Run:
         self.hyperparameters: dict[str, Scalar] = {}
         self.state: dict[str, Any] | None = None
         self.is_finished = False
-        # Streams as they were before the first step, where the run goes on from there.
-        self._at_beginning: dict[str, bytes] = {}
-        # False where training begins later than restore().
+        # Streams before the first step, if the run continues from there.
+        self._initial_streams: dict[str, bytes] = {}
+        # False if training begins later than restore().
         self._stages_at_restore = True
-        # Until the first step after a resume: whether all that were in mid-pass are there again.
-        self._must_claim = False
+        # True until the first step after a resume, which checks that all saved loaders exist again.
+        self._must_check_loaders = False
         # The request that waits for the step after the end of a pass.
         self._deferred = 0
         self._phase = 0
-        self._is_leaving = False
+        self._is_exiting = False
         self._warned: set[str] = set()
 
     def __reduce__(self) -> Any:
         raise HoldfastError(
             "a run cannot be sent to another process",
-            hint="keep it out of datasets, collate functions and whatever workers get",
+            hint="do not reference it in datasets, collate functions or anything else passed to workers",
         )
 
-    # Where the run stands
+    # The position of the run
 
     @property
     def global_step(self) -> int:
-        """Steps made, in all attempts."""
+        """Number of steps, over all attempts."""
         self._loop.note_step_read()
         return self._loop.step
 
@@ -111,7 +112,7 @@ class Run:
 
     @property
     def epoch(self) -> int:
-        """The epoch that is being worked on, from 0."""
+        """The current epoch, from 0."""
         return self._loop.epoch
 
     @epoch.setter
@@ -120,7 +121,7 @@ class Run:
 
     @property
     def batch(self) -> int:
-        """Batches consumed in this epoch."""
+        """Number of batches consumed in this epoch."""
         self._loop.note_batch_read()
         return self._loop.batch
 
@@ -130,7 +131,7 @@ class Run:
 
     @property
     def samples(self) -> int:
-        """Samples consumed in the whole run, by all ranks."""
+        """Number of samples consumed in the whole run, by all ranks."""
         return self._loop.samples
 
     @samples.setter
@@ -139,7 +140,7 @@ class Run:
 
     @property
     def optimizer_steps(self) -> int:
-        """Steps after which the optimizer had stepped."""
+        """Number of steps with a step of the optimizer."""
         return self._loop.optimizer_steps
 
     @optimizer_steps.setter
@@ -148,7 +149,7 @@ class Run:
 
     @property
     def resumed_from(self) -> int | None:
-        """The step where this attempt continued; None at the beginning."""
+        """The step from which this attempt continued; None if it started from the beginning."""
         return self._loop.resumed_from
 
     @property
@@ -158,7 +159,7 @@ class Run:
 
     @property
     def is_replaying(self) -> bool:
-        """Whether the next step was made before, by an attempt that ended."""
+        """Whether the next step repeats one that an earlier attempt has recorded."""
         return self._loop.step < self._last_recorded_step
 
     @property
@@ -168,23 +169,24 @@ class Run:
 
     @property
     def rank(self) -> int:
-        """Rank among all, from 0."""
+        """Rank of this process, from 0."""
         return self._loop.rank
 
     # Registering
 
     def register(self, *, strict: bool = True, save_gradients: bool = False, **components: Any) -> None:
-        """Register what has state, each under a name that stays the same in every attempt.
+        """Register objects with state, each under a name that stays the same in every attempt.
 
         Args:
-            strict: whether a saved state must have exactly the parts that a component has now.
+            strict: whether a saved state must match the component exactly.
             save_gradients: save the gradients of modules too, so that a resume may happen between the
                 micro-batches of an accumulation.
             **components: objects with `state_dict` and `load_state_dict`; random generators; dicts, lists
                 and arrays, which are changed in place; dataclass instances; `Attributes`. None is ignored.
 
         Raises:
-            HoldfastError: a name is taken, the run is restored already, or an object has no known state.
+            HoldfastError: a name is in use, the run is already restored, or objects of a type have no known
+                state.
         """
         registered = self._registered
         registered.saves_gradients = registered.saves_gradients or save_gradients
@@ -193,25 +195,29 @@ class Run:
                 continue
             if self._loop.is_restored:
                 raise HoldfastError(
-                    f"'{name}' is registered after the run was restored",
+                    f"cannot register '{name}' after the run was restored",
                     hint="register before restore(), before epochs() and before the first loader is read",
                 )
             registered.add(name, target, strict=strict, save_gradients=save_gradients)
 
     def on_save_checkpoint(self, hook: Callable[[dict[str, Any]], None]) -> None:
-        """Call `hook(states)` with the states by component before each save; it may add more of them."""
+        """Call `hook(states)` with the states by component name before each save; it may add states."""
         self._registered.save_hooks.append(hook)
 
     def on_load_checkpoint(self, hook: Callable[[dict[str, Any]], None]) -> None:
-        """Call `hook(states)` with the saved states by component before they are loaded."""
+        """Call `hook(states)` with the saved states by component name before they are loaded.
+
+        It may change the states, and remove those that a hook has added.
+        """
         self._registered.load_hooks.append(hook)
 
     def loader(self, dataset: Any, **options: Any) -> Any:
         """Return a loader whose position is saved and restored with the run; see `holdfast.Loader`.
 
+        A loader that is created within `epochs()` needs a name, and replaces an earlier one of that name.
+
         Raises:
-            HoldfastError: it is made within `epochs()` and has no name, or its name is taken. One made there
-                takes the place of an earlier one of its name.
+            HoldfastError: it is created within `epochs()` without a name, or its name is in use.
         """
         from ._loader import Loader
 
@@ -219,8 +225,8 @@ class Run:
             name = options.get("name")
             if name is None:
                 raise HoldfastError(
-                    "a loader that is made within the loop needs a name, for a resume to find it",
-                    hint='run.loader(..., name="..."), or make it before the loop',
+                    "a loader that is created within the loop needs a name, so that a resume can find it",
+                    hint='use run.loader(..., name="..."), or create it before the loop',
                 )
             self._registered.remove_loader(name)
         loader = Loader(self, dataset, **options)
@@ -229,38 +235,37 @@ class Run:
 
     @property
     def values(self) -> Values:
-        """What is registered and cannot be changed in place, as attributes: flax's `TrainState`, say.
+        """Registered values that cannot be changed in place, such as flax's `TrainState`, as attributes.
 
-        `run.values.state = update(run.values.state, batch)`; after a resume it is the saved one.
+        `run.values.state = update(run.values.state, batch)`. After a resume it is the saved value.
         """
         return Values(self._value)
 
     def _value(self, name: str) -> Any:
         target = getattr(self._registered.components.get(name), "target", None)
         if type(target).__module__ != "holdfast.jax" or not hasattr(target, "value"):
-            raise AttributeError(f"no value '{name}' is registered; what is changed in place is not one")
+            raise AttributeError(f"no value '{name}' is registered; objects changed in place are not values")
         self.restore()
         return target
 
     # The loop
 
     def restore(self) -> bool:
-        """Continue where the run stood; returns whether there were steps to continue from.
+        """Restore the saved state of the run; return whether there were steps to continue from.
 
-        Called by `epochs()` and by the first loader that is read; afterwards nothing can be registered.
+        `epochs()` and the first loader that is read call it; afterwards nothing can be registered.
 
-        A run that begins stages its state here, before its first step. An attempt that goes on from that
-        state has it again, random streams included, and does everything as the first one did: it is told
-        that it begins.
+        A new run stages its state here, before its first step. An attempt that resumes from that state gets
+        it again, including random streams, repeats everything, and also gets False.
 
         Raises:
-            HoldfastError: the saved state does not fit what is registered, or is damaged.
+            HoldfastError: the saved state does not fit the registered objects, or is damaged.
         """
         loop = self._loop
         if loop.is_restored:
             return loop.resumed_from is not None
         _torch_compatibility.check()
-        flatten(self._registered.states())  # What cannot be saved is better known now than at the first save.
+        flatten(self._registered.states())  # Report what cannot be saved now, not at the first save.
         loop.is_restored = True
         point = None
         if self._connection is not None:
@@ -279,27 +284,27 @@ class Run:
             self._stage_initially()
         if resumes:
             loop.resumed_from = loop.step
-            self._must_claim = True
+            self._must_check_loaders = True
         elif point is not None:
-            # What the first attempt did from here on is done again, with the same state and the same streams:
-            # nothing is put back later.
-            self._at_beginning, loop.pending = loop.pending, {}
+            # Everything after this is repeated with the same state and the same streams, so nothing must be
+            # restored later.
+            self._initial_streams, loop.pending = loop.pending, {}
         loop.begin()
         return resumes
 
     def epochs(self, total: int, *, finish: bool = True) -> Iterator[int]:
-        """Give the epochs from where the run stands up to `total`, then finish the run.
+        """Yield the epochs from the current one up to `total`, then finish the run.
 
-        A program may have several such loops, one after the other: pretraining, then finetuning. Epochs are
-        counted on from one to the next. A resumed program goes through those before the one where it stood
-        without an epoch.
+        A program may have several such loops in sequence, such as pretraining and finetuning. Epoch numbers
+        continue from one loop to the next. In a resumed program, loops that were already complete yield no
+        epoch.
 
         Args:
-            total: number of epochs of the whole run, those of the loops before included.
-            finish: whether the run is complete when all epochs are; else call `finish()` later.
+            total: number of epochs of the whole run, including those of earlier loops.
+            finish: whether the run is complete after the last epoch; if False, call `finish()` later.
 
         Raises:
-            HoldfastError: the loops before have had as many epochs.
+            HoldfastError: earlier loops have already had `total` epochs.
         """
         loop = self._loop
         is_restored_here = not loop.is_restored
@@ -317,20 +322,20 @@ class Run:
                 if loop.is_stopped:
                     break
                 loop.begin_epoch(loop.epoch + 1)
-            # Resumed where the loop was over.
+            # For a resume at the end of the loop.
             loop.set_pending()
         finally:
-            # After a `break` too.
+            # Also after a `break`.
             loop.record_end(number)
         loop.end()
         if finish:
             self.finish()
         else:
-            # What follows may change the state, and is made again after a resume from here.
+            # Code after the loop may change the state; a resume from here repeats it.
             loop.capture()
 
     def batches(self, count: int) -> Iterator[int]:
-        """Give the numbers of this epoch's batches that are still to be made, for loops without a loader."""
+        """Yield the numbers of this epoch's remaining batches, below `count`; for loops without a loader."""
         loop = self._loop
         self.restore()
         for number in range(loop.batch, count):
@@ -344,16 +349,16 @@ class Run:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether `stop` was called, by this attempt or by one before."""
+        """Whether `stop` was called, in this or an earlier attempt."""
         return self._loop.is_stopped
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Let `epochs()` end after this epoch, as if it were the last: early stopping.
+        """End `epochs()` after this epoch, as if it were the last: early stopping.
 
-        Call it before the `step()` that it belongs to, so that a resume knows of it.
+        Call it before the corresponding `step()`, so that it is saved with that step.
 
         Args:
-            at_once: whether the epoch ends after the next step: loaders and `batches()` give no more.
+            at_once: whether the epoch ends after the next step: loaders and `batches()` yield nothing more.
         """
         loop = self._loop
         loop.is_stopped = True
@@ -361,8 +366,8 @@ class Run:
         trained = [loader for loader in self._registered.loaders if loader.is_trained]
         if trained and all(loader.is_between_batches for loader in trained):
             self._warn(
-                "run.stop() comes after run.step(): a resume from this step would go on without it; call it "
-                "before the step, and stop(at_once=True) to leave the epoch there"
+                "run.stop() was called after run.step(), so a resume from this step would not stop; call it "
+                "before the step, with at_once=True to end the epoch there"
             )
 
     def step(
@@ -374,23 +379,24 @@ class Run:
         optimizer_stepped: bool = True,
         **metrics: Any,
     ) -> None:
-        """Mark the end of a step: all that is registered agrees now. Call it last in the loop's body.
+        """Mark the end of a step, when the state is consistent. Call it last in the loop's body.
 
-        Records the step, and stages the state if the supervisor asks for it.
+        Records the step, and stages the state if the supervisor has requested it.
 
         Args:
-            values: metrics, for names that are no Python names.
-            samples: consumed in this step by all ranks; by default what the loaders gave.
-            state: save the whole state in this step's record, for state of some kilobytes: no step is lost
-                then. True: what is registered; a dict: that too, found in `run.state` after a resume.
+            values: metrics whose names are not valid Python identifiers.
+            samples: number of samples consumed in this step by all ranks; by default as counted by loaders.
+            state: save the whole state in this step's record, so that no step is lost; for states of a few
+                kilobytes. True: the registered objects; a dict: this state too, which is in `run.state` after
+                a resume.
             optimizer_stepped: False between the micro-batches of an accumulation. The state of such a step is
-                saved only where gradients are too (`register(save_gradients=True)`); else the supervisor's
+                saved only with gradients (`register(save_gradients=True)`); otherwise the supervisor's
                 requests wait for the optimizer's step.
-            **metrics: numbers, or tensors of one element (which waits for the device).
+            **metrics: numbers, or tensors of one element (reading them waits for the device).
 
         Raises:
             HoldfastError: this process was forked from the one that attached; `state` is too large; or a
-                loader that was in the middle of its pass was not made again.
+                loader that was in the middle of its pass was not created again.
         """
         loop, connection = self._loop, self._connection
         self._check_loop()
@@ -434,28 +440,28 @@ class Run:
             self._answer(connection, request)
 
     def _check_loop(self) -> None:
-        """Refuse a step that a resume could not continue from, and warn of one after the end."""
+        """Refuse a step that a resume could not continue from, and warn about a step after the end."""
         loop = self._loop
-        if self._must_claim:
-            check_claimed(self._registered.saved_loaders)
-            self._must_claim = False
+        if self._must_check_loaders:
+            check_loaders_exist(self._registered.saved_loaders)
+            self._must_check_loaders = False
         if loop.reader is not None:
             raise HoldfastError(
-                f"a loader is read by the thread '{loop.reader}', ahead of the steps: it has no position",
-                hint="read it in the thread that calls step(); num_workers and prefetch_factor read ahead",
+                f"a loader is read by the thread '{loop.reader}' ahead of the steps, so it has no position",
+                hint="read it in the thread that calls step(); num_workers and prefetch_factor prefetch",
             )
         if loop.was_finished:
             loop.was_finished = False
             self._warn(
-                f"the run was finished at step {loop.step}, and now goes on. A loop that is over "
-                "must not begin another step: test `run.global_step` before a batch is used"
+                f"the run was finished at step {loop.step}, but continues now; a loop that is over must not "
+                "begin another step: check `run.global_step` before using a batch"
             )
 
     def _full_image(self, ring: RingWriter, state: bool | dict[str, Any], parts_bytes: int) -> bytes:
         if self._loop.save_point is SavePoint.MICRO_BATCH:
             raise HoldfastError(
-                "a step between micro-batches cannot save the state: the gradients are not in it",
-                hint="register(model=model, save_gradients=True), or leave out state=",
+                "a step between micro-batches cannot save the state, which does not include gradients",
+                hint="use register(model=model, save_gradients=True), or leave out state=",
             )
         states = self._registered.states()
         if isinstance(state, dict):
@@ -463,15 +469,15 @@ class Run:
         image = ImageWriter(flatten(states), self._loop.state())
         if image.size + parts_bytes + _RECORD_RESERVE_BYTES > ring.largest_payload:
             raise HoldfastError(
-                f"a full snapshot of {image.size} bytes does not fit the ring",
-                hint="call step() without state=: checkpoints are staged in the arena",
+                f"a full snapshot of {image.size} bytes does not fit into the ring",
+                hint="call step() without state=; checkpoints are staged in the arena",
             )
         return bytes(image.to_bytes())
 
     def safepoint(self) -> None:
-        """Show that the trainer lives, in long loops without steps, and let the supervisor's requests in.
+        """Show that the trainer is alive, and answer the supervisor's requests; for long loops without steps.
 
-        A state that is saved here is the one after the last step: what came since is made again.
+        The state that is saved here is that after the last step: a resume repeats everything since.
         """
         loop, connection = self._loop, self._connection
         if connection is None:
@@ -486,25 +492,25 @@ class Run:
         # After the last batch of a pass the next step answers.
         if loop.save_point is SavePoint.PASS_END and request.kind != at.REQUEST_CANCEL:
             return
-        # With a batch half used nothing agrees. A captured state does, whatever validation's own loaders have
-        # given since.
+        # In the middle of a batch the state is inconsistent. A captured state stays valid while validation
+        # reads its own loaders.
         if loop.save_point is SavePoint.CAPTURED or loop.is_between_steps():
             self._answer(connection, request)
             loop.checks.forget_staged()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Name what the loop does inside: `with run.phase("validation"): ...`; any other name counts too.
+        """Mark a phase of the loop: `with run.phase("validation"): ...`. Other names are allowed.
 
-        Validation leaves the global random streams as they were: whatever it draws, and however often it is
-        made, training goes on with the same numbers. Begin a phase between two steps.
+        At the end of a validation the global random streams are restored, so that training continues with the
+        same numbers however often it validates. Begin a phase between two steps.
         """
         before = self._phase
         loop = self._loop
         if loop.save_point is not SavePoint.CAPTURED and loop.is_between_steps():
             loop.capture()
         self._phase = _PHASES.get(name, 2)
-        streams = undisturbed() if self._phase == _PHASES["validation"] else nullcontext()
+        streams = preserve_streams() if self._phase == _PHASES["validation"] else nullcontext()
         try:
             with streams:
                 self.safepoint()
@@ -515,7 +521,7 @@ class Run:
     def finish(self) -> None:
         """Mark the run as complete: its final state becomes the last checkpoint.
 
-        Exit with status 0 afterwards. Without this an exit is not success, whatever its status.
+        Exit with status 0 afterwards. Without this call an exit is not a success, whatever its status.
         """
         if self.is_finished:
             return
@@ -527,7 +533,7 @@ class Run:
         self.is_finished = True
 
     def fail(self, error: BaseException) -> None:
-        """Report to the supervisor an error that this program handles itself before it ends."""
+        """Report an error to the supervisor that the program handles itself before it exits."""
         self._report_failure(encode_failure(type(error), error, error.__traceback__))
 
     # The supervisor
@@ -546,7 +552,7 @@ class Run:
             self._connection.attach(record)
 
     def _announce(self, total_epochs: int, batches: int | None = None) -> None:
-        """Publish how long the run will be, now that it is known."""
+        """Publish the length of the run."""
         if self._connection is None:
             return
         loaders = self._registered.loaders
@@ -561,7 +567,7 @@ class Run:
             self._loop.checks.forget_staged()
 
     def _answer(self, connection: Connection, request: Request) -> None:
-        """Answer a request of the supervisor as far as there is something to save now."""
+        """Answer a request of the supervisor, if a state can be saved now."""
         save_point = self._loop.save_point
         if request.kind != at.REQUEST_CANCEL:
             if not save_point.is_savable:
@@ -572,28 +578,28 @@ class Run:
         leaves = connection.stager.answer(request, self._loop.step)
         self._warn_unsaved(connection)
         if leaves:
-            self._is_leaving = True
+            self._is_exiting = True
             connection.stager.flush()
             raise SystemExit(_STOPPED)
 
     def _stage_initially(self) -> None:
-        """Stage the state before the first step, which an attempt that dies early leaves to the next one."""
+        """Stage the state before the first step, for the next attempt if this one dies early."""
         if self._connection is not None:
             self._connection.stager.stage_initially()
             self._warn_unsaved(self._connection)
             self._loop.checks.forget_staged()
-            # Loaders and streams may still come.
+            # Loaders and streams may still be added.
             self._registered.forget_sources()
 
-    def _become_forked(self) -> None:
+    def _disconnect_in_child(self) -> None:
         forked: Any = ForkedConnection()
         if self._connection is not None:
-            self._connection.stager.forbid(forked)
+            self._connection.stager.refuse_writes(forked)
         self._connection = forked
 
     def _warn_unsaved(self, connection: Connection) -> None:
         if connection.stager.last_error is not None:
-            self._warn(f"the state could not be saved: {connection.stager.last_error}")
+            self._warn(f"cannot save the state: {connection.stager.last_error}")
 
     def _warn(self, what: str) -> None:
         if what not in self._warned:
@@ -603,14 +609,14 @@ class Run:
     # Without a supervisor
 
     def save(self, directory: PathLike, *, weights_only: bool = False) -> Path:
-        """Save a checkpoint into `directory`, published as the supervisor publishes them.
+        """Save a checkpoint into `directory`, atomically and in the format of the supervisor.
 
         Args:
-            directory: gets `step-N`.
-            weights_only: only the modules, not the optimizer and the rest.
+            directory: parent of the checkpoint's directory `step-N`; created if it does not exist.
+            weights_only: save only modules, not the optimizer and other components.
 
         Returns:
-            The checkpoint's own directory, for `load`.
+            The checkpoint's directory, for `load`.
 
         Raises:
             HoldfastError: `directory` is a URL, or the checkpoint cannot be written.
@@ -623,15 +629,19 @@ class Run:
         return _checkpoints.publish(directory, ImageWriter(flatten(states), now), now, self.hyperparameters)
 
     def load(self, path: PathLike, *, weights_only: bool = False, strict: bool = True) -> None:
-        """Load a checkpoint, after verifying it; a run that the supervisor resumes ignores this.
+        """Verify and load a checkpoint. A run that the supervisor has resumed ignores this call.
 
         Args:
             path: a checkpoint's directory, or a `.safetensors` file of one.
-            weights_only: only the modules; the run begins at step 0, with today's random numbers.
-            strict: whether the checkpoint must have exactly the components that are registered.
+            weights_only: load only modules; the run starts at step 0 and keeps its random streams.
+            strict: whether the checkpoint must contain exactly the registered components.
+
+        Raises:
+            HoldfastError: `path` is a URL, the checkpoint does not exist or is damaged, or it does not fit
+                the registered components.
         """
         path = local_path(path)
-        # After a restore() that begins it is not ignored: the first attempt loaded it there too.
+        # Not ignored after a restore() that returned False: the first attempt loaded it there too.
         begins = self._loop.is_restored and self.resumed_from is None
         if self._connection is not None and self._connection.resume.point is not None and not begins:
             return

@@ -1,4 +1,4 @@
-"""The run's own part of a snapshot: what belongs to no component, stream or loader."""
+"""The run's own part of a snapshot: state that belongs to no component, stream or loader."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _FINISHED = 4
 
 
 class RunPart(NamedTuple):
-    """Optimizer steps, ranks, and whether the run is to stop.
+    """Optimizer steps, ranks, and whether the run should stop.
 
     Attributes:
-        optimizer_steps: steps after which the optimizer had stepped.
+        optimizer_steps: number of steps with a step of the optimizer.
         world_size: number of ranks.
-        is_stopped: the run is to stop after this epoch.
-        stops_at_once: it is to stop before the next batch.
-        is_finished: it is complete.
+        is_stopped: whether the run stops after this epoch.
+        stops_at_once: whether it stops before the next batch.
+        is_finished: whether it is complete.
     """
 
     optimizer_steps: int
@@ -30,13 +30,13 @@ class RunPart(NamedTuple):
     is_finished: bool
 
     def packed(self) -> bytes:
-        """Return the bytes of it."""
+        """Return it encoded."""
         flags = _STOPS * self.is_stopped | _STOPS_AT_ONCE * self.stops_at_once | _FINISHED * self.is_finished
         return _LAYOUT.pack(self.optimizer_steps, self.world_size, flags)
 
     @staticmethod
     def unpacked(data: bytes) -> RunPart | None:
-        """Return it from its bytes; None where they have another length."""
+        """Decode it; return None if the data have another length."""
         if len(data) != _LAYOUT.size:
             return None
         steps, ranks, flags = _LAYOUT.unpack(data)

@@ -1,7 +1,7 @@
-"""Randomness of each sample: from the run's seed and the sample's place, and from nothing else.
+"""Randomness of each sample, derived only from the run's seed and the position of the sample.
 
-It is therefore the same whatever the number of workers, and wherever a run resumed. Workers import this
-module; it refers to no run.
+So it does not depend on the number of workers or on where a run resumed. Worker processes import this module,
+so it must not refer to a run.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from ._random import global_streams
 
 _current: int | None = None
 _MASK = (1 << 64) - 1
-# 2^64 divided by the golden ratio: its multiples are far apart.
+# 2^64 divided by the golden ratio: its multiples are evenly distributed.
 _STRIDE = 0x9E3779B97F4A7C15
 
 
 def mix(*numbers: int) -> int:
-    """Return 64 bits that depend on all of some numbers."""
+    """Return 64 bits that depend on all numbers."""
     data = b"".join(struct.pack("<Q", number & (1 << 64) - 1) for number in numbers)
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the global streams of `random`, and of numpy and torch where they are imported.
+    """Seed the global streams of `random`, and of numpy and torch if they are imported.
 
-    A program that does so before it attaches begins each time with the same random numbers.
+    Call it before `attach`, so that each new job starts with the same random numbers.
 
     Args:
-        seed: of 64 bits; numpy gets its lower 32.
+        seed: up to 64 bits; numpy gets the lower 32.
     """
     random.seed(seed)
     numpy = sys.modules.get("numpy")
@@ -47,28 +47,28 @@ def seed_everything(seed: int) -> None:
 
 
 def seed_of(base: int, number: int) -> int:
-    """Return the seed of a pass's sample: 64 bits.
+    """Return the seed of a sample, of 64 bits.
 
     Args:
         base: seed of the pass.
-        number: of the sample in it, from 1.
+        number: of the sample in the pass, from 1.
     """
     return (base + number * _STRIDE) & _MASK
 
 
 def begin_sample(seed: int, *, seeds_globals: bool) -> None:
-    """Set which sample is being made from now on."""
+    """Set the seed of the sample that is created next."""
     global _current
     _current = seed
     if seeds_globals:
         seed_everything(seed)
 
 
-def make_samples(dataset: Any, indices: Iterable[Any], seed: int, *, seeds_globals: bool) -> list[Any]:
-    """Make the samples of one batch, of which `seed` is the first one's.
+def create_samples(dataset: Any, indices: Iterable[Any], seed: int, *, seeds_globals: bool) -> list[Any]:
+    """Create the samples of one batch; `seed` is that of the first sample.
 
-    The global streams are seeded once: a batch is always made whole and by one worker, so what its samples
-    draw one after the other is the same everywhere.
+    The global streams are seeded once: one worker always creates a whole batch, so its samples draw the same
+    numbers, in order, everywhere.
     """
     global _current
     if seeds_globals:
@@ -82,21 +82,28 @@ def make_samples(dataset: Any, indices: Iterable[Any], seed: int, *, seeds_globa
 
 
 def sample_seed() -> int:
-    """Return the seed of the sample that is being made: 64 bits.
+    """Return the seed, of 64 bits, of the sample that is being created.
 
     Raises:
-        RuntimeError: no sample is being made by a loader of `Run.loader`.
+        RuntimeError: no loader of `Run.loader` is creating a sample.
     """
     if _current is None:
-        raise RuntimeError("no sample is being made: call this in a dataset that Run.loader reads")
+        raise RuntimeError("no sample is being created; call this in a dataset that Run.loader reads")
     return _current
 
 
 def sample_generator(kind: str = "torch") -> Any:
-    """Return a random generator of the sample that is being made; call it in `Dataset.__getitem__`.
+    """Return a random generator for the sample that is being created. Call it in `Dataset.__getitem__`.
 
     Args:
         kind: `torch`, `numpy` or `python`.
+
+    Returns:
+        A new `torch.Generator`, `numpy.random.Generator` or `random.Random`, seeded with `sample_seed()`.
+
+    Raises:
+        RuntimeError: no loader of `Run.loader` is creating a sample.
+        ValueError: unknown kind.
     """
     seed = sample_seed()
     if kind == "torch":
@@ -109,11 +116,11 @@ def sample_generator(kind: str = "torch") -> Any:
         return numpy.random.default_rng(seed)
     if kind == "python":
         return random.Random(seed)
-    raise ValueError(f"kind is torch, numpy or python, not {kind!r}")
+    raise ValueError(f"unknown kind {kind!r}; use 'torch', 'numpy' or 'python'")
 
 
-class undisturbed:  # noqa: N801
-    """A context that leaves the global streams as they were, whatever is drawn inside."""
+class preserve_streams:  # noqa: N801
+    """A context that restores the global streams at its end."""
 
     __slots__ = ("_captured",)
 

@@ -1,6 +1,6 @@
-"""Which samples come in which batch: seeded for each pass, and continued at any batch.
+"""The samples of each batch: seeded for each pass, and able to continue at any batch.
 
-Workers import this module; it refers to no run.
+Worker processes import this module, so it must not refer to a run.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import torch
 from torch.utils import data as torch_data
 
 from ._random import global_streams
-from ._samples import begin_sample, make_samples, mix, seed_everything, seed_of, undisturbed
+from ._samples import begin_sample, create_samples, mix, preserve_streams, seed_everything, seed_of
 
-# torch's own samplers that draw from their `generator` alone, or from nothing.
+# torch's own samplers that draw only from their `generator`, or not at all.
 _WITH_GENERATOR = (
     torch_data.RandomSampler,
     torch_data.SubsetRandomSampler,
@@ -27,7 +27,7 @@ _WITHOUT_RANDOMNESS = (torch_data.SequentialSampler, torch_data.distributed.Dist
 
 
 class Place(NamedTuple):
-    """A pass over the data, and where it begins: at a batch, after so many samples."""
+    """A pass over the data, and its first batch, with the number of samples before that."""
 
     seed: int
     epoch: int
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """A batch that was drawn: how many batches and samples are consumed once it is, and of what order."""
+    """The position after a batch: number of batches and samples so far, and the checksum of their order."""
 
     batch: int
     samples: int
@@ -45,14 +45,14 @@ class Drawn(NamedTuple):
 
 
 class SampleDataset(torch_data.Dataset):  # type: ignore[misc,unused-ignore]
-    """A dataset whose samples each have their own seed, which comes with the index."""
+    """A dataset whose samples each have their own seed, which is passed with the index."""
 
     def __init__(self, dataset: Any, seeds_globals: bool) -> None:
         self.dataset = dataset
         self.seeds_globals = seeds_globals
 
     def __getitem__(self, key: tuple[int, Any]) -> Any:
-        """Make one sample."""
+        """Return one sample."""
         begin_sample(key[0], seeds_globals=self.seeds_globals)
         return self.dataset[key[1]]
 
@@ -61,52 +61,56 @@ class SampleDataset(torch_data.Dataset):  # type: ignore[misc,unused-ignore]
 
 
 class BatchDataset(SampleDataset):
-    """Likewise, of whole batches: a key is the first sample's seed, and the indices.
+    """A dataset of whole batches: a key consists of the first sample's seed and the indices.
 
-    Where the dataset makes a batch at once (`__getitems__`), all its samples have the first one's seed.
+    If the dataset creates a batch at once (`__getitems__`), all samples have the seed of the first one.
     """
 
     def __getitem__(self, key: tuple[int, Any]) -> Any:
-        """Make the samples of one batch."""
+        """Return the samples of one batch."""
         seed, indices = key
         if not hasattr(self.dataset, "__getitems__"):
-            return make_samples(self.dataset, indices, seed, seeds_globals=self.seeds_globals)
+            return create_samples(self.dataset, indices, seed, seeds_globals=self.seeds_globals)
         begin_sample(seed, seeds_globals=self.seeds_globals)
         return self.dataset.__getitems__(indices)
 
 
 class IterableSamples(torch_data.IterableDataset):  # type: ignore[misc,unused-ignore]
-    """An iterable dataset whose samples each have their own seed, by worker and number."""
+    """An iterable dataset whose samples each have their own seed, derived from worker and number."""
 
     def __init__(self, dataset: Any, seeds_globals: bool) -> None:
         self.dataset = dataset
         self.seeds_globals = seeds_globals
-        # Shared: persistent workers keep their copy of this object over all passes.
+        # Shared memory, because persistent workers use the same copy of this object in all passes.
         self._seed = torch.zeros(1, dtype=torch.int64).share_memory_()
 
     def begin_pass(self, seed: int) -> None:
-        """Set the seed of the pass that begins now."""
+        """Set the seed of the next pass."""
         self._seed[0] = seed >> 1
 
     def __len__(self) -> int:
-        """Return the dataset's own number of samples; it raises TypeError where there is none."""
+        """Return the dataset's number of samples.
+
+        Raises:
+            TypeError: it has no length.
+        """
         return len(self.dataset)
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the samples of this worker."""
+        """Iterate over the samples of this worker."""
         seed = self._begin_worker()
         for _, sample in self._drawn(iter(self.dataset), seed, 0):
             yield sample
 
     def _begin_worker(self) -> int:
-        """Return the seed of this worker's samples; its iterator is made with it."""
+        """Return the seed of this worker's samples, and seed the creation of its iterator."""
         worker = torch_data.get_worker_info()
         seed = mix(int(self._seed[0]), 0 if worker is None else worker.id)
         begin_sample(seed, seeds_globals=self.seeds_globals)
         return seed
 
     def _drawn(self, source: Iterator[Any], seed: int, number: int) -> Iterator[tuple[int, Any]]:
-        """Draw the samples after that of a number, each with its seed; gives their numbers too."""
+        """Yield the samples after `number`, each created with its seed, together with their numbers."""
         while True:
             number += 1
             begin_sample(seed_of(seed, number), seeds_globals=self.seeds_globals)
@@ -118,26 +122,26 @@ class IterableSamples(torch_data.IterableDataset):  # type: ignore[misc,unused-i
 
 
 class WorkerStart:
-    """A `worker_init_fn`: what a program's code in a worker asks about is the program's own dataset."""
+    """A `worker_init_fn` that sets the dataset of `get_worker_info()` to the program's own."""
 
     def __init__(self, start: Any) -> None:
         self._start = start
 
     def __call__(self, worker: int) -> None:
-        """Begin a worker."""
+        """Initialize a worker."""
         info = torch_data.get_worker_info()
         if isinstance(info.dataset, (SampleDataset, IterableSamples)):
-            # It refuses assignment, and in newer torch it has slots in place of a dict.
+            # It refuses assignment, and in newer torch it has slots instead of a dict.
             object.__setattr__(info, "dataset", info.dataset.dataset)
         if self._start is not None:
             self._start(worker)
 
 
 class _Isolated:
-    """An iterator with global random streams of its own, as if nobody else drew from them."""
+    """An iterator with global random streams of its own, which no other code draws from."""
 
     def __init__(self, source: Any, seed: int) -> None:
-        with undisturbed():
+        with preserve_streams():
             seed_everything(seed)
             self._source = iter(source)
             self._save()
@@ -146,8 +150,8 @@ class _Isolated:
         self._streams = [(stream, stream.capture()) for stream in global_streams()]
 
     def draw(self, count: int) -> list[Any]:
-        """Return up to `count` elements."""
-        with undisturbed():
+        """Return the next elements, at most `count`."""
+        with preserve_streams():
             for stream, state in self._streams:
                 stream.restore(state)
             drawn = list(islice(self._source, count))
@@ -162,18 +166,21 @@ class _Plain:
         self._source = iter(source)
 
     def draw(self, count: int) -> list[Any]:
-        """Return up to `count` elements."""
+        """Return the next elements, at most `count`."""
         return list(islice(self._source, count))
 
 
 class BatchPlan:
-    """Gives the batches of a pass, from any place on; a `batch_sampler` for torch's own loader.
+    """Yields the batches of a pass, from any position on; a `batch_sampler` for torch's loader.
 
     Args:
-        length: of the dataset.
-        batch_size: None when the sampler's elements are the batches' indices themselves.
-        sampler: a sampler, or a batch sampler where `gives_batches`; None: in order, or shuffled.
-        keyed: whether indices come with the seed of their first sample.
+        length: number of samples of the dataset.
+        batch_size: None if the elements of the sampler are used as they are.
+        shuffle: whether the order is random, without a sampler.
+        drop_last: whether an incomplete last batch is left out.
+        sampler: a sampler, or a batch sampler if `gives_batches`; None: in order, or shuffled.
+        gives_batches: whether the sampler yields the indices of whole batches.
+        keyed: whether indices are returned with the seed of their first sample.
     """
 
     def __init__(
@@ -198,13 +205,13 @@ class BatchPlan:
         self.skip: frozenset[tuple[int, int]] = frozenset()
         self.drawn: deque[Drawn] = deque()
         self.is_own = sampler is None
-        # Checksum of which samples a subset has, where the order is the own one.
+        # Checksum of the indices of a subset, without a sampler.
         self.choice = 0
-        # Where its random numbers come from is not known.
+        # Whether the source of the sampler's random numbers is unknown.
         self.draws_globally = not self.is_own and not _is_known(sampler)
 
     def begin(self, place: Place) -> None:
-        """Begin a pass; the next `iter` gives its batches."""
+        """Begin a pass; the next iterator yields its batches."""
         self.place = place
         self.drawn.clear()
 
@@ -236,7 +243,7 @@ class BatchPlan:
             yield (seed_of(place.seed, first + 1), indices) if self.keyed else indices
 
     def _own(self, place: Place) -> Iterator[Any]:
-        """Give the batches of the own order, from the place on: no batch before it is made."""
+        """Yield the batches in the plan's own order, starting at the place."""
         if self.shuffle:
             generator = torch.Generator().manual_seed(place.seed)
             order: Any = torch.randperm(self.length, generator=generator).tolist()
@@ -251,7 +258,7 @@ class BatchPlan:
                 yield indices
 
     def _batches(self, place: Place) -> Iterator[Any]:
-        """Give the batches of another's order, from its beginning."""
+        """Yield the batches in the order of the sampler, from its beginning."""
         _prepare(self.sampler, place)
         source = _Isolated(self.sampler, place.seed) if self.draws_globally else _Plain(self.sampler)
         if self.gives_batches or self.batch_size is None:
@@ -264,18 +271,18 @@ class BatchPlan:
 
 
 class OrderError(Exception):
-    """A sampler did not repeat the order that it had."""
+    """A sampler did not reproduce its order."""
 
 
 def _is_known(sampler: Any) -> bool:
-    """Whether a sampler's order comes from its `generator`, its epoch or nothing, and so from the pass."""
+    """Return whether a sampler's order depends only on its `generator` and epoch, both set by the pass."""
     if type(sampler) is torch_data.BatchSampler:
         return _is_known(sampler.sampler)
     return type(sampler) in _WITH_GENERATOR or type(sampler) in _WITHOUT_RANDOMNESS
 
 
 def _prepare(sampler: Any, place: Place) -> None:
-    """Let a sampler draw the order of this pass."""
+    """Prepare a sampler to draw the order of this pass."""
     if hasattr(sampler, "set_epoch"):
         sampler.set_epoch(place.epoch)
     if type(sampler) in _WITH_GENERATOR or isinstance(getattr(sampler, "generator", None), torch.Generator):

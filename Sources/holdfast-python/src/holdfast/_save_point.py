@@ -1,4 +1,4 @@
-"""What of a run may be saved at this moment."""
+"""Which state of a run can be saved at a moment."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from enum import Enum, auto
 
 
 class SavePoint(Enum):
-    """What a request for the state gets now.
+    """The state that a request gets now.
 
-    The loop sets it at the end of each step and where an epoch or a pass begins or ends.
+    The loop sets it at the end of each step, and where an epoch or a pass begins or ends.
     """
 
     STEP = auto()
-    """The state as it is: that of the last step, or of the beginning."""
+    """The current state: that of the last step, or of the beginning."""
 
     CAPTURED = auto()
-    """The state that was captured after the last step: what is registered may have changed since."""
+    """The state that was captured after the last step: the current one may have changed since."""
 
     PASS_END = auto()
-    """The state as it is, but better that of the next step.
+    """The current state, but preferably that of the next step.
 
-    A pass that is resumed after its last batch gives none, and many programs use after their loop what the
-    loop's body has set. So a request waits for one step; only for one, as a pass may have a single batch.
+    A pass that is resumed after its last batch returns no batch, and many programs use variables after their
+    loop that the loop's body sets. So a request waits for one step, but not more: a pass may have one batch.
     """
 
     BATCH_PART = auto()
-    """Nothing: more steps of the same batch follow, and a resume goes on with the next batch."""
+    """None: more steps of the same batch follow, but a resume continues with the next batch."""
 
     MICRO_BATCH = auto()
-    """Nothing: the optimizer has yet to use gradients that are not saved."""
+    """None: the optimizer has not used the gradients yet, and they are not saved."""
 
     NO_PLACE = auto()
-    """Nothing: a resume would not know where in its epoch the loop stands."""
+    """None: a resume could not find the loop's position in the epoch."""
 
     RESUMED_HEAD = auto()
-    """Nothing: the epoch's head is made again, and what it changes is not put back yet."""
+    """None: the epoch's head runs again, and what it changes has not been restored yet."""
 
     @property
     def is_savable(self) -> bool:

@@ -1,6 +1,6 @@
-"""scikit-learn's estimators, whose state is their `__dict__`, and what they hold of their own.
+"""scikit-learn's estimators, whose state is their `__dict__`, and scikit-learn objects inside them.
 
-A class is looked up among what the program has imported of scikit-learn; nothing of it is called.
+Classes are looked up in the modules of scikit-learn that the program has imported; none of them is called.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ._decode import Decoder, add_maker
+from ._decode import Decoder, add_decoder
 from ._encode import Encode, Encoder, Node, python
 
-# Made again by each `partial_fit`, and no data: compiled loss functions.
+# Compiled loss functions, which are not data; each `partial_fit` creates them again.
 _MADE_AGAIN = ("loss_function_", "_loss")
 
 
 def is_estimator(thing: Any) -> bool:
-    """Whether something is an estimator, of scikit-learn itself or of the program."""
+    """Return whether an object is an estimator, of scikit-learn itself or of the program."""
     base = sys.modules.get("sklearn.base")
     return base is not None and isinstance(thing, base.BaseEstimator)
 
@@ -27,7 +27,7 @@ def state_of(thing: Any) -> dict[str, Any]:
 
 
 def load(thing: Any, state: dict[str, Any]) -> None:
-    """Give an estimator the attributes that it had, and no others."""
+    """Set the attributes of an estimator, and delete all others."""
     attributes = vars(thing)
     kept = {name: attributes[name] for name in _MADE_AGAIN if name in attributes}
     attributes.clear()
@@ -36,7 +36,7 @@ def load(thing: Any, state: dict[str, Any]) -> None:
 
 
 def encoder_of(value: Any) -> Encode | None:
-    """Return how something of scikit-learn's that an estimator holds is encoded."""
+    """Return the encoder for a scikit-learn object inside an estimator; None for other values."""
     cls = type(value)
     if not cls.__module__.startswith("sklearn.") or not hasattr(value, "__dict__"):
         return None
@@ -51,14 +51,14 @@ def _encode(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
     return python("sklearn", node, type=f"{cls.__module__}:{cls.__qualname__}")
 
 
-def _make(decoder: Decoder, node: Node) -> Any:
+def _decode(decoder: Decoder, node: Node) -> Any:
     module, _, name = node["type"].partition(":")
     cls = getattr(sys.modules.get(module), name, None)
     if not module.startswith("sklearn.") or not isinstance(cls, type) or cls.__module__ != module:
-        raise ValueError(f"scikit-learn has no {name} in {module}, or it is not imported")
+        raise ValueError(f"{module} has no class {name}, or is not imported")
     made: Any = object.__new__(cls)
     vars(made).update(decoder.value(node["value"]))
     return made
 
 
-add_maker("sklearn", _make)
+add_decoder("sklearn", _decode)

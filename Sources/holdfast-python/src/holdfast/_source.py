@@ -1,4 +1,4 @@
-"""Where a loader's batches come from, and how a pass over them begins and continues."""
+"""The source of a loader's batches, and how a pass over them begins and continues."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch.utils import data as torch_data
 
 from ._components import has_state
-from ._continued import what_state_lacks
+from ._continued import missing_from_state
 from ._iterable_source import IterableSource
 from ._map_source import MapSource
 from ._position import Position
@@ -20,10 +20,10 @@ class Source(Protocol):
     """A kind of data.
 
     Attributes:
-        batches: gives the batches of a pass, which `begin` has begun.
-        batch_size: samples of a batch; None where batches are another's.
-        isolates: whether making a batch must leave the global random streams as they were.
-        keeps_state: whether the data have a state of their own, beside a position.
+        batches: iterable over the batches of a pass that `begin` has begun.
+        batch_size: samples of a batch; None if a batch sampler or custom loader creates the batches.
+        isolates: whether creating a batch must not change the global random streams.
+        keeps_state: whether the data have a state in addition to a position.
     """
 
     batches: Any
@@ -33,30 +33,30 @@ class Source(Protocol):
 
     @property
     def flags(self) -> int:
-        """What kind of data it is, and where its order comes from; of `Position`."""
+        """Flags of `Position`: the kind of data, and the source of its order."""
 
     @property
     def length(self) -> int:
-        """Samples of the data; `NO_LENGTH` where that is not known."""
+        """Number of samples; `NO_LENGTH` if it is unknown."""
 
     def measure(self) -> None:
-        """Find how much data there is now: it may grow from one pass to the next."""
+        """Update the number of samples, which may grow between passes."""
 
     def begin(self, place: Place, saved: Position | None) -> None:
-        """Begin a pass at a place; `saved` is the position that it continues."""
+        """Begin a pass at a place; `saved` is the position that it continues from."""
 
     def discard(self, batches: Iterator[Any], until: Drawn) -> Iterator[str]:
-        """Discard the batches before a position, where they must be drawn; gives the warnings about it."""
+        """Discard the batches before a position, if they must be read; yield warnings about it."""
 
     def count(self, batch: Any, before: Drawn) -> Drawn:
-        """Return how far the pass is with a batch that was given."""
+        """Return the position of the pass after a batch that was returned."""
 
     def state(self) -> bytes:
-        """Return the state of the data itself, packed."""
+        """Return the encoded state of the data."""
 
 
 def is_loader(dataset: Any) -> bool:
-    """Whether something is a loader with a state, and no dataset."""
+    """Return whether an object is a loader with a state, not a dataset."""
     return hasattr(dataset, "load_state_dict") and not isinstance(dataset, torch_data.Dataset)
 
 
@@ -74,10 +74,10 @@ def source_of(
     Args:
         dataset: map-style, iterable, or a loader with `state_dict` and `load_state_dict`.
         options: of `DataLoader`.
-        kind: the class of an iterable dataset's loader.
+        kind: the class for the loader of an iterable dataset.
         name: of the loader.
-        seed_samples: whether the global random streams are seeded for what is made.
-        skip: (epoch, batch) that are left out.
+        seed_samples: whether the global random streams are seeded for batches or samples.
+        skip: (epoch, batch) pairs to skip.
     """
     if is_loader(dataset):
         return StatefulSource.of_loader(dataset)
@@ -90,14 +90,14 @@ def source_of(
 
 
 def _why_no_state(dataset: Any, workers: int, kind: type[Any]) -> str | None:
-    """Return why a pass cannot continue from a state of an iterable dataset; None where it can."""
-    lacks = what_state_lacks(dataset, workers)
+    """Return why a pass cannot continue from a state of an iterable dataset; None if it can."""
+    lacks = missing_from_state(dataset, workers)
     if lacks is not None:
-        return f"has a state without {lacks}"
+        return f"has a state that leaves out {lacks}"
     if kind is not torch_data.DataLoader:
         return None
     if not has_state(dataset):
         return "has no state"
     if workers:
-        return "has a state that workers do not give; torchdata's StatefulDataLoader uses it"
+        return "has a state that workers do not return (torchdata's StatefulDataLoader uses it)"
     return None

@@ -1,4 +1,4 @@
-"""Answering the supervisor: putting the state into a slot of the arena."""
+"""Answers requests of the supervisor by writing the state into a slot of the arena."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from ._errors import HoldfastError
 from ._image import ImageWriter
 from ._ring import Request, RingWriter
 
-# What is still answered while finishing; the supervisor offers a slot unless both are in use for a moment.
+# Time to wait for a slot when finishing; the supervisor offers one unless both are in use for a moment.
 _FINISH_SECONDS = 30.0
-# What waits for room in a full ring; the newest answer is in the ring's header too.
+# Number of records that wait for room in a full ring; the newest answer is also in the ring's header.
 _LARGEST_UNSENT = 64
-# How long a process that goes waits for room: no step is held up any more.
+# Time to wait for room before the process exits, when no step is delayed any more.
 _FLUSH_SECONDS = 2.0
 
 
 class Stager:
-    """Fills slots of one run directory, and writes the records about it."""
+    """Writes images into the slots of one run directory, and the records about them."""
 
     def __init__(self, directory: Path, ring: RingWriter, image: Callable[[], ImageWriter | None]) -> None:
-        """Answer for one trainer.
+        """Create the stager of one trainer.
 
         Args:
             directory: the run directory.
             ring: of this trainer.
-            image: gives the state to save; None when it cannot be had at this moment.
+            image: returns the image to save; None if no state can be saved at this moment.
         """
         self._directory = directory
         self._ring = ring
         self._image = image
         self._slots: dict[int, ArenaSlot] = {}
-        # Records other than snapshots that a full ring had no room for.
+        # Records other than snapshots that did not fit into a full ring.
         self.unsent: list[tuple[int, bytes]] = []
         self.last_error: str | None = None
 
     def answer(self, request: Request, step: int) -> bool:
-        """Answer a request after a step; returns whether the trainer is to leave now."""
+        """Answer a request after a step; return whether the trainer must exit now."""
         if request.kind == at.REQUEST_CANCEL:
             self._ring.acknowledge(request, at.OUTCOME_CANCELLED)
             return False
-        # A little ahead, so that all ranks save the same step: not yet.
+        # The target step, which lets all ranks save the same step, has not been reached yet.
         if request.target_step > step:
             return False
         too_late = 0 < request.target_step < step
@@ -60,9 +60,9 @@ class Stager:
         return request.kind == at.REQUEST_SAVE_AND_LEAVE and outcome == at.OUTCOME_STAGED
 
     def stage_initially(self) -> None:
-        """Put the state before the first step where the next attempt finds it.
+        """Stage the state before the first step for the next attempt.
 
-        Whatever was drawn to make it need not be drawn again: an attempt that dies early is no other run.
+        So an attempt that dies early is repeated with the same initial state and random numbers.
         """
         slot = self._ring.initial_slot
         if slot is not None:
@@ -79,7 +79,7 @@ class Stager:
         self.last_error = None
         try:
             if slot >= self._ring.identity.arena_slots:
-                raise OSError(errno.EINVAL, f"there is no slot {slot}")
+                raise OSError(errno.EINVAL, f"no such slot: {slot}")
             image = self._image()
             if image is None:
                 return self._missed(slot, cut_id, sequence, step)
@@ -93,14 +93,14 @@ class Stager:
             outcome, error = at.OUTCOME_FAILED, failure.errno or errno.EIO
             self.last_error = f"{failure}"
         except (HoldfastError, RuntimeError, ValueError, TypeError, BufferError) as failure:
-            # A state that cannot be saved is reported, and does not end a healthy training.
+            # A state that cannot be saved is reported, and must not end the training.
             outcome, error = at.OUTCOME_FAILED, errno.EIO
             self.last_error = f"{failure}"
         stall = time.monotonic_ns() - began
         return at.STAGED.pack(sequence, step, size, cut_id, slot, outcome, error, stall), outcome
 
     def finish(self, step: int) -> None:
-        """Stage the final state into the slot that is offered, and record that the run is complete."""
+        """Stage the final state into the offered slot, and record that the run is complete."""
         slot = self._ring.spare_slot
         deadline = time.monotonic() + _FINISH_SECONDS
         while slot is None and time.monotonic() < deadline:
@@ -119,27 +119,27 @@ class Stager:
         self.append(at.RECORD_FINISHED, payload)
         self.flush()
 
-    def forbid(self, ring: Any) -> None:
-        """Write no more: in a forked process."""
+    def refuse_writes(self, ring: Any) -> None:
+        """Refuse further writes; called in a forked process."""
         self._ring = ring
 
     def append(self, kind: int, payload: bytes) -> None:
-        """Append a record, or queue it until there is room: at one of the next steps. A step never waits."""
+        """Append a record, or queue it for a later step if there is no room. A step never waits."""
         if not self.unsent and self._ring.append(kind, payload):
             return
         if kind in (at.RECORD_METRIC_NAMES, at.RECORD_ATTACHED):
-            # Only the newest count: they have all that the ones before had.
+            # Only the newest is needed: it contains everything in earlier ones.
             self.unsent[:] = [record for record in self.unsent if record[0] != kind]
         if len(self.unsent) < _LARGEST_UNSENT or kind != at.RECORD_STAGED:
             self.unsent.append((kind, payload))
 
     def send_unsent(self) -> None:
-        """Append what had no room, as far as there is room now."""
+        """Append queued records, as far as there is room."""
         while self.unsent and self._ring.append(*self.unsent[0]):
             del self.unsent[0]
 
     def flush(self) -> None:
-        """Wait a while for room, before this process goes."""
+        """Append queued records before the process exits, waiting a while for room."""
         deadline = time.monotonic() + _FLUSH_SECONDS
         self.send_unsent()
         while self.unsent and time.monotonic() < deadline:

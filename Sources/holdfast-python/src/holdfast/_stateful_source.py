@@ -1,4 +1,4 @@
-"""The batches of what gives its own state: a dataset, torchdata's loader, or a loader of another program."""
+"""The batches of data with a state of its own: a dataset, torchdata's loader, or a custom loader."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class StatefulSource:
     """Batches that continue from a state.
 
     Args:
-        batches: gives the batches of a pass.
-        stateful: has `state_dict` and `load_state_dict`.
-        begins: what gets the epoch of a pass, where it has `set_epoch`.
+        batches: iterable over the batches of a pass.
+        stateful: object with `state_dict` and `load_state_dict`.
+        begins: object whose `set_epoch`, if it has one, is called at the beginning of a pass.
         samples: the samples of a dataset, which are seeded for each pass.
-        initial: the state that begins a pass after a resumed one; None where that is not needed.
+        initial: the state for the beginning of a pass after a resumed one; None if it is not needed.
         generator: of the batches; seeded for each pass.
         batch_size: samples of a batch.
-        isolates: whether samples are made in this process, from global streams that are put back.
+        isolates: whether samples are created in this process, where global streams must not change.
     """
 
     flags = _position.ITERABLE
@@ -57,8 +57,8 @@ class StatefulSource:
 
     @staticmethod
     def of_loader(loader: Any) -> StatefulSource:
-        """Return the source of another program's loader."""
-        # torchdata's begins anew by itself, and would start its workers to give a state.
+        """Return the source of a custom loader."""
+        # torchdata's loader returns to the beginning by itself, and would start workers to return a state.
         is_torchdata = type(loader).__module__.startswith("torchdata.")
         return StatefulSource(loader, loader, loader, initial=None if is_torchdata else loader.state_dict())
 
@@ -81,7 +81,7 @@ class StatefulSource:
         )
 
     def measure(self) -> None:
-        """Find nothing: how much data there is is not known."""
+        """Do nothing: the amount of data is unknown."""
 
     def begin(self, place: Place, saved: Position | None) -> None:
         """Begin a pass, at a saved position if there is one."""
@@ -94,19 +94,19 @@ class StatefulSource:
         if saved is not None:
             self._stateful.load_state_dict(_position.unpack_state(saved.extra))
         elif self._was_resumed and self._initial is not None:
-            # Or it would go on from where the resumed pass began, and be short.
+            # Otherwise it would begin where the resumed pass began, and lack batches.
             self._stateful.load_state_dict(self._initial)
         self._was_resumed = saved is not None
 
     def discard(self, batches: Iterator[Any], until: Drawn) -> Iterator[str]:
-        """Draw no batch: the state is at the position."""
+        """Do nothing: the state includes the position."""
         return iter(())
 
     def count(self, batch: Any, before: Drawn) -> Drawn:
-        """Return how far the pass is with a batch that was given."""
+        """Return the position of the pass after a batch that was returned."""
         crc = fingerprint(batch, before.crc)
         return Drawn(before.batch + 1, before.samples + (self.batch_size or 1), crc)
 
     def state(self) -> bytes:
-        """Return the state of the data itself."""
+        """Return the encoded state of the data."""
         return _position.pack_state(self._stateful.state_dict())

@@ -1,6 +1,6 @@
-"""The private names of torch, all of them, and the check that the installed version has them.
+"""All private names of torch that are used, and the check that the installed version has them.
 
-torch itself is not imported here: states may come without it.
+This module does not import torch, which is optional.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ._private_names import Private, View, require
 SUPPORTED = "1.13 to 2.13"
 
 
-# What makes the iterator of a loader's pass, and the one of persistent workers.
+# The method that creates the iterator of a pass, and the iterator of persistent workers.
 _GET_ITERATOR, _ITERATOR = "_get_iterator", "_iterator"
 
 
@@ -28,12 +28,12 @@ class Module(View):
 
     parameters = Private("_parameters")
     buffers = Private("_buffers")
-    # Names of those that are not in its state.
+    # Names of buffers that are not in its state.
     transient_buffers = Private("_non_persistent_buffers_set")
 
 
 class RandomSampler(View):
-    """A random sampler: how many samples it is to draw."""
+    """A random sampler, and the number of samples that it draws."""
 
     count = Private("_num_samples")
 
@@ -43,22 +43,22 @@ class _DataLoader(View):
     iterator = Private(_ITERATOR)
 
 
-# The versions of a module's parts, by which `load_state_dict` understands older states.
+# The versions of a module's submodules, with which `load_state_dict` reads older states.
 _METADATA = "_metadata"
 
 
 def state_metadata(state: Any) -> Any:
-    """Return what torch has noted on the state of a module; None where there is nothing."""
+    """Return the metadata that torch has attached to the state of a module, or None."""
     return getattr(state, _METADATA, None)
 
 
 def set_state_metadata(state: Any, metadata: Any) -> None:
-    """Note on the state of a module what torch had noted."""
+    """Attach metadata of torch to the state of a module."""
     setattr(state, _METADATA, metadata)
 
 
 def version_of(tensor: Any) -> int | None:
-    """Return a tensor's version counter; None where it has none: numpy's arrays, and inference tensors."""
+    """Return a tensor's version counter; None for numpy arrays and inference tensors, which have none."""
     try:
         version = Tensor(tensor).version
         return None if version is None else int(version)
@@ -67,15 +67,15 @@ def version_of(tensor: Any) -> int | None:
 
 
 def iterate_through(loader: Any, iterate: Any) -> None:
-    """Let a loader's own `__iter__` get the batches of each pass from `iterate()`."""
-    # Not by assignment: torch's class refuses other values of what it was made with.
+    """Make a loader's own `__iter__` read the batches of each pass from `iterate()`."""
+    # Not by assignment: torch's class refuses to change its constructor arguments.
     vars(loader).update({"persistent_workers": False, _ITERATOR: None, _GET_ITERATOR: iterate})
 
 
 def scheduler_class(torch: Any) -> type:
     """Return the class of learning rate schedulers."""
     schedulers = torch.optim.lr_scheduler
-    # Public since torch 2, where the older name is that of an empty subclass.
+    # Public since torch 2, where the older name is an empty subclass.
     found: type = getattr(schedulers, "LRScheduler", None) or schedulers._LRScheduler
     return found
 

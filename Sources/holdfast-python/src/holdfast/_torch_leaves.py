@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from ._decode import Decoder, Stored, add_maker
+from ._decode import Decoder, Stored, add_decoder
 from ._encode import Encode, Encoder, Leaf, Node, python, refuse
 from ._errors import HoldfastError
 
-# Sizes in bytes of the stored elements, and their safetensors names; those that this torch has.
+# safetensors names and sizes in bytes of the stored elements, for the dtypes of the installed torch.
 DTYPES: dict[Any, tuple[str, int]] = {}
 NAMES: dict[str, Any] = {}
 for _name, _stored, _size in (
@@ -33,7 +33,7 @@ for _name, _stored, _size in (
     if hasattr(torch, _name):
         DTYPES[getattr(torch, _name)] = (_stored, _size)
         NAMES[_stored] = getattr(torch, _name)
-# Stored as other elements of the same bits: (view as, dimension added).
+# Dtypes stored as another one with the same bits: (view as, whether a dimension is added).
 _VIEWED: dict[Any, tuple[Any, bool]] = {torch.complex64: (torch.float32, True)}
 _VIEWED[torch.complex128] = (torch.float64, True)
 for _name in ("float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"):
@@ -44,7 +44,7 @@ if hasattr(torch, "complex32"):
 
 
 def put(views: Any, offset: int, size: int, source: Any) -> None:
-    """Copy a tensor into an image, from wherever it is, in row-major order."""
+    """Copy a tensor from any device into an image, in row-major order."""
     target = views.torch[offset : offset + size].view(source.dtype).view(source.shape)
     if source.is_cuda:
         views.accelerator = True
@@ -65,7 +65,7 @@ def _stored_view(source: Any) -> Any:
 
 
 def encoder_of(value: Any) -> Encode | None:
-    """Return how a value of torch's is encoded, None if it is none."""
+    """Return the encoder for a value of torch; None for other values."""
     if isinstance(value, torch.Tensor):
         if type(value) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer if _HAS_BUFFER else None):
             return None
@@ -83,7 +83,7 @@ _HAS_BUFFER = hasattr(torch.nn, "Buffer")
 
 
 def tensor(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
-    """Return the node of a tensor; one that shares all its memory with an earlier one shares its name."""
+    """Return the node of a tensor; a tensor with exactly the memory of an earlier one gets its name."""
     dtype = value.dtype
     known = DTYPES.get(dtype)
     if (known is None and dtype not in _VIEWED) or value.layout is not torch.strided or value.is_meta:
@@ -128,31 +128,31 @@ def _leaf(encoder: Encoder, value: Any, path: str, known: Any, shape: tuple[int,
 
 def _refused(value: Any, path: str) -> Exception:
     if value.is_quantized:
-        return refuse(path, "a quantized tensor", "save its int_repr(), scale and zero point")
+        return refuse(path, "quantized tensor", "save its int_repr(), scale and zero point")
     if value.is_meta:
-        return refuse(path, "a tensor on the meta device has no data", "materialize it first")
+        return refuse(path, "tensor on the meta device, without data", "materialize it first")
     if value.layout is not torch.strided:
-        return refuse(path, f"a tensor of layout {value.layout}", "save its indices and values")
-    return refuse(path, f"a tensor of {value.dtype}", "convert it to another type")
+        return refuse(path, f"tensor of layout {value.layout}", "save its indices and values")
+    return refuse(path, f"tensor of {value.dtype}", "convert it to another dtype")
 
 
-def _make_tensor(decoder: Decoder, node: Node) -> Any:
-    return decoder.made("tensor", node, lambda stored: _decoded(stored, node, decoder.copy, decoder.device))
+def _decode_tensor(decoder: Decoder, node: Node) -> Any:
+    return decoder.shared("tensor", node, lambda stored: _decoded(stored, node, decoder.copy, decoder.device))
 
 
 def _decoded(stored: Stored, node: Node, copy: bool, device: Any) -> Any:
-    """Make a tensor of an image's bytes.
+    """Decode a tensor from an image.
 
     Args:
-        stored: the tensor in the image; its bytes are writable where `copy` is False.
-        node: has what differs from the stored elements: type, device, what it is.
+        stored: the tensor in the image; its bytes are writable if `copy` is False.
+        node: contains dtype, device and flags that differ from the stored elements.
         copy: whether the tensor gets memory of its own.
-        device: where it goes; None: where it was, if that exists here.
+        device: device for the tensor; None: the one it was saved from, if it exists.
     """
     data, dtype, shape = stored.data, stored.dtype, stored.shape
     if dtype not in NAMES:
         raise HoldfastError(
-            f"this torch has no type for {dtype}", hint="load it with a newer torch, or with numpy"
+            f"the installed torch has no dtype for {dtype}", hint="load it with a newer torch, or with numpy"
         )
     elements = NAMES[dtype]
     if len(data):
@@ -180,11 +180,11 @@ def _decoded(stored: Stored, node: Node, copy: bool, device: Any) -> Any:
 def _dtype_of(name: Any) -> Any:
     found = getattr(torch, str(name), None)
     if not isinstance(found, torch.dtype):
-        raise ValueError(f"this torch has no type {name}")
+        raise ValueError(f"the installed torch has no dtype {name}")
     return found
 
 
-add_maker("tensor", _make_tensor)
-add_maker("size", lambda _, node: torch.Size(node["value"]))
-add_maker("torch.dtype", lambda _, node: _dtype_of(node["value"]))
-add_maker("device", lambda _, node: torch.device(node["value"]))
+add_decoder("tensor", _decode_tensor)
+add_decoder("size", lambda _, node: torch.Size(node["value"]))
+add_decoder("torch.dtype", lambda _, node: _dtype_of(node["value"]))
+add_decoder("device", lambda _, node: torch.device(node["value"]))

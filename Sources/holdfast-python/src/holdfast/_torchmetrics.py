@@ -1,6 +1,6 @@
-"""What torchmetrics have accumulated, which the `state_dict` of a module leaves out.
+"""The accumulated state of torchmetrics, which the `state_dict` of a module leaves out.
 
-All private names of torchmetrics are here, and are checked when the first metric's state is read or set.
+All private names of torchmetrics that are used are here. They are checked when the first metric is used.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def _check(library: Any) -> None:
 
 
 def state_names(metric: Any) -> frozenset[str]:
-    """Return the names of what a metric accumulates."""
+    """Return the names of the states that a metric accumulates."""
     return frozenset(_Metric(metric).states)
 
 
 def metrics_of(module: Any) -> dict[str, Any]:
-    """Return the torchmetrics in a module, by name; "" is the module itself."""
+    """Return the metrics in a module, by name; "" is the module itself."""
     torchmetrics = sys.modules.get("torchmetrics")
     if torchmetrics is None:
         return {}
@@ -60,18 +60,18 @@ def metrics_of(module: Any) -> dict[str, Any]:
 
 
 def metrics_state(module: Any) -> dict[str, Any]:
-    """Return what all metrics in a module have accumulated, by name."""
+    """Return the accumulated state of all metrics in a module, by name."""
     leaders = _leaders(module)
     return {name: metric_state(leaders.get(id(one), one)) for name, one in metrics_of(module).items()}
 
 
 def load_metrics_state(module: Any, saved: dict[str, Any], *, strict: bool = True) -> None:
-    """Let a module's metrics go on from what they had accumulated, on the devices where they are now.
+    """Restore the accumulated state of a module's metrics, on their current devices.
 
     Args:
-        module: whose metrics.
+        module: the module.
         saved: what `metrics_state` returned.
-        strict: whether a metric that is another one now is an error; else it begins anew.
+        strict: whether a metric of another kind is an error; else it starts from its initial state.
     """
     for name, metric in metrics_of(module).items():
         if name in saved and (strict or saved[name]["states"].keys() == state_names(metric)):
@@ -79,7 +79,7 @@ def load_metrics_state(module: Any, saved: dict[str, Any], *, strict: bool = Tru
 
 
 def metric_state(metric: Any) -> dict[str, Any]:
-    """Return what a metric has accumulated, persistent or not."""
+    """Return the accumulated state of a metric, persistent or not."""
     view = _Metric(metric)
     return {
         "states": {name: _copied(getattr(metric, name)) for name in view.states},
@@ -89,7 +89,7 @@ def metric_state(metric: Any) -> dict[str, Any]:
 
 
 def load_metric_state(metric: Any, saved: dict[str, Any]) -> None:
-    """Let a metric go on from what it had accumulated."""
+    """Restore the accumulated state of a metric."""
     view = _Metric(metric)
     for name, value in saved["states"].items():
         if name not in view.states:
@@ -100,7 +100,7 @@ def load_metric_state(metric: Any, saved: dict[str, Any]) -> None:
 
 
 def moved(value: Any, device: Any) -> Any:
-    """Return a state whose tensors are on a device, each of its own: metrics are changed in place."""
+    """Return a state with all tensors copied to a device, because metrics change in place."""
     if isinstance(value, dict):
         return {name: moved(member, device) for name, member in value.items()}
     if isinstance(value, list):
@@ -109,9 +109,10 @@ def moved(value: Any, device: Any) -> Any:
 
 
 def _leaders(module: Any) -> dict[int, Any]:
-    """Return, by id, the metric that is updated in place of another of its collection's compute group.
+    """Return, by id, the metric that is updated on behalf of another one in its compute group.
 
-    Collections update one metric of those that accumulate the same; the others follow when they are read.
+    A collection updates only one of the metrics that accumulate the same state; the others are synchronized
+    when they are read.
     """
     leaders = {}
     collection_type = sys.modules["torchmetrics"].MetricCollection if "torchmetrics" in sys.modules else ()
@@ -124,5 +125,5 @@ def _leaders(module: Any) -> dict[int, Any]:
 
 
 def _copied(value: Any) -> Any:
-    # Lists grow in place; tensors of a metric are replaced or changed, and are copied where they are held.
+    # Lists grow in place. Tensors are replaced or changed; callers that store them copy them.
     return list(value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Every kind of value that a state may hold, each in a module of its own that is loaded when it is needed."""
+"""All kinds of values that a state may contain; their modules are imported when they are needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from . import _plain, _sklearn
-from ._decode import Decoder, Make, Stored, known_maker
+from ._decode import Decode, Decoder, Stored, known_decoder
 from ._encode import Encode, Encoder
 
 
@@ -18,7 +18,7 @@ def new_encoder() -> Encoder:
 
 def new_decoder(tensors: dict[str, Stored], *, copy: bool = True, device: Any = None) -> Decoder:
     """Return a decoder for states of all kinds of values; the arguments are those of `Decoder`."""
-    return Decoder(tensors, _maker_of, copy=copy, device=device)
+    return Decoder(tensors, _decoder_of, copy=copy, device=device)
 
 
 def _encoder_of(value: Any) -> Encode | None:
@@ -34,13 +34,13 @@ def _encoder_of(value: Any) -> Encode | None:
     return found
 
 
-def _maker_of(kind: str) -> Make | None:
+def _decoder_of(kind: str) -> Decode | None:
     if kind == "tensor" and "torch" not in sys.modules and find_spec("torch") is None:
         from . import _numpy_leaves
 
-        return _numpy_leaves.make_tensor
+        return _numpy_leaves.decode_tensor
     if kind in ("tensor", "size", "torch.dtype", "device"):
         from . import _torch_leaves  # noqa: F401
     elif kind in ("array", "scalar", "dtype") or kind.startswith("numpy."):
         from . import _numpy_leaves
-    return known_maker(kind)
+    return known_decoder(kind)

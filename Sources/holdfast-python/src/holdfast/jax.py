@@ -7,8 +7,8 @@
             state.parameters, state.optimizer, state.key, loss = update(...)
             run.step(loss=loss)
 
-Nothing here depends on the device: what is saved are a host's copies, and what is loaded goes where the
-values were that it replaces.
+Nothing depends on the device: copies on the host are saved, and loaded values go to the device of the values
+that they replace.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _KEY = "random_key"
 
 
 class Pytrees:
-    """Pytrees by name, as attributes that the loop replaces: JAX's values themselves never change.
+    """Pytrees by name, as attributes that the loop replaces: JAX values themselves never change.
 
-    A tree may hold anything that JAX takes for one: dicts, lists, named tuples, dataclasses, states of flax
-    and optax. Its leaves are arrays of any dtype, random keys (typed ones too) and plain values. A resumed
-    program makes the same trees as the first time, and their leaves are replaced: only these are saved, and
-    nothing that is saved is code. Each leaf goes to the device and sharding of the one it replaces.
+    A tree may be anything that JAX accepts: dicts, lists, named tuples, dataclasses, states of flax and
+    optax. Its leaves are arrays of any dtype, random keys (including typed ones) and plain values. Only
+    leaves are saved, never code. A resumed program creates the same trees as the first attempt, and their
+    leaves are replaced. Each leaf goes to the device and sharding of the one that it replaces.
 
     Args:
         **trees: under names that stay the same in every attempt.
 
     Raises:
-        HoldfastError: on saving, a leaf is on devices of other processes, or two have the same path; on
-            loading, the trees, shapes or dtypes are not those that were saved.
+        HoldfastError: when saving, a leaf is on devices of other processes, or two leaves have the same
+            path; when loading, the trees, shapes or dtypes differ from the saved ones.
     """
 
     def __init__(self, **trees: Any) -> None:
@@ -54,16 +54,16 @@ class Pytrees:
         try:
             return object.__getattribute__(self, "_trees")[name]
         except KeyError:
-            raise AttributeError(f"there is no tree '{name}'") from None
+            raise AttributeError(f"no tree '{name}'") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Replace a tree."""
         if name not in self._trees:
-            raise AttributeError(f"there is no tree '{name}': give each one to Pytrees() first")
+            raise AttributeError(f"no tree '{name}'; pass every tree to Pytrees()")
         self._trees[name] = value
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the leaves on the host, in dicts by the names of their places."""
+        """Return copies of the leaves on the host, in nested dicts by path."""
         state: dict[str, Any] = {}
         for path, leaf in _leaves(self._trees):
             inner = state
@@ -73,29 +73,33 @@ class Pytrees:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Replace every leaf by the saved one."""
+        """Replace every leaf by the saved one.
+
+        Raises:
+            HoldfastError: the trees, shapes or dtypes differ from the saved ones.
+        """
         saved = dict(_saved_leaves(state, ()))
         present = dict(_leaves(self._trees))
         missing, unknown = sorted(set(present) - set(saved)), sorted(set(saved) - set(present))
         if missing or unknown:
             raise HoldfastError(
-                "the trees are not those that were saved: "
+                "the trees differ from the saved ones: "
                 + "; ".join(
                     f"{what} {', '.join('/'.join(path) for path in paths[:5])}"
-                    for what, paths in (("new are", missing), ("gone are", unknown))
+                    for what, paths in (("not saved:", missing), ("no longer present:", unknown))
                     if paths
                 ),
-                hint="make the same model and optimizer as the run that saved them",
+                hint="create the same model and optimizer as the run that saved them",
             )
-        leaves = [_like(leaf, saved[path], path) for path, leaf in _leaves(self._trees)]
+        leaves = [_converted(leaf, saved[path], path) for path, leaf in _leaves(self._trees)]
         structure = jax.tree_util.tree_structure(self._trees)
         self._trees.update(jax.tree_util.tree_unflatten(structure, leaves))
 
 
 class Value:
-    """A registered tree that cannot be changed in place, as flax's `TrainState`: `run.values` has the newest.
+    """A registered tree that cannot be changed in place, such as flax's `TrainState`; see `Run.values`.
 
-    A tree of the same structure takes its place at each step.
+    A tree of the same structure replaces it at each step.
     """
 
     def __init__(self, name: str, tree: Any) -> None:
@@ -105,7 +109,7 @@ class Value:
 
     @property
     def value(self) -> Any:
-        """The tree as it is now."""
+        """The current tree."""
         return self._trees.value
 
     @value.setter
@@ -114,7 +118,7 @@ class Value:
         self._trees.value = tree
 
     def state_dict(self) -> Any:
-        """Return the leaves on the host, in dicts by the names of their places."""
+        """Return copies of the leaves on the host, in nested dicts by path."""
         return self._trees.state_dict()
 
     def load_state_dict(self, state: Any) -> None:
@@ -125,16 +129,16 @@ class Value:
 def _leaves(trees: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     seen = set()
     for keys, leaf in jax.tree_util.tree_flatten_with_path(trees)[0]:
-        path = tuple(_spelled(key) for key in keys)
+        path = tuple(_key_text(key) for key in keys)
         if path in seen:
             raise HoldfastError(
-                f"two leaves have the path '{'/'.join(path)}'", hint="give them keys that are spelled apart"
+                f"two leaves have the path '{'/'.join(path)}'", hint="use keys that differ as text"
             )
         seen.add(path)
         yield path, leaf
 
 
-def _spelled(key: Any) -> str:
+def _key_text(key: Any) -> str:
     for attribute in ("key", "idx", "name"):
         if hasattr(key, attribute):
             return str(getattr(key, attribute))
@@ -164,34 +168,34 @@ def _on_host(leaf: Any, path: tuple[str, ...]) -> Any:
     return np.asarray(leaf)
 
 
-def _like(leaf: Any, saved: Any, path: tuple[str, ...]) -> Any:
-    """Return a saved leaf as the kind of value that it replaces."""
+def _converted(leaf: Any, saved: Any, path: tuple[str, ...]) -> Any:
+    """Return a saved leaf converted to the kind of value that it replaces."""
     if not isinstance(leaf, jax.Array):
         return saved
     if _jax_compatibility.is_key(leaf):
         if not isinstance(saved, dict) or saved.get("implementation") != _jax_compatibility.implementation(
             leaf
         ):
-            raise _differs(path, "was no random key of this implementation")
-        # Of an array of JAX: a key over numpy's cannot be saved again before it is used.
+            raise _mismatch(path, "was not a random key of this implementation")
+        # From a JAX array: a key over a numpy array cannot be saved again before it is used.
         value = jax.random.wrap_key_data(jax.numpy.array(saved[_KEY]), impl=saved["implementation"])
     else:
         if not isinstance(saved, np.ndarray):
-            raise _differs(path, f"was a {type(saved).__name__}, and is an array now")
+            raise _mismatch(path, f"was a {type(saved).__name__}, but is an array now")
         if saved.dtype != leaf.dtype:
-            raise _differs(path, f"was of {saved.dtype}, and is of {leaf.dtype} now")
+            raise _mismatch(path, f"had dtype {saved.dtype}, but has {leaf.dtype} now")
         value = saved
     if value.shape != leaf.shape:
-        raise _differs(path, f"had the shape {value.shape}, and has {leaf.shape} now")
-    # A value that nobody has placed yet stays free to follow what it is used with.
+        raise _mismatch(path, f"had shape {value.shape}, but has {leaf.shape} now")
+    # A value that was not placed on a device explicitly stays uncommitted.
     if _jax_compatibility.is_placed(leaf):
         return jax.device_put(value, leaf.sharding)
     return value if _jax_compatibility.is_key(leaf) else jax.numpy.array(value)
 
 
-def _differs(path: tuple[str, ...], how: str) -> HoldfastError:
+def _mismatch(path: tuple[str, ...], how: str) -> HoldfastError:
     return HoldfastError(
-        f"'{'/'.join(path)}' {how}", hint="make the same model and optimizer as the run that saved it"
+        f"'{'/'.join(path)}' {how}", hint="create the same model and optimizer as the run that saved it"
     )
 
 
@@ -199,5 +203,5 @@ def _is_plain_array(value: Any) -> bool:
     return isinstance(value, jax.Array) and not _jax_compatibility.is_key(value)
 
 
-# Arrays within other states too: `run.step(state={...})`, hooks.
+# For arrays in other states: `run.step(state={...})`, hooks.
 _numpy_leaves.add_array_kind("jax", _is_plain_array, np.asarray, jax.numpy.asarray)

@@ -1,4 +1,4 @@
-"""Digits from a Hugging Face dataset, by the loader that is asked for; prints the weights' digest last."""
+"""Digits from a Hugging Face dataset, with the requested loader; prints the digest of the weights last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digits with flax's TrainState and optax; prints the state's digest last."""
+"""Digits with flax's TrainState and optax; prints the digest of the state last."""
 
 from __future__ import annotations
 

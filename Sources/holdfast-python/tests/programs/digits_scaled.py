@@ -1,4 +1,4 @@
-"""Digits in half precision on the CPU; the loss's scale grows until it overflows. Prints a digest last."""
+"""Digits in half precision on the CPU; the loss scale grows until it overflows. Prints a digest last."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 
 import holdfast
 
-# The scale to begin with, near the end of the type's range: it overflows within some tens of steps.
+# Initial scales near the limit of the dtype, which overflow after a few tens of steps.
 SCALES = {"float16": 2.0**12, "bfloat16": 2.0**122}
 
 

@@ -1,4 +1,4 @@
-"""Lightning without Holdfast: what its own checkpoints make of a kill in the middle of an epoch."""
+"""Lightning without Holdfast, resumed from its own checkpoints after a kill in mid-epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program of `LightningCLI`, with its `config.yaml` and rows in a version that stays: `fit --trainer…`."""
+"""A program with `LightningCLI`, which writes `config.yaml` and rows in a fixed version: `fit --trainer…`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Data(pl.LightningDataModule):
 
 
 class Dies(Callback):
-    """Ends the process at some steps, in the first attempts that make them."""
+    """Exits at some steps, the first time that each is reached."""
 
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         mark = Path(DIRECTORY) / f"died at {trainer.global_step}"

@@ -1,6 +1,6 @@
 """A Lightning program of several parts: a search for the learning rate, two trainings, a test, an export.
 
-Arguments: its directory, and a part at which it dies once: a file says that it did.
+Arguments: a directory, and the parts at which it is killed once each; a file records each kill.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Network(pl.LightningModule):
 
 
 def dies(part: str) -> None:
-    """Die here, the first time."""
+    """Kill this process here, the first time."""
     mark = directory / f"died {part}"
     if part in dies_at and not mark.exists():
         mark.touch()

@@ -1,7 +1,7 @@
 """A Lightning program that logs each step, and is killed in validations once its state has been saved there.
 
-Arguments: its directory; "tensorboard", or "lines": files of lines, with the interface of that logger; after
-how many of an epoch's 5 batches it validates; and the steps where it is killed.
+Arguments: a directory; "tensorboard", or "lines": files of lines, with the interface of that logger; the
+number of batches, of 5 in an epoch, after which it validates; and the steps at which it is killed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ interval, *dies_at = map(int, sys.argv[3:])
 
 
 class TensorBoardLines(Logger):
-    """Writes a file for each attempt: which step those before it end at, and then its own steps."""
+    """Writes a file for each attempt: the step at which earlier files end, then its own steps."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""A Lightning program of two fits, a search and a test, whose whole process group is told to stop at a part.
+"""A Lightning program of two fits, a search and a test, whose process group is stopped at some of the parts.
 
-Arguments: its directory, and the parts; a file says where it was stopped. Each part must begin anew.
+Arguments: a directory, and the parts; a file records each stop. Each part must start from its beginning.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ part = ""
 
 
 def stop() -> None:
-    """Stop here, the first time: the supervisor first, so that it knows why its trainer goes."""
+    """Stop here, the first time: the supervisor first, so that it knows why its trainer exits."""
     mark = directory / f"stopped {part}"
     if part in stops_at and not mark.exists():
         mark.touch()
@@ -60,7 +60,7 @@ class Network(pl.LightningModule):
 def trainer(*callbacks: Any) -> Any:
     return pl.Trainer(
         max_epochs=2,
-        # For the search's file.
+        # The search writes a file there.
         default_root_dir=directory,
         accelerator="cpu",
         callbacks=list(callbacks),
@@ -78,7 +78,7 @@ model, first = Network(), trainer(holdfast.lightning.Holdfast())
 first.fit(model, data)
 if "search" in stops_at:
     part = "search"
-    # Another trainer: the first one has more steps behind it than the search makes.
+    # Another trainer, because the first one has already made more steps than the search.
     searching = trainer(holdfast.lightning.Holdfast())
     tuner = searching.tuner if pl.__version__ < "2" else pl.tuner.Tuner(searching)
     tuner.lr_find(model, data, num_training=5, update_attr=False)

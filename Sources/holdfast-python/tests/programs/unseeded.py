@@ -1,4 +1,4 @@
-"""A program that sets no seed, of the shape asked for; it dies after its first, second and third step."""
+"""A program without a seed, with the requested kind of loop; dies after its first, second and third step."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ elif shape == "while":
         chosen = torch.randint(6, (2,))
         train(*data[chosen])
 elif shape == "begins":
-    # What is made only at the beginning is made again by an attempt that begins again.
+    # An attempt that starts from the beginning repeats the initialization.
     if not run.restore():
         torch.nn.init.normal_(model[0].weight)
         table["noise"][:] = np.random.rand(4)
@@ -76,7 +76,7 @@ elif shape == "load":
     while run.global_step < STEPS:
         train(*data[torch.randint(6, (2,))])
 elif shape == "plain loader":
-    # Not the run's: making its iterator draws from the streams.
+    # A plain loader: the creation of its iterator draws from the streams.
     run.restore()
     while run.global_step < STEPS:
         for inputs, targets in DataLoader(data, batch_size=2, shuffle=True):

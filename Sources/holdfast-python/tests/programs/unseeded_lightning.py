@@ -1,4 +1,4 @@
-"""Lightning without a seed, which dies before its second, third and fourth batch."""
+"""A Lightning program without a seed, which dies before its second, third and fourth batch."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Lightning: `Trainer(callbacks=[holdfast.lightning.Holdfast()])`, and nothing else.
+"""Lightning support: `Trainer(callbacks=[holdfast.lightning.Holdfast()])` is the only change to a program.
 
-For `lightning` and `pytorch_lightning`, 1.9 and 2.x.
+Supports `lightning` and `pytorch_lightning`, 1.9 and 2.x.
 """
 
 from __future__ import annotations

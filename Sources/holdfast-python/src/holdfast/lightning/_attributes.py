@@ -1,8 +1,8 @@
-"""Plain attributes of callbacks, of the module and of the data module: what hooks keep in no `state_dict`.
+"""Plain attributes of callbacks, of the module and of the data module, which are in no `state_dict`.
 
-A list of outputs that the end of an epoch averages, a counter, a flag that a hook has set: Lightning's
-checkpoints leave them out. An attribute is saved when it is data alone and is no longer what it was when
-`fit` was called. What is large and was set up before the first batch is left out too, as long as it stays.
+Lightning's checkpoints leave out a list of outputs that is averaged at the end of an epoch, a counter, a flag
+set by a hook. An attribute is saved if it contains only data and has changed since `fit` was called. Large
+attributes that were set before the first batch are left out as long as they do not change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .._torch_compatibility import version_of
 from .._torchmetrics import load_metric_state, metric_state, moved, state_names
 from ._compatibility import CLOCKS
 
-# Whose attributes are of this process: clocks, bars on a terminal, what a tuner has found.
+# Classes whose attributes belong to this process: clocks, progress bars, results of tuners.
 _OWN = {
     "BatchSizeFinder",
     "DeviceStatsMonitor",
@@ -38,38 +38,38 @@ _SCALARS = (type(None), bool, int, float, complex, str, bytes, bytearray)
 _LARGE_BYTES = 1 << 20
 _COMPARED = 64
 
-_Print = Any
+_Fingerprint = Any
 
 
 class Attributes:
     """The attributes of one trainer's callbacks and of its module and data module."""
 
     def __init__(self, trainer: Any, module: Any) -> None:
-        """Remember how they are when `fit` is called."""
+        """Record the attributes when `fit` is called."""
         self._trainer = trainer
         self._module = module
-        self._at_call = {place: _prints(values) for place, values in self._places().items()}
-        self._at_start: dict[str, dict[str, _Print]] = {}
+        self._at_call = {place: _fingerprints(values) for place, values in self._places().items()}
+        self._at_start: dict[str, dict[str, _Fingerprint]] = {}
 
     def forget_module(self) -> None:
-        """Save all of the module: a search trained it before `fit`, and is not made again."""
+        """Save all attributes of the module: a tuner trained it before `fit`, and does not run again."""
         self._at_call = {
-            place: prints for place, prints in self._at_call.items() if not place.startswith("module")
+            place: found for place, found in self._at_call.items() if not place.startswith("module")
         }
 
-    def started(self) -> None:
-        """Remember how they are before the first batch."""
-        self._at_start = {place: _prints(values) for place, values in self._places().items()}
+    def record_start(self) -> None:
+        """Record the attributes before the first batch."""
+        self._at_start = {place: _fingerprints(values) for place, values in self._places().items()}
 
     def state(self) -> dict[str, Any]:
-        """Return what is not as it was."""
+        """Return what has changed."""
         saved: dict[str, Any] = {}
         for place, values in self._places().items():
             at_call, at_start = self._at_call.get(place, {}), self._at_start.get(place, {})
             changed = {}
             for name, value in values.items():
                 size = _size(value)
-                now = None if size is None else _print(value)
+                now = None if size is None else _fingerprint(value)
                 if size is None or at_call.get(name, self) == now:
                     continue
                 if size > _LARGE_BYTES and at_start.get(name, self) == now:
@@ -107,7 +107,7 @@ class Attributes:
                 load_metric_state(metric, moved(state["metrics"][place], metric.device))
 
     def _objects(self) -> dict[str, Any]:
-        """Return all whose attributes count, by a name that is the same in each attempt."""
+        """Return all objects whose attributes are saved, by a name that is the same in each attempt."""
         objects: dict[str, Any] = {}
         for number, callback in enumerate(self._trainer.callbacks):
             if not any(cls.__name__ in _OWN for cls in type(callback).__mro__):
@@ -130,12 +130,12 @@ class Attributes:
         }
 
     def _models(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return modules that callbacks without a state of their own hold: an average of the weights, say."""
+        """Return modules in callbacks that have no state of their own, such as an average of the weights."""
         own = {id(part) for part in self._module.modules()}
         found = []
         for place, target in self._objects().items():
             kinds: list[Any] = [cls for cls in type(target).__mro__ if cls.__name__ == "Callback"]
-            # Two Lightnings may be imported, each with one of its own.
+            # Both Lightning packages may be imported, each with its own class.
             if not kinds or type(target).state_dict is not kinds[0].state_dict:
                 continue
             models = {
@@ -148,7 +148,7 @@ class Attributes:
         return found
 
     def _shared(self) -> dict[str, str]:
-        """Return which of their parameters have the memory of the module's: `ModelPruning` does that."""
+        """Return which of their parameters share memory with the module's, as those of `ModelPruning` do."""
         own = {one.data_ptr(): name for name, one in self._module.named_parameters() if one.numel()}
         return {
             f"{name}.{inner}": own[one.data_ptr()]
@@ -159,7 +159,7 @@ class Attributes:
         }
 
     def _metrics(self) -> dict[str, Any]:
-        """Return the torchmetrics that callbacks hold."""
+        """Return the torchmetrics in callbacks."""
         return {
             f"callback {number} {name}/{inner}": part
             for number, callback in enumerate(self._trainer.callbacks)
@@ -171,7 +171,7 @@ class Attributes:
 
 
 def _modules_in(name: str, value: Any) -> list[tuple[str, Any]]:
-    """Return the modules in an attribute: `ModelPruning` has the first weights of each layer in dicts."""
+    """Return the modules in an attribute: `ModelPruning` stores the first weights of each layer in dicts."""
     if isinstance(value, torch.nn.Module):
         return [(name, value)]
     members = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
@@ -187,7 +187,7 @@ _not_data_of: dict[type, frozenset[str]] = {}
 
 
 def _not_data(target: Any) -> frozenset[str]:
-    """Return the names that a base class keeps for itself, or that have a place elsewhere."""
+    """Return the names of attributes that a base class uses internally, or that are saved elsewhere."""
     for cls in type(target).__mro__:
         if cls.__name__ == "LightningModule" and cls.__module__.endswith("core.module"):
             return _names_of(cls) - {"training"}
@@ -209,7 +209,7 @@ def _names_of(cls: type) -> frozenset[str]:
 def _set(target: Any, name: str, value: Any) -> None:
     present = vars(target).get(name)
     if type(present) is type(value) and type(value) in (list, dict, OrderedDict, Counter, set, deque):
-        # In place: somebody else may hold it.
+        # In place, because other objects may reference it.
         present.clear()
         if isinstance(value, (list, deque)):
             present.extend(value)
@@ -219,12 +219,12 @@ def _set(target: Any, name: str, value: Any) -> None:
     vars(target)[name] = value
 
 
-def _prints(values: dict[str, Any]) -> dict[str, _Print]:
-    return {name: _print(value) for name, value in values.items() if _size(value) is not None}
+def _fingerprints(values: dict[str, Any]) -> dict[str, _Fingerprint]:
+    return {name: _fingerprint(value) for name, value in values.items() if _size(value) is not None}
 
 
 def _size(value: Any, depth: int = 0) -> int | None:
-    """Return about how many bytes a value has; None when it is more than data."""
+    """Return the approximate size of a value in bytes; None if it contains more than data."""
     kind = type(value)
     if kind in _SCALARS:
         return len(value) if kind in (str, bytes, bytearray) else 8
@@ -242,8 +242,8 @@ def _size(value: Any, depth: int = 0) -> int | None:
     return None
 
 
-def _print(value: Any) -> _Print:
-    """Return what differs when a value does."""
+def _fingerprint(value: Any) -> _Fingerprint:
+    """Return a value that differs if the argument differs."""
     kind = type(value)
     if kind is float and math.isnan(value):
         return (kind, "nan")
@@ -255,11 +255,11 @@ def _print(value: Any) -> _Print:
         data = value.detach().cpu().contiguous().view(-1)
         return (str(value.dtype), tuple(value.shape), zlib.crc32(_bytes(data)))
     if kind in (set, frozenset):
-        return (kind, frozenset(map(_print, value)))
+        return (kind, frozenset(map(_fingerprint, value)))
     if kind in _CONTAINERS:
-        return (kind, tuple(map(_print, value)))
+        return (kind, tuple(map(_fingerprint, value)))
     if kind in _MAPPINGS:
-        return (kind, tuple((_print(key), _print(member)) for key, member in value.items()))
+        return (kind, tuple((_fingerprint(key), _fingerprint(member)) for key, member in value.items()))
     if value.nbytes > _LARGE_BYTES:
         sample = value.ravel()[:: max(1, value.size // _COMPARED)]
         return (id(value), value.shape, zlib.crc32(sample.tobytes()))
@@ -271,7 +271,7 @@ def _bytes(data: Any) -> bytes:
 
 
 def _detached(value: Any) -> Any:
-    """Return a value without graphs, whose containers are of its own."""
+    """Return a value without autograd graphs, in new containers."""
     kind = type(value)
     if kind is torch.Tensor:
         return value.detach()

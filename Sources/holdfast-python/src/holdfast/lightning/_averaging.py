@@ -1,4 +1,4 @@
-"""`StochasticWeightAveraging` in a run that resumes after its last epoch, without a scheduler there."""
+"""`StochasticWeightAveraging` in a run that resumes after its last epoch, where it creates no scheduler."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 from . import _compatibility
 
 
-def make_schedulers(trainer: Any, saved: dict[str, Any]) -> None:
-    """Give the trainer the scheduler that the callback put in the place of its own.
+def create_schedulers(trainer: Any, saved: dict[str, Any]) -> None:
+    """Replace the trainer's scheduler as the callback would.
 
-    The callback takes the trainer's own away before a resume, and makes its scheduler at the beginning of an
-    epoch, but not of the one that follows its last, nor where no epoch begins.
+    Before a resume the callback removes the trainer's scheduler. It creates its own at the beginning of an
+    epoch, but not after its last epoch, and not if no epoch begins.
 
     Args:
-        trainer: whose callbacks.
-        saved: their states by key.
+        trainer: the trainer.
+        saved: the states of its callbacks, by key.
     """
     for callback in trainer.callbacks:
         if not _compatibility.is_a(callback, "StochasticWeightAveraging"):
@@ -40,6 +40,6 @@ def make_schedulers(trainer: Any, saved: dict[str, Any]) -> None:
         scheduler.load_state_dict(state)
         config = library.LRSchedulerConfig(scheduler)
         if hasattr(config, "opt_idx"):
-            # 1.9 has several optimizers.
+            # 1.9 supports several optimizers.
             config.opt_idx = 0
         trainer.lr_scheduler_configs[:] = [config]

@@ -1,16 +1,16 @@
-"""The callback that makes a program's fits a run that can be killed at any moment.
+"""The callback that turns a program's fits into a run that can be killed at any moment.
 
-Where it acts, in Lightning's own order (1.9 and 2.x; `docs/lightning.md` has all of it):
+It acts at these points, in Lightning's order (1.9 and 2.x; `docs/lightning.md` has the full list):
 
-1. When callbacks are given the module's `log`, before anything is set up: attaches, reads the resume point,
-   and lets loggers go on in their files.
-2. `setup`: puts the saved state before the trainer's own connector, which loads it.
-3. The loaders, as they are made: each becomes one whose order and position are the run's.
-4. The epoch loop's `on_run_start`, after every `on_train_epoch_start`: what those hooks reset is restored.
+1. When callbacks get the module's `log`, before anything is set up: attaches, reads the resume point, and
+   lets loggers continue their files.
+2. `setup`: passes the saved state to the trainer's own connector, which loads it.
+3. The creation of loaders: each is wrapped in one whose order and position belong to the run.
+4. The epoch loop's `on_run_start`, after every `on_train_epoch_start`: restores what those hooks reset.
 5. The epoch loop's `on_advance_end`, after `on_train_batch_end` and once the batch is counted: the step. If
-   validation is due the step comes before it, and a resume begins with validation; else after everything.
-6. The profiler's `describe`, the last call of a fit: its final state is captured, and the run is finished,
-   if no other fit follows.
+   validation is due, the step comes before it and a resume begins with validation; otherwise it comes last.
+6. The profiler's `describe`, the last call of a fit: captures the final state, and finishes the run if no
+   other fit follows.
 """
 
 from __future__ import annotations
@@ -36,22 +36,23 @@ from ._tuning import Tuning
 
 
 class Holdfast:
-    """Let a trainer's `fit` go on after any kill, in mid-epoch, with the same bits.
+    """Lets a trainer's `fit` resume after any kill, in mid-epoch, with bit-identical results.
 
         trainer = Trainer(callbacks=[holdfast.lightning.Holdfast()])
         trainer.fit(model, loaders)
         # holdfast run --job digits -- python train.py
 
-    Nothing else is needed: no `ckpt_path`, no loader of another kind. Without a supervisor the program runs
-    to its end as it would, with the same order of batches. A step is an optimizer step. To register more
-    that has state, call `holdfast.attach()` and `register()` before `fit`.
+    Nothing else is needed: no `ckpt_path`, no other loader. Without a supervisor the program runs to its end
+    as usual, with the same order of batches. A step is an optimizer step. To register more objects with
+    state, call `holdfast.attach()` and `register()` before `fit`.
 
-    A program may fit more than once, with one trainer or with several, each with a Holdfast callback: all of
-    that is one job. A fit that had ended when the program was killed returns at once, with its final state.
+    A program may call `fit` several times, with one or several trainers, each with its own Holdfast
+    callback; together they are one job. A fit that was complete when the program was killed returns
+    immediately, with its final state.
 
     Args:
-        finish: whether the job is complete when the last `fit` is, and the program ends with status 0; else
-            call `holdfast.attached().finish()` later, after a test or an export, say.
+        finish: whether the job is complete when the last `fit` is complete and the program exits with status
+            0. If False, call `holdfast.attached().finish()` later, for example after a test or an export.
 
     Raises:
         HoldfastError: in `fit`: several processes, a fit after one that failed, or a state that does not fit
@@ -59,7 +60,7 @@ class Holdfast:
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Holdfast:
-        """Make the callback one of the Lightning that the program uses."""
+        """Create the callback as a subclass of the Lightning package that the program uses."""
         return object.__new__(_namespaces.mixed(cls, "callbacks", "Callback"))
 
     def __init__(self, *, finish: bool = True) -> None:
@@ -77,9 +78,13 @@ class Holdfast:
 
     @property
     def run(self) -> Run:
-        """The run, while `fit` goes on and after it."""
+        """The run, during and after `fit`.
+
+        Raises:
+            HoldfastError: `fit` has not been called.
+        """
         if self._run is None:
-            raise HoldfastError("there is no run before fit()", hint="read it in a hook, or after fit()")
+            raise HoldfastError("there is no run before fit()", hint="access it in a hook, or after fit()")
         return self._run
 
     @property
@@ -88,17 +93,17 @@ class Holdfast:
 
     @property
     def log(self) -> Any:
-        """The module's `log`, as every callback has it."""
+        """The module's `log`, which Lightning sets on every callback."""
         return self._log
 
     @log.setter
     def log(self, log: Any) -> None:
-        # The first that a callback sees of a fit: loggers have made no files yet.
+        # The first point of a fit at which a callback is called: loggers have not created files yet.
         self._log = log
         module = getattr(log, "__self__", None)
         if module is None:
             return
-        # The module's own is a weak proxy.
+        # `module.trainer` is a weak proxy.
         trainer = module.trainer.fit_loop.trainer
         if trainer.state.fn == "fit":
             self._begin(trainer, module)
@@ -112,13 +117,13 @@ class Holdfast:
         _compatibility.check(trainer)
         self._remove(trainer)
         run = self._run = self._attach(trainer, module)
-        # After the last batch Lightning goes on with validation and the epoch's end, and so does a resume.
+        # After the last batch Lightning continues with validation and the end of the epoch; so does a resume.
         run._loop.is_own = False
         seed = torch.initial_seed()
         fits = self._fits = Fits.of(run)
         self._tuning = Tuning(trainer, fits)
         if self._tuning.ends_early:
-            # A tuner's own: no fit of the program.
+            # A fit of a tuner, not of the program.
             self._resume_files(trainer, fits)
             return
         state = self._state = TrainerState(trainer, module, run, seed)
@@ -130,7 +135,7 @@ class Holdfast:
         Configuration(trainer, run).allow(resumes=self._resumes or self._is_over)
 
     def _resume_files(self, trainer: Any, fits: Fits) -> None:
-        """Let loggers go on in their files, in a fit that is still to come."""
+        """Let loggers continue their files before the next fit."""
         self._upcoming = Loggers(trainer, self.run)
         self._upcoming.resume(*fits.upcoming_loggers())
 
@@ -139,25 +144,25 @@ class Holdfast:
         is_other = run is not None and "trainer" in run._registered.components and not Fits.has(run)
         if run is not None and run.is_supervised and is_other:
             raise HoldfastError(
-                "the name 'trainer' is taken in this run",
-                hint="register what has it under another name",
+                "the name 'trainer' is already in use in this run",
+                hint="register that object under another name",
             )
         has_failed = run is not None and Fits.has(run) and not Fits.of(run).has_ended
         if run is None or (not run.is_supervised and (is_other or has_failed)):
             run = attach(hyperparameters=dict(getattr(module, "hparams", {})))
         if run.is_supervised:
-            _namespaces.let_stops_be_told()
+            _namespaces.set_sigterm_exit_status()
         if trainer.world_size != run.world_size:
             raise HoldfastError(
-                f"the trainer has {trainer.world_size} processes, the supervisor knows of {run.world_size}",
-                hint="Trainer(devices=1)",
+                f"the trainer has {trainer.world_size} processes, but the job has {run.world_size}",
+                hint="use Trainer(devices=1)",
             )
         return run
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Let the trainer restore what was saved."""
+        """Make the trainer restore the saved state."""
         if self._upcoming is not None:
-            self._upcoming.opened()
+            self._upcoming.restore_rows()
             self._upcoming.remove()
             self._upcoming = None
         if stage != "fit":
@@ -169,7 +174,7 @@ class Holdfast:
         assert fits is not None
         if state is None:
             return
-        state.loggers.opened()
+        state.loggers.restore_rows()
         if self._resumes or self._is_over:
             state.loggers.mute()
             self._load_when_resuming(trainer, state.checkpoint())
@@ -180,7 +185,7 @@ class Holdfast:
         self._wrap_loaders(trainer)
         self._loop = EpochLoop(trainer, self.run, state, self)
         if self._resumes:
-            self._loop.let_last_step_end(state.global_step)
+            self._loop.allow_last_epoch_end(state.global_step)
 
     def _described(self, trainer: Any, original: Any) -> Any:
         def describe() -> None:
@@ -191,14 +196,14 @@ class Holdfast:
 
     def _load_when_resuming(self, trainer: Any, checkpoint: dict[str, Any]) -> None:
         for callback in trainer.callbacks:
-            # It loads into an attribute that it does not have.
+            # Such a callback loads its state into an attribute that it does not have.
             if hasattr(callback, "running_mean") and not hasattr(callback, "running"):
                 callback.running = callback.running_mean
         _compatibility.load_when_resuming(trainer, checkpoint)
 
     def _wrap_loaders(self, trainer: Any) -> None:
         def wrap(loader: Any, stage: str) -> Any:
-            # A tuner leaves all callbacks out, and its loaders are no concern of the run.
+            # A tuner removes all callbacks, and its loaders do not belong to the run.
             return self._wrapped(loader, stage) if self in trainer.callbacks else loader
 
         _compatibility.wrap_loaders(trainer, wrap)
@@ -221,39 +226,39 @@ class Holdfast:
         if stage == "train":
             if wrapped.total is None:
                 raise HoldfastError(
-                    "a training loader without a length has no position under Lightning, which reads ahead",
-                    hint="give the dataset a __len__, or use the loop of holdfast.attach()",
+                    "a training loader without a length has no position, because Lightning reads ahead",
+                    hint="add __len__ to the dataset, or use a loop with holdfast.attach()",
                 )
             run._registered.remove_loader(name)
             run._registered.add_loader(wrapped)
         return wrapped
 
-    # Where Lightning is
+    # Lightning's hooks
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Begin another series of loaders."""
+        """Number loaders from 0 again."""
         self._numbers = {}
 
     def on_sanity_check_start(self, trainer: Any, pl_module: Any) -> None:
-        """Begin another series of loaders."""
+        """Number loaders from 0 again."""
         self._numbers = {}
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Publish how long the run will be."""
+        """Publish the length of the run."""
         self._numbers = {}
         run, state, fits = self.run, self._state, self._fits
         assert state is not None
         assert fits is not None
         if not run._registered.loaders:
-            # 1.9 shows its connector nothing but DataLoaders.
+            # 1.9 passes only DataLoaders to its connector.
             raise _no_position("training loader")
         state.is_running = True
         if not self._resumes and not fits.number and trainer.global_step:
-            # Started from a checkpoint of Lightning's own.
+            # The fit started from a Lightning checkpoint.
             run.global_step = run.optimizer_steps = trainer.global_step
         if not self._resumes and run.global_step == 0:
             self._begin_training(state)
-        # A later fit's epochs are counted on from those of the fits before it.
+        # Epoch numbers of a later fit continue those of the fits before it.
         self._first_epoch = 0
         if fits.number:
             self._first_epoch = run.epoch + (0 if self._resumes else 1) - trainer.current_epoch
@@ -261,12 +266,12 @@ class Holdfast:
             run._announce(self._first_epoch + trainer.max_epochs, self._steps_per_epoch(trainer))
 
     def _begin_training(self, state: TrainerState) -> None:
-        """Stage the state, or go on from what the first attempt staged here."""
+        """Stage the state, or restore what the first attempt staged here."""
         run = self.run
-        if run._at_beginning:
+        if run._initial_streams:
             state.restore_rest()
-            _random.set_streams(run._registered.streams(), run._at_beginning)
-            run._at_beginning = {}
+            _random.set_streams(run._registered.streams(), run._initial_streams)
+            run._initial_streams = {}
         else:
             run._stage_initially()
 
@@ -275,7 +280,7 @@ class Holdfast:
         return None if batches == float("inf") else -(-int(batches) // trainer.accumulate_grad_batches)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Begin an epoch, unless it is the one that the run resumed in."""
+        """Begin an epoch, unless the run resumed in it."""
         self._numbers = {}
         if self._state is not None and self._state.resumes:
             self._state.resumes = False
@@ -283,50 +288,50 @@ class Holdfast:
             self.run._loop.begin_epoch(self._first_epoch + trainer.current_epoch)
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
-        """Let the supervisor's requests in."""
+        """Answer the supervisor's requests."""
         self._numbers = {}
         if not trainer.sanity_checking and self._run is not None:
             self._run._phase = 1
             self._run.safepoint()
 
     def on_validation_batch_end(self, trainer: Any, *_: Any, **__: Any) -> None:
-        """Show that the trainer lives."""
+        """Show that the trainer is alive."""
         if not trainer.sanity_checking and self._run is not None:
             self._run.safepoint()
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Train again."""
+        """Return to the training phase."""
         if self._run is not None:
             self._run._phase = 0
 
     def on_test_batch_end(self, *_: Any, **__: Any) -> None:
-        """Show that the trainer lives."""
+        """Show that the trainer is alive."""
         if self._run is not None:
             self._run.safepoint()
 
     def on_predict_batch_end(self, *_: Any, **__: Any) -> None:
-        """Show that the trainer lives."""
+        """Show that the trainer is alive."""
         if self._run is not None:
             self._run.safepoint()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Let an interrupt end the program: Lightning would go on after `fit` as if it were complete."""
+        """End the program at an interrupt: Lightning would continue after `fit` as if it were complete."""
         self._remove(trainer)
         if self._run is None or not self._run.is_supervised:
             return
         if isinstance(exception, KeyboardInterrupt):
-            self._run._is_leaving = True
+            self._run._is_exiting = True
             raise SystemExit(130) from exception
         if isinstance(exception, SystemExit) and not exception.code and trainer.state.fn == "fit":
-            # The supervisor may know of the end of an earlier fit, and would take this for that of all.
+            # If an earlier fit has ended, the supervisor would treat this as the end of the job.
             raise SystemExit(1) from exception
 
     def _end(self, trainer: Any) -> None:
-        """Capture the final state of a fit, which is what a killed program's next attempt begins with."""
+        """Capture the final state of a fit, which the next attempt of a killed program restores."""
         state, fits, run = self._state, self._fits, self.run
         assert state is not None
         assert fits is not None
-        # Loaders have no position any more.
+        # The loaders' positions are no longer needed.
         for name in [one.name for one in run._registered.loaders if one.name.startswith("train-")]:
             run._registered.remove_loader(name)
         run._registered.forget_sources()
@@ -342,12 +347,12 @@ class Holdfast:
             run.finish()
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Leave the trainer as it was, where nothing of it has a fit's end to wait for."""
+        """Restore the trainer, unless the end of the fit does that."""
         if stage == "fit" and self._state is None:
             self._remove(trainer)
 
     def _remove(self, trainer: Any) -> None:
-        """Leave the trainer as it was."""
+        """Remove everything that was set on the trainer."""
         if self._loop is not None:
             self._loop.remove()
         if self._tuning is not None:
@@ -364,11 +369,11 @@ class Holdfast:
 
 
 def _do_not_run(*_: Any, **__: Any) -> None:
-    """Stand for the loops of a fit that is over."""
+    """Replaces the loops of a fit that is already complete."""
 
 
 def _no_position(what: str) -> HoldfastError:
     return HoldfastError(
-        f"a {what} without state_dict has no position to resume at",
-        hint="use a DataLoader, or let it have state_dict and load_state_dict",
+        f"a {what} without state_dict has no position to resume from",
+        hint="use a DataLoader, or implement state_dict and load_state_dict",
     )

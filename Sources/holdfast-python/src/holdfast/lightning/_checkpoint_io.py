@@ -1,4 +1,4 @@
-"""Lightning's own files, published whole or not at all."""
+"""Atomic writes of Lightning's own checkpoint files."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from . import _namespaces
 
 
 class HoldfastCheckpointIO:
-    """Publish Lightning's own `.ckpt` files safely: `Trainer(plugins=[HoldfastCheckpointIO()])`.
+    """Write Lightning's own `.ckpt` files atomically: `Trainer(plugins=[HoldfastCheckpointIO()])`.
 
-    A file is written aside, made durable, and only then given its name; the name is durable before
-    `save_checkpoint` returns, so that what Lightning removes afterwards was replaced. Lightning itself
-    writes to the final name and makes nothing durable. Local files only. Works with and without a
-    supervisor, and beside the `Holdfast` callback, which needs no such files.
+    A file is written under a temporary name, synced and renamed. The directory is synced before
+    `save_checkpoint` returns, so that a file that Lightning removes afterwards has a durable replacement.
+    Lightning itself writes to the final name and syncs nothing. Local files only. Works with and without a
+    supervisor, and with the `Holdfast` callback, which does not need such files.
 
     Args:
-        weights_only: load with torch's own unpickler of tensors and plain values, which runs no code.
-            Files with hyperparameters of other types cannot be loaded so.
+        weights_only: load with torch's unpickler for tensors and plain values, which runs no code.
+            Files with hyperparameters of other types cannot be loaded like this.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> HoldfastCheckpointIO:
-        """Make the plugin one of the Lightning that the program uses."""
+        """Create the plugin as a subclass of the Lightning package that the program uses."""
         return object.__new__(_namespaces.mixed(cls, "plugins.io", "CheckpointIO"))
 
     def __init__(self, *, weights_only: bool = False) -> None:
@@ -44,38 +44,41 @@ class HoldfastCheckpointIO:
 
         Args:
             checkpoint: what the trainer dumped.
-            path: of the file; its directory is made.
-            storage_options: of remote storage: there is none.
+            path: of the file; its directory is created.
+            storage_options: must be None: remote storage is not supported.
 
         Raises:
-            HoldfastError: the disk is full or fails. Nothing is left then, and an older file of that name is
-                still whole.
+            HoldfastError: the disk is full or fails. Nothing is left behind, and an older file of that name
+                is unchanged.
+            TypeError: `storage_options` was given.
         """
         if storage_options is not None:
-            raise TypeError("HoldfastCheckpointIO writes local files, and takes no storage_options")
+            raise TypeError(
+                "HoldfastCheckpointIO writes local files only and does not support storage_options"
+            )
         target = local_path(path)
-        aside = _aside(target)
-        # Not straight into the file: where writing fails, torch's own writer ends the whole process.
+        temporary = _temporary_name(target)
+        # Not directly into the file: if writing fails, torch's writer ends the whole process.
         data = io.BytesIO()
         torch.save(checkpoint, data)
         try:
             _make_directory(target.parent)
             _remove_unfinished(target)
             try:
-                with aside.open("xb") as file:
+                with temporary.open("xb") as file:
                     file.write(data.getbuffer())
                     file.flush()
                     os.fsync(file.fileno())
                 if target.is_dir():
                     raise IsADirectoryError(21, "a directory has this name")
-                aside.replace(target)
+                temporary.replace(target)
             except BaseException:
-                aside.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
                 raise
             _sync(target.parent)
         except OSError as error:
             raise HoldfastError(
-                f"the checkpoint could not be saved: {error.strerror or error}",
+                f"cannot save the checkpoint: {error.strerror or error}",
                 path=target,
                 hint=f"df {shlex.quote(str(target.parent))}",
             ) from error
@@ -88,7 +91,7 @@ class HoldfastCheckpointIO:
         Args:
             path: of the file.
             map_location: where tensors go; None: the CPU.
-            weights_only: in place of what the plugin was made with; newer Lightnings give it.
+            weights_only: overrides the plugin's setting; newer versions of Lightning pass it.
 
         Raises:
             HoldfastError: there is no such file, or it is damaged.
@@ -97,17 +100,17 @@ class HoldfastCheckpointIO:
         chosen = self._weights_only if weights_only is None else weights_only
         if not source.is_file():
             raise HoldfastError(
-                "there is no such checkpoint", path=source, hint=f"ls {shlex.quote(str(source.parent))}"
+                "no such checkpoint", path=source, hint=f"ls {shlex.quote(str(source.parent))}"
             )
         try:
             return dict(torch.load(source, map_location=map_location or "cpu", weights_only=chosen))
         except (RuntimeError, EOFError, OSError) as error:
             raise HoldfastError(
-                f"the checkpoint cannot be read: {error}", path=source, hint="use an older one"
+                f"cannot read the checkpoint: {error}", path=source, hint="use an older checkpoint"
             ) from error
 
     def remove_checkpoint(self, path: PathLike) -> None:
-        """Remove a checkpoint, a file or a directory; one that is not there is no error.
+        """Remove a checkpoint, which is a file or a directory. It is not an error if it does not exist.
 
         Raises:
             HoldfastError: it cannot be removed.
@@ -115,9 +118,9 @@ class HoldfastCheckpointIO:
         target = local_path(path)
         try:
             if target.is_dir() and not target.is_symlink():
-                # Out of the way first: what is left of a directory by a crash must not look like one.
-                aside = _aside(target)
-                shutil.rmtree(target.rename(aside))
+                # Renamed first: after a crash, the remains of a directory must not look like a checkpoint.
+                temporary = _temporary_name(target)
+                shutil.rmtree(target.rename(temporary))
             else:
                 target.unlink()
             _sync(target.parent)
@@ -125,22 +128,22 @@ class HoldfastCheckpointIO:
             return
         except OSError as error:
             raise HoldfastError(
-                f"the checkpoint could not be removed: {error.strerror}",
+                f"cannot remove the checkpoint: {error.strerror}",
                 path=target,
                 hint=f"ls -l {shlex.quote(str(target.parent))}",
             ) from error
 
     def teardown(self) -> None:
-        """End: there is nothing to wait for."""
+        """Do nothing: there are no pending writes."""
 
 
-def _aside(target: Path) -> Path:
-    """Return a name that no one takes for a checkpoint's; `_remove_unfinished` knows it again."""
+def _temporary_name(target: Path) -> Path:
+    """Return a name that does not look like a checkpoint's, and that `_remove_unfinished` recognizes."""
     return target.with_name(f".{target.name}.{os.urandom(8).hex()}")
 
 
 def _remove_unfinished(target: Path) -> None:
-    """Remove what kills have left of this file: the run that goes on saves it again, once for each kill."""
+    """Remove temporary files of this checkpoint, which killed processes have left behind."""
     for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 16}"):
         if left.is_dir():
             shutil.rmtree(left)
@@ -149,7 +152,7 @@ def _remove_unfinished(target: Path) -> None:
 
 
 def _make_directory(directory: Path) -> None:
-    """Make a directory and its parents, each durable in its own parent."""
+    """Create a directory and its parents, and sync the parent of each."""
     if directory.is_dir():
         return
     _make_directory(directory.parent)

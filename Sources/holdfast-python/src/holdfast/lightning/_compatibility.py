@@ -1,7 +1,7 @@
-"""The private names of Lightning, all of them, and the check that the installed version has them.
+"""All private names of Lightning that are used, and the check that the installed version has them.
 
-What is documented nowhere may be renamed in any release. Each view below has the names of one class, and the
-versions that have them where not all supported ones do.
+Undocumented names may change in any release. Each view below lists the names of one class, and the versions
+that have them if not all supported versions do.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ SUPPORTED = "1.9 and 2.0 to 2.6"
 
 _LAST_STEP, _LAST_PATH = "_last_global_step_saved", "_last_checkpoint_saved"
 _LAST_TIME = "_last_time_checked"
-# Methods of the epoch loop that no hook of callbacks has a place for.
+# Methods of the epoch loop at points where callbacks have no hook.
 EPOCH_LOOP_METHODS = ("on_run_start", "on_advance_end")
 _RESTARTING, _RESUMED_IN_EPOCH = "_restarting", "restarted_mid_epoch"
-# Where a resumed epoch leaves its first hooks out, as in 2.5 and later, these call them.
+# In 2.5 and later a resumed epoch skips its first hooks; these call them.
 _HOOK_CALLS = ("_call_callback_hooks", "_call_lightning_module_hook")
 _LOADER_EPOCH = "_last_train_dl_reload_epoch"
 _PREPARE, _RESUME_START = "_prepare_dataloader", "resume_start"
@@ -31,7 +31,7 @@ class _Trainer(View):
     checkpoints = Private("_checkpoint_connector")
     data = Private("_data_connector")
     logging = Private("_logger_connector")
-    # Later in the fit loop.
+    # In the fit loop since 2.0.
     loader_epoch = Private(_LOADER_EPOCH, until=(2, 0))
 
 
@@ -56,7 +56,7 @@ class Loop(View):
     """Any of the loops."""
 
     is_restarting = Private(_RESTARTING)
-    # What it remembers of being loaded; in some releases of 2.5 too.
+    # Whether it was loaded; in some releases of 2.5 too.
     is_loaded = Private("_loaded_from_state_dict", since=(2, 6))
     is_resuming = Private("_resuming_from_checkpoint", since=(2, 6))
 
@@ -67,7 +67,7 @@ class FitLoop(Loop):
     run = Private("run")
     combined_loader = Private("_combined_loader", since=(2, 0))
     loader_epoch = Private(_LOADER_EPOCH, since=(2, 0))
-    # Whether on_train_epoch_start is left out; in some releases of 2.5 too.
+    # Whether on_train_epoch_start is skipped; in some releases of 2.5 too.
     is_resumed_in_epoch = Private(_RESUMED_IN_EPOCH, since=(2, 6))
     is_resumed_at_end = Private("restarted_on_epoch_end", since=(2, 6))
     on_advance_start = Private("on_advance_start")
@@ -81,14 +81,14 @@ class EpochLoop(Loop):
     is_validation_due = Private("_should_check_val_fx")
     accumulates = Private("_should_accumulate")
     batches_that_stepped = Private("_batches_that_stepped")
-    # A state in which all counters agree counts as one from after validation; in some releases of 2.5 too.
+    # A state in which all counters agree is treated as one after validation; in some releases of 2.5 too.
     skips_validation = Private("_skip_next_val", since=(2, 6))
     on_run_start, on_advance_end = map(Private, EPOCH_LOOP_METHODS)
     batch_progress = Private("batch_progress")
 
 
 class Result(View):
-    """What `self.log` has accumulated under one name."""
+    """The value that `self.log` has accumulated under one name."""
 
     forward = Private("_forward_cache")
 
@@ -111,49 +111,49 @@ class StochasticWeightAveraging(View):
 
 
 class Tuner(View):
-    """A callback that searches something; with `Tuner` it ends its fit early."""
+    """A tuner callback; used by `Tuner` it ends its fit early."""
 
     ends_early = Private("_early_exit")
 
 
 class LearningRateFinder(Tuner):
-    """A callback that searches a learning rate."""
+    """A callback that searches for a learning rate."""
 
     mode = Private("_mode")
     lowest = Private("_min_lr")
     highest = Private("_max_lr")
     steps = Private("_num_training_steps")
     updates = Private("_update_attr")
-    # 1.9 finds it by the trainer.
+    # 1.9 determines it from the trainer.
     attribute = Private(_RATE_ATTRIBUTE, since=(2, 0))
 
 
 class FoundRates(View):
-    """What a search for a learning rate has found."""
+    """The result of a search for a learning rate."""
 
     batches = Private("_total_batch_idx")
 
 
 class BatchSizeFinder(Tuner):
-    """A callback that searches a batch size."""
+    """A callback that searches for a batch size."""
 
     attribute = Private("_batch_arg_name")
 
 
 class Logger(View):
-    """A logger with files: what writes them, and their version."""
+    """A logger with files: the object that writes them, and their version."""
 
     experiment = Private(_EXPERIMENT)
     version = Private(_VERSION)
 
 
 class TensorBoardLogger(Logger):
-    """A logger that hands options on to TensorBoard."""
+    """A logger that passes options to TensorBoard."""
 
     options = Private("_kwargs")
 
 
-# Callbacks and loggers, by the names of their classes: both Lightnings have them.
+# Callbacks and loggers by class name, which is the same in both Lightning packages.
 _OF_CLASS: dict[str, type[View]] = {
     "ModelCheckpoint": ModelCheckpoint,
     "StochasticWeightAveraging": StochasticWeightAveraging,
@@ -162,7 +162,7 @@ _OF_CLASS: dict[str, type[View]] = {
     "CSVLogger": Logger,
     "TensorBoardLogger": TensorBoardLogger,
 }
-# Modules of the package, and what of them is used.
+# Modules of the package, and the names used from them.
 _CALL, _MIGRATION, _RESULT = (
     "trainer.call",
     "utilities.migration.utils",
@@ -176,14 +176,14 @@ _OF_MODULE = {
     _EXCEPTIONS: ("_TunerExitException",),
     _PARSING: ("lightning_setattr",),
 }
-# Where logging stands, by which it is known what begins anew; the last three are of 1.9.
+# The position of logging, which determines what is reset; the last three names are those of 1.9.
 _LOGGING_POSITION = ("_current_fx", "_first_loop_iter", "_epoch_end_reached", "_batch_idx", "_split_idx")
-# Attributes that are read from a clock that begins anew with each boot.
+# Attributes with values of a clock that restarts at each boot.
 CLOCKS = frozenset((_LAST_TIME,))
 
 
 def check(trainer: Any) -> None:
-    """Check the Lightning that a trainer is of.
+    """Check the Lightning package of a trainer.
 
     Raises:
         HoldfastError: it lacks a private name.
@@ -216,7 +216,7 @@ def check(trainer: Any) -> None:
 
 
 def is_a(thing: Any, name: str) -> bool:
-    """Whether something is of a class of that name, of either Lightning."""
+    """Return whether an object's class, or a base class, has that name, in either Lightning package."""
     return any(cls.__name__ == name for cls in type(thing).__mro__)
 
 
@@ -232,7 +232,7 @@ def dump_checkpoint(trainer: Any) -> dict[str, Any]:
 
 
 def load_when_resuming(trainer: Any, checkpoint: dict[str, Any]) -> None:
-    """Let the trainer's connector load a checkpoint, in place of `ckpt_path` if that was given."""
+    """Make the trainer's connector load a checkpoint, instead of any `ckpt_path`."""
     connector = _CheckpointConnector(_Trainer(trainer).checkpoints)
 
     def resume_start(*_: Any, **__: Any) -> None:
@@ -243,12 +243,12 @@ def load_when_resuming(trainer: Any, checkpoint: dict[str, Any]) -> None:
 
 
 def stop_loading(trainer: Any) -> None:
-    """Let the trainer's connector load its own `ckpt_path`."""
+    """Make the trainer's connector load its own `ckpt_path` again."""
     vars(_Trainer(trainer).checkpoints).pop(_RESUME_START, None)
 
 
 def migrated(trainer: Any, checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Return a checkpoint of an older version as this one has it."""
+    """Return a checkpoint of an older version in the form of the installed one."""
     return dict(_module(trainer, _MIGRATION)._pl_migrate_checkpoint(checkpoint))
 
 
@@ -256,7 +256,7 @@ def migrated(trainer: Any, checkpoint: dict[str, Any]) -> dict[str, Any]:
 
 
 def wrap_loaders(trainer: Any, wrap: Callable[[Any, str], Any]) -> None:
-    """Let each loader that the trainer makes be what `wrap(loader, stage)` returns."""
+    """Replace each loader that the trainer creates by `wrap(loader, stage)`."""
     connector = _DataConnector(_Trainer(trainer).data)
     original = connector.prepare
 
@@ -268,32 +268,32 @@ def wrap_loaders(trainer: Any, wrap: Callable[[Any, str], Any]) -> None:
 
 
 def unwrap_loaders(trainer: Any) -> None:
-    """Let the trainer make its loaders itself."""
+    """Stop wrapping the trainer's loaders."""
     vars(_Trainer(trainer).data).pop(_PREPARE, None)
 
 
 def forget_loaders(trainer: Any) -> None:
-    """Let the trainer make its loaders again."""
+    """Make the trainer create its loaders again."""
     for loop in (trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop):
         FitLoop(loop).combined_loader = None
     for name in ("train_dataloader", "val_dataloaders"):
-        # 1.9 has them itself.
+        # In 1.9 they are attributes of the trainer.
         if name in vars(trainer):
             setattr(trainer, name, None)
 
 
 def loader_epoch(trainer: Any) -> Any:
-    """Return the epoch in which the training loaders were made."""
+    """Return the epoch in which the training loaders were created."""
     return _loader_owner(trainer).loader_epoch
 
 
 def set_loader_epoch(trainer: Any, epoch: Any) -> None:
-    """Set the epoch in which the training loaders were made."""
+    """Set the epoch in which the training loaders were created."""
     _loader_owner(trainer).loader_epoch = epoch
 
 
 def _loader_owner(trainer: Any) -> Any:
-    # The fit loop, in 1.9 the trainer.
+    # The fit loop; in 1.9 the trainer.
     return _Trainer(trainer) if hasattr(trainer, _LOADER_EPOCH) else FitLoop(trainer.fit_loop)
 
 
@@ -301,12 +301,12 @@ def _loader_owner(trainer: Any) -> Any:
 
 
 def fetcher(loop: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the arguments of the epoch loop's methods that follow a batch: none in 1.9."""
+    """Return the arguments of the epoch loop's methods after a batch: none in 1.9."""
     return arguments if EpochLoop(loop).is_validation_due.__code__.co_argcount > 1 else ()
 
 
 def progress(trainer: Any) -> dict[str, int]:
-    """Return where the trainer's loops stand."""
+    """Return the progress of the trainer's loops."""
     loop = trainer.fit_loop
     return {
         "global step": trainer.global_step,
@@ -316,7 +316,7 @@ def progress(trainer: Any) -> dict[str, int]:
 
 
 def saved_progress(checkpoint: dict[str, Any]) -> dict[str, int]:
-    """Return where the loops stood in the trainer's own checkpoint."""
+    """Return the progress of the loops in the trainer's own checkpoint."""
     loops = checkpoint["loops"]["fit_loop"]
     return {
         "global step": checkpoint["global_step"],
@@ -333,7 +333,7 @@ def call_epoch_start_hooks(trainer: Any) -> None:
 
 
 def end_restarts(loop: Any) -> None:
-    """Let a loop and all in it be no longer in the middle of a restart."""
+    """Clear the restart flags of a loop and its inner loops."""
     inner = [value for value in vars(loop).values() if hasattr(value, _RESTARTING)]
     for one in inner:
         end_restarts(one)
@@ -345,25 +345,25 @@ def end_restarts(loop: Any) -> None:
 
 
 def callback_metrics(trainer: Any) -> dict[str, Any]:
-    """Return the metrics that callbacks look at, as they were computed last."""
+    """Return the metrics for callbacks, as last computed."""
     metrics: dict[str, Any] = _LoggerConnector(_Trainer(trainer).logging).callback_metrics
     return metrics
 
 
 def logged(trainer: Any) -> dict[str, dict[str, Any]]:
-    """Return the metrics of callbacks, loggers and progress bar, by the connector's names for them."""
+    """Return the metrics for callbacks, loggers and progress bar, by the connector's attribute names."""
     connector = _Trainer(trainer).logging
     return {name: getattr(connector, name) for name in _METRICS}
 
 
 def logging_position(trainer: Any) -> dict[str, Any]:
-    """Return where logging stands, by the connector's names for it."""
+    """Return the position of logging, by the connector's attribute names."""
     connector = _Trainer(trainer).logging
     return {name: getattr(connector, name) for name in _LOGGING_POSITION if hasattr(connector, name)}
 
 
 def set_logging_position(trainer: Any, position: dict[str, Any]) -> None:
-    """Let logging go on from where it stood."""
+    """Restore the position of logging."""
     for name, value in position.items():
         setattr(_Trainer(trainer).logging, name, value)
 
@@ -371,7 +371,7 @@ def set_logging_position(trainer: Any, position: dict[str, Any]) -> None:
 def new_result(
     trainer: Any, meta: dict[str, Any], *, reduce: str, sync: bool, rank_zero_only: bool, is_tensor: bool
 ) -> Any:
-    """Return what `self.log` accumulates in, as it makes it the first time."""
+    """Return a new result object, like that of the first call of `self.log`."""
     library = _module(trainer, _RESULT)
     made = library._Metadata(reduce_fx=reduce, **meta)
     made.sync = library._Sync(_should=sync, fn=trainer.strategy.reduce, rank_zero_only=rank_zero_only)
@@ -382,58 +382,58 @@ def new_result(
 
 
 def remembered_files(callback: Any) -> dict[str, Any]:
-    """Return what a callback that saves files leaves out of its state, by its own names for it."""
+    """Return the attributes that a checkpoint callback leaves out of its state, by name."""
     names = (_LAST_STEP, _LAST_PATH)
     return {name: getattr(callback, name) for name in names if hasattr(callback, name)}
 
 
 def last_saved_path(callback: Any) -> Any:
-    """Return the file that a callback has saved last, where it knows."""
+    """Return the file that a callback has saved last, if it is known."""
     return getattr(callback, _LAST_PATH, "")
 
 
 def set_remembered_files(callback: Any, saved: dict[str, Any]) -> None:
-    """Give a callback that saves files what `remembered_files` returned; other names are left alone."""
+    """Set the attributes that `remembered_files` returned; other names are ignored."""
     for name in (_LAST_STEP, _LAST_PATH):
         if name in saved:
             setattr(callback, name, saved[name])
 
 
 def last_save_time(callback: Any) -> float | None:
-    """Return when a callback has saved for the last time, by the clock of this boot; None: never."""
+    """Return the time of a callback's last save, on the clock of this boot; None: never."""
     time: float | None = getattr(callback, _LAST_TIME, None)
     return time
 
 
 def set_last_save_time(callback: Any, time: float) -> None:
-    """Set when a callback has saved for the last time."""
+    """Set the time of a callback's last save."""
     setattr(callback, _LAST_TIME, time)
 
 
 def experiment_of(logger: Any) -> Any:
-    """Return what writes a logger's files, if it is made; also of loggers of another program."""
+    """Return the object that writes a logger's files, if it exists; works for custom loggers too."""
     return getattr(logger, _EXPERIMENT, None)
 
 
 def version_of(logger: Any) -> Any:
-    """Return the version of a logger's files; None where it has none."""
+    """Return the version of a logger's files, or None."""
     return getattr(logger, _VERSION, None)
 
 
 def set_version(logger: Any, version: Any) -> None:
-    """Let a logger that has versions write the files of one."""
+    """Set the version of a logger's files, if it has versions."""
     if hasattr(logger, _VERSION):
         setattr(logger, _VERSION, version)
 
 
 def averaging_library(callback: Any) -> Any:
-    """Return the module of `StochasticWeightAveraging`, which has the classes that it makes."""
+    """Return the module that defines `StochasticWeightAveraging` and imports the classes that it uses."""
     kinds = (cls for cls in type(callback).__mro__ if cls.__name__ == "StochasticWeightAveraging")
     return sys.modules[next(kinds).__module__]
 
 
 def new_finder(callback: Any, trainer: Any, results: dict[str, Any], batches: int) -> Any:
-    """Return what a search for a learning rate that found these results returns."""
+    """Return the result object of a search for a learning rate with these results."""
     view = LearningRateFinder(callback)
     finder = _module(trainer, _FINDER)._LRFinder(view.mode, view.lowest, view.highest, view.steps)
     finder.results = results
@@ -442,10 +442,10 @@ def new_finder(callback: Any, trainer: Any, results: dict[str, Any], batches: in
 
 
 def learning_rate_name(callback: Any, trainer: Any, module: Any) -> str:
-    """Return the name of the attribute that has the learning rate."""
+    """Return the name of the attribute with the learning rate."""
     find = _module(trainer, _FINDER)._determine_lr_attr_name
     view = LearningRateFinder(callback)
-    # 1.9 finds it by the trainer.
+    # 1.9 determines it from the trainer.
     return str(find(module, view.attribute) if hasattr(callback, _RATE_ATTRIBUTE) else find(trainer, module))
 
 
@@ -461,12 +461,12 @@ def tuner_exit(trainer: Any) -> Exception:
 
 
 def _package(trainer: Any) -> Any:
-    """Return the package that a trainer's class is of, `lightning.pytorch` or `pytorch_lightning`."""
+    """Return the package of a trainer's class, `lightning.pytorch` or `pytorch_lightning`."""
     for cls in type(trainer).__mro__:
         package, found, _ = cls.__module__.rpartition(".trainer.")
         if found and cls.__name__ == "Trainer":
             return sys.modules[package]
-    raise TypeError(f"{type(trainer).__qualname__} is no trainer of Lightning")
+    raise TypeError(f"{type(trainer).__qualname__} is not a Lightning Trainer")
 
 
 def _module(trainer: Any, name: str) -> Any:

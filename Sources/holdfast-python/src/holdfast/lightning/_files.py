@@ -1,4 +1,4 @@
-"""The configuration that `LightningCLI` saves, and refuses to save over one that is there."""
+"""The configuration file of `LightningCLI`, which refuses to overwrite an existing one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from . import _compatibility
 
 
 class Configuration:
-    """The callbacks of a trainer that save a configuration."""
+    """The callbacks of a trainer that save a configuration file."""
 
     def __init__(self, trainer: Any, run: Run) -> None:
         self._trainer = trainer
         self._run = run
 
     def allow(self, *, resumes: bool) -> None:
-        """Let them write the file again that an earlier attempt of this job has written.
+        """Allow overwriting the file that an earlier attempt of this job has written.
 
         Args:
-            resumes: the job has trained: then the file is its own. Else only a file of the same content is.
+            resumes: whether the job has trained, so that the file is its own. If not, only a file with the
+                same content is.
         """
         if not self._run.is_supervised:
             return
@@ -35,6 +36,6 @@ class Configuration:
 def _is_same(callback: Any, path: Path) -> bool:
     text = callback.parser.dump(callback.config, skip_none=False)
     saved = path.read_text()
-    # It begins with a comment that names the version.
+    # The file begins with a comment that contains the version.
     lines = [line for line in saved.splitlines() if not line.startswith("#")]
     return bool(lines == [line for line in text.splitlines() if not line.startswith("#")])

@@ -1,7 +1,7 @@
-"""The fits of a program, in its order: those that ended, the one that goes on, and what tuners found.
+"""The fits of a program in order: completed ones, the current one, and the results of tuners.
 
-A job is all of them. Each image has the final state of every fit that has ended, so that an attempt that
-resumes in the third one gives back the first two at once, as they ended.
+All of them together are one job. Each image contains the final state of every completed fit, so that an
+attempt that resumes in the third fit returns from the first two immediately, with their final states.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from .._torch_compatibility import set_state_metadata, state_metadata
 from ._loggers import directories
 from ._state import TrainerState
 
-_of: weakref.WeakKeyDictionary[Run, Fits] = weakref.WeakKeyDictionary()
+_by_run: weakref.WeakKeyDictionary[Run, Fits] = weakref.WeakKeyDictionary()
 
 FRESH, RESUMED, OVER = "fresh", "resumed", "over"
 
 
 class Fits:
-    """Two components of a run, the module's weights and all the rest, of whichever fit goes on."""
+    """Two components of a run, the module's weights and everything else, for the current fit."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        # Of the fit that goes on, from 0.
+        # Number of the current fit, from 0.
         self.number = -1
         self._state: TrainerState | None = None
-        # Of the fits before it.
+        # Final states of the fits before it.
         self._ended: list[dict[str, Any]] = []
-        # Of this one, once it has ended.
+        # Final state of the current fit, once it has ended.
         self._final: dict[str, Any] | None = None
-        # What tuners found, by where in the program they ran.
+        # Results of tuners, by the place in the program where they ran.
         self.found: dict[str, Any] = {}
         self.tuners = 0
         self._saved_model: Any = {}
@@ -46,12 +46,12 @@ class Fits:
             model=_Component(lambda: self._dump()[0], self._load_model),
             trainer=_Component(lambda: self._dump()[1], self._load_rest),
         )
-        # Lightning makes more of the state after this: what is before the first step is staged later.
+        # Lightning creates more of the state later, so the initial state is staged later too.
         run._stages_at_restore = False
         run.restore()
-        # They are of the fit that the image is of, which may be a later one.
+        # Streams and loaders belong to the fit of the image, which may be a later one.
         loop = run._loop
-        self._held = (loop.pending, loop.registered.saved_loaders)
+        self._deferred = (loop.pending, loop.registered.saved_loaders)
         if self._saved:
             loop.pending, loop.registered.saved_loaders = {}, {}
             self._target = int(self._saved.get("fit", 0))
@@ -62,15 +62,15 @@ class Fits:
 
     @staticmethod
     def of(run: Run) -> Fits:
-        """Return those of a run; the first time registers them, and restores the run."""
-        if run not in _of:
-            _of[run] = Fits(run)
-        return _of[run]
+        """Return the fits of a run; the first call registers them and restores the run."""
+        if run not in _by_run:
+            _by_run[run] = Fits(run)
+        return _by_run[run]
 
     @staticmethod
     def has(run: Run) -> bool:
-        """Return whether a run has fits already."""
-        return run in _of
+        """Return whether a run has fits."""
+        return run in _by_run
 
     # Saving
 
@@ -89,28 +89,28 @@ class Fits:
     def _load_rest(self, state: Any) -> None:
         self._saved = state
 
-    # Where the program is
+    # The program's order
 
     def begin(self, state: TrainerState) -> str:
-        """Begin the next fit; returns whether it is fresh, goes on, or is over already.
+        """Begin the next fit; return whether it is fresh, resumed or already over.
 
         Raises:
-            HoldfastError: the one before it has not ended well.
+            HoldfastError: the fit before it failed.
         """
         if not self.has_ended:
             raise HoldfastError(
-                f"fit {self.number + 1} of this program did not end, and another one begins: "
-                "a resumed program cannot know where it was",
-                hint="let the program end where a fit fails; the supervisor starts it again",
+                f"fit {self.number + 1} of this program did not end, but another one begins; "
+                "a resumed program could not find its position",
+                hint="exit if a fit fails; the supervisor restarts the program",
             )
         if self._final is not None and self.number == len(self._ended):
             self._ended.append(self._final)
         self.number += 1
         self._final = None
         self._state = state
-        # When the job began, by which files of its lost future are known.
+        # The start time of the job, which identifies files of lost steps.
         self._began = state.saving.began = self._began or state.saving.began
-        # What was complete is but a part: images are of a run that goes on again.
+        # The run was complete after the previous fit, but continues now.
         loop = self._run._loop
         self._run.is_finished = loop.is_complete = loop.was_finished = False
         if self.number < self._target:
@@ -120,11 +120,11 @@ class Fits:
             self._saved, self._saved_model = {}, {}
             if saved.get("over"):
                 self._final = {"model": model, "rest": saved}
-            elif "checkpoint" in saved and self._run._at_beginning:
-                # It does all that the first attempt did before its first step, and then has that state.
+            elif "checkpoint" in saved and self._run._initial_streams:
+                # It repeats everything before the first step, and then restores the initial state.
                 state.use_saved(model, saved, frozenset())
             elif "checkpoint" in saved:
-                loop.pending, loop.registered.saved_loaders = self._held
+                loop.pending, loop.registered.saved_loaders = self._deferred
                 state.use_saved(model, saved, frozenset())
                 return RESUMED
         if self._final is None:
@@ -133,7 +133,7 @@ class Fits:
         return OVER
 
     def upcoming_loggers(self) -> tuple[Any, frozenset[str]]:
-        """Return what the loggers of the next fit have written, if an earlier attempt made it, and where."""
+        """Return the saved state of the next fit's loggers, and the directories of that and later fits."""
         return self._loggers_of(self.number + 1), self._later(self.number + 1)
 
     def _loggers_of(self, number: int) -> Any:
@@ -144,22 +144,22 @@ class Fits:
         return rest.get("extra", {}).get("loggers", {})
 
     def _later(self, number: int) -> frozenset[str]:
-        """Return where the loggers of this fit and of those after it, of an earlier attempt, have logged."""
+        """Return the log directories of this and later fits in earlier attempts."""
         fits = range(number, self._target + 1)
         return frozenset(one for fit in fits for one in directories(self._loggers_of(fit)))
 
     @property
     def has_ended(self) -> bool:
-        """Whether no fit goes on."""
+        """Whether no fit is running."""
         return self.number < 0 or self._final is not None
 
     @property
     def is_last_over(self) -> bool:
-        """Whether no later fit than this one has been begun, in all attempts."""
+        """Whether no attempt has begun a later fit than this one."""
         return self.number >= self._target
 
     def end(self, state: TrainerState) -> None:
-        """Capture a fit's final state: what comes after it may change the module."""
+        """Capture a fit's final state, since later code may change the module."""
         run = self._run
         if not run.is_supervised:
             self._final = {}
@@ -169,13 +169,13 @@ class Fits:
         self._final = {"model": _copied(model), "rest": {**_copied(rest), "streams": streams}}
 
     def restore_streams(self) -> None:
-        """Let the random streams go on as after the fit that was over already."""
+        """Set the random streams to those after the completed fit."""
         assert self._final is not None
         _random.set_streams(self._run._registered.streams(), self._final["rest"]["streams"])
 
 
 class _Component:
-    """A state with the two methods that a run knows."""
+    """A state with the two methods that a run calls."""
 
     def __init__(self, save: Callable[[], Any], load: Callable[[Any], None]) -> None:
         self.state_dict = save
@@ -183,7 +183,7 @@ class _Component:
 
 
 def _copied(value: Any) -> Any:
-    """Return a state whose tensors nobody changes, in this process's own memory."""
+    """Return a copy of a state, with all tensors in CPU memory."""
     copies: dict[Any, Any] = {}
 
     def copy(value: Any) -> Any:

@@ -1,7 +1,7 @@
-"""What `self.log` has accumulated over an epoch, which Lightning's checkpoints leave out.
+"""The values that `self.log` has accumulated over an epoch, which Lightning's checkpoints leave out.
 
-Without it an epoch's means would be those of the batches after the resume alone, and whatever follows them
-(plateau schedulers, early stopping, the best checkpoint) would go another way.
+Without them an epoch's means would cover only the batches after the resume, and everything that depends on
+them (plateau schedulers, early stopping, the best checkpoint) would differ.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _META = (
 
 
 def results_state(results: Any) -> dict[str, Any]:
-    """Return what `self.log` has accumulated in a result collection."""
+    """Return the state of a result collection of `self.log`."""
     saved = {}
     for key, result in results.items():
         if isinstance(result, dict):
-            raise HoldfastError(f"cannot save '{key}': a dict was logged as one", hint="use self.log_dict()")
+            raise HoldfastError(f"cannot save '{key}': it was logged as a dict", hint="use self.log_dict()")
         meta = result.meta
         saved[key] = {
             "meta": {name: getattr(meta, name) for name in _META},
@@ -47,7 +47,7 @@ def results_state(results: Any) -> dict[str, Any]:
 
 
 def load_results_state(results: Any, saved: dict[str, Any], trainer: Any) -> None:
-    """Make the results of a collection again."""
+    """Restore the state of a result collection."""
     metrics = metrics_of(trainer.lightning_module)
     for key, one in saved.items():
         result = _compatibility.new_result(

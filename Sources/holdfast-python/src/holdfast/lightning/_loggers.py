@@ -1,8 +1,8 @@
-"""Loggers under replay: the same version in each attempt, and each row once.
+"""Loggers under replay: each attempt has the same version, and each row is written once.
 
-A `CSVLogger` keeps rows in memory for a while, and deletes the file of a version that it is given again. A
-resume cuts that file back to the rows that were in it at the resume point, and gives the logger those that
-were not. TensorBoard gets the step from which on an older file does not count.
+A `CSVLogger` buffers rows in memory, and deletes the file of a version that exists. A resume truncates that
+file to the rows that it contained at the resume point, and passes the other rows to the logger. TensorBoard
+gets the step from which older files are ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from . import _compatibility
 
 
 def directories(state: Any) -> set[str]:
-    """Return where the loggers of a saved state have logged."""
+    """Return the log directories in a saved state of loggers."""
     return {one["directory"] for one in state.get("loggers", ()) if "directory" in one}
 
 
@@ -29,15 +29,15 @@ class Loggers:
         self._run = run
         self._files: dict[int, _Rows] = {}
         self._muted: list[Any] = []
-        # Whether the loop's counter is yet to count a row that is written.
+        # Whether a row has been written that the loop's counter does not include yet.
         self.is_row_uncounted = False
 
     def resume(self, state: Any, later: frozenset[str]) -> None:
-        """Let each logger go on where it was; before it makes its files.
+        """Prepare each logger to continue its files, before it creates them.
 
         Args:
-            state: what `state()` gave.
-            later: directories in which later fits of an earlier attempt have logged: files there stay whole.
+            state: what `state()` returned.
+            later: log directories of later fits in earlier attempts, whose files are not truncated.
         """
         for number, (logger, saved) in enumerate(zip(self._trainer.loggers, state.get("loggers", ()))):
             if saved["type"] != type(logger).__qualname__:
@@ -53,8 +53,8 @@ class Loggers:
                 options = _compatibility.TensorBoardLogger(logger).options
                 options.setdefault("purge_step", state["next_step"])
 
-    def opened(self) -> None:
-        """Give the loggers, whose files are made by now, their rows."""
+    def restore_rows(self) -> None:
+        """Restore the rows of the loggers, whose files exist by now."""
         if not self._run.is_supervised:
             return
         for number, logger in enumerate(self._trainer.loggers):
@@ -66,7 +66,7 @@ class Loggers:
             rows.open(logger.experiment)
 
     def mute(self) -> None:
-        """Let hooks that run again before the first batch of a resumed epoch log nothing again."""
+        """Discard what hooks log that run again before the first batch of a resumed epoch."""
         for logger in self._trainer.loggers:
             if "log_metrics" not in vars(logger):
                 logger.log_metrics = _nothing
@@ -79,13 +79,13 @@ class Loggers:
         self._muted = []
 
     def remove(self) -> None:
-        """Leave the loggers as they were."""
+        """Remove the wrappers."""
         self.unmute()
         for rows in self._files.values():
             rows.remove()
 
     def state(self) -> dict[str, Any]:
-        """Return what they have written."""
+        """Return the state of all loggers."""
         loop = _compatibility.EpochLoop(self._trainer.fit_loop.epoch_loop)
         saved = []
         for number, logger in enumerate(self._trainer.loggers):
@@ -107,26 +107,26 @@ class _Rows:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._saved: dict[str, Any] | None = None
-        self._aside = path.with_name(path.name + ".holdfast")
+        self._backup = path.with_name(path.name + ".holdfast")
         self._experiment: Any = None
-        # Rows that are in the file.
+        # Number of rows in the file.
         self._written = 0
 
     def resume(self, saved: dict[str, Any] | None, experiment: Any) -> None:
-        """Set which rows the file is to have, None for all; the experiment if there is one already."""
+        """Set the rows that the file must contain (None: all), and the experiment if it already exists."""
         self._saved = saved
-        if self._path.is_file() and not self._aside.is_file():
-            # The logger deletes it. Whoever died before it was put back has left the one that counts.
-            self._path.replace(self._aside)
+        if self._path.is_file() and not self._backup.is_file():
+            # The logger deletes the file. If there is a copy already, an attempt died before restoring it.
+            self._path.replace(self._backup)
         if experiment is not None:
             self.open(experiment)
 
     def open(self, experiment: Any) -> None:
-        """Put the file back, without the rows that are made again."""
+        """Restore the file, without the rows that will be written again."""
         if self._experiment is experiment:
             return
         self._experiment = experiment
-        if self._aside.is_file() or self._saved is not None:
+        if self._backup.is_file() or self._saved is not None:
             self._restore(experiment)
         elif self._path.is_file():
             self._written = len(_read(self._path))
@@ -140,7 +140,7 @@ class _Rows:
         experiment.save = save
 
     def _restore(self, experiment: Any) -> None:
-        rows, saved = _read(self._aside) if self._aside.is_file() else [], self._saved
+        rows, saved = _read(self._backup) if self._backup.is_file() else [], self._saved
         keys = list(rows[0]) if rows else []
         if saved is not None:
             rows, keys = rows[: saved["written"]], saved["keys"] or keys
@@ -154,7 +154,7 @@ class _Rows:
             experiment.metrics = [_filled(row) for row in rows] + pending
         if rows:
             self._write(rows, keys)
-        self._aside.unlink(missing_ok=True)
+        self._backup.unlink(missing_ok=True)
 
     def remove(self) -> None:
         if self._experiment is not None:

@@ -1,7 +1,7 @@
-"""The tensors of the module itself, whatever callbacks put into a checkpoint in their place.
+"""The tensors of the module itself, in case callbacks replace them in a checkpoint.
 
-`WeightAveraging` puts its average there, `ModelPruning` the weights without their masks. And what hooks do
-before the first batch of a resumed epoch to weights, to `requires_grad` and to masks is put right again.
+`WeightAveraging` stores its average there, `ModelPruning` the weights without masks. Changes by hooks to
+weights, `requires_grad` and masks before the first batch of a resumed epoch are reverted too.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from .._torch_compatibility import Module
 
 
 def state_of(module: Any, dumped: Any) -> dict[str, Any]:
-    """Return the module's tensors, those that no `state_dict` has too, and which parameters are trained.
+    """Return the module's tensors, including non-persistent buffers, and which parameters are trained.
 
     Args:
-        module: of which.
-        dumped: its state in the trainer's checkpoint. What the program left out of it, and what is not
-            trained, is left out here too: it is made from elsewhere.
+        module: the module.
+        dumped: its state in the trainer's checkpoint. Tensors that the program has left out there and that
+            are not trained are left out here too: the program loads them from elsewhere.
     """
     trained = {name for name, one in module.named_parameters() if one.requires_grad}
     tensors = {
@@ -33,13 +33,13 @@ def state_of(module: Any, dumped: Any) -> dict[str, Any]:
 
 
 def load(module: Any, state: dict[str, Any]) -> None:
-    """Restore what `state_of` returned."""
+    """Restore a state that `state_of` returned."""
     tensors, trained = state["tensors"], set(state["trained"])
     for name in _pruned(tensors):
         parent, _, own = name.rpartition(".")
         part = module.get_submodule(parent)
         if own in Module(part).parameters:
-            # The parameter stays the one that the optimizer has.
+            # The parameter remains the one in the optimizer.
             prune.custom_from_mask(part, own, tensors[name + "_mask"])
     present = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     with torch.no_grad():
@@ -47,14 +47,14 @@ def load(module: Any, state: dict[str, Any]) -> None:
             target = present.get(name)
             if target is not None and target.shape == value.shape:
                 target.data.copy_(value)
-    # A state of an older version has none.
+    # States of older versions have no buffers.
     _module_flags.set_buffers(module, state.get("buffers", {}))
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(name in trained or not parameter.dtype.is_floating_point)
 
 
 def without_masks(module: Any, state: Any) -> Any:
-    """Return a state for a module whose weights are not masked yet, as `load_state_dict` takes it."""
+    """Return a state that `load_state_dict` accepts for a module whose weights are not masked yet."""
     present = set(module.state_dict())
     state = type(state)(state)
     for name in _pruned(state):

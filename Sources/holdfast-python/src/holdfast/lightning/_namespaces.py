@@ -1,4 +1,4 @@
-"""The two names under which Lightning is installed: their classes are different, and alike."""
+"""The two package names of Lightning, which have distinct but equivalent classes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NAMES = ("lightning.pytorch", "pytorch_lightning")
 
 
 def modules() -> list[Any]:
-    """Return the Lightning modules that the program uses; the one that is installed if it uses none yet.
+    """Return the Lightning packages that the program has imported; else import the installed one.
 
     Raises:
-        HoldfastError: there is none.
+        HoldfastError: Lightning is not installed.
     """
     used = [sys.modules[name] for name in _NAMES if name in sys.modules]
     if used:
@@ -26,11 +26,11 @@ def modules() -> list[Any]:
             return [importlib.import_module(name)]
         except ImportError:
             continue
-    raise HoldfastError("there is no Lightning here", hint='pip install "holdfast[lightning]"')
+    raise HoldfastError("Lightning is not installed", hint='pip install "holdfast[lightning]"')
 
 
 def mixed(cls: type, submodule: str, attribute: str) -> type:
-    """Return a subclass of `cls` that is also the class of that name of each Lightning in use."""
+    """Return a subclass of `cls` and of the class with that name in each Lightning package in use."""
     bases = [
         getattr(importlib.import_module(f"{module.__name__}.{submodule}"), attribute) for module in modules()
     ]
@@ -42,11 +42,12 @@ def mixed(cls: type, submodule: str, attribute: str) -> type:
     return _classes[key]
 
 
-def let_stops_be_told() -> None:
-    """Let a program that Lightning ends at SIGTERM have the status of one that the signal has ended.
+def set_sigterm_exit_status() -> None:
+    """Set the exit status of a program that Lightning ends at SIGTERM to 143, as for the signal itself.
 
-    It ends with status 0, in whatever fit, search or test it was, as if all of it were done. The class has
-    the status, for trainers without the callback too; 1.9 leaves the signal alone.
+    Lightning exits with status 0 during any fit, search or test, as if the program were complete. The status
+    is set on the exception class, so that it applies to trainers without the callback too. 1.9 does not
+    handle the signal.
     """
     for module in modules():
         exceptions = importlib.import_module(f"{module.__name__}.utilities.exceptions")

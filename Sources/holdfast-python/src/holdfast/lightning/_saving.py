@@ -1,7 +1,7 @@
-"""`ModelCheckpoint` under replay: what its state lacks, and files of steps that are made again.
+"""`ModelCheckpoint` under replay: what its state lacks, and files of replayed steps.
 
-Steps that are made again save the same files again. To Lightning their names exist already, and it would add
-`-v1`: another path in its state than in an undisturbed run, and a file that nobody removes.
+Replayed steps save the same files again. As these exist, Lightning would add `-v1` to their names: its state
+would contain other paths than in an uninterrupted run, and the older files would never be removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Saving:
     def __init__(self, trainer: Any, run: Run) -> None:
         self._callbacks: list[Any] = trainer.checkpoint_callbacks
         self._run = run
-        # Files older than the job are somebody else's.
+        # Files older than the job do not belong to it.
         self.began = time.time()
         if run.is_supervised:
             for callback in self._callbacks:
@@ -30,7 +30,7 @@ class Saving:
                     callback.file_exists = self._replacement(callback.file_exists)
 
     def remove(self) -> None:
-        """Leave the callbacks as they were."""
+        """Remove the wrappers."""
         for callback in self._callbacks:
             vars(callback).pop("file_exists", None)
 
@@ -41,7 +41,7 @@ class Saving:
         return file_exists
 
     def _is_of_replayed_step(self, path: str) -> bool:
-        # Also the save after the last recorded step: the trainer died before its step was recorded.
+        # Includes the save after the last recorded step: the trainer died before recording that step.
         if not self._run.is_supervised or self._run.global_step > self._run._last_recorded_step:
             return False
         if path in {name for callback in self._callbacks for name in _in_use(callback)}:
@@ -52,20 +52,20 @@ class Saving:
             return False
 
     def state(self) -> dict[str, Any]:
-        """Return what the callbacks' own states leave out."""
+        """Return what the states of the callbacks leave out."""
         now = time.monotonic()
         callbacks = {}
         for callback in self._callbacks:
             saved = _compatibility.remembered_files(callback)
             last = _compatibility.last_save_time(callback)
             if last is not None:
-                # Of a clock that begins anew with each boot.
+                # As a duration, because the clock restarts at each boot.
                 saved["elapsed"] = now - last
             callbacks[callback.state_key] = saved
         return {"began": self.began, "callbacks": callbacks}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Restore it."""
+        """Restore a state that `state()` returned."""
         self.began = state["began"]
         for callback in self._callbacks:
             saved = state["callbacks"].get(callback.state_key, {})

@@ -1,10 +1,10 @@
 """A trainer's state: its own checkpoint, and what that leaves out.
 
-Lightning's checkpoint has the module, the optimizers, the schedulers, the callbacks, the precision plugin
-and the progress of the loops. It is made only where the loops' counters agree, so that none of them has to
-be corrected. Stored beside it are: what is accumulated over the epoch, the metrics that callbacks look at,
-the wish to stop, what `ModelCheckpoint` does not save of itself, plain attributes of callbacks and module,
-the module's own tensors, what loggers have written, and gradients under manual optimization.
+Lightning's checkpoint contains the module, the optimizers, the schedulers, the callbacks, the precision
+plugin and the progress of the loops. It is created only at points where the loops' counters agree, so that
+none has to be corrected. Stored in addition: values accumulated over the epoch, the metrics for callbacks,
+`should_stop`, what the state of `ModelCheckpoint` lacks, plain attributes of callbacks and module, the
+module's own tensors, the state of loggers, and gradients under manual optimization.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ._attributes import Attributes
 from ._loggers import Loggers
 from ._saving import Saving
 
-# Of no use for a resume, and of any type.
+# Not needed for a resume, and of arbitrary types.
 _LEFT_OUT = (
     "hyper_parameters",
     "hparams_name",
@@ -32,12 +32,12 @@ _LEFT_OUT = (
     "datamodule_hparams_type",
 )
 
-# Callbacks keep the directories that they were given.
+# Callbacks store directories as paths.
 register_type(type(Path()), str, Path, name="path")
 
 
 class TrainerState:
-    """What is saved of one fit, and restored."""
+    """The saved state of one fit."""
 
     def __init__(self, trainer: Any, module: Any, run: Run, seed: int) -> None:
         self.trainer = trainer
@@ -47,23 +47,23 @@ class TrainerState:
         self.saving = Saving(trainer, run)
         self.loggers = Loggers(trainer, run)
         self.attributes = Attributes(trainer, module)
-        # Before the loops run there is nothing to save, and parts of the trainer are missing.
+        # Before the loops run there is nothing to save, and parts of the trainer do not exist yet.
         self.is_running = False
-        # This fit goes on from a saved state, and its first epoch has not begun yet.
+        # Whether this fit resumes from a saved state, and its first epoch has not begun yet.
         self.resumes = False
         self._checkpoint: dict[str, Any] = {}
         self._extra: dict[str, Any] | None = None
 
     def dump(self) -> tuple[Any, dict[str, Any]]:
-        """Return the module's state, and the rest."""
+        """Return the module's state, and everything else."""
         checkpoint = _compatibility.dump_checkpoint(self.trainer)
         for key in _LEFT_OUT:
             checkpoint.pop(key, None)
-        # The run has the loaders' positions itself.
+        # The run saves the positions of loaders itself.
         checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
         checkpoint["lr_schedulers"] = without_functions(checkpoint["lr_schedulers"])
         for state in checkpoint["callbacks"].values():
-            # That of StochasticWeightAveraging has a scheduler of its own.
+            # The state of StochasticWeightAveraging contains a scheduler of its own.
             if isinstance(state, dict) and "scheduler_state" in state:
                 state["scheduler_state"] = without_functions(state["scheduler_state"])
         model = checkpoint.pop("state_dict")
@@ -90,7 +90,7 @@ class TrainerState:
         }
 
     def use_saved(self, model: Any, rest: dict[str, Any], later: frozenset[str]) -> None:
-        """Use a saved state, to go on from or as the fit's result; `later` is of `Loggers.resume`."""
+        """Use a saved state, to resume from or as the fit's result; for `later` see `Loggers.resume`."""
         self._extra = rest["extra"]
         self._checkpoint = {**rest["checkpoint"], "state_dict": model}
         self.seed = rest["extra"]["seed"]
@@ -99,31 +99,33 @@ class TrainerState:
 
     @property
     def global_step(self) -> int:
-        """Optimizer steps of the saved state, as Lightning counts them."""
+        """Number of optimizer steps of the saved state, as Lightning counts them."""
         return int(self._checkpoint.get("global_step", 0))
 
     def checkpoint(self) -> dict[str, Any]:
-        """Return the checkpoint to go on from, for the trainer's own connector."""
+        """Return the checkpoint to resume from, for the trainer's own connector."""
         checkpoint = dict(self._checkpoint)
         if isinstance(checkpoint["state_dict"], dict):
             checkpoint["state_dict"] = _module_state.without_masks(self.module, checkpoint["state_dict"])
         return _compatibility.migrated(self.trainer, checkpoint)
 
     def check_restored(self) -> None:
-        """Check that the loops stand where the saved state does, when the first resumed batch begins.
+        """Check at the first resumed batch that the loops have the progress of the saved state.
 
         Raises:
-            HoldfastError: Lightning has not loaded it, and would train the batches before it once more.
+            HoldfastError: Lightning has not loaded it, and would repeat batches.
         """
         if self._extra is None:
             return
         saved = _compatibility.saved_progress(self._checkpoint)
         now = _compatibility.progress(self.trainer)
-        wrong = [f"{what} {now[what]}, not {count}" for what, count in saved.items() if now[what] != count]
+        wrong = [
+            f"{what} {now[what]} instead of {count}" for what, count in saved.items() if now[what] != count
+        ]
         if wrong:
             raise HoldfastError(
                 f"Lightning did not restore the saved state: it begins at {', '.join(wrong)}",
-                hint=f"use Lightning {_compatibility.SUPPORTED}, and its own loops",
+                hint=f"use Lightning {_compatibility.SUPPORTED} with its own loops",
             )
 
     def restore_rest(self) -> None:
@@ -132,7 +134,7 @@ class TrainerState:
         if extra is None:
             return
         trainer, module = self.trainer, self.module
-        _averaging.make_schedulers(trainer, checkpoint["callbacks"])
+        _averaging.create_schedulers(trainer, checkpoint["callbacks"])
         if "module" in extra:
             _module_state.load(module, extra["module"])
         if len(trainer.optimizers) == len(checkpoint["optimizer_states"]):
@@ -140,7 +142,7 @@ class TrainerState:
                 optimizer.load_state_dict(state)
         for config, state in zip(trainer.lr_scheduler_configs, checkpoint["lr_schedulers"]):
             config.scheduler.load_state_dict(state)
-        # Replayed steps are compared with what was recorded: in the same columns.
+        # Replayed steps are compared with recorded ones, so metrics need the same order.
         self.run._metrics.numbers(dict.fromkeys(extra["recorded"], float("nan")))
         _logged.load_results_state(_results(trainer), extra["results"], trainer)
         _torchmetrics.load_metrics_state(module, extra["metrics"])
@@ -159,7 +161,7 @@ class TrainerState:
         _gradients.load(module, extra.get("gradients", b""), with_frozen="module" in extra)
 
     def restore_end(self) -> None:
-        """Restore how a fit ended whose loops did not run again."""
+        """Restore the final state of a fit whose loops did not run again."""
         extra, checkpoint = self._extra, self._checkpoint
         assert extra is not None
         trainer = self.trainer
@@ -176,5 +178,5 @@ def _max_batches(trainer: Any) -> Any:
 
 
 def _results(trainer: Any) -> Any:
-    """Return what `self.log` has accumulated in training."""
+    """Return the result collection of `self.log` in training."""
     return _compatibility.EpochLoop(trainer.fit_loop.epoch_loop).results

@@ -1,8 +1,8 @@
-"""Tuners: what they found is kept, and what they train is no step of the run.
+"""Tuners: their results are saved, and their training steps do not belong to the run.
 
-The searches for a learning rate and a batch size train with the trainer's own loops, from `Tuner` in a `fit`
-that ends early, and from `LearningRateFinder` and `BatchSizeFinder` within a `fit`. A resumed program gets
-what was found when it first ran, without another search.
+The searches for a learning rate and a batch size train with the trainer's own loops: `Tuner` in a `fit` that
+ends early, `LearningRateFinder` and `BatchSizeFinder` within a `fit`. A resumed program gets the results of
+the first attempt, without another search.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Tuning:
         self._wrapped.append((callback, name))
 
     def remove(self) -> None:
-        """Leave the callbacks as they were."""
+        """Remove the wrappers."""
         for callback, name in self._wrapped:
             vars(callback).pop(name, None)
 
@@ -78,7 +78,7 @@ def _found(callback: Any, name: str) -> dict[str, Any] | None:
 
 
 def _load(callback: Any, name: str, found: dict[str, Any], trainer: Any, module: Any) -> None:
-    """Let a callback have found what it found before."""
+    """Set the saved result of a search on a callback."""
     if name == "scale_batch_size":
         callback.optimal_batch_size = found["size"]
         size_name = compatibility.BatchSizeFinder(callback).attribute

@@ -1,9 +1,8 @@
-"""A few elements of what is trained, for each step's record: a replay that computes other ones shows there.
+"""A checksum of a few trained elements for each step's record, which shows replays with different results.
 
-Random streams and positions of loaders agree although a batch that was drawn ahead, or an environment, is
-not the same after a resume; the weights do not agree then. A few elements are enough for that, since a step
-changes nearly all of them; they never decide that something is the same. What is on a device would have to be
-waited for, and is left out.
+If a prefetched batch or an environment differs after a resume, random streams and loader positions still
+agree, but the weights do not. A few elements are enough to detect that, since a step changes nearly all of
+them; equal elements prove nothing. Tensors on a device are left out, as reading them waits for the device.
 """
 
 from __future__ import annotations
@@ -19,26 +18,26 @@ _ARRAYS = 8
 _BYTES = 32
 
 
-class Witness:
+class StateChecksum:
     """Some arrays of the registered components."""
 
     def __init__(self, components: Iterable[Any]) -> None:
         arrays = [array for component in components for array in _arrays(getattr(component, "target", None))]
-        # Evenly from all of them, and the last one: mostly a bias, which each batch moves.
+        # Evenly distributed, including the last one: usually a bias, which each batch changes.
         count = len(arrays)
         chosen = sorted({count - 1 - index * count // _ARRAYS for index in range(min(_ARRAYS, count))})
         self._chosen = [arrays[index] for index in chosen]
 
     @property
     def has_any(self) -> bool:
-        """Whether anything that is registered can be looked at."""
+        """Whether there is any array to check."""
         return bool(self._chosen)
 
     def checksum(self) -> bytes:
-        """Return a checksum of the elements as they are now."""
+        """Return a checksum of the current elements."""
         crc = 0
         for array in self._chosen:
-            # Looked up each time: assigning to `data` moves a tensor to other memory.
+            # Read each time, because assigning to `data` moves a tensor to other memory.
             data = getattr(array, "data_ptr", None)
             address, size = (array.ctypes.data, array.nbytes) if data is None else _place(array)
             begin = max(0, size // 2 - _BYTES // 2)
@@ -47,7 +46,7 @@ class Witness:
 
 
 def _place(tensor: Any) -> tuple[int, int]:
-    """Return where a tensor lies, and its bytes; none where they are not all there, one after the other."""
+    """Return the address and size in bytes of a tensor; (0, 0) if it is not contiguous in CPU memory."""
     if tensor.device.type != "cpu" or not tensor.is_contiguous():
         return 0, 0
     return tensor.data_ptr(), tensor.numel() * tensor.element_size()
@@ -59,7 +58,7 @@ def _arrays(target: Any) -> Iterator[Any]:
         for parameter in target.parameters():
             yield from _arrays(parameter)
     elif torch is not None and isinstance(target, torch.Tensor):
-        # Of a type that has memory of its own.
+        # Only types with memory of their own.
         is_plain = type(target) in (torch.Tensor, torch.nn.Parameter) and target.layout is torch.strided
         if is_plain and target.device.type == "cpu" and target.numel():
             yield target
