@@ -1,7 +1,6 @@
 import Checkpoints
 import Glibc
 import Holdfast
-import Reporting
 
 /// Adam (Kingma and Ba, 2015) with a cosine learning rate (Loshchilov and Hutter, 2017) from `peak`
 /// to zero over `totalSteps`.

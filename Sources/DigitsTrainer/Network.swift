@@ -1,7 +1,6 @@
 import Checkpoints
 import Glibc
 import Holdfast
-import Reporting
 
 /// A multi-layer perceptron: two hidden layers with ReLU and dropout, softmax and cross entropy.
 final class Network: Stateful {

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import struct
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -192,3 +196,55 @@ def test_a_loader_without_a_position_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("lightning_program.DataLoader", lambda *_, **__: Batches())
     with pytest.raises(HoldfastError, match="has no position"):
         program.fit()
+
+
+HANGS_AFTER_FIT = """
+import sys, time
+import torch
+torch.distributed.is_available = lambda: False  # See examples/digits_lightning.py.
+import pytorch_lightning as pl
+import holdfast.lightning
+
+
+class Model(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def training_step(self, batch, index):
+        return self.layer(batch).sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def hang_after_fit():
+    print("hangs", flush=True)
+    time.sleep(1000)
+
+
+trainer = pl.Trainer(
+    max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+    enable_model_summary=False, callbacks=[holdfast.lightning.Holdfast()],
+)
+trainer.fit(Model(), torch.utils.data.DataLoader(torch.ones(4, 1), batch_size=2))
+hang_after_fit()
+"""
+
+
+def test_a_program_that_hangs_after_its_fit_writes_its_stacks(run_directory: RunDirectory) -> None:
+    with subprocess.Popen([sys.executable, "-c", HANGS_AFTER_FIT], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"hangs\n"
+            process.send_signal(signal.SIGUSR2)
+            stacks, deadline = run_directory.path / "stacks-0", time.monotonic() + 60
+            while (
+                "hang_after_fit" not in stacks.read_text()
+                and process.poll() is None
+                and time.monotonic() < deadline
+            ):
+                time.sleep(0.01)
+            assert "hang_after_fit" in stacks.read_text()
+        finally:
+            process.kill()

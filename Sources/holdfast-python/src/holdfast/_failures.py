@@ -76,6 +76,10 @@ def _in_child() -> None:
         run._disconnect_in_child()
 
 
+_stacks: tuple[int, int] | None = None
+"""The signal for stacks and the descriptor of their file."""
+
+
 def stacks_signal(directory: Path, local_rank: int) -> int | None:
     """Register a signal that writes the stacks of all threads to `stacks-<rank>` in the run directory.
 
@@ -85,6 +89,7 @@ def stacks_signal(directory: Path, local_rank: int) -> int | None:
     Returns:
         The signal's number; None if the program uses all candidates itself.
     """
+    global _stacks
     if not faulthandler.is_enabled() and sys.stderr is not None:
         try:
             faulthandler.enable()
@@ -95,6 +100,22 @@ def stacks_signal(directory: Path, local_rank: int) -> int | None:
             path = directory / f"stacks-{local_rank}"
             descriptor = replace_file(path, os.O_WRONLY)
             os.ftruncate(descriptor, 0)
+            _stacks = (int(candidate), descriptor)
             faulthandler.register(candidate, file=descriptor, all_threads=True)
             return int(candidate)
     return None
+
+
+def restore_stacks_signal() -> None:
+    """Register the signal for stacks again.
+
+    Lightning resets every signal's handler at the end of a fit to what `signal.getsignal` returned before
+    it, which does not know handlers written in C.
+    """
+    if _stacks is None:
+        return
+    number, descriptor = _stacks
+    if signal.getsignal(number) is signal.SIG_DFL:
+        # Registering a registered signal does nothing.
+        faulthandler.unregister(number)
+        faulthandler.register(number, file=descriptor, all_threads=True)

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from .. import _random
+from .. import _failures, _random
 from .._attach import attach, attached, will_resume
 from .._components import has_state
 from .._errors import HoldfastError
@@ -317,6 +317,7 @@ class Holdfast:
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """End the program at an interrupt: Lightning would continue after `fit` as if it were complete."""
         self._remove(trainer)
+        _failures.restore_stacks_signal()
         if self._run is None or not self._run.is_supervised:
             return
         if isinstance(exception, KeyboardInterrupt):
@@ -348,6 +349,7 @@ class Holdfast:
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Restore the trainer, unless the end of the fit does that."""
+        _failures.restore_stacks_signal()
         if stage == "fit" and self._state is None:
             self._remove(trainer)
 
