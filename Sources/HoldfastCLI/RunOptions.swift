@@ -1,7 +1,7 @@
 import ArgumentParser
 import JobFile
 
-/// What describes a job on the command line.
+/// Options that describe a job.
 struct RunOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -11,7 +11,7 @@ struct RunOptions: ParsableArguments {
   @OptionGroup var settings: SettingOptions
 }
 
-/// The options that are settings: each a line of the table, from which its help comes.
+/// Options for settings; name and help are those in the table of settings.
 struct SettingOptions: ParsableArguments {
   @Option(.jobName) var job: Resolution.Argument?
   @Option(.stateDirectory) var stateDirectory: Resolution.Argument?
@@ -27,7 +27,7 @@ struct SettingOptions: ParsableArguments {
   @Option(.metricsListen) var metricsListen: Resolution.Argument?
   @Option(.metricsFile) var metricsFile: Resolution.Argument?
 
-  /// Those that were given.
+  /// Options that were given.
   var arguments: [Resolution.Argument] {
     let options = Mirror(reflecting: self).children.compactMap {
       ($0.value as? Option<Resolution.Argument?>)?.wrappedValue
