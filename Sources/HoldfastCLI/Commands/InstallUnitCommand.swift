@@ -23,7 +23,7 @@ struct InstallUnitCommand: ParsableCommand {
   @Argument(help: "Name of the job and of its unit, holdfast@NAME.service.") var name: String
   @Option(
     help: ArgumentHelp(
-      "Path of the configuration file. If it is not the default, a link is created there.", valueName: "file")
+      "Path of the configuration file. The default path becomes a link to any other path.", valueName: "file")
   )
   var config: String?
   @Flag(help: "Use the user's systemd, and $XDG_CONFIG_HOME/holdfast/NAME.toml.") var user = false
