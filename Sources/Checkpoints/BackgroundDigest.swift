@@ -1,13 +1,13 @@
 import POSIX
 import Synchronization
 
-/// A SHA-256 that is made on another thread while its bytes are also written.
+/// Computes a SHA-256 on another thread while the same bytes are written.
 final class BackgroundDigest: Sendable {
   private let done = Gate()
   private let isCancelled = Atomic(false)
   private let result = Mutex<String?>(nil)
 
-  /// Whoever makes this calls `cancelAndWait` before `bytes` go.
+  /// The caller must call `cancelAndWait` before `bytes` becomes invalid.
   init(_ bytes: UnsafeRawBufferPointer) {
     nonisolated(unsafe) let bytes = bytes
     let work: @Sendable () -> Void = { [self] in
@@ -22,7 +22,7 @@ final class BackgroundDigest: Sendable {
       result.withLock { $0 = text }
       done.open()
     }
-    // Without another thread it is made on this one.
+    // If no thread can be started, it is computed on this one.
     if (try? NativeThread.start(work)) == nil { work() }
   }
 

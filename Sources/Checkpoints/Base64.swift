@@ -23,7 +23,7 @@ public enum Base64 {
     }
   }
 
-  /// - Returns: nil when `text` is no base64.
+  /// - Returns: nil if `text` is not valid base64.
   public static func decode(_ text: String) -> [UInt8]? {
     var digits = Array(text.utf8)
     guard digits.count % 4 == 0 else { return nil }
@@ -36,7 +36,7 @@ public enum Base64 {
     for (index, digit) in digits.enumerated() {
       guard let value = value(of: digit) else { return nil }
       word = word << 6 | value
-      // The first digit of four completes no byte, each other one does.
+      // All but the first of four digits complete a byte.
       if index % 4 != 0 { bytes.append(UInt8(truncatingIfNeeded: word >> [0, 4, 2, 0][index % 4])) }
     }
     return bytes

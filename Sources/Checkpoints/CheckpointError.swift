@@ -2,7 +2,7 @@ import POSIX
 public import Reporting
 import SystemPackage
 
-/// Why a checkpoint could not be made, read or trusted.
+/// Why a checkpoint could not be written, read or verified.
 public typealias CheckpointError = CodedError<CheckpointErrorCode>
 
 public enum CheckpointErrorCode: Hashable, Sendable {
@@ -11,7 +11,7 @@ public enum CheckpointErrorCode: Hashable, Sendable {
   case newerVersion
   case noRoom
   case io
-  /// A value that a checkpoint cannot hold, or not the one that was asked for.
+  /// A value that cannot be stored, or one of another type than requested.
   case unsupported
   case cancelled
 }
@@ -27,7 +27,7 @@ extension CheckpointError {
     self.init(code, what, error, hint: hint)
   }
 
-  /// Of an image.
+  /// For images.
   static func damaged(_ what: String) -> CheckpointError {
     CheckpointError(.damaged, what, hint: "resume from an older checkpoint")
   }

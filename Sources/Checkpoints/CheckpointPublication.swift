@@ -3,52 +3,52 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// Makes an image a durable checkpoint: written aside, fsynced, renamed, its parent fsynced. One that is there already
-/// (the supervisor died before it could say so) is not written again.
+/// Publishes an image as a durable checkpoint: writes it to a temporary directory, fsyncs, renames, fsyncs
+/// the parent. If it already exists, as the supervisor died before it recorded it, it is not written again.
 struct CheckpointPublication {
   let checkpoints: LocalCheckpoints
-  /// Page-aligned where it can be, so that it goes to the disk without a copy.
+  /// Page-aligned if possible, for direct I/O.
   let image: UnsafeRawBufferPointer
-  /// All but its files and ranks, which are found out here.
+  /// Without files and ranks, which are added here.
   let draft: Manifest
 
   func run(
     isIntact: @Sendable () -> Bool, isCancelled: @Sendable () -> Bool, expected: @Sendable () -> String?
   ) throws(CheckpointError) -> PublishedCheckpoint {
     guard LocalCheckpoints.isValid(draft.cutID) else {
-      throw CheckpointError(.unsupported, "'\(draft.cutID)' is not a cut id")
+      throw CheckpointError(.unsupported, "invalid cut id '\(draft.cutID)'")
     }
     let loop = try ImageReader.loop(image)
     if let published = try published() { return published }
     let aside = checkpoints.directory.appending(LocalCheckpoints.publishingPrefix + draft.cutID)
     do throws(POSIXError) {
-      try makeRoom(aside)
+      try prepare(aside)
     } catch {
       throw failure(error)
     }
     do throws(CheckpointError) {
       return try publish(loop, aside: aside, isIntact: isIntact, expected: expected, isCancelled: isCancelled)
     } catch {
-      // The aside directory is in nobody's list; what cannot be removed now is a leftover.
+      // If it cannot be removed now, `removeLeftovers` will.
       try? FileSystem.removeTree(aside)
       throw error
     }
   }
 
-  private func makeRoom(_ aside: FilePath) throws(POSIXError) {
-    if !(try checkpoints.isMade()) {
+  private func prepare(_ aside: FilePath) throws(POSIXError) {
+    if !(try checkpoints.directoryExists()) {
       if checkpoints.parent == nil {
         try FileSystem.makeDirectories(checkpoints.directory, mode: 0o750)
       } else {
-        // What is above it is not made again: it was moved away.
+        // If its parent is missing, it was moved away, and is not created again.
         try posix("mkdir", checkpoints.directory) {
           checkpoints.directory.withPlatformString { mkdir($0, 0o750) }
         }
       }
       try FileSystem.synchronizeDirectory(checkpoints.directory.removingLastComponent())
     }
-    if LocalCheckpoints.isThere(aside) { try FileSystem.removeTree(aside) }
-    // Said before anything is reserved: an attempt would take the last block from everyone else.
+    if LocalCheckpoints.pathExists(aside) { try FileSystem.removeTree(aside) }
+    // Checked before anything is allocated, as trying would use up the disk's last blocks.
     guard image.count <= (try FileSystem.availableBytes(checkpoints.directory)) else {
       throw POSIXError("publish", path: checkpoints.directory, errno: .noSpace)
     }
@@ -62,7 +62,7 @@ struct CheckpointPublication {
     let state = aside.appending(LocalCheckpoints.stateName)
     let digest = try writeImage(to: state, isCancelled: isCancelled)
     guard isIntact() else {
-      throw CheckpointError(.damaged, "the image was cut off while it was read")
+      throw CheckpointError(.damaged, "the image was truncated while it was read")
     }
     if let expected = expected(), expected != digest {
       throw .damaged(SHA256.mismatch(digest, expected))
@@ -77,12 +77,13 @@ struct CheckpointPublication {
       try write(text, to: aside.appending(LocalCheckpoints.manifestName))
       try write(sums, to: aside.appending(LocalCheckpoints.digestsName))
       try FileSystem.synchronizeDirectory(aside)
-      _ = try checkpoints.isMade()
+      _ = try checkpoints.directoryExists()
       try FileSystem.rename(aside, to: checkpoints.path(of: name))
       do throws(POSIXError) {
         try FileSystem.synchronizeDirectory(checkpoints.directory)
       } catch {
-        // Whole, but perhaps not durable: not to be listed. Should this fail too, a whole one is.
+        // It is complete but may not be durable, so it must not be listed. If this fails too, it remains
+        // listed.
         try? FileSystem.rename(checkpoints.path(of: name), to: aside)
         throw error
       }
@@ -95,7 +96,7 @@ struct CheckpointPublication {
 
   // MARK: Names
 
-  /// `step-48700`; with the beginning of the cut's id, or all of it, where that name is taken.
+  /// `step-48700`; if that exists, with the first digits of the cut's id, or all of them.
   private static func possibleNames(_ manifest: Manifest) -> [String] {
     let name = "step-\(manifest.step)"
     return [name, "\(name)-\(manifest.cutID.prefix(8))", "\(name)-\(manifest.cutID)"]
@@ -103,13 +104,13 @@ struct CheckpointPublication {
 
   private func freeName(_ manifest: Manifest) -> String {
     let names = Self.possibleNames(manifest)
-    // With all taken, the rename of the last fails: no checkpoint is ever replaced.
-    return names.first { !LocalCheckpoints.isThere(checkpoints.path(of: $0)) } ?? names[2]
+    // If all exist, renaming to the last one fails: no checkpoint is ever replaced.
+    return names.first { !LocalCheckpoints.pathExists(checkpoints.path(of: $0)) } ?? names[2]
   }
 
-  /// The same cut, if it was published before and every byte of it is right.
+  /// The checkpoint of this cut if it was already published and is intact.
   private func published() throws(CheckpointError) -> PublishedCheckpoint? {
-    for name in Self.possibleNames(draft) where LocalCheckpoints.isThere(checkpoints.path(of: name)) {
+    for name in Self.possibleNames(draft) where LocalCheckpoints.pathExists(checkpoints.path(of: name)) {
       guard let manifest = checkpoints.verify(name, thorough: false).manifest, manifest.cutID == draft.cutID,
         manifest.jobID == draft.jobID, checkpoints.verify(name, thorough: true).manifest == manifest,
         let file = manifest.files.first, file.bytes == UInt64(image.count)
@@ -138,12 +139,12 @@ struct CheckpointPublication {
   private static let chunkBytes = 8 << 20
   private static let alignment = 4096
 
-  /// Writes the image past the page cache and makes its digest on another thread meanwhile.
+  /// Writes the image with direct I/O, and computes its digest on another thread meanwhile.
   private func writeImage(
     to path: FilePath, isCancelled: @Sendable () -> Bool
   ) throws(CheckpointError) -> String {
     let hashing = BackgroundDigest(image)
-    // The thread reads the image until it says so.
+    // The thread reads the image until then.
     defer { hashing.cancelAndWait() }
     do throws(POSIXError) {
       let file = try OpenFile(path, .writeOnly, create: .always(mode: 0o640))
@@ -171,7 +172,7 @@ struct CheckpointPublication {
     return hashing.wait()
   }
 
-  /// - Returns: how far it came; less than `whole` where the filesystem does not take such writes.
+  /// - Returns: bytes written; less than `whole` if the filesystem does not support direct I/O.
   private func write(
     upTo whole: Int, to direct: OpenFile, isCancelled: @Sendable () -> Bool
   ) throws(POSIXError) -> Int {
@@ -201,13 +202,13 @@ struct CheckpointPublication {
     let free =
       (try? FileSystem.availableBytes(checkpoints.directory)).map { "\($0) are free" } ?? "too few are free"
     return CheckpointError(
-      "no room for a checkpoint: it needs \(image.count) bytes, \(free)", error,
+      "no space for a checkpoint: it needs \(image.count) bytes, \(free)", error,
       hint: "free some space on this filesystem, or keep fewer checkpoints")
   }
 
   // MARK: Digests
 
-  /// What `sha256sum --check` reads.
+  /// The input of `sha256sum --check`.
   private func digests(_ manifest: Manifest, manifestText: [UInt8]) -> [UInt8] {
     let lines = manifest.files.map { "\($0.sha256)  \($0.name)\n" }
     return Array(

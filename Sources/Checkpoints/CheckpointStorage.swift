@@ -1,4 +1,4 @@
-/// A back end that keeps published checkpoints. Remote ones come later.
+/// Storage for published checkpoints.
 public protocol CheckpointStorage: Sendable {
   func publish(
     image: UnsafeRawBufferPointer, _ manifest: Manifest, isIntact: @Sendable () -> Bool,

@@ -3,16 +3,16 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// Looks at a checkpoint's files: whether all are there, and are what the manifest and `SHA256SUMS` say.
+/// Checks a checkpoint's files against its manifest and `SHA256SUMS`.
 struct CheckpointVerification {
   let path: FilePath
   let name: String
-  /// Whether to read everything and compare digests; else sizes and the manifest are looked at.
+  /// Whether to read all files and compare digests; otherwise only sizes and the manifest are checked.
   let thorough: Bool
-  /// Called with the bytes of every piece that is read, on the thread that reads it.
+  /// Called with the number of bytes of each chunk, on the reading thread.
   let progress: (@Sendable (Int) -> Void)?
 
-  /// What is wrong, and in which file.
+  /// Damage and the file that has it.
   private struct Fault: Error {
     var file: String
     var what: String
@@ -27,7 +27,7 @@ struct CheckpointVerification {
   }
 
   private func examine() throws(Fault) -> Manifest {
-    guard LocalCheckpoints.isValid(name) else { throw Fault(file: name, what: "not a checkpoint's name") }
+    guard LocalCheckpoints.isValid(name) else { throw Fault(file: name, what: "invalid checkpoint name") }
     let kind = FileKind.of(path)
     guard kind == .directory else {
       throw Fault(file: name, what: kind.map { "not a directory: it is \($0.rawValue)" } ?? "missing")
@@ -35,7 +35,8 @@ struct CheckpointVerification {
     let text = try text(LocalCheckpoints.manifestName)
     let sums = try Self.sums(try self.text(LocalCheckpoints.digestsName))
     guard let expected = sums[LocalCheckpoints.manifestName] else {
-      throw Fault(file: LocalCheckpoints.digestsName, what: "does not name \(LocalCheckpoints.manifestName)")
+      throw Fault(
+        file: LocalCheckpoints.digestsName, what: "has no entry for \(LocalCheckpoints.manifestName)")
     }
     let digest = SHA256.hex(text)
     guard digest == expected else {
@@ -46,7 +47,7 @@ struct CheckpointVerification {
     for file in manifest.files {
       guard LocalCheckpoints.isValid(file.name), listed.insert(file.name).inserted else {
         throw Fault(
-          file: LocalCheckpoints.manifestName, what: "'\(file.name)' is no name of a file, or there twice")
+          file: LocalCheckpoints.manifestName, what: "file name '\(file.name)' is invalid or listed twice")
       }
       guard sums[file.name] == file.sha256 else {
         throw Fault(
@@ -54,7 +55,9 @@ struct CheckpointVerification {
       }
     }
     guard listed.contains(LocalCheckpoints.stateName), listed.count == sums.count else {
-      throw Fault(file: LocalCheckpoints.manifestName, what: "does not list the files that there are")
+      throw Fault(
+        file: LocalCheckpoints.manifestName,
+        what: "does not list the same files as \(LocalCheckpoints.digestsName)")
     }
     for file in manifest.files { try check(file) }
     return manifest
@@ -66,7 +69,7 @@ struct CheckpointVerification {
       throw Fault(file: LocalCheckpoints.manifestName, what: "not a manifest")
     }
     guard version <= Manifest.currentVersion else {
-      throw Fault(file: LocalCheckpoints.manifestName, what: "format \(version) of a newer holdfast")
+      throw Fault(file: LocalCheckpoints.manifestName, what: "format \(version) is from a newer holdfast")
     }
     guard let manifest = Manifest.decode(text) else {
       throw Fault(file: LocalCheckpoints.manifestName, what: "not a manifest")
@@ -76,7 +79,7 @@ struct CheckpointVerification {
 
   // MARK: Digests
 
-  /// Digests by name.
+  /// Digests by file name.
   private static func sums(_ text: [UInt8]) throws(Fault) -> [String: String] {
     var sums: [String: String] = [:]
     for (index, line) in text.split(separator: UInt8(ascii: "\n")).enumerated() {
@@ -86,7 +89,7 @@ struct CheckpointVerification {
         LocalCheckpoints.isValid(name),
         sums.updateValue(digest, forKey: name) == nil
       else {
-        throw Fault(file: LocalCheckpoints.digestsName, what: "line \(index + 1) is no digest and name")
+        throw Fault(file: LocalCheckpoints.digestsName, what: "line \(index + 1) is not a digest and a name")
       }
     }
     return sums
@@ -107,12 +110,12 @@ struct CheckpointVerification {
     }
   }
 
-  /// A file of text that is larger than this is none of ours.
+  /// Maximum size of a text file.
   private static let largestText = 64 << 20
 
   private func text(_ name: String) throws(Fault) -> [UInt8] {
     let (file, size) = try open(name)
-    guard size <= Self.largestText else { throw Fault(file: name, what: "\(size) bytes, which is too long") }
+    guard size <= Self.largestText else { throw Fault(file: name, what: "\(size) bytes, which is too large") }
     var text: [UInt8] = []
     try read(name, file) { text.append(contentsOf: $0) }
     return text
@@ -135,11 +138,11 @@ struct CheckpointVerification {
     }
   }
 
-  /// Reads, where a mapping would answer a bad sector with SIGBUS.
+  /// Reads, as a mapping would raise SIGBUS at a bad sector.
   private func read(
     _ name: String, _ file: OpenFile, _ body: (UnsafeRawBufferPointer) -> Void
   ) throws(Fault) {
-    // Advice only: it doubles the kernel's read-ahead.
+    // This doubles the kernel's read-ahead; failure is harmless.
     posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
     let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
     defer { chunk.deallocate() }

@@ -1,6 +1,6 @@
 import Reporting
 
-/// The loop state that an image carries beside its tensors, so that both are of the same step.
+/// The loop state in an image, which is of the same step as the image's tensors.
 public struct ImageLoop: Hashable, Sendable {
   public struct Part: Hashable, Sendable {
     /// `rng`, `sampler` or `other`.

@@ -1,45 +1,45 @@
 import Reporting
 
-/// Reads a state image. Total: any bytes either are an image or throw, and nothing in them is run.
+/// Reads a state image. Accepts any bytes and executes nothing in them.
 public struct ImageReader {
   public let components: [String: StateValue]
   public let loop: ImageLoop
 
-  /// - Parameter bytes: not needed any more afterwards: tensors are copied out.
-  /// - Throws: `damaged`; `unsupported` for an element type, `newerVersion` for a kind of value that
-  ///   this version does not know.
+  /// - Parameter bytes: needed only during the call, as tensors are copied.
+  /// - Throws: `damaged`; `unsupported` for an unknown element type, `newerVersion` for an unknown kind of
+  ///   value.
   public init(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
     let header = try ImageHeader(bytes)
     loop = try Self.loop(header)
     guard let text = header.metadata[ImageWriter.stateKey] else {
-      throw .damaged("it has no '\(ImageWriter.stateKey)': another program's file")
+      throw .damaged("it has no '\(ImageWriter.stateKey)': written by another program")
     }
     let document: JSONValue
     do throws(JSONValue.Malformed) {
       document = try JSONValue(parsing: text)
     } catch {
-      throw .damaged("its state is no JSON: \(error.what) (character \(error.offset))")
+      throw .damaged("its state is not JSON: \(error.what) (character \(error.offset))")
     }
-    guard let members = document.object else { throw .damaged("its state is no object") }
+    guard let members = document.object else { throw .damaged("its state is not an object") }
     let tensors = Self.tensors(header, bytes)
     var components: [String: StateValue] = [:]
     for (name, value) in members { components[name] = try Self.value(value, tensors) }
     self.components = components
   }
 
-  /// The loop state alone, for which no tensor is touched.
+  /// The loop state, without reading tensors.
   public static func loop(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) -> ImageLoop {
     try loop(ImageHeader(bytes))
   }
 
-  /// The tensors of a safetensors file of any program, by name.
+  /// The tensors of any safetensors file, by name.
   public static func tensors(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) -> [String: Tensor] {
     tensors(try ImageHeader(bytes), bytes)
   }
 
   private static func loop(_ header: ImageHeader) throws(CheckpointError) -> ImageLoop {
     guard let text = header.metadata[ImageWriter.loopKey] else {
-      throw .damaged("it has no '\(ImageWriter.loopKey)': another program's file")
+      throw .damaged("it has no '\(ImageWriter.loopKey)': written by another program")
     }
     guard let document = try? JSONValue(parsing: text), let loop = ImageLoop(document) else {
       throw .damaged("it has no loop state")
@@ -84,7 +84,7 @@ public struct ImageReader {
     case .integer(let value): return .integer(value)
     case .real(let value): return .real(value)
     case .string(let value): return .string(value)
-    case .unsigned(let value): throw .damaged("\(value) is no integer of 64 bits")
+    case .unsigned(let value): throw .damaged("\(value) is not a signed 64-bit integer")
     case .array(let elements):
       var values: [StateValue] = []
       for element in elements { values.append(try value(element, tensors)) }
@@ -92,14 +92,14 @@ public struct ImageReader {
     case .object(let members):
       if members.count == 1, let (key, text) = members.first, isTag(key) {
         guard case .string(let text) = text else {
-          if Self.tags.contains(key) { throw .damaged("\(key) is no text") }
+          if Self.tags.contains(key) { throw .damaged("\(key) is not a string") }
           throw unknown(key)
         }
         return try leaf(key, text, tensors)
       }
       var values: [String: StateValue] = [:]
       for (key, member) in members {
-        // Alone it would be a tag; beside others it is what a later version writes.
+        // A tag beside other members is from a later version.
         if isTag(key) { throw unknown(key) }
         values[key.utf8.starts(with: "$$".utf8) ? String(key.dropFirst()) : key] = try value(member, tensors)
       }
@@ -123,16 +123,16 @@ public struct ImageReader {
   ) throws(CheckpointError) -> StateValue {
     switch key {
     case "$tensor":
-      guard let tensor = tensors[text] else { throw .damaged("there is no tensor '\(text)'") }
+      guard let tensor = tensors[text] else { throw .damaged("tensor '\(text)' is missing") }
       return .tensor(tensor)
     case "$real":
-      guard let value = Double(text) else { throw .damaged("'\(text)' is no number") }
+      guard let value = Double(text) else { throw .damaged("'\(text)' is not a number") }
       return .real(value)
     case "$bits":
-      guard let bits = UInt64(text, radix: 16) else { throw .damaged("'\(text)' are no bits") }
+      guard let bits = UInt64(text, radix: 16) else { throw .damaged("'\(text)' is not a bit pattern") }
       return .real(Double(bitPattern: bits))
     case "$data":
-      guard let bytes = Base64.decode(text) else { throw .damaged("'\(key)' is no base64") }
+      guard let bytes = Base64.decode(text) else { throw .damaged("'\(key)' is not base64") }
       return .data(bytes)
     default: throw unknown(key)
     }

@@ -10,8 +10,7 @@ import Reporting
 public struct ImageWriter {
   static let stateKey = "holdfast.state"
   static let loopKey = "holdfast.loop_state"
-  /// Levels of arrays and objects that a component's state can have: what the reader takes, less the
-  /// levels that the image itself adds.
+  /// Maximum nesting of a component's state: the reader's limit less the levels that the image adds.
   public static let deepestState = JSONValue.deepest - 4
 
   private let header: [UInt8]
@@ -19,9 +18,9 @@ public struct ImageWriter {
   /// Size of the whole image.
   public let imageBytes: Int
 
-  /// - Precondition: names are unique, and no state is nested deeper than `deepestState`.
+  /// - Precondition: names are unique, and no state exceeds `deepestState`.
   public init(_ components: [(name: String, state: StateValue)], loop: ImageLoop) {
-    precondition(Set(components.map(\.name)).count == components.count, "a component is there twice")
+    precondition(Set(components.map(\.name)).count == components.count, "component names must be unique")
     var collector = Collector()
     collector.json.raw("{")
     for (index, component) in components.enumerated() {
@@ -34,7 +33,7 @@ public struct ImageWriter {
     var loopText = JSONText()
     loop.write(to: &loopText)
 
-    // Larger elements first keeps every tensor aligned; within a size, the order of names.
+    // Sorting by element size, larger first, keeps all tensors aligned; then by name.
     let order = collector.tensors.sorted {
       ($1.tensor.dtype.bytes, $0.name) < ($0.tensor.dtype.bytes, $1.name)
     }
@@ -64,8 +63,7 @@ public struct ImageWriter {
     imageBytes = 8 + header.count + offset
   }
 
-  /// Writes the image into exactly `imageBytes` bytes. Every tensor is copied once, from where it
-  /// lies.
+  /// Writes the image into exactly `imageBytes` bytes. Each tensor is copied once.
   public func write(into destination: UnsafeMutableRawBufferPointer) {
     precondition(destination.count == imageBytes, "an image has a fixed size")
     guard var next = destination.baseAddress else { return }
@@ -88,8 +86,8 @@ public struct ImageWriter {
     var json = JSONText()
     var tensors: [(name: String, tensor: Tensor)] = []
 
-    /// As JSON Pointer escapes its tokens (RFC 6901). Bytes, not characters: a character may be a
-    /// slash with an accent on it.
+    /// Escapes as JSON Pointer does (RFC 6901). It works on bytes, as a character may be a slash with a
+    /// combining accent.
     static func escape(_ key: String) -> String {
       let (slash, tilde) = (UInt8(ascii: "/"), UInt8(ascii: "~"))
       guard key.utf8.contains(where: { $0 == slash || $0 == tilde }) else { return key }
@@ -115,7 +113,7 @@ public struct ImageWriter {
       case .data(let value):
         json.raw("{\"$data\":\"\(Base64.encode(value))\"}")
       case .tensor(let tensor):
-        // The one name that the format keeps for itself; no other path ends like this.
+        // The only reserved name of the format. No other path ends with a slash.
         let name = path == "__metadata__" ? path + "/" : path
         tensors.append((name, tensor))
         json.raw("{\"$tensor\":")

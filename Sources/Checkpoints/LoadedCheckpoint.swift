@@ -1,14 +1,14 @@
 import POSIX
 
-/// A checkpoint to restore from. Its file stays mapped for as long as this lives.
+/// A checkpoint to restore from. Its file stays mapped during the lifetime of this value.
 public struct LoadedCheckpoint: Sendable {
   public let manifest: Manifest
   let mapping: MappedFile
 
-  /// Whether the file was whole all the time that it was used. If not, what was read counts for nothing.
+  /// Whether the file was never truncated while mapped. If it was, discard what was read.
   public var isIntact: Bool { mapping.isIntact }
 
-  /// Gives `body` the image; the bytes end with the call.
+  /// Calls `body` with the image, which is valid only during the call.
   public func withImage<Result, Failure: Error>(
     _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
   ) throws(Failure) -> Result {

@@ -4,13 +4,13 @@ import Reporting
 public import SystemPackage
 public import TrainerProtocol
 
-/// Checkpoints in a directory of their own. Invariants:
-/// - A directory without a leading dot is a whole checkpoint: it got its name by a rename after all
-///   its files and itself were fsynced. What has a leading dot is unfinished, or going away.
-/// - Nothing outside of the directory is ever written or removed: names are checked, symbolic links
-///   not followed.
-/// - After a failed fsync a file is never tried again: its pages may be marked clean. The next try
-///   writes new files.
+/// Checkpoints in a local directory. Invariants:
+/// - A directory without a leading dot is a complete checkpoint: it was renamed after it and all its files
+///   were fsynced. Directories with a leading dot are unfinished or being removed.
+/// - Nothing outside of the directory is written or removed: names are checked, and symbolic links are not
+///   followed.
+/// - After a failed fsync, a file is not synced again, as its pages may be marked clean. A retry writes new
+///   files.
 public struct LocalCheckpoints: CheckpointStorage {
   public static let stateName = "state.safetensors"
   public static let manifestName = "manifest.json"
@@ -22,14 +22,14 @@ public struct LocalCheckpoints: CheckpointStorage {
   private let followsLink: Bool
   let parent: OpenFile?
 
-  /// Told of every piece of a file that is read or written, with its bytes, on the thread that does it.
+  /// Called with the number of bytes of each chunk that is read or written, on the thread that does it.
   let progress: (@Sendable (Int) -> Void)?
 
   /// - Parameters:
-  ///   - directory: made with the first checkpoint.
-  ///   - parent: the directory above it, opened: as long as its path leads elsewhere, nothing is written or
-  ///     removed there.
-  ///   - followsLink: whether it may be a symbolic link to one; of a directory that the user names.
+  ///   - directory: created with the first checkpoint.
+  ///   - parent: its opened parent directory. While the path refers to another directory, nothing is written
+  ///     or removed.
+  ///   - followsLink: whether it may be a symbolic link; for directories that the user specified.
   public init(
     directory: FilePath, below parent: OpenFile? = nil, followsLink: Bool = false,
     progress: (@Sendable (Int) -> Void)? = nil
@@ -40,10 +40,10 @@ public struct LocalCheckpoints: CheckpointStorage {
     self.progress = progress
   }
 
-  /// Of a name that `isValid`.
+  /// `name` must be valid.
   public func path(of name: String) -> FilePath { directory.appending(name) }
 
-  /// Whether `name` can be a checkpoint's: one component, no leading dot.
+  /// Whether `name` is a valid checkpoint name: one path component without a leading dot.
   public static func isValid(_ name: String) -> Bool {
     !name.isEmpty && !name.hasPrefix(".") && name.utf8.count <= 200
       && name.utf8.allSatisfy { byte in
@@ -52,9 +52,9 @@ public struct LocalCheckpoints: CheckpointStorage {
       }
   }
 
-  /// Whether the directory is there.
-  /// - Throws: `isMisplaced` when it is something else: nothing of that is changed.
-  func isMade() throws(POSIXError) -> Bool {
+  /// Whether the directory exists.
+  /// - Throws: an error with `isMisplaced` if it is not a directory. It is not changed.
+  func directoryExists() throws(POSIXError) -> Bool {
     if let parent, try !parent.isStillNamed() {
       throw POSIXError("open", path: parent.path, errno: .noSuchFileOrDirectory)
     }
@@ -63,7 +63,7 @@ public struct LocalCheckpoints: CheckpointStorage {
     return true
   }
 
-  /// Names of all checkpoints, damaged ones included.
+  /// Names of all checkpoints, including damaged ones.
   public func names() throws(CheckpointError) -> [String] {
     guard FileSystem.exists(directory) else { return [] }
     do {
@@ -71,21 +71,21 @@ public struct LocalCheckpoints: CheckpointStorage {
         Self.isValid($0) && FileKind.of(path(of: $0)) == .directory
       }
     } catch {
-      throw CheckpointError("the checkpoints cannot be listed", error)
+      throw CheckpointError("cannot list the checkpoints", error)
     }
   }
 
   // MARK: Publishing
 
-  /// Makes an image a durable checkpoint.
+  /// Publishes an image as a durable checkpoint.
   /// - Parameters:
-  ///   - image: page-aligned where it can be, so that it goes to the disk without a copy.
-  ///   - draft: all but its files and ranks, which are found out here.
-  ///   - isIntact: asked when all of the image was read: whether it was there all the time.
-  ///   - isCancelled: asked between chunks.
-  ///   - expected: SHA-256 that the image must have, asked for when it is written; nil: none is known.
-  /// - Throws: `noRoom`, `io`, `cancelled`; `damaged` for what is not an image, or not the expected one.
-  ///   Nothing of it is listed then.
+  ///   - image: page-aligned if possible, for direct I/O.
+  ///   - draft: the manifest without files and ranks, which are added here.
+  ///   - isIntact: called after the image was read; whether it was never truncated.
+  ///   - isCancelled: called between chunks.
+  ///   - expected: the image's required SHA-256, called after writing; nil if unknown.
+  /// - Throws: `noRoom`, `io`, `cancelled`; `damaged` if it is not an image or not the expected one. Nothing
+  ///   is listed then.
   public func publish(
     image: UnsafeRawBufferPointer, _ draft: Manifest, isIntact: @Sendable () -> Bool = { true },
     isCancelled: @Sendable () -> Bool = { false }, expected: @Sendable () -> String? = { nil }
@@ -96,13 +96,13 @@ public struct LocalCheckpoints: CheckpointStorage {
 
   // MARK: Verifying
 
-  /// - Parameter thorough: read everything and compare digests; else look at sizes and the manifest.
+  /// - Parameter thorough: whether to read all files and compare digests, not only sizes and the manifest.
   public func verify(_ name: String, thorough: Bool) -> Verdict {
     CheckpointVerification(path: path(of: name), name: name, thorough: thorough, progress: progress).run()
   }
 
-  /// As `verify`, and whether it is what is wanted.
-  /// - Parameter step: that the store says it is of; nil: any.
+  /// Also checks the job and the step.
+  /// - Parameter step: its step in the store; nil for any.
   public func verify(_ name: String, of job: JobID, step: UInt64?, thorough: Bool) -> Verdict {
     let verdict = verify(name, thorough: thorough)
     guard let manifest = verdict.manifest else { return verdict }
@@ -117,9 +117,9 @@ public struct LocalCheckpoints: CheckpointStorage {
 
   // MARK: Loading
 
-  /// The state of a checkpoint where it lies on disk, and what is known of it.
+  /// Maps the state of a checkpoint.
   /// - Parameter thorough: as for `verify`.
-  /// - Throws: `damaged` naming the file, unless it verifies.
+  /// - Throws: `damaged` with the file's name if verification fails.
   public func load(_ name: String, thorough: Bool = false) throws(CheckpointError) -> LoadedCheckpoint {
     switch verify(name, thorough: thorough) {
     case .damaged(let file, let what):
@@ -133,38 +133,38 @@ public struct LocalCheckpoints: CheckpointStorage {
         return LoadedCheckpoint(
           manifest: manifest, mapping: try MappedFile(file, count: file.size(), access: .readOnly))
       } catch {
-        throw CheckpointError("the state cannot be mapped", error)
+        throw CheckpointError("cannot map the state", error)
       }
     }
   }
 
   // MARK: Removing
 
-  /// Removes a checkpoint: it is out of the list, durably, before its first file goes.
+  /// Removes a checkpoint. It is durably unlisted before its first file is removed.
   public func remove(_ name: String) throws(CheckpointError) {
-    guard Self.isValid(name), Self.isThere(path(of: name)) else {
+    guard Self.isValid(name), Self.pathExists(path(of: name)) else {
       throw CheckpointError(
         .missing, "'\(name)' is not a checkpoint", path: directory)
     }
     let going = directory.appending(Self.removingPrefix + name)
     do {
-      _ = try isMade()
-      // An earlier removal may have got no further.
-      if Self.isThere(going) { try FileSystem.removeTree(going) }
+      _ = try directoryExists()
+      // Left by an earlier removal that was interrupted.
+      if Self.pathExists(going) { try FileSystem.removeTree(going) }
       try FileSystem.rename(path(of: name), to: going)
       try FileSystem.synchronizeDirectory(directory)
       try FileSystem.removeTree(going)
     } catch {
-      throw CheckpointError("the checkpoint cannot be removed", error)
+      throw CheckpointError("cannot remove the checkpoint", error)
     }
   }
 
-  /// Removes what an earlier supervisor left unfinished.
-  /// - Throws: the first failure, after having tried them all.
+  /// Removes unfinished checkpoints of earlier supervisors.
+  /// - Throws: the first failure, after trying all.
   public func removeLeftovers() throws(CheckpointError) {
     var failure: POSIXError?
     do throws(POSIXError) {
-      guard try isMade() else { return }
+      guard try directoryExists() else { return }
       for name in try FileSystem.list(directory)
       where name.hasPrefix(Self.publishingPrefix) || name.hasPrefix(Self.removingPrefix) {
         do throws(POSIXError) { try FileSystem.removeTree(directory.appending(name)) } catch {
@@ -174,11 +174,11 @@ public struct LocalCheckpoints: CheckpointStorage {
     } catch {
       failure = error
     }
-    if let failure { throw CheckpointError("an unfinished checkpoint cannot be removed", failure) }
+    if let failure { throw CheckpointError("cannot remove an unfinished checkpoint", failure) }
   }
 
-  /// Whether anything has this name, a dangling symbolic link included.
-  static func isThere(_ path: FilePath) -> Bool {
+  /// Whether the path exists, including dangling symbolic links.
+  static func pathExists(_ path: FilePath) -> Bool {
     FileKind.of(path) != nil
   }
 }

@@ -2,7 +2,7 @@ import FoundationEssentials
 import Reporting
 public import TrainerProtocol
 
-/// `manifest.json` of a checkpoint: everything that is known of it beside its state.
+/// `manifest.json` of a checkpoint: its metadata.
 public struct Manifest: Hashable, Sendable, Codable {
   public static let currentVersion = 1
 
@@ -22,7 +22,7 @@ public struct Manifest: Hashable, Sendable, Codable {
   public struct Rank: Hashable, Sendable, Codable {
     public var rank: UInt32
     public var files: [String]
-    /// The same as in the image, for those who read only this.
+    /// A copy of the one in the image.
     public var loopState: ImageLoop?
 
     public init(rank: UInt32, files: [String], loopState: ImageLoop? = nil) {
@@ -50,7 +50,7 @@ public struct Manifest: Hashable, Sendable, Codable {
   public var samples: UInt64
   /// RFC 3339, UTC.
   public var createdAt: String
-  /// Not finite ones are left out: JSON has none.
+  /// Without non-finite values, which JSON does not have.
   public var metrics: [String: Double]
   public var hyperparameters: [String: Scalar] = [:]
   public var worldSize: UInt32 = 1
@@ -97,7 +97,7 @@ public struct Manifest: Hashable, Sendable, Codable {
     }
   }
 
-  /// - Returns: nil for what is no manifest, whatever the bytes.
+  /// - Returns: nil if the bytes are not a manifest.
   static func decode(_ bytes: [UInt8]) -> Manifest? {
     try? JSONDecoder().decode(Manifest.self, from: Data(bytes))
   }

@@ -2,7 +2,7 @@
 public struct PublishedCheckpoint: Hashable, Sendable {
   public var name: String
   public var manifest: Manifest
-  /// All its files together.
+  /// Size of all files.
   public var bytes: UInt64
   public var sha256: String
 }

@@ -1,14 +1,15 @@
-/// Which checkpoints may go. Invariants:
-/// - The newest verified ones stay, and only what was read and found whole counts as verified.
-/// - Damaged ones are in nobody's way and never go; so one is read before it goes.
+/// Selects checkpoints to remove. Invariants:
+/// - The newest verified checkpoints are retained. A checkpoint is verified only after its files were read
+///   and found intact.
+/// - Damaged checkpoints are never removed, so each is read before its removal.
 public enum Retention {
-  /// Newest verified checkpoints that stay where nobody says otherwise.
+  /// Default number of verified checkpoints to retain.
   public static let keptByDefault = 2
 
   public enum Condition: Hashable, Sendable {
-    /// Written, or read in full, by whoever asks.
+    /// Written or fully read by this process.
     case verified
-    /// Nobody has looked at its bytes yet.
+    /// Not read since it was written by another process.
     case unread
     case damaged
   }
@@ -26,15 +27,15 @@ public enum Retention {
   }
 
   public struct Plan: Hashable, Sendable {
-    /// Names of those that may go, oldest first.
+    /// Names of checkpoints to remove, oldest first.
     public var remove: [String] = []
-    /// Names of those that may go once they were read and are whole, oldest first.
+    /// Names of checkpoints to remove after they were read and found intact, oldest first.
     public var read: [String] = []
-    /// Step of the oldest that stays and can be resumed from; nil when none is verified.
+    /// Step of the oldest verified checkpoint that is retained; nil if there is none.
     public var oldestKept: UInt64?
   }
 
-  /// - Parameter keepLast: how many of the newest verified ones stay; at least one always does.
+  /// - Parameter keepLast: number of newest verified checkpoints to retain; at least one always is.
   public static func plan(_ listed: [Listed], keepLast: Int) -> Plan {
     var plan = Plan()
     var kept = 0

@@ -6,13 +6,13 @@ public final class SHA256 {
 
   private static let isReady: Bool = {
     gcry_check_version(nil)
-    // No secrets here: without this libgcrypt locks memory for them.
+    // Otherwise libgcrypt locks memory for secrets, which are not needed here.
     hf_gcrypt_initialize()
     return true
   }()
 
-  /// Makes libgcrypt ready. Its first use opens files, and aborts the process where it cannot: whoever may run
-  /// out of descriptors later does this at the start.
+  /// Initializes libgcrypt. Its first use opens files and aborts the process if that fails, so call this at
+  /// start, before descriptors can run out.
   public static func prepare() { _ = hex([]) }
 
   public init() {
@@ -29,7 +29,7 @@ public final class SHA256 {
     gcry_md_write(handle, bytes.baseAddress, bytes.count)
   }
 
-  /// 64 lowercase hexadecimal digits of everything so far. Nothing may be added afterwards.
+  /// Returns 64 lowercase hexadecimal digits. `update` must not be called afterwards.
   public func finish() -> String {
     guard let digest = gcry_md_read(handle, Int32(GCRY_MD_SHA256.rawValue)) else { return "" }
     let digits = Array("0123456789abcdef".utf8)
@@ -45,7 +45,7 @@ public final class SHA256 {
 
   public static func hex(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { hex($0) } }
 
-  /// In words, for whoever compares two by eye.
+  /// Describes a mismatch of digests.
   public static func mismatch(_ found: String, _ expected: String) -> String {
     "digest \(found.prefix(12))…, expected \(expected.prefix(12))…"
   }

@@ -1,7 +1,6 @@
 import Reporting
 
-/// State of a component: a tree of plain values and tensors. What cannot be said with it is not
-/// stored; in particular no code ever is.
+/// State of a component: a tree of plain values and tensors. It cannot contain code.
 public indirect enum StateValue: Sendable {
   case null
   case bool(Bool)
@@ -36,7 +35,7 @@ public indirect enum StateValue: Sendable {
     guard case .object(let members) = self else { throw mismatch("an object with '\(key)'") }
     guard let value = members[key] else {
       let known = members.keys.sorted().joined(separator: ", ")
-      throw CheckpointError(.missing, "no '\(key)'; there is: \(known)")
+      throw CheckpointError(.missing, "no '\(key)'; known keys: \(known)")
     }
     return value
   }
@@ -83,7 +82,7 @@ public indirect enum StateValue: Sendable {
 }
 
 extension StateValue: Equatable {
-  /// Equality of bits: a NaN equals itself.
+  /// Compares bits, so a NaN equals itself.
   public static func == (a: StateValue, b: StateValue) -> Bool {
     switch (a, b) {
     case (.null, .null): true

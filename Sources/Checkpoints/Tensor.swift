@@ -1,7 +1,7 @@
 import Glibc
 import Reporting
 
-/// Element types, named as safetensors names them.
+/// Element types with their safetensors names.
 public enum DType: String, Hashable, Sendable, Codable {
   case bool = "BOOL"
   case uint8 = "U8"
@@ -29,8 +29,7 @@ public enum DType: String, Hashable, Sendable, Codable {
   }
 }
 
-/// A dense array in row-major order. It shares the Swift array it was made of: making one copies
-/// nothing.
+/// A dense array in row-major order. It shares the Swift array that it was created from, without a copy.
 public struct Tensor: Sendable {
   enum Storage: Sendable {
     case float32([Float])
@@ -53,7 +52,7 @@ public struct Tensor: Sendable {
     self.storage = storage
   }
 
-  /// - Parameter shape: its product is the number of elements; one dimension where nil.
+  /// - Parameter shape: its product is the number of elements; nil for one dimension.
   public init(_ elements: [Float], shape: [Int]? = nil) {
     self.init(.float32, shape, count: elements.count, .float32(elements))
   }
@@ -74,7 +73,7 @@ public struct Tensor: Sendable {
 
   public var byteCount: Int { shape.reduce(dtype.bytes, *) }
 
-  /// The elements' bytes, where they lie.
+  /// Calls `body` with the elements' bytes in place.
   public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     switch storage {
     case .float32(let elements): try elements.withUnsafeBytes(body)
@@ -103,7 +102,7 @@ public struct Tensor: Sendable {
   private func elements<Element>(_ wanted: DType) throws(CheckpointError) -> [Element] {
     guard dtype == wanted else {
       throw CheckpointError(
-        .unsupported, "it is \(dtype.rawValue), not \(wanted.rawValue)")
+        .unsupported, "the tensor is \(dtype.rawValue), not \(wanted.rawValue)")
     }
     return withUnsafeBytes { bytes in
       Array(unsafeUninitializedCapacity: bytes.count / wanted.bytes) { buffer, count in

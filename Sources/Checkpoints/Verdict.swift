@@ -1,7 +1,7 @@
-/// What was found when a checkpoint was looked at.
+/// The result of verifying a checkpoint.
 public enum Verdict: Hashable, Sendable {
   case verified(Manifest)
-  /// The file that is wrong, and how.
+  /// The damaged file and its damage.
   case damaged(file: String, what: String)
 
   public var manifest: Manifest? {
@@ -9,7 +9,7 @@ public enum Verdict: Hashable, Sendable {
     return nil
   }
 
-  /// The file that is wrong, and how, in a few words; nil for a whole one.
+  /// Describes the damaged file and its damage; nil if verified.
   public var fault: String? {
     if case .damaged(let file, let what) = self { return "\(file): \(what)" }
     return nil

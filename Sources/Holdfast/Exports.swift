@@ -1,4 +1,4 @@
-// What a trainer's author needs is in one import.
+// Trainers need to import only this module.
 @_exported public import Checkpoints
 @_exported public import TrainerProtocol
 

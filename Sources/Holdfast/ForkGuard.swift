@@ -1,13 +1,13 @@
 import Glibc
 import Reporting
 
-/// A fork inherits the run's mappings: if it went on, two processes would write one ring.
+/// Rejects use after a fork: the child inherits the mappings, and two processes would write to one ring.
 enum ForkGuard {
   nonisolated(unsafe) private(set) static var isForked = false
   nonisolated(unsafe) private static var isArmed = false
 
   static let error = HoldfastError(
-    .forked, "this process was forked after the run was attached, and may not use it",
+    .forked, "this process was forked after the run was attached, and must not use it",
     hint: "call step() and finish() only in the process that called attach()")
 
   static func arm() {

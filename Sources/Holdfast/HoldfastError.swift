@@ -6,19 +6,19 @@ import TrainerProtocol
 public typealias HoldfastError = CodedError<HoldfastErrorCode>
 
 public enum HoldfastErrorCode: Hashable, Sendable {
-  /// The run directory cannot be used, or is not this job's.
+  /// The run directory cannot be used or belongs to another job.
   case cannotAttach
   case cannotRestore
-  /// The process was forked after it attached: only the one that attached may go on.
+  /// The process was forked after it attached. Only the process that attached may continue.
   case forked
   case stateTooLarge
   case cannotSave
-  /// A call in the wrong order: a component registered after `restore()`, say.
+  /// A call in the wrong order, such as registering a component after `restore()`.
   case misuse
 }
 
 extension HoldfastError {
-  /// - Parameter hint: instead of that of `error`.
+  /// - Parameter hint: replaces that of `error`.
   init(_ code: HoldfastErrorCode, _ error: CodedError<some Any>, hint: Hint? = nil) {
     self.init(
       code, error.what, path: error.path, why: error.why, errno: error.errno, hint: hint ?? error.hint)

@@ -1,4 +1,4 @@
-/// A number that every snapshot carries, such as the loss. Declare it once, set it before `step()`.
+/// A number in every snapshot, such as the loss. Declare it once and set it before each `step()`.
 public struct Metric {
   let slot: UnsafeMutablePointer<Double>
 

@@ -1,5 +1,5 @@
-/// A shuffle that is computed rather than stored: a keyed permutation of 0..<count whose element at
-/// any index takes constant time, so that a resumed epoch need not draw what came before.
+/// A computed shuffle: a keyed permutation of 0..<count with constant-time access to any index, so that a
+/// resumed epoch does not have to repeat earlier draws.
 ///
 /// A balanced Feistel network (Luby and Rackoff, 1988) over the next even number of bits, walked
 /// until it falls inside the range (Black and Rogaway, 2002): under four rounds of the network on

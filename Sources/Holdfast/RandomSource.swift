@@ -1,10 +1,10 @@
 import Checkpoints
 import TrainerProtocol
 
-/// A seedable random generator whose state is part of every snapshot: xoshiro256** 1.0 (Blackman and
-/// Vigna, 2018), seeded by SplitMix64 as its authors advise. Not for secrets.
+/// A seedable random generator whose state is part of every snapshot: xoshiro256** 1.0 (Blackman and Vigna,
+/// 2018), seeded by SplitMix64 as recommended by its authors. Not cryptographically secure.
 public final class RandomSource: RandomNumberGenerator {
-  /// Four words, in memory of their own, so that a snapshot copies them without asking.
+  /// Four words in separate memory, so that a snapshot copies them without a call.
   let words: UnsafeMutablePointer<UInt64>
   static let wordCount = 4
 
@@ -15,7 +15,7 @@ public final class RandomSource: RandomNumberGenerator {
 
   deinit { words.deallocate() }
 
-  /// Starts over, as if made with `seed`.
+  /// Resets it as if created with `seed`.
   public func seed(_ seed: UInt64) {
     var state = seed
     for index in 0..<Self.wordCount { words[index] = SplitMix.next(&state) }
@@ -34,7 +34,7 @@ public final class RandomSource: RandomNumberGenerator {
     return result
   }
 
-  /// Uniform in [0, 1), 24 bits of it.
+  /// Uniform in [0, 1) with 24 bits.
   @inline(__always)
   public func uniform() -> Float { Float(next() >> 40) * 0x1p-24 }
 

@@ -4,7 +4,7 @@ import Reporting
 import SystemPackage
 import TrainerProtocol
 
-/// What a run saves and restores: components, random sources, samplers, and the counters of its loop.
+/// The state that a run saves and restores: components, random sources, samplers and loop counters.
 final class RegisteredState {
   struct Counters {
     var step: UInt64 = 0
@@ -13,14 +13,14 @@ final class RegisteredState {
     var samples: UInt64 = 0
   }
 
-  /// Apart from the object, whose every access would be checked for exclusivity, in each step.
+  /// In separate memory, to avoid exclusivity checks of properties in each step.
   let counters: UnsafeMutablePointer<Counters>
   private(set) var components: [(name: String, object: any Stateful)] = []
   private(set) var randoms: [(name: String, source: RandomSource)] = []
   private(set) var samplers: [(name: String, sampler: Sampler)] = []
-  /// Random sources and samplers, as snapshots have them.
+  /// Random sources and samplers in the encoding of snapshots.
   var parts = SnapshotParts()
-  /// The first sampler's position; kept alive by `samplers`.
+  /// The first sampler's position; valid while `samplers` retains it.
   private(set) var position: UnsafePointer<UInt64>?
 
   init() {
@@ -35,9 +35,9 @@ final class RegisteredState {
 
   // MARK: Registering
 
-  /// - Precondition: the name is new.
+  /// - Precondition: `name` is not registered.
   func register(_ name: String, _ object: any Stateful) {
-    precondition(!components.contains { $0.name == name }, "component '\(name)' is registered already")
+    precondition(!components.contains { $0.name == name }, "component '\(name)' is already registered")
     components.append((name, object))
   }
 
@@ -46,7 +46,7 @@ final class RegisteredState {
     parts.add(.rng, name, source.words, RandomSource.wordCount)
   }
 
-  /// - Returns: whether it is the first.
+  /// - Returns: whether it is the first sampler.
   func register(_ name: String, _ sampler: Sampler) -> Bool {
     let isFirst = samplers.isEmpty
     if isFirst { position = UnsafePointer(sampler.words + 2) }
@@ -63,7 +63,7 @@ final class RegisteredState {
 
   // MARK: Saving
 
-  /// The whole state as an image, ready to be written.
+  /// The whole state as an image.
   func image() -> ImageWriter {
     var saved: [ImageLoop.Part] = []
     for (name, source) in randoms {
@@ -84,7 +84,7 @@ final class RegisteredState {
 
   // MARK: Restoring
 
-  /// - Parameter expected: the step that the image must be of; nil: any.
+  /// - Parameter expected: required step of the image; nil for any.
   func restore(
     _ path: FilePath, offsetBytes: UInt64, lengthBytes: UInt64, expected: UInt64?
   ) throws(HoldfastError) {
@@ -102,8 +102,8 @@ final class RegisteredState {
       withExtendedLifetime(mapping) {}
     } catch {
       throw HoldfastError(
-        .cannotRestore, "the checkpoint cannot be read", error,
-        hint: "holdfast checkpoints list shows what there is")
+        .cannotRestore, "cannot read the checkpoint", error,
+        hint: "holdfast checkpoints list shows all checkpoints")
     }
     if let failure { throw failure }
   }
@@ -115,12 +115,12 @@ final class RegisteredState {
     do {
       image = try ImageReader(bytes)
     } catch {
-      throw HoldfastError(.cannotRestore, error, hint: "holdfast checkpoints verify names what is damaged")
+      throw HoldfastError(.cannotRestore, error, hint: "holdfast checkpoints verify shows the damage")
     }
     if let expected, image.loop.step != expected {
       throw HoldfastError(
         .cannotRestore, "the image is of step \(image.loop.step), not \(expected)", path: path,
-        hint: "holdfast checkpoints list shows what there is")
+        hint: "holdfast checkpoints list shows all checkpoints")
     }
     try load(image, path)
   }
@@ -130,7 +130,8 @@ final class RegisteredState {
     let unknown = image.components.keys.filter { !names.contains($0) }.sorted()
     guard unknown.isEmpty else {
       throw HoldfastError(
-        .cannotRestore, "the checkpoint has state of \(unknown.joined(separator: ", ")), not registered here",
+        .cannotRestore,
+        "the checkpoint has state of \(unknown.joined(separator: ", ")), which is not registered",
         path: path, hint: "register the same components as the run that saved it")
     }
     for (name, object) in components {
@@ -143,7 +144,7 @@ final class RegisteredState {
         try object.load(state)
       } catch {
         throw HoldfastError(
-          .cannotRestore, "'\(name)': \(error.what)", path: path, hint: "the model changed?")
+          .cannotRestore, "'\(name)': \(error.what)", path: path, hint: "check whether the model changed")
       }
     }
     counters.pointee = Counters(
@@ -154,9 +155,9 @@ final class RegisteredState {
     }
     for (name, sampler) in samplers {
       let words = try words(of: name, "sampler", image.loop, Sampler.wordCount, path)
-      if let misfit = sampler.load(words) {
+      if let mismatch = sampler.load(words) {
         throw HoldfastError(
-          .cannotRestore, "sampler '\(name)': \(misfit)", path: path,
+          .cannotRestore, "sampler '\(name)': \(mismatch)", path: path,
           hint: "a run continues with the data it began with; start another job for other data")
       }
     }
@@ -170,7 +171,7 @@ final class RegisteredState {
     else {
       throw HoldfastError(
         .cannotRestore, "the checkpoint has no \(kind) '\(name)'", path: path,
-        hint: "make the same random sources and samplers as the run that saved it")
+        hint: "create the same random sources and samplers as the run that saved it")
     }
     return part.bytes.withUnsafeBytes { bytes in
       (0..<count).map { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self)) }

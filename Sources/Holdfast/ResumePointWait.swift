@@ -4,15 +4,16 @@ import Reporting
 import SystemPackage
 import TrainerProtocol
 
-/// The supervisor reads the resume point in full while this process starts; here it waits for the verdict.
+/// Waits until the supervisor, which reads the resume point in full while this process starts, reports the
+/// result.
 struct ResumePointWait {
   let ring: RingWriter
   let runDirectory: FilePath
 
-  /// - Returns: what to resume from, which may have been replaced.
+  /// - Returns: the resume point, which may have been replaced.
   func run(_ resumeFile: ResumeFile?) throws(HoldfastError) -> ResumeFile? {
     var seen = ring.verifiedBytes
-    var patienceEnds = Clock.monotonicNanoseconds + Self.verdictPatience
+    var deadline = Clock.monotonicNanoseconds + Self.verdictTimeout
     var pause: UInt32 = 100
     while ring.verdict == .pending {
       usleep(pause)
@@ -20,12 +21,13 @@ struct ResumePointWait {
       ring.beat()
       if ring.verifiedBytes != seen {
         seen = ring.verifiedBytes
-        patienceEnds = Clock.monotonicNanoseconds + Self.verdictPatience
+        deadline = Clock.monotonicNanoseconds + Self.verdictTimeout
       }
-      guard Clock.monotonicNanoseconds < patienceEnds else {
+      guard Clock.monotonicNanoseconds < deadline else {
         throw HoldfastError(
-          .cannotRestore, "the supervisor does not say whether the resume point is whole", path: runDirectory,
-          hint: "is it stopped, or its disk stalled? holdfast status shows how it is")
+          .cannotRestore, "the supervisor did not report whether the resume point is intact",
+          path: runDirectory,
+          hint: "check whether it is stopped or its disk is stalled: holdfast status")
       }
     }
     if ring.verdict == .replaced {
@@ -38,6 +40,6 @@ struct ResumePointWait {
     return resumeFile
   }
 
-  /// Without any progress of the supervisor's.
-  private static let verdictPatience: UInt64 = 60_000_000_000
+  /// Nanoseconds without progress of the supervisor.
+  private static let verdictTimeout: UInt64 = 60_000_000_000
 }

@@ -5,33 +5,33 @@ import Reporting
 public import SystemPackage
 public import TrainerProtocol
 
-/// A training run that can be killed at any moment and goes on with the same bits.
+/// A training run that can be killed at any moment and continues with the same bits.
 ///
-/// Attach, register everything that has state, `restore()`, then call `step()` after every batch.
-/// Under a supervisor each step is recorded and the state is staged when asked for; without one the
-/// same program runs to its end, and can save and load checkpoints itself.
+/// Attach, register everything that has state, call `restore()`, then `step()` after every batch. Under a
+/// supervisor, each step is recorded and the state is staged on request; without one, the same program runs
+/// to its end and can save and load checkpoints itself.
 ///
-/// A run belongs to one thread.
+/// Use a run from one thread only.
 public final class Run {
   /// Steps made, in all attempts.
   public var step: UInt64 { state.counters.pointee.step }
-  /// Epoch that is being worked on, from 0.
+  /// Current epoch, from 0.
   public var epoch: UInt64 { state.counters.pointee.epoch }
   /// Batches consumed in this epoch.
   public var batch: UInt64 { state.counters.pointee.batch }
   /// Samples consumed in the whole run.
   public var samples: UInt64 { state.counters.pointee.samples }
 
-  /// What the loop is doing: `validation` while no step is made, so that nobody takes it for a hang.
+  /// What the loop is doing. Set `validation` while no steps are made, so that it is not mistaken for a hang.
   public var phase: LoopState.Phase = .training
-  /// Whether each snapshot carries the whole state, so that no step is lost at all. For small state.
+  /// Whether each snapshot contains the whole state, so that no step is ever lost. For small state.
   public var snapshotsAreFull = false
-  /// What follows when the supervisor asks to save and leave, after the state is staged. The default
-  /// ends the process with exit status 75, "stopped and resumable".
+  /// Called after the state was staged when the supervisor requests to save and exit. The default exits with
+  /// status 75, "stopped and resumable".
   public var onLeave: () -> Void = { exit(75) }
-  /// Where the run continued; nil at the beginning.
+  /// Step at which the run resumed; nil at the beginning.
   public private(set) var resumedFrom: UInt64?
-  /// Steps up to this one were made before: they are being replayed.
+  /// Steps up to this one were made before and are being replayed.
   public private(set) var replayEnd: UInt64 = 0
 
   private let hyperparameters: [String: Scalar]
@@ -51,10 +51,10 @@ public final class Run {
 
   // MARK: Attaching
 
-  /// Attaches to the supervisor that started this process; standalone when there is none.
+  /// Attaches to the supervisor that started this process, or runs standalone if there is none.
   /// - Parameters:
-  ///   - hyperparameters: kept with the job and in every checkpoint's manifest.
-  ///   - totalEpochs: where known, so that `status` can say how far the run is.
+  ///   - hyperparameters: stored with the job and in every checkpoint's manifest.
+  ///   - totalEpochs: if known, for the progress in `status`.
   ///   - batchesPerEpoch: likewise.
   public static func attach(
     hyperparameters: [String: Scalar] = [:], totalEpochs: Int? = nil, batchesPerEpoch: Int? = nil
@@ -67,7 +67,7 @@ public final class Run {
       let ring = try RingWriter(directory: path)
       guard resume.jobID == ring.identity.jobID, resume.attempt == ring.identity.attempt else {
         throw ProtocolError(
-          .foreign, "\(ResumeFile.name) is of another job or attempt", path: path,
+          .foreign, "\(ResumeFile.name) belongs to another job or attempt", path: path,
           hint: "start the trainer through holdfast run, once for each attempt")
       }
       let run = Run(path, ring, resume, hyperparameters)
@@ -110,30 +110,30 @@ public final class Run {
 
   /// Whether a supervisor records this run.
   public var isSupervised: Bool { ring != nil }
-  /// Whether this step was made before, by an attempt that ended.
+  /// Whether this step was already made by an earlier attempt.
   public var isReplaying: Bool { step < replayEnd }
 
   // MARK: Registering
 
-  /// Registers a component under a name that stays the same in every attempt.
+  /// Registers a component under a name that must be the same in every attempt.
   public func register(_ name: String, _ object: any Stateful) {
     precondition(!isRestored, "register components before restore()")
     state.register(name, object)
   }
 
-  /// A random source that is saved and restored with the run.
+  /// Creates a random source that is saved and restored with the run.
   public func random(_ name: String, seed: UInt64) -> RandomSource {
-    precondition(!isRestored, "make random sources before restore()")
+    precondition(!isRestored, "create random sources before restore()")
     let source = RandomSource(seed: seed)
     state.register(name, source)
     return source
   }
 
-  /// A sampler that is saved and restored with the run. The first one's position is the run's.
+  /// Creates a sampler that is saved and restored with the run. The first one determines `batch`.
   public func sampler(
     _ name: String, count: Int, batchSize: Int, seed: UInt64, dropsLast: Bool = false
   ) -> Sampler {
-    precondition(!isRestored, "make samplers before restore()")
+    precondition(!isRestored, "create samplers before restore()")
     let sampler = Sampler(count: count, batchSize: batchSize, seed: seed, dropsLast: dropsLast)
     if state.register(name, sampler) {
       sampler.skips = Set((resumeFile?.skip ?? []).map { .init(epoch: $0.epoch, batch: $0.batch) })
@@ -141,7 +141,7 @@ public final class Run {
     return sampler
   }
 
-  /// A number for every snapshot; NaN until it is set.
+  /// Declares a number for every snapshot; NaN until it is set.
   public func metric(_ name: String) -> Metric {
     if let index = metricNames.firstIndex(of: name) { return Metric(slot: metrics + index) }
     precondition(metricNames.count < Self.largestMetricCount, "at most \(Self.largestMetricCount) metrics")
@@ -151,12 +151,11 @@ public final class Run {
 
   // MARK: The loop
 
-  /// Continues where the run stood: components, random sources, samplers, counters.
+  /// Restores components, random sources, samplers and counters from the resume point.
   ///
-  /// A run that begins stages its state here, before its first step. An attempt that goes on from that state
-  /// has it again, random sources included, and does everything as the first one did: it is told that it
-  /// begins.
-  /// - Returns: whether there were steps to continue from.
+  /// A new run stages its state here, before its first step. An attempt that resumes from that state restores
+  /// it, including random sources, and repeats what the first one did, so `false` is returned.
+  /// - Returns: whether the run resumes after its first step.
   @discardableResult
   public func restore() throws(HoldfastError) -> Bool {
     isRestored = true
@@ -177,8 +176,7 @@ public final class Run {
     return true
   }
 
-  /// The epochs from where the run stands to `total`; each begins its samplers anew, but for the one
-  /// that was interrupted.
+  /// The epochs from the current one to `total`. Each restarts the samplers, except the interrupted one.
   public func epochs(_ total: Int) -> AnyIterator<Int> {
     var isFirst = true
     return AnyIterator { [self] in
@@ -191,15 +189,15 @@ public final class Run {
     }
   }
 
-  /// The metrics as they stand, by name.
+  /// Current metrics by name.
   private var metricValues: [String: Double] {
     Dictionary(uniqueKeysWithValues: metricNames.indices.map { (metricNames[$0], metrics[$0]) })
   }
 
-  /// Marks the end of a step: everything registered now agrees. Records it, and stages the state if
-  /// the supervisor asks for it. About a tenth of a microsecond when it does not.
+  /// Marks the end of a step, when everything registered is consistent. Records the step, and stages the
+  /// state if the supervisor requests it. Takes about 0.1 µs without a request.
   /// - Parameters:
-  ///   - samples: how many were consumed in this step, by all ranks.
+  ///   - samples: number of samples consumed in this step by all ranks.
   public func step(samples count: Int = 0) throws(HoldfastError) {
     state.counters.pointee.step &+= 1
     state.counters.pointee.samples &+= UInt64(truncatingIfNeeded: count)
@@ -210,7 +208,7 @@ public final class Run {
     if sentMetricNames != metricNames.count { sendMetricNames() }
     state.parts.refresh()
     let image = snapshotsAreFull ? try makeFullImage() : UnsafeRawBufferPointer(start: nil, count: 0)
-    // A full ring loses this step's record, never the step: the ring counts it.
+    // If the ring is full, this step's record is dropped and counted in the ring.
     _ = ring.appendSnapshot(
       step: step, epoch: epoch, batch: batch, samples: samples, timeNanoseconds: Clock.wallNanoseconds,
       phase: phase, metrics: UnsafeBufferPointer(start: metrics, count: metricNames.count),
@@ -219,14 +217,14 @@ public final class Run {
     if let request = ring.pendingRequest() { stager?.answer(request, onLeave: onLeave) }
   }
 
-  /// As `step(samples:)`, setting metrics by name; a little slower.
+  /// Like `step(samples:)`, but sets metrics by name; a little slower.
   public func step(_ values: [String: Double], samples count: Int = 0) throws(HoldfastError) {
     for (name, value) in values.sorted(by: { $0.key < $1.key }) { metric(name).set(value) }
     try step(samples: count)
   }
 
-  /// A moment between steps at which everything registered agrees: call it in long validation or
-  /// warm-up loops, so that requests are seen and the trainer is not taken for hung.
+  /// Marks a point between steps where everything registered is consistent. Call it in long validation or
+  /// warm-up loops, so that requests are handled and the trainer is not considered hung.
   public func safepoint() throws(HoldfastError) {
     guard let ring else { return }
     if ForkGuard.isForked { throw ForkGuard.error }
@@ -244,7 +242,7 @@ public final class Run {
     let image = state.image()
     guard let ring, image.imageBytes + state.parts.bytes.count + 4096 <= ring.largestPayload else {
       throw HoldfastError(
-        .stateTooLarge, "a full snapshot of \(image.imageBytes) bytes does not fit the ring",
+        .stateTooLarge, "a full snapshot of \(image.imageBytes) bytes does not fit into the ring",
         hint: "set snapshotsAreFull to false: checkpoints are staged in the arena")
     }
     if fullImage.count != image.imageBytes {
@@ -257,15 +255,15 @@ public final class Run {
 
   // MARK: The end
 
-  /// Declares the run complete. The final state is staged and becomes the last checkpoint; exit
-  /// with status 0 afterwards. Without this an exit is not success, whatever its status.
+  /// Marks the run as complete. The final state is staged and becomes the last checkpoint; exit with status 0
+  /// afterwards. Without this call, no exit status is a success.
   public func finish() throws(HoldfastError) {
     guard let stager else { return }
     if ForkGuard.isForked { throw ForkGuard.error }
     stager.finish(onLeave: onLeave)
   }
 
-  /// Records why this process is about to fail; shown in the job's history.
+  /// Records the error with which this process will fail, for the job's history.
   public func fail(_ error: any Error) {
     records?.append(.failure, JSON.encode(Failure(type: "\(type(of: error))", message: "\(error)")))
     records?.flush()
@@ -279,7 +277,7 @@ public final class Run {
       hint: "name a directory; copy a checkpoint's whole directory to or from remote storage")
   }
 
-  /// Saves a checkpoint into `directory`, published as the supervisor publishes them.
+  /// Saves a checkpoint into `directory`, in the same way as the supervisor.
   /// - Returns: its path, for `load(from:)`.
   @discardableResult
   public func save(to directory: FilePath, job: String = "standalone") throws(HoldfastError) -> FilePath {
@@ -304,7 +302,7 @@ public final class Run {
     }
   }
 
-  /// Loads a checkpoint's directory, after verifying all of it.
+  /// Fully verifies a checkpoint's directory and loads it.
   public func load(from checkpoint: FilePath) throws(HoldfastError) {
     if checkpoint.isURL { throw Self.isURL(checkpoint, .cannotRestore) }
     let checkpoints = LocalCheckpoints(directory: checkpoint.removingLastComponent())

@@ -1,14 +1,14 @@
 import TrainerProtocol
 
-/// Gives the batches of each epoch in an order shuffled from (seed, epoch), and continues at any
-/// position in constant time.
+/// Returns the batches of each epoch in an order shuffled by (seed, epoch), and seeks to any position in
+/// constant time.
 public final class Sampler {
   public let count: Int
   public let batchSize: Int
-  /// Leaves out a last batch that is smaller than the others.
+  /// Whether to skip a smaller last batch.
   public let dropsLast: Bool
 
-  /// seed, epoch, position, count, batch size: what a snapshot keeps.
+  /// The state in snapshots: seed, epoch, position, count, batch size.
   let words: UnsafeMutablePointer<UInt64>
   static let wordCount = 5
 
@@ -41,11 +41,11 @@ public final class Sampler {
 
   public var seed: UInt64 { words[0] }
   public var epoch: UInt64 { words[1] }
-  /// Batches of this epoch that were given, or left out.
+  /// Number of batches of this epoch that were returned or skipped.
   public var position: UInt64 { words[2] }
   public var batchesPerEpoch: Int { dropsLast ? count / batchSize : (count + batchSize - 1) / batchSize }
 
-  /// Goes to a place: the start of an epoch, or any batch of it.
+  /// Seeks to the start of an epoch or any batch of it.
   public func seek(epoch: UInt64, position: UInt64 = 0) {
     words[1] = epoch
     words[2] = position
@@ -64,8 +64,8 @@ public final class Sampler {
     return nil
   }
 
-  /// Takes over a saved state.
-  /// - Returns: what does not fit, nil when all does.
+  /// Loads a saved state.
+  /// - Returns: a description of a mismatch; nil if there is none.
   func load(_ saved: [UInt64]) -> String? {
     guard saved.count == Self.wordCount else { return "its state is damaged" }
     if saved[3] != words[3] { return "it had \(saved[3]) samples, now \(count)" }

@@ -1,7 +1,7 @@
 import TrainerProtocol
 
-/// The states of random sources and samplers, laid out once as a snapshot's parts and refreshed in
-/// place at every step: no allocation, no call per part.
+/// The states of random sources and samplers, encoded once as a snapshot's parts and updated in place at
+/// every step, without allocations or calls per part.
 struct SnapshotParts {
   private struct Source {
     var words: UnsafeMutablePointer<UInt64>
@@ -31,8 +31,8 @@ struct SnapshotParts {
     count += 1
   }
 
-  /// Takes the states as they are now. Words are stored as the machine has them: little-endian on
-  /// every machine that this runs on.
+  /// Copies the current states. Words are stored in the machine's byte order; all supported machines are
+  /// little-endian.
   @inline(__always)
   func refresh() {
     guard let base = bytes.baseAddress else { return }

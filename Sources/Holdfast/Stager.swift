@@ -27,7 +27,7 @@ final class Stager {
     case .none: break
     case .cancel: ring.acknowledge(request, .cancelled)
     case .save, .saveAndLeave:
-      // A little ahead, so that all ranks save the same step: not yet, or too late.
+      // The target step is a little ahead, so that all ranks save the same step.
       if request.targetStep > step { return }
       let isLate =
         request.targetStep != 0 && request.targetStep < step
@@ -42,8 +42,8 @@ final class Stager {
     }
   }
 
-  /// Puts the state before the first step where the next attempt finds it: whatever was drawn to make it need
-  /// not be drawn again, and an attempt that dies early is no other run.
+  /// Stages the state before the first step for the next attempt, so that an attempt that dies early does not
+  /// change the run by initializing it with other random numbers.
   func stageInitially() {
     guard let slot = ring.initialSlot, step == 0 else { return }
     records.append(.staged, encode(stage(slot: slot, cut: CutID())))
@@ -61,7 +61,7 @@ final class Stager {
     return answer
   }
 
-  /// Copies the state into a slot. What the trainer waits for this is in the answer.
+  /// Copies the state into a slot. The answer contains the time that this takes.
   private func stage(slot: UInt32, cut: CutID) -> Staged {
     let began = Clock.monotonicNanoseconds
     var answer = Staged(requestSequence: 0, step: step, cutID: cut, slot: slot, outcome: .staged)
@@ -77,7 +77,7 @@ final class Stager {
 
   private func fill(_ slot: UInt32, _ cut: CutID, _ answer: inout Staged) throws(ProtocolError) {
     guard slot < ring.identity.arenaSlots else {
-      throw ProtocolError(.damaged, "there is no slot \(slot)", path: runDirectory)
+      throw ProtocolError(.damaged, "invalid arena slot \(slot)", path: runDirectory)
     }
     let identity = ring.identity
     let arena =
@@ -102,7 +102,7 @@ final class Stager {
 
   /// Stages the final state and reports that the loop is complete.
   func finish(onLeave: () -> Void) {
-    // The supervisor offers a slot unless both are in use for a moment.
+    // The supervisor offers a slot, except for moments when both are in use.
     var slot = ring.spareSlot
     for _ in 0..<3000 where slot == nil {
       if let request = ring.pendingRequest() { answer(request, onLeave: onLeave) }

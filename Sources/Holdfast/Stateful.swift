@@ -1,13 +1,13 @@
 public import Checkpoints
 
-/// Something that can give its whole state and take it back: a model, an optimizer, a schedule.
+/// An object whose whole state can be saved and loaded: a model, an optimizer, a schedule.
 ///
-/// After `load(try other.state)` an object must behave, to the bit, as `other` would have.
+/// After `load(try other.state)`, an object must behave exactly like `other`, bit for bit.
 public protocol Stateful: AnyObject {
-  /// The state now. Tensors share the arrays they are made of, so asking copies nothing.
+  /// The current state. Tensors share their arrays, so reading it copies nothing.
   var state: StateValue { get }
 
-  /// Takes over a state that `state` gave.
-  /// - Throws: `CheckpointError` where it does not fit this object, naming what.
+  /// Loads a state that `state` returned.
+  /// - Throws: `CheckpointError` that names the mismatch if it does not fit this object.
   func load(_ state: StateValue) throws(CheckpointError)
 }

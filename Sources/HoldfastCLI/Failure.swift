@@ -7,16 +7,16 @@ import Reporting
 import Supervisor
 import SystemPackage
 
-/// An error as the user sees it: what happened, where, why, and what to type.
+/// An error as printed for the user: what happened, where, why, and what to do.
 struct Failure: Error, CustomStringConvertible {
   var status: ExitStatus
   var what: String
   var path: String?
   var why: String?
   var kept: String?
-  /// What is wrong in a file, each with its place; these are told instead of `what` and `path`.
+  /// Errors in a file, each with its place; printed instead of `what` and `path`.
   var problems: [Problem] = []
-  /// Each a command or an action, with what it is for after two spaces.
+  /// Commands or actions, each with its purpose after two spaces.
   var hints: [Hint]
 
   init(
@@ -33,7 +33,7 @@ struct Failure: Error, CustomStringConvertible {
 
   var description: String { what }
 
-  /// Line by line: what is said of several lines is indented below its word.
+  /// Fields of several lines are indented below their label.
   var lines: [String] {
     var lines =
       problems.isEmpty ? VisibleText.indented(what, by: "error: ", further: "       ") : problemLines
@@ -59,7 +59,7 @@ struct Failure: Error, CustomStringConvertible {
     ])
   }
 
-  /// Any error that a command can end with.
+  /// Converts any error that a command can throw.
   init(_ error: any Error) {
     switch error {
     case let failure as Failure: self = failure
@@ -79,13 +79,13 @@ struct Failure: Error, CustomStringConvertible {
   private static func hint(_ error: POSIXError) -> Hint {
     let path = error.path?.string ?? "."
     switch error.errno {
-    case .tooManyOpenFiles: return "ulimit -n  the number of open files that is allowed here; raise it"
+    case .tooManyOpenFiles: return "ulimit -n  limit of open files; raise it"
     case .tooManyOpenFilesInSystem:
-      return "sysctl fs.file-max  the number of open files that the machine allows"
+      return "sysctl fs.file-max  the machine's limit of open files"
     case .noMemory, .resourceTemporarilyUnavailable:
-      return "ulimit -a  limits of memory and processes; free -m  what is left"
+      return "ulimit -a  limits of memory and processes; free -m  free memory"
     case .permissionDenied, .notPermitted, .readOnlyFileSystem: return "ls -ld \(path)"
-    default: return "df \(path)  is there room?"
+    default: return "df \(path)  check the free space"
     }
   }
 

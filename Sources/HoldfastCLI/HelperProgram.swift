@@ -1,8 +1,8 @@
 import Glibc
 
-/// A program that works for us and uses our own standard streams.
+/// A program that inherits the standard streams.
 enum HelperProgram {
-  /// Runs it to its end.
+  /// Runs it and waits until it ends.
   /// - Returns: its exit status; 127 when it cannot be started, 128 and the signal when it was killed.
   static func run(_ command: [String]) -> Int32 {
     var arguments = command.map { strdup($0) } + [nil]

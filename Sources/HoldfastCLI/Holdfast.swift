@@ -6,7 +6,7 @@ import Reporting
 
 @main
 struct Entry {
-  /// The parser's own `main` would print errors its way; ours say what, where and what to type.
+  /// Not the parser's `main`: its errors have no place and no hints.
   static func main() {
     StandardStreams.fillClosed()
     let arguments = Array(CommandLine.arguments.dropFirst())
@@ -25,7 +25,7 @@ struct Entry {
   private static func end(_ error: any Error, wantsJSON: Bool) -> Never {
     let code = HoldfastCommand.exitCode(for: error)
     if code == .success {
-      // --help, --version and completion scripts arrive as errors.
+      // The parser throws --help, --version and completion scripts.
       print(HoldfastCommand.fullMessage(for: error))
       exit(0)
     }
@@ -35,14 +35,14 @@ struct Entry {
     exit(failure.status.rawValue)
   }
 
-  /// - Parameter word: the first that was typed.
+  /// - Parameter word: the first argument.
   private static func usage(_ error: any Error, _ word: String) -> Failure {
     let message = HoldfastCommand.message(for: error)
     let known = HoldfastCommand.configuration.subcommands.contains { $0.configuration.commandName == word }
     let hints: [Hint] =
       known
       ? ["holdfast \(word) --help"]
-      : ["holdfast --help  what there is", "holdfast help COMMAND  for one of them"]
+      : ["holdfast --help  list of commands", "holdfast help COMMAND  help for one command"]
     return Failure(.usage, message, hints: hints)
   }
 }
@@ -50,14 +50,14 @@ struct Entry {
 struct HoldfastCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "holdfast",
-    abstract: "Keep a training job alive: supervise it, checkpoint it, resume it with the same bits.",
+    abstract: "Supervise a training job: checkpoint it, restart it, resume it with the same bits.",
     discussion: """
-      Put it in front of the command that trains:
+      Put it in front of the training command:
 
         holdfast run -- digits-trainer --epochs 20
 
       The job is restarted after a crash, a kill, a preemption or a reboot, and continues in mid-epoch from \
-      its newest consistent state. Look at it while it runs, or after:
+      its newest consistent state. Inspect it while it runs or afterwards:
 
         holdfast status digits-trainer
         holdfast history digits-trainer
@@ -88,7 +88,7 @@ struct HoldfastCommand: ParsableCommand {
     let group = prefix == "holdfast" ? "" : prefix.dropFirst("holdfast ".count) + " "
     return Failure(
       .usage, "unknown command '\(group)\(word)'\(question)",
-      hints: guess.map { ["\(words: prefix) \($0) --help"] } ?? ["holdfast --help  what there is"])
+      hints: guess.map { ["\(words: prefix) \($0) --help"] } ?? ["holdfast --help  list of commands"])
   }
 }
 

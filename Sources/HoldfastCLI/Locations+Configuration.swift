@@ -3,10 +3,10 @@ import POSIX
 import Reporting
 import SystemPackage
 
-// Where configuration files are.
+// Paths of configuration files.
 extension Locations {
   static let systemConfiguration = FilePath("/etc/holdfast")
-  /// What systemd makes for the units of the system: StateDirectory=holdfast/NAME.
+  /// Created by systemd for system units: StateDirectory=holdfast/NAME.
   static let systemState = FilePath("/var/lib/holdfast")
 
   /// Directories of configuration files, the user's own first.
@@ -17,11 +17,11 @@ extension Locations {
     return (absolute("HOME") ?? "/root").appending(".config/holdfast")
   }
 
-  /// The configuration file that `argument` means: a path, or the name of a job that has one.
+  /// The configuration file for `argument`, a path or the name of a job that has one.
   func configuration(_ argument: String) throws(Failure) -> FilePath {
     if FilePath(argument).isURL {
       throw Failure(
-        .usage, "'\(argument)' is a URL; a configuration file is on this machine",
+        .usage, "'\(argument)' is a URL; configuration files must be on this machine",
         hints: ["holdfast run --config FILE"])
     }
     let path = resolve(argument)
@@ -33,19 +33,20 @@ extension Locations {
     let guess = Suggestions.nearest(to: argument, among: known)
     throw Failure(
       .missing,
-      "there is no configuration of a job '\(argument)'\(guess.map { "; did you mean '\($0)'?" } ?? "")",
+      "job '\(argument)' has no configuration file\(guess.map { "; did you mean '\($0)'?" } ?? "")",
       path: candidates.map(\.string).joined(separator: ", "),
       hints: guess.map { ["holdfast config check \($0)"] }
-        ?? ["holdfast install-unit \(JobName.sanitize(argument)) -- COMMAND  writes one"])
+        ?? ["holdfast install-unit \(JobName.sanitize(argument)) -- COMMAND  create one"])
   }
 
-  /// Where the state of a job of this name is: the user's own, what its file says, that of a unit.
+  /// The state directory of a job: the user's default, else that of its configuration file, else that of a
+  /// system unit.
   func knownState(of job: String) -> FilePath {
     let own = stateRoot.appending(job)
     if FileSystem.exists(own) { return own }
     for directory in configurationDirectories {
       let path = directory.appending("\(job).toml")
-      // A file that is wrong is no reason not to look at the job.
+      // An invalid file must not prevent reading the job.
       guard let file = try? JobFile.read(path, needsCommand: false) else { continue }
       if let state = Resolution(file: file, arguments: []).settings.stateDirectory { return resolve(state) }
     }

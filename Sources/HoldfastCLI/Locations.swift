@@ -3,7 +3,7 @@ import Glibc
 import JobFile
 import SystemPackage
 
-/// Where a job's directories are, from what the user typed and the environment. Pure.
+/// Computes a job's directories from the command line and the environment, without accessing files.
 struct Locations {
   let environment: [String: String]
   let workingDirectory: String
@@ -22,7 +22,7 @@ struct Locations {
     return Locations(environment: environment, workingDirectory: directory, userID: getuid())
   }
 
-  /// `NAME=value`, as this process got them.
+  /// `NAME=value` entries of this process's environment.
   static func entries() -> [String] {
     var entries: [String] = []
     var next = environ
@@ -33,7 +33,7 @@ struct Locations {
     return entries
   }
 
-  /// The job's name when none is given: the command's; for an interpreter, its script's.
+  /// The default name of a job: that of its command or, for an interpreter, of its script.
   static func jobName(_ command: [String]) -> String {
     let interpreters = [
       "python", "bash", "sh", "dash", "zsh", "env", "nice", "perl", "ruby", "node", "uv", "julia",
@@ -49,7 +49,7 @@ struct Locations {
     return JobName.sanitize(name)
   }
 
-  /// The directory under which jobs have theirs, unless one is named.
+  /// The default parent of state directories.
   var stateRoot: FilePath {
     if let root = absolute("XDG_STATE_HOME") { return root.appending("holdfast") }
     let home = absolute("HOME") ?? "/root"
@@ -57,7 +57,7 @@ struct Locations {
   }
 
   func absolute(_ name: String) -> FilePath? {
-    // The XDG specification: a relative path is to be ignored.
+    // The XDG specification requires ignoring relative paths.
     guard let value = environment[name], value.hasPrefix("/") else { return nil }
     return FilePath(value)
   }
@@ -69,13 +69,13 @@ struct Locations {
     return stateRoot.appending(job)
   }
 
-  /// What systemd made for the unit; the first of several.
+  /// The directory that systemd created for the unit; the first of several.
   func unitDirectory(_ name: String) -> FilePath? {
     environment[name].flatMap { $0.split(separator: ":").first }.map { FilePath(String($0)) }
   }
 
-  /// The run directory; its name ends in a mark of the state directory, so that jobs of one name do
-  /// not share one.
+  /// The run directory. Its name ends with a hash of the state directory, so that jobs with the same name do
+  /// not share it.
   func run(job: String, option: String?, state: FilePath) -> FilePath {
     if let option { return resolve(option) }
     if let unit = unitDirectory("RUNTIME_DIRECTORY") { return unit }
@@ -86,7 +86,7 @@ struct Locations {
     String(SHA256.hex(Array(state.string.utf8)).prefix(8))
   }
 
-  /// Where run directories are unless they are named, the first choice first.
+  /// Default parents of run directories, the preferred one first.
   var runRoots: [FilePath] {
     let memory = FilePath("/dev/shm/holdfast-\(userID)")
     return absolute("XDG_RUNTIME_DIR").map { [$0.appending("holdfast"), memory] } ?? [memory]

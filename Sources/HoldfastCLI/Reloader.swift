@@ -5,12 +5,12 @@ import Supervisor
 import Synchronization
 import SystemPackage
 
-/// Reads a job's file again for a running supervisor, and says what that changes.
+/// Reloads a job's configuration file for a running supervisor and describes the changes.
 final class Reloader: Sendable {
   private let file: FilePath
   private let arguments: [Resolution.Argument]
   private let needsCommand: Bool
-  /// As of the last reload, with what waits for the next start too.
+  /// From the last reload, including changes for the next start.
   private let known: Mutex<Resolution>
 
   init(_ job: ResolvedJob, file: FilePath, arguments: [Resolution.Argument], command: [String]) {
@@ -37,8 +37,8 @@ final class Reloader: Sendable {
   }
 
   private static func words(_ change: Resolution.Difference) -> String {
-    let later = change.setting.change == .atOnce ? "" : "; it takes effect with the next start"
-    // A variable may be a secret, and this goes into logs.
+    let later = change.setting.change == .atOnce ? "" : "; takes effect at the next start"
+    // Variables may be secrets and must not be logged.
     if case .table = change.new ?? change.old { return "\(change.setting.name) changed\(later)" }
     let (old, new) = (change.old?.toml ?? "unset", change.new?.toml ?? "unset")
     return "\(change.setting.name) is now \(new), was \(old)\(later)"

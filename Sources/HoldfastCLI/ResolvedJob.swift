@@ -4,7 +4,7 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// A job as the command line and its file describe it.
+/// A job as described by the command line and its configuration file.
 struct ResolvedJob {
   var file: JobFile?
   var resolution: Resolution
@@ -13,7 +13,7 @@ struct ResolvedJob {
   var state: FilePath
   var run: FilePath
 
-  /// - Parameter needsCommand: without one on the command line, the file must have it.
+  /// - Parameter needsCommand: whether the file must have a command if the command line has none.
   init(_ options: RunOptions, command: [String], needsCommand: Bool = true) throws {
     let locations = Locations.current
     let given = options.settings.arguments + (command.isEmpty ? [] : [Resolution.Argument(command: command)])
@@ -35,7 +35,7 @@ struct ResolvedJob {
 }
 
 extension ResolvedJob {
-  /// `NAME=value`: what this process got, with the file's variables over it.
+  /// `NAME=value` entries of this process, overridden by those of the file.
   var environment: [String] {
     let own = settings.environment
     let inherited = Locations.entries().filter { entry in
@@ -44,7 +44,7 @@ extension ResolvedJob {
     return inherited + own.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
   }
 
-  /// The trainer inherits it.
+  /// Changes the working directory, which the trainer inherits.
   func enterWorkingDirectory() throws {
     guard let directory = settings.workingDirectory, chdir(directory) != 0 else { return }
     let why = String(cString: strerror(errno))

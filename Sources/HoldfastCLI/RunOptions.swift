@@ -1,17 +1,17 @@
 import ArgumentParser
 import JobFile
 
-/// What describes a job on the command line.
+/// Options that describe a job.
 struct RunOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The job's configuration file, or the name of a job that has one. Options win over it.",
+      "The job's configuration file, or the name of a job that has one. Options take precedence over it.",
       valueName: "file"))
   var config: String?
   @OptionGroup var settings: SettingOptions
 }
 
-/// The options that are settings: each a line of the table, from which its help comes.
+/// Options for settings; name and help are those in the table of settings.
 struct SettingOptions: ParsableArguments {
   @Option(.jobName) var job: Resolution.Argument?
   @Option(.stateDirectory) var stateDirectory: Resolution.Argument?
@@ -27,7 +27,7 @@ struct SettingOptions: ParsableArguments {
   @Option(.metricsListen) var metricsListen: Resolution.Argument?
   @Option(.metricsFile) var metricsFile: Resolution.Argument?
 
-  /// Those that were given.
+  /// Options that were given.
   var arguments: [Resolution.Argument] {
     let options = Mirror(reflecting: self).children.compactMap {
       ($0.value as? Option<Resolution.Argument?>)?.wrappedValue

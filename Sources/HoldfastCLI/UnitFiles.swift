@@ -4,13 +4,13 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// The files by which systemd runs a job: its configuration, where the unit looks for it.
+/// The configuration file of a job that runs under systemd, at the path where the unit expects it.
 struct UnitFiles {
   let name: String
   let forUser: Bool
-  /// The configuration.
+  /// Path of the configuration file.
   let file: FilePath
-  /// Where the unit reads it: the file itself, or a link to it.
+  /// The path that the unit reads: the file itself or a link to it.
   let expected: FilePath
 
   var unit: String { "holdfast@\(name).service" }
@@ -25,14 +25,14 @@ struct UnitFiles {
 
   private var systemctl: [String] { ["systemctl"] + (forUser ? ["--user"] : []) }
 
-  /// Nothing is overwritten unless that is wanted.
+  /// Throws if the file exists, unless `force` is set.
   func checkFree(force: Bool) throws(Failure) {
     guard !force, FileSystem.exists(file) else { return }
     throw Failure(
-      .cannotCreate, "there is a configuration of job '\(name)' already", path: file.string,
+      .cannotCreate, "job '\(name)' already has a configuration file", path: file.string,
       hints: [
-        "holdfast config show --config \(file)  what it says",
-        "holdfast install-unit \(name) --force …  replaces it",
+        "holdfast config show --config \(file)  show it",
+        "holdfast install-unit \(name) --force …  replace it",
       ])
   }
 
@@ -49,7 +49,7 @@ struct UnitFiles {
     try FileSystem.makeDirectories(path.removingLastComponent(), mode: forUser ? 0o700 : 0o755)
   }
 
-  /// A file elsewhere is linked from where the unit reads it.
+  /// Links a file at another path from the path that the unit reads.
   func link(force: Bool) throws(Failure) {
     guard file != expected else { return }
     do {
@@ -59,8 +59,8 @@ struct UnitFiles {
       if expected.withPlatformString({ lstat($0, &status) }) == 0 {
         guard force else {
           throw Failure(
-            .cannotCreate, "\(unit) has another configuration already", path: expected.string,
-            hints: ["holdfast config show --config \(expected)  what it says", "rm \(expected)"])
+            .cannotCreate, "\(unit) already has another configuration file", path: expected.string,
+            hints: ["holdfast config show --config \(expected)  show it", "rm \(expected)"])
         }
         try FileSystem.remove(expected)
       }
@@ -87,7 +87,7 @@ struct UnitFiles {
     let isDenied = error.errno == .permissionDenied || error.errno == .readOnlyFileSystem
     let hint: Hint =
       isDenied && !forUser
-      ? "sudo holdfast install-unit \(name) …  or for yourself alone: --user"
+      ? "sudo holdfast install-unit \(name) …  or only for this user: --user"
       : "ls -ld \(file.removingLastComponent())"
     return Failure(
       .cannotCreate, what, path: error.path?.string, why: String(cString: strerror(error.errno.rawValue)),
@@ -103,23 +103,23 @@ struct UnitFiles {
       let text = Hint(command: command)
       throw Failure(
         .gaveUp, "the configuration is written, but '\(text)' failed", path: file.string,
-        why: status == 127 ? "systemctl cannot be run here" : "exit \(status)",
+        why: status == 127 ? "cannot run systemctl" : "exit \(status)",
         hints: [
           "\(text)  try again",
-          "\(Hint(command: systemctl)) cat holdfast@.service  is the unit installed?",
+          "\(Hint(command: systemctl)) cat holdfast@.service  check that the unit is installed",
         ])
     }
   }
 
-  /// What was done, and what is left to do.
-  func told(written: Bool, dryRun: Bool, enabled: Bool) -> [String] {
+  /// Describes what was done and what remains to be done.
+  func summary(written: Bool, dryRun: Bool, enabled: Bool) -> [String] {
     let verb = dryRun ? "would write" : "wrote"
-    var lines = written ? ["\(verb) \(file)"] : ["\(file) is right"]
+    var lines = written ? ["\(verb) \(file)"] : ["\(file) is valid"]
     if file != expected { lines.append("\(dryRun ? "would link" : "linked") \(expected) to it") }
     let start = Hint(command: systemctl + ["enable", "--now", unit])
     if enabled, !dryRun {
       lines.append(
-        "\(unit) is enabled and started; look at it: \(systemctl.joined(separator: " ")) status \(unit)")
+        "\(unit) is enabled and started; check it: \(systemctl.joined(separator: " ")) status \(unit)")
     } else {
       lines.append("start it now and at every boot: \(start)")
     }

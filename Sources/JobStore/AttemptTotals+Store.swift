@@ -2,8 +2,8 @@ import LMDB
 import Reporting
 
 extension AttemptTotals {
-  /// A new attempt begins: what is known of those before it changes no more.
-  /// - Parameter key: of the new attempt.
+  /// Adds all attempts before a new one to the sums, as their records are final.
+  /// - Parameter key: key of the new attempt.
   static func update(
     before key: [UInt8], _ databases: JobStore.Databases, _ transaction: borrowing Transaction
   ) throws {
@@ -13,7 +13,7 @@ extension AttemptTotals {
     var totals: AttemptTotals? = try Array(document.utf8).withUnsafeBytes { key in
       try transaction.get(databases.meta, key).flatMap { JSON.decode($0) }
     }
-    // Of attempts that are yet to come: it is damaged.
+    // Sums that include this attempt or later ones are damaged.
     if totals?.through ?? 0 >= number { totals = nil }
     var sums = totals ?? AttemptTotals()
     var cursor = try transaction.cursor(databases.attempts)
@@ -23,21 +23,21 @@ extension AttemptTotals {
         attempt.attempt = earlier
         sums.add(attempt)
       }
-      sums.pass(earlier)
+      sums.markIncluded(earlier)
       entry = try cursor.next()
     }
     try sums.put(databases, transaction)
   }
 
-  /// Adds the sums to a store of a version that had none. All its attempts are read once, a page at a time, and
-  /// before anything else: the commit that begins an attempt must not be the one that takes so long.
+  /// Adds the sums to a store of an earlier version. Reads all attempts once, page by page, before anything
+  /// else, so that the commit that begins an attempt is not delayed.
   static func addIfMissing(to store: JobStore, _ environment: Environment) {
     do {
       guard try store.meta(document) == nil, try store.attempts.count > 1 else { return }
       let sums = try store.attemptSummary().earlier
       try environment.write { transaction in try sums.put(store.databases, transaction) }
     } catch {
-      // The next attempt's commit does it, or reports why it cannot.
+      // The next attempt's commit will try again and report the error.
     }
   }
 

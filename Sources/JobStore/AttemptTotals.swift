@@ -1,18 +1,18 @@
 import Vocabulary
 
-/// The sums over a job's attempts up to one of them. Kept in the store for all but the newest attempt, so that
+/// Sums over a job's attempts up to one of them. The store has them for all but the newest attempt, so that
 /// neither a start nor `status` has to read a hundred thousand records.
 public struct AttemptTotals: Hashable, Sendable, Codable {
-  /// Under which they are kept in `meta`.
+  /// Their key in `meta`.
   static let document = "attempt_totals"
 
-  /// Number of the newest attempt that is in them; 0: there is none.
+  /// Number of the newest attempt that is included; 0 if none is.
   public private(set) var through: UInt64 = 0
   public private(set) var count: UInt64 = 0
   public private(set) var steps: UInt64 = 0
   public private(set) var replayedSteps: UInt64 = 0
   public private(set) var skippedRecords: UInt64 = 0
-  /// Attempts that ended, by cause; without one they are under the empty word.
+  /// Number of ended attempts by cause; without a cause, under the empty string.
   public private(set) var causes: [String: UInt64] = [:]
   public private(set) var timeSpent = TimeSpent()
   public private(set) var firstStartedAtNs: UInt64?
@@ -20,11 +20,11 @@ public struct AttemptTotals: Hashable, Sendable, Codable {
   public init() {}
 
   /// - Parameters:
-  ///   - attempt: the next one.
-  ///   - newestStep: of the job, for the steps of an attempt that still runs.
-  ///   - nowNs: up to when to count an attempt that still runs.
+  ///   - attempt: the next attempt.
+  ///   - newestStep: newest step of the job, to count the steps of a running attempt.
+  ///   - nowNs: end of the counted time of a running attempt.
   public mutating func add(_ attempt: AttemptRecord, newestStep: UInt64? = nil, nowNs: UInt64? = nil) {
-    pass(attempt.attempt)
+    markIncluded(attempt.attempt)
     count &+= 1
     steps = [steps, attempt.steps].saturatingSum
     replayedSteps = [replayedSteps, attempt.replayedSteps].saturatingSum
@@ -34,19 +34,19 @@ public struct AttemptTotals: Hashable, Sendable, Codable {
     firstStartedAtNs = firstStartedAtNs ?? attempt.startedAtNs
   }
 
-  /// Whatever is to be said of this attempt is in the sums.
-  mutating func pass(_ number: UInt64) { through = max(through, number) }
+  /// Marks an attempt as included in the sums.
+  mutating func markIncluded(_ number: UInt64) { through = max(through, number) }
 }
 
-/// All attempts of a job, in little: the sums up to the newest, and the newest.
+/// All attempts of a job in summary: the newest, and the sums over those before.
 public struct AttemptSummary: Sendable {
-  /// Of those before `newest`.
+  /// Sums over the attempts before `newest`.
   public private(set) var earlier = AttemptTotals()
   public var newest: AttemptRecord?
 
   public init() {}
 
-  /// - Parameter attempt: the next one.
+  /// - Parameter attempt: the next attempt.
   public mutating func add(_ attempt: AttemptRecord) {
     if let newest { earlier.add(newest) }
     newest = attempt
@@ -54,8 +54,8 @@ public struct AttemptSummary: Sendable {
 
   init(after totals: AttemptTotals) { earlier = totals }
 
-  /// The sums with the newest attempt in them.
-  /// - Parameters: see `AttemptTotals.add`; nil for `nowNs`: the job is not supervised.
+  /// The sums including the newest attempt.
+  /// - Parameters: see `AttemptTotals.add`; `nowNs` is nil if the job is not supervised.
   public func totals(newestStep: UInt64? = nil, nowNs: UInt64? = nil) -> AttemptTotals {
     var totals = earlier
     if let newest { totals.add(newest, newestStep: newestStep, nowNs: nowNs) }

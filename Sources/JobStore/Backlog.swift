@@ -1,13 +1,13 @@
 import LMDB
 import TrainerProtocol
 
-/// Rows that wait for a store that cannot be written; beyond a limit the oldest are given up.
+/// Rows to be written when the store becomes writable again. Beyond a limit, the oldest are dropped.
 struct Backlog {
   private(set) var rows: [(step: UInt64, row: [UInt8])] = []
   private(set) var dropped: UInt64 = 0
   private(set) var newest = Newest()
   private var bytes = 0
-  /// Rows in memory, in bytes.
+  /// Maximum size of the rows in memory, in bytes.
   private let limit: Int
 
   init(_ limits: StoreLimits) { limit = limits.backlogBytes }
@@ -21,14 +21,14 @@ struct Backlog {
     rows.append((step, row))
     bytes += row.count + 64
     guard bytes > limit else { return }
-    // Half at a time: dropping one by one would move all the others each time.
+    // Half at a time, as each removal moves the remaining rows.
     let half = rows.count / 2
     dropped += UInt64(half)
     rows.removeFirst(half)
     bytes = rows.reduce(0) { $0 + $1.row.count + 64 }
   }
 
-  /// - Returns: what comparing with earlier attempts found, by attempt.
+  /// - Returns: results of the comparison with earlier attempts, by attempt.
   func write(
     _ transaction: borrowing Transaction, _ snapshots: Database, _ namesByAttempt: MetricNames
   ) throws -> [UInt64: ReplayAudit] {
@@ -49,7 +49,7 @@ struct Backlog {
 }
 
 extension ReplayAudit.Step {
-  /// A row that waited for the store. The names of its parts are those of the newest one.
+  /// For a row of the backlog. Part names are those of the newest row.
   fileprivate init(_ row: UnsafeRawBufferPointer, _ newest: Newest) {
     self.init(
       attempt: row.word(8), epoch: row.word(16), batch: row.word(24), digests: (row.word(48), row.word(56)),

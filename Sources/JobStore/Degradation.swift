@@ -1,13 +1,12 @@
 import LMDB
 import POSIX
 
-/// The time in which the store cannot be written: what waits for it beside the submissions, and when writing is
-/// tried again.
+/// State while the store cannot be written: the backlog of rows, and the time of the next try.
 struct Degradation {
   var backlog: Backlog
-  /// Events and attempts that were given up.
+  /// Number of dropped events and attempts.
   var droppedRecords: UInt64 = 0
-  /// Whether nothing helps but to open the store again.
+  /// Whether the store must be reopened.
   private(set) var mustReopen: Bool
   private var pause: Duration = .milliseconds(500)
   private var nextTryAt: UInt64 = 0

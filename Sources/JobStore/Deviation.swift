@@ -1,7 +1,7 @@
-/// That the run is not the undisturbed one: a step that was made again was another. Written once, in the
-/// transaction that took the step's row: what it was before is known no more from then on.
+/// The first replayed step that differed from its record. Written once, in the transaction that overwrites
+/// the step's row, as the original values are lost then.
 public struct Deviation: Hashable, Sendable, Codable {
-  /// In which it was found.
+  /// The attempt in which it was found.
   public var attempt: UInt64
   public var difference: ReplayAudit.Difference
 

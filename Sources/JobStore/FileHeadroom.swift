@@ -3,9 +3,9 @@ import LMDB
 import POSIX
 import SystemPackage
 
-/// Keeps LMDB's data file longer than its used part, by written zeros. A commit that makes the file
-/// grow must wait for the filesystem's journal; one that writes into it does not, and takes a tenth
-/// of the time. LMDB goes by the page numbers in its meta pages and does not mind the rest.
+/// Preallocates LMDB's data file with zeros beyond its used part. A commit that extends the file must wait
+/// for the filesystem's journal; one that writes into it takes a tenth of the time. LMDB uses the page
+/// numbers in its meta pages and ignores the rest.
 struct FileHeadroom {
   static let bytes = 4 << 20
 
@@ -14,20 +14,20 @@ struct FileHeadroom {
 
   init(store directory: FilePath) { path = directory.appending("data.mdb") }
 
-  mutating func keep(_ environment: Environment) {
+  mutating func ensure(_ environment: Environment) {
     let usedBytes = environment.usedBytes
     guard end < usedBytes + Self.bytes / 2 else { return }
     environment.changeFile { extend(usedBytes) }
   }
 
-  /// - Parameter usedBytes: what LMDB uses of the file.
+  /// - Parameter usedBytes: size of the part that LMDB uses.
   private mutating func extend(_ usedBytes: Int) {
     do {
       let file = try OpenFile(path, .writeOnly)
       var position = max(try file.size(), end)
       let wanted = usedBytes + Self.bytes
       let free = try FileSystem.availableBytes(path)
-      // Only speed is at stake: never take a nearly full disk's last room for it.
+      // As it only improves speed, it must not use the last space of a nearly full disk.
       if position < wanted, free > 16 * Self.bytes {
         let zeros = [UInt8](repeating: 0, count: 1 << 20)
         try file.seek(to: position)
@@ -39,7 +39,7 @@ struct FileHeadroom {
       }
       end = max(position, wanted)
     } catch {
-      // Without it commits are slower, and nothing else.
+      // Without it, commits are only slower.
       end = .max / 2
     }
   }

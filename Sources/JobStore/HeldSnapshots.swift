@@ -1,7 +1,7 @@
 import LMDB
 
-/// Snapshots that were read and reported, and wait for the next group commit. The ring still holds them. No row in the
-/// store has any of their steps.
+/// Snapshots that were read and reported, and will be written by the next group commit. They are still in the
+/// ring. The store has no rows for their steps.
 struct HeldSnapshots {
   private(set) var rows: [(step: UInt64, row: [UInt8])] = []
   private(set) var newest = Newest()
@@ -19,7 +19,7 @@ struct HeldSnapshots {
     for (step, row) in rows {
       try Key.snapshot(rank: 0, step: step).withUnsafeBytes { key in
         try row.withUnsafeBytes { row in
-          // Appending fills each page, where LMDB would else leave half of it free.
+          // Appending fills each page; otherwise LMDB leaves half of it free.
           try transaction.put(snapshots, key, bytes: row.count, append: isBeyond) { $0.copyMemory(from: row) }
         }
       }

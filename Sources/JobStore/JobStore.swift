@@ -7,17 +7,17 @@ public import SystemPackage
 import TrainerProtocol
 
 /// A job's LMDB environment: databases `snapshots`, `checkpoints`, `attempts`, `events` and `meta`.
-/// Readers need no supervisor, and see it as it was at one commit.
+/// Readers need no supervisor and see the state of one commit.
 public final class JobStore: Sendable {
   public static let formatVersion = 1
 
   public let directory: FilePath
-  /// nil: it is only read.
+  /// nil if opened read-only.
   let environment: Environment?
   let databases: Databases
-  /// Rows of attempts and events that were read, for whoever wants to know what a look costs.
+  /// Number of rows of attempts and events that were read, to measure the cost of reading.
   let rowsRead = Atomic<UInt64>(0)
-  /// What was done about a damaged store when this one was opened.
+  /// The repair that was made when this store was opened.
   public let repair: StoreRepair?
 
   struct Databases: Sendable {
@@ -30,8 +30,7 @@ public final class JobStore: Sendable {
 
   public enum Access: Sendable {
     case readOnly
-    /// Make it where it is not there, and make a new one of what is left where it is damaged. For whoever holds
-    /// the job's lock.
+    /// Create it if it is missing; if it is damaged, recover it into a new one. Requires the job's lock.
     case create
   }
 
@@ -61,24 +60,25 @@ public final class JobStore: Sendable {
       let noRoom = (error as? POSIXError)?.errno.isNoRoom ?? false
       throw StoreError(
         noRoom ? .noRoom : .io, path: directory, why: "\(error)",
-        hint: "look at the disk: df \(stateDirectory)")
+        hint: "check the disk: df \(stateDirectory)")
     }
   }
 
   private static func foreign(_ directory: FilePath) -> StoreError {
     StoreError(
-      .damaged, path: directory, why: "it is not a store of holdfast",
-      hint: "move it aside (checkpoints are kept apart and stay): mv \(directory) \(directory).other")
+      .damaged, path: directory, why: "not a store of holdfast",
+      hint:
+        "move it aside (checkpoints are stored elsewhere and are kept): mv \(directory) \(directory).other")
   }
 
   private static func newer(_ directory: FilePath, _ version: Int) -> StoreError {
     StoreError(
       .newerVersion, path: directory,
-      why: "it has format \(version), this holdfast reads up to \(formatVersion)",
+      why: "its format is \(version), this holdfast supports up to \(formatVersion)",
       hint: "use the newer holdfast that wrote it: holdfast --version")
   }
 
-  /// What is no file was put there by somebody, who must look after it.
+  /// If it is not a regular file, the user has to remove it.
   private static func checkFile(_ directory: FilePath) throws(StoreError) {
     let path = directory.appending(DataFile.name)
     guard let kind = FileKind.of(path), kind != .ordinary else { return }
@@ -98,22 +98,22 @@ public final class JobStore: Sendable {
     let environment: Environment
     var repair: StoreRepair?
     do {
-      try judge(directory)
-      // All that LMDB would follow is checked here.
+      try checkFormat(directory)
+      // Checks all pages that LMDB would access.
       environment = try Environment(directory.string)
     } catch let error as LMDBError where error.isDamage && !error.isOtherVersion {
       repair = try Salvage.run(directory, source: try? DataFile(directory.string), isOurs: false)
       environment = try Environment(directory.string)
     }
     let databases = try createDatabases(environment)
-    // LMDB does not make its new files' names durable.
+    // LMDB does not fsync the directory of its new files.
     try FileSystem.synchronizeDirectory(directory)
     try FileSystem.synchronizeDirectory(directory.removingLastComponent())
     return (environment, databases, repair)
   }
 
-  /// Before anything is written: whether what is there is a store of ours, or none yet.
-  private static func judge(_ directory: FilePath) throws {
+  /// Checks before writing that the file is a store of holdfast or uninitialized.
+  private static func checkFormat(_ directory: FilePath) throws {
     guard let file = try openFile(directory), try !file.isUninitialized() else { return }
     let (version, known, count) = try ReadTransaction.run(directory.string) { transaction in
       try contents(transaction)
@@ -121,12 +121,12 @@ public final class JobStore: Sendable {
     if let version {
       if version > formatVersion { throw newer(directory, version) }
     } else if known >= 3 || count > 0 {
-      // What it holds decides, record by record.
+      // Salvage decides by its records.
       throw LMDBError(code: LMDBError.corrupted, operation: "read the format version", path: directory.string)
     }
   }
 
-  /// - Returns: nil when there is none.
+  /// - Returns: nil if it does not exist.
   private static func openFile(_ directory: FilePath) throws(LMDBError) -> DataFile? {
     do throws(LMDBError) {
       return try DataFile(directory.string)
@@ -136,7 +136,7 @@ public final class JobStore: Sendable {
     }
   }
 
-  /// - Returns: the format version, how many of our databases there are, and how many entries `meta` has.
+  /// - Returns: the format version, the number of known databases, and the number of entries in `meta`.
   private static func contents(
     _ transaction: ReadTransaction
   ) throws -> (version: Int?, known: Int, metaEntries: Int) {
@@ -149,7 +149,7 @@ public final class JobStore: Sendable {
     return (version, known + 1, try transaction.count(meta))
   }
 
-  /// Opens the databases, and makes those that are not there.
+  /// Opens the databases, creating missing ones.
   static func createDatabases(_ environment: Environment) throws -> Databases {
     try environment.write { transaction in
       let databases = Databases(
@@ -185,7 +185,7 @@ public final class JobStore: Sendable {
   private static func findDatabases(_ directory: FilePath) throws -> Databases {
     try checkFile(directory)
     if try DataFile(directory.string).isUninitialized() {
-      throw LMDBError(code: ENOENT, operation: "read (it is still being made)", path: directory.string)
+      throw LMDBError(code: ENOENT, operation: "read (still being created)", path: directory.string)
     }
     return try ReadTransaction.run(directory.string) {
       transaction in
@@ -211,8 +211,8 @@ public final class JobStore: Sendable {
 
   // MARK: Reading
 
-  /// Runs `body` on the newest commit, and again where the writer overtook it: what it returns is of one state.
-  /// Read long lists in pieces: a reader that is slower than two commits begins again.
+  /// Runs `body` on the newest commit, and again if the writer reused its pages meanwhile, so that the result
+  /// is consistent. Read long lists in pieces, as a reader that is slower than two commits starts again.
   func read<Result>(
     _ body: (ReadTransaction) throws -> Result
   ) throws(StoreError) -> Result {
@@ -232,7 +232,7 @@ public final class JobStore: Sendable {
     }
   }
 
-  /// A JSON document in `meta`; nil when it is absent or damaged.
+  /// A JSON document in `meta`; nil if it is missing or damaged.
   public func document<Value: Decodable>(_ key: String) throws(StoreError) -> Value? {
     try meta(key).flatMap { JSON.decode($0) }
   }
@@ -241,13 +241,13 @@ public final class JobStore: Sendable {
   public func live() throws(StoreError) -> LiveRecord? { try document("live") }
 
   static let deviationKey = "deviation"
-  /// Where the run ceased to be the undisturbed one; nil: nothing is known against it.
+  /// The first difference of a replay; nil if none is known.
   public func deviation() throws(StoreError) -> Deviation? { try document(Self.deviationKey) }
 
   public func metricNames() throws(StoreError) -> [String] { try document("metric_names") ?? [] }
 
-  /// Attempts that nobody saw end. Each one's end is written before the next one's beginning, so that only the
-  /// newest can be without; a few more are looked at, should a store be damaged.
+  /// Attempts without a recorded end. An attempt's end is written before the next one's beginning, so only
+  /// the newest can lack it; a few more are read in case the store was damaged.
   public func unendedAttempts() throws(StoreError) -> [AttemptRecord] {
     try attempts.newest(16).filter(\.running)
   }
@@ -255,7 +255,7 @@ public final class JobStore: Sendable {
   public var attempts: NumberedRecords<AttemptRecord> { NumberedRecords(self, databases.attempts) }
   public var events: NumberedRecords<EventRecord> { NumberedRecords(self, databases.events) }
 
-  /// By step, oldest first; damaged ones are left out.
+  /// By step, oldest first, without damaged records.
   public func checkpoints() throws(StoreError) -> [CheckpointRecord] {
     try read { transaction in
       var values: [CheckpointRecord] = []
@@ -269,11 +269,11 @@ public final class JobStore: Sendable {
     }
   }
 
-  /// All attempts in little: what the store keeps of their sums, and those since.
+  /// Summary of all attempts: the stored sums and the attempts since.
   public func attemptSummary() throws(StoreError) -> AttemptSummary {
     let newest = try attempts.lastNumber
     var totals: AttemptTotals = try document(AttemptTotals.document) ?? AttemptTotals()
-    // Of attempts that are not there: it is another store's, or damaged, and is made anew.
+    // If they include missing attempts, they are damaged or from another store, and are computed again.
     if totals.through >= newest { totals = AttemptTotals() }
     var summary = AttemptSummary(after: totals)
     do {
@@ -291,7 +291,7 @@ public final class JobStore: Sendable {
     try read { try $0.count(databases.snapshots) }
   }
 
-  /// The newest `limit` steps, oldest first; damaged rows are left out.
+  /// The newest `limit` steps, oldest first, without damaged rows.
   public func newestSnapshots(_ limit: Int) throws(StoreError) -> [SnapshotRow] {
     try read { transaction in
       var rows: [SnapshotRow] = []
@@ -313,15 +313,14 @@ public final class JobStore: Sendable {
     }
   }
 
-  /// Step and image of the newest full snapshot; nil when there is none, or its bytes are not those that were
-  /// written.
+  /// Step and image of the newest full snapshot; nil if there is none or it is damaged.
   public func fullSnapshot(rank: UInt32 = 0) throws(StoreError) -> (step: UInt64, image: [UInt8])? {
     let (value, digest) = try read { transaction -> ([UInt8]?, UInt64?) in
       let meta = databases.meta
       let value = try Array("full_snapshot/\(rank)".utf8).withUnsafeBytes { key in
         try transaction.get(meta, key).map { Array($0) }
       }
-      // Stores of before have none.
+      // Stores of earlier versions have none.
       let digest = try Array("full_snapshot_digest/\(rank)".utf8).withUnsafeBytes { key in
         try transaction.get(meta, key).flatMap { $0.count == 8 ? $0.word(0) : nil }
       }
@@ -342,7 +341,7 @@ public final class JobStore: Sendable {
     }
   }
 
-  /// The whole run in at most `count` steps, as evenly apart as what is kept allows; oldest first. Each is
+  /// At most `count` steps of the whole run, as evenly spaced as retained rows allow, oldest first. Each is
   /// found by a search, so that the length of the history does not matter.
   public func sampledSnapshots(_ count: Int, rank: UInt32 = 0) throws(StoreError) -> [SnapshotRow] {
     try read { transaction in

@@ -3,31 +3,31 @@ import Reporting
 public import SystemPackage
 import TrainerProtocol
 
-/// What is degraded, once more beside the ring: a store that cannot be written cannot say so itself.
+/// A copy of the degradations in the run directory, for when the store cannot be written.
 extension LiveRecord {
   public struct Degradation: Hashable, Sendable, Codable {
     public var kind: String
     public var text: String
 
-    /// Whether no checkpoint can be made durable because of it.
+    /// Whether it prevents durable checkpoints.
     public var preventsCheckpoints: Bool { ["checkpoints", "staging", "store"].contains(kind) }
   }
 
   private static let degradedName = "degraded.json"
 
-  /// - Parameter reasons: sentences, by what is degraded.
-  public static func keepDegraded(_ reasons: [String: String], in directory: FilePath) throws(POSIXError) {
+  /// - Parameter reasons: messages by kind.
+  public static func writeDegraded(_ reasons: [String: String], in directory: FilePath) throws(POSIXError) {
     let sorted = reasons.sorted { $0.key < $1.key }.map { Degradation(kind: $0.key, text: $0.value) }
     try FileSystem.replace(
       directory.appending(degradedName), with: JSON.encode(sorted), durable: false, clearing: true)
   }
 
-  /// - Returns: nil where there is none that may be read.
+  /// - Returns: nil if there is no readable file.
   public static func degraded(in directory: FilePath) -> [String]? {
     degradations(in: directory)?.map(\.text)
   }
 
-  /// What is degraded, and of which kind; those of an older supervisor have none.
+  /// Degradations with their kinds, which are empty for an older supervisor.
   public static func degradations(in directory: FilePath) -> [Degradation]? {
     guard let bytes = try? FileSystem.read(directory.appending(degradedName)) else { return nil }
     if let degradations: [Degradation] = JSON.decode(bytes) { return degradations }
@@ -35,7 +35,7 @@ extension LiveRecord {
     return texts?.map { Degradation(kind: "", text: $0) }
   }
 
-  /// Is another one whenever that was written again.
+  /// Changes whenever the file is written.
   public static func degradationChange(in directory: FilePath) -> UInt64 {
     FileSystem.modificationNanoseconds(directory.appending(degradedName)) ?? 0
   }

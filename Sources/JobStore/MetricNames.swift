@@ -1,30 +1,30 @@
 import TrainerProtocol
 
-/// The names of the metrics in rows of each attempt. A resumed program may name them in another order, or those
-/// of its validation later: rows are compared by name.
+/// Names of the metrics in the rows of each attempt. Rows are compared by name, as a resumed program may
+/// declare metrics in another order, or those of its validation later.
 struct MetricNames: Hashable, Sendable, Codable {
   struct Entry: Hashable, Sendable, Codable {
-    /// From which on they have these names…
+    /// The first attempt with these names.
     var attempt: UInt64
-    /// …in this order, as far as they have them.
+    /// In order; an attempt may have only the first ones.
     var names: [String]
   }
 
-  /// Name of the document that has them in the store.
+  /// Name of the document in the store.
   static let document = "metric_names_by_attempt"
 
-  /// Of orders that were there: a program that finds a new one in each attempt is not followed for ever.
+  /// Maximum number of entries, for programs that change the order in each attempt.
   private static let longest = 64
   private(set) var entries: [Entry] = []
 
   init() {}
 
-  /// - Parameter names: as a store of an earlier version has them, of whichever attempt.
+  /// - Parameter names: from a store of an earlier version, without an attempt.
   init(ofAll names: [String]) {
     if !names.isEmpty { entries = [Entry(attempt: 0, names: names)] }
   }
 
-  /// Takes what an attempt says its metrics are called, all of them so far.
+  /// Sets the names that an attempt has declared so far.
   mutating func set(_ names: [String], attempt: UInt64) {
     guard let last = entries.last else { return entries.append(Entry(attempt: attempt, names: names)) }
     if names.starts(with: last.names) {
@@ -38,17 +38,17 @@ struct MetricNames: Hashable, Sendable, Codable {
 
   private func index(of attempt: UInt64) -> Int? { entries.lastIndex { $0.attempt <= attempt } }
 
-  /// The names of an attempt's metrics; none where it named none.
+  /// Names of an attempt's metrics; empty if it declared none.
   func names(of attempt: UInt64) -> [String] { index(of: attempt).map { entries[$0].names } ?? [] }
 
   /// - Parameters:
-  ///   - recorded, replayed: the metrics' bits of two rows of one step.
+  ///   - recorded, replayed: the metrics' bits in two rows of the same step.
   func differences(
     _ recorded: UnsafeRawBufferPointer, of old: UInt64, from replayed: UnsafeRawBufferPointer, of new: UInt64
   ) -> [ReplayAudit.Item] {
     let (before, after) = (index(of: old), index(of: new))
     if before == after, recorded.elementsEqual(replayed) { return [] }
-    // Of an attempt that named none the order must do.
+    // If an attempt declared none, values are compared by position.
     let oldNames = (before ?? after).map { entries[$0].names } ?? []
     let newNames = (after ?? before).map { entries[$0].names } ?? []
     var values: [String: (old: UInt64?, new: UInt64?)] = [:]
@@ -66,7 +66,7 @@ struct MetricNames: Hashable, Sendable, Codable {
       }
     }
     return order.compactMap { name in
-      // What a step does not have is not a number, or, before anyone named it, not there.
+      // A metric without a value in a step is NaN, or missing before its declaration.
       let (old, new) = (values[name]?.old ?? Self.absent, values[name]?.new ?? Self.absent)
       guard old != new else { return nil }
       return ReplayAudit.Item(

@@ -1,11 +1,11 @@
-/// What is stored of the newest step only.
+/// Data that is stored only for the newest step.
 struct Newest {
   /// All parts of the loop state, encoded.
   var parts: [UInt8] = []
   /// Step and image of the newest full snapshot.
   var full: [UInt8] = []
   var partCount = 0
-  /// Of the parts.
+  /// Attempt of the parts.
   var attempt: UInt64 = 0
   var metricNames: [String]?
   var namesByAttempt: MetricNames?

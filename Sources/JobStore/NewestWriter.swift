@@ -2,8 +2,8 @@ import LMDB
 import Reporting
 import TrainerProtocol
 
-/// Writes what the store has beside the rows: the newest loop state and full snapshot, names, and the first
-/// difference of a replay.
+/// Writes data other than rows: the newest loop state and full snapshot, names, and the first difference of a
+/// replay.
 final class NewestWriter {
   private let meta: Database
   private var partNames = PartNames()
@@ -31,8 +31,8 @@ final class NewestWriter {
     if let names = newest.namesByAttempt { try put(MetricNames.document, JSON.encode(names), transaction) }
   }
 
-  /// In the transaction with the rows that replace those they are compared with: a death right after that commit
-  /// must not lose the difference with them. The first one stays.
+  /// Written in the same transaction as the rows that replace the compared ones, so that a crash right after
+  /// that commit does not lose the difference. An existing one is not overwritten.
   func write(
     _ difference: ReplayAudit.Difference, of attempt: UInt64, _ transaction: borrowing Transaction
   ) throws {

@@ -3,7 +3,7 @@ import Reporting
 import Synchronization
 import TrainerProtocol
 
-/// A record under a number that the store gives one after the other.
+/// A record with a sequential number.
 protocol NumberedRecord: Decodable, Sendable {
   var number: UInt64 { get set }
 }
@@ -22,15 +22,15 @@ extension EventRecord: NumberedRecord {
   }
 }
 
-/// The records of a database whose keys are numbers. There may be very many, so they are read a page at a
-/// time: in memory for one page, and in reads so short that the writer does not overtake them.
+/// The records of a database whose keys are numbers. As there may be very many, they are read page by page:
+/// this bounds memory, and makes each read short enough not to be disturbed by the writer.
 ///
-/// A damaged record is left out. Its number is the key's, whatever it says itself.
+/// Damaged records are skipped. A record's number is always that of its key.
 public struct NumberedRecords<Record: Sendable>: Sendable {
-  /// Rows of a page, where nobody asks for fewer.
+  /// Default rows per page.
   static var pageRows: Int { 256 }
 
-  /// Nobody counts so far: a larger number is damage, and counting on from it would overflow.
+  /// Larger numbers are damage; counting from them would overflow.
   static var largestNumber: UInt64 { 1 << 62 }
 
   let store: JobStore
@@ -104,12 +104,12 @@ public struct NumberedRecords<Record: Sendable>: Sendable {
     }
   }
 
-  /// How many there are, damaged ones included; not counted one by one.
+  /// Number of records, including damaged ones; takes constant time.
   public var count: Int {
     get throws(StoreError) { try store.read { try $0.count(database) } }
   }
 
-  /// Of the newest row, damaged or not; 0: there is none.
+  /// Number of the newest row, damaged or not; 0 if there is none.
   var lastNumber: UInt64 {
     get throws(StoreError) {
       try store.read { transaction in
@@ -147,12 +147,12 @@ public struct NumberedRecords<Record: Sendable>: Sendable {
     return rows
   }
 
-  /// From the newest row on, until `body` says that it is enough.
+  /// Calls `body` from the newest row backwards until it returns `false`.
   private func walkBack(
     _ transaction: ReadTransaction, _ body: (UInt64, UnsafeRawBufferPointer) -> Bool
   ) throws {
     let cursor = try transaction.cursor(database)
-    // The seek ends at the first row beyond all numbers; mostly there is none.
+    // Finds the first row with a damaged, larger number; normally there is none.
     let beyond = try Key.number(Self.largestNumber + 1).withUnsafeBytes { try cursor.seek($0) }
     var entry = beyond == nil ? try cursor.last() : try cursor.previous()
     while let (key, value) = entry {

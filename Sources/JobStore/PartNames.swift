@@ -1,6 +1,6 @@
 import TrainerProtocol
 
-/// What the digests in rows of each attempt are of: the random streams and samplers, in the order of the rows.
+/// Names of the random streams and samplers whose digests are in the rows of each attempt, in order.
 struct PartNames: Hashable, Sendable, Codable {
   struct Part: Hashable, Sendable, Codable {
     var kind: LoopState.Part.Kind
@@ -8,21 +8,21 @@ struct PartNames: Hashable, Sendable, Codable {
   }
 
   struct Entry: Hashable, Sendable, Codable {
-    /// From which on they are these.
+    /// The first attempt with these parts.
     var attempt: UInt64
     var parts: [Part]
   }
 
-  /// Name of the document that has them in the store.
+  /// Name of the document in the store.
   static let document = "part_names_by_attempt"
 
-  /// A program that has others in each attempt is not followed for ever.
+  /// Maximum number of entries, for programs whose parts change in each attempt.
   private static let longest = 64
   private(set) var entries: [Entry] = []
 
   init() {}
 
-  /// Takes those of an attempt's newest step.
+  /// Sets the parts of an attempt's newest step.
   mutating func set(_ parts: [Part], attempt: UInt64) {
     guard let last = entries.last else { return entries.append(Entry(attempt: attempt, parts: parts)) }
     if last.parts == parts { return }

@@ -1,7 +1,7 @@
 import LMDB
 import Reporting
 
-/// Changes of the store that were submitted and are not durable yet, in order.
+/// Submitted changes that are not durable yet, in order.
 struct PendingChanges {
   private(set) var submissions: [StoreWriter.Submission] = []
   private var nextEvent: UInt64
@@ -17,15 +17,15 @@ struct PendingChanges {
 
   var isEmpty: Bool { submissions.isEmpty }
 
-  /// Whether somebody waits for one of them.
+  /// Whether a caller waits for one of them.
   var isAwaited: Bool { submissions.contains { $0.completion != nil } }
 
-  /// Whether none of them needs a commit of its own.
+  /// Whether none of them requires an immediate commit.
   var canWait: Bool { submissions.allSatisfy(\.canWait) }
 
   mutating func append(_ more: [StoreWriter.Submission]) { submissions += more }
 
-  /// The store was replaced: it may have events that this writer did not write.
+  /// The new store may have events that this writer did not write.
   mutating func storeWasReplaced() {
     nextEvent = max(nextEvent, ((try? store.events.lastNumber) ?? 0) &+ 1)
   }
@@ -68,7 +68,7 @@ struct PendingChanges {
     event += 1
   }
 
-  /// The commit that held them is durable.
+  /// Their commit is durable.
   mutating func complete() {
     guard !submissions.isEmpty else { return }
     nextEvent += UInt64(submissions.flatMap(\.operations).filter { $0.target == .events }.count)
@@ -77,7 +77,7 @@ struct PendingChanges {
     for submission in done { submission.completion?(true) }
   }
 
-  /// The commit failed: whoever waits is told, and the changes are retained for the next try.
+  /// The commit failed: notifies callers and retains the changes for the next try.
   mutating func fail() {
     for submission in submissions { submission.completion?(false) }
     for index in submissions.indices { submissions[index].completion = nil }
@@ -85,23 +85,23 @@ struct PendingChanges {
 
   // MARK: While the store cannot be written
 
-  /// Submissions from which on compacting is worth the work.
+  /// Number of submissions from which compacting is worthwhile.
   private static let compactedFrom = 5000
-  /// Events and attempts that are retained.
+  /// Maximum number of retained events and attempts.
   private static let largestHistory = 10_000
 
-  /// That may last for weeks, with ten changes for each attempt: of each record only its newest version is retained,
-  /// and of events and attempts only the newest. Nobody may wait for any of them.
-  /// - Returns: how many events and attempts were given up.
+  /// Retains only the newest version of each record and only the newest events and attempts, as the store may
+  /// be unwritable for weeks, with ten changes per attempt. Requires that no caller waits.
+  /// - Returns: the number of dropped events and attempts.
   mutating func compactIfMany(from many: Int = compactedFrom, keep history: Int = largestHistory) -> UInt64 {
     guard submissions.count >= many else { return 0 }
     var seen: [StoreOperation.Target: Set<[UInt8]>] = [:]
     var kept: [StoreOperation] = []
     var left = history
     var dropped: UInt64 = 0
-    // From the newest on.
+    // Newest first.
     for operation in submissions.reversed().lazy.flatMap({ $0.operations.reversed() }) {
-      // Events have no key before they are written: each is one of its own.
+      // Events have no keys before they are written; all are distinct.
       let isEvent = operation.target == .events
       guard isEvent || seen[operation.target, default: []].insert(operation.key).inserted else {
         continue

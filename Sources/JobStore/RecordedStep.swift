@@ -1,10 +1,10 @@
 import LMDB
 public import TrainerProtocol
 
-/// What is known of one step, by name.
+/// The record of one step, with names.
 public struct RecordedStep: Sendable {
   public struct Part: Sendable {
-    /// nil: it is not known.
+    /// nil if unknown.
     public var kind: LoopState.Part.Kind?
     public var name: String
     /// The lower half of the XXH64 of its bytes, seeded with that of its name.
@@ -21,7 +21,7 @@ public struct RecordedStep: Sendable {
     let names = metricNames.names(of: row.attempt)
     metrics = row.metrics.enumerated().map { ($0 < names.count ? names[$0] : "#\($0 + 1)", $1) }
     let known = partNames.parts(of: row.attempt)
-    // Before a loader or a stream was added the row had fewer, and nothing says which.
+    // Rows from before a part was added have fewer digests, and it is unknown of which parts.
     let isKnown = known.count == row.partDigests.count
     parts = row.partDigests.enumerated().map { index, digest in
       Part(
@@ -32,13 +32,13 @@ public struct RecordedStep: Sendable {
 }
 
 extension JobStore {
-  /// - Returns: nil where nothing was recorded of the step, it was thinned out, or its row is damaged.
+  /// - Returns: nil if the step was not recorded or was thinned out, or its row is damaged.
   public func recordedStep(_ step: UInt64) throws(StoreError) -> RecordedStep? {
     guard let row = try snapshot(at: step) else { return nil }
     return RecordedStep(row, try metricNamesByAttempt(), try partNamesByAttempt())
   }
 
-  /// The newest `limit`, or all, oldest first, as they are read.
+  /// Calls `body` with the newest `limit` steps or all, oldest first.
   public func forEachRecordedStep(newest limit: Int?, _ body: (RecordedStep) throws -> Void) throws {
     let (metricNames, partNames) = (try metricNamesByAttempt(), try partNamesByAttempt())
     var next: UInt64 = try limit.map { count throws(StoreError) in try firstStep(ofNewest: count) } ?? 0

@@ -2,7 +2,7 @@ import Reporting
 public import TrainerProtocol
 public import Vocabulary
 
-// What the store holds as JSON. Fields are only ever added. Times are nanoseconds of CLOCK_REALTIME.
+// Records that are stored as JSON. Fields are only ever added. Times are nanoseconds of CLOCK_REALTIME.
 
 /// The job itself; key `job` in `meta`.
 public struct JobRecord: Hashable, Sendable, Codable {
@@ -37,12 +37,12 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
     }
   }
 
-  /// A stop that was asked for.
+  /// A requested stop.
   public struct Leaving: Hashable, Sendable, Codable {
-    /// `SIGTERM`, or whose notice.
+    /// `SIGTERM`, or the source of the notice.
     public var by: String
     public var graceSeconds: Double
-    /// From the request until all was durable; nil: there was nothing newer to save.
+    /// Time from the request until the state was durable; nil if there was nothing newer to save.
     public var savedSeconds: Double?
 
     public init(by: String, graceSeconds: Double) {
@@ -51,7 +51,7 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
     }
   }
 
-  /// That the machine would be taken away, and was not taken back.
+  /// A preemption notice that was not withdrawn.
   public struct Notice: Hashable, Sendable, Codable {
     public var source: String
     public var action: String
@@ -69,9 +69,9 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   public var pid: Int32?
   /// Clock ticks since boot at which that process began.
   public var pidStartTime: UInt64?
-  /// Device and inode of the lock of the supervisor that began it.
+  /// Device and inode of the lock of the supervisor that started it.
   public var stateIdentity: String?
-  /// `boot_id` of the kernel that it ran under.
+  /// `boot_id` of the kernel on which it ran.
   public var boot: String
   public var startedAtNs: UInt64
   public var endedAtNs: UInt64?
@@ -80,31 +80,31 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   public var cause: Stored<Cause>?
   public var signal: Int32?
   public var exitStatus: Int32?
-  /// nil: from the beginning.
+  /// nil if it started from the beginning.
   public var resumedFrom: Resume?
   public var firstStep: UInt64?
   public var lastStep: UInt64?
-  /// At which the trainer said that its loop is complete.
+  /// The step at which the trainer reported its loop as complete.
   public var finishedStep: UInt64?
   public var steps: UInt64 = 0
   public var replayedSteps: UInt64 = 0
-  /// The first replayed step that was not what it had been, and in what.
+  /// The first replayed step that differed, and the part that differed.
   public var differsAtStep: UInt64?
   public var differsIn: String?
-  /// All that differed in it.
+  /// Everything that differed in that step.
   public var differences: [ReplayAudit.Item]?
-  /// When the first step was recorded: what came before was start-up.
+  /// When the first step was recorded; start-up ended then.
   public var firstStepAtNs: UInt64?
-  /// When the newest step was recorded that this record knows of.
+  /// When the newest step known to this record was recorded.
   public var lastStepAtNs: UInt64?
-  /// What the trainer waited for its checkpoints to be staged, all told.
+  /// Total time that the trainer waited for staging.
   public var stallNs: UInt64?
   public var skippedRecords: UInt64 = 0
   public var peakResidentBytes: UInt64?
-  /// Processes of it that the kernel killed because memory ran out; nil: none that is known.
+  /// Number of its processes that the kernel killed because it was out of memory; nil if none is known.
   public var oomKills: UInt64?
   public var failure: Failure?
-  /// What in its records could not be used, in words.
+  /// Descriptions of invalid fields in its records.
   public var recordProblems: [String]?
   public var leaving: Leaving?
   public var notice: Notice?
@@ -120,7 +120,7 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   }
 }
 
-/// A durable checkpoint. Listed only after its files are.
+/// A durable checkpoint. Recorded only after its files are durable.
 public struct CheckpointRecord: Hashable, Sendable, Codable {
   public var name: String
   public var step: UInt64
@@ -133,9 +133,9 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
   public var createdAtNs: UInt64
   public var tookNs: UInt64
   public var metrics: [String: Double]
-  /// Why it is known to be damaged; nil: it is not.
+  /// Its damage; nil if none is known.
   public var damage: String?
-  /// When it was last read back in full and found to have its digest.
+  /// When it was last read in full and its digest matched.
   public var verifiedAtNs: UInt64?
 
   public init(
@@ -156,9 +156,9 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
   }
 }
 
-/// Something that happened, in words and in fields.
+/// An event, as a message and as fields.
 public struct EventRecord: Hashable, Sendable, Codable {
-  /// Given by the store when it is written.
+  /// Assigned by the store when it is written.
   public var sequence: UInt64 = 0
   public var timeNs: UInt64
   public var kind: Stored<EventKind>
@@ -179,7 +179,7 @@ public struct EventRecord: Hashable, Sendable, Codable {
   }
 }
 
-/// What the supervisor is doing; key `live` in `meta`. Whether it still does, its lock says.
+/// What the supervisor is doing; key `live` in `meta`. Its lock shows whether it is still running.
 public struct LiveRecord: Hashable, Sendable, Codable {
   public struct Staged: Hashable, Sendable, Codable {
     public var step: UInt64
@@ -205,7 +205,7 @@ public struct LiveRecord: Hashable, Sendable, Codable {
   public var maxStalls: Int
   public var staged: Staged?
   public var degraded: [String]
-  /// What the trainer waits for, and how far it is.
+  /// What the trainer waits for, with progress.
   public var doing: String?
   public var updatedAtNs: UInt64
 

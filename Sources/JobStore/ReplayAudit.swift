@@ -1,15 +1,15 @@
 import TrainerProtocol
 
-/// Compares what a resumed attempt does with what was recorded of the same steps before. Bits, not
-/// values: a NaN equals itself, 0 and -0 differ.
+/// Compares replayed steps with their records. It compares bits, not values: a NaN equals itself, 0 and -0
+/// differ.
 public struct ReplayAudit: Hashable, Sendable {
   public private(set) var replayed: UInt64 = 0
   public private(set) var firstDifference: Difference?
 
-  /// A step that was made again, and was not what it had been.
+  /// A replayed step that differs from its record.
   public struct Difference: Hashable, Sendable, Codable {
     public var step: UInt64
-    /// All that differs in it, as far as that many are worth a look.
+    /// What differs in it, at most `largestItemCount`.
     public var items: [Item]
 
     public init(step: UInt64, items: [Item]) {
@@ -17,16 +17,16 @@ public struct ReplayAudit: Hashable, Sendable {
       self.items = items
     }
 
-    /// What is worst in it: `position`, `rng`, `sampler` or `metrics`.
+    /// The most serious difference: `position`, `rng`, `sampler` or `metrics`.
     public var part: String { items.first?.part ?? "record" }
   }
 
   public struct Item: Hashable, Sendable, Codable {
     /// `position`, `rng`, `sampler` or `metrics`.
     public var part: String
-    /// `epoch` or `batch`, or the name of the stream, the sampler or the metric; nil: it is not known.
+    /// `epoch` or `batch`, or the name of the stream, the sampler or the metric; nil if unknown.
     public var name: String?
-    /// What was recorded, where it is a number.
+    /// The recorded value, if it is a number.
     public var recorded: Double?
     public var replayed: Double?
 
@@ -38,7 +38,7 @@ public struct ReplayAudit: Hashable, Sendable {
     }
   }
 
-  /// One step as it is now.
+  /// A replayed step.
   struct Step {
     var attempt: UInt64
     var epoch: UInt64
@@ -46,9 +46,9 @@ public struct ReplayAudit: Hashable, Sendable {
     var digests: (rng: UInt64, sampler: UInt64)
     var parts: [UInt32]
     var metrics: UnsafeRawBufferPointer
-    /// Kind and name of each of `parts`, in their order; empty: not known.
+    /// Kind and name of each of `parts`, in order; empty if unknown.
     var names: () -> [(kind: UInt8, name: String)]
-    /// For rows of format 1; nil: cannot be told.
+    /// For rows of format 1; nil if unknown.
     var chainedDigests: () -> (rng: UInt64, sampler: UInt64)?
   }
 
@@ -59,8 +59,8 @@ public struct ReplayAudit: Hashable, Sendable {
   mutating func compare(
     step: UInt64, recorded: UnsafeRawBufferPointer, with now: Step, _ metricNames: MetricNames
   ) {
-    // A row of the same attempt is no replay: a supervisor that died between commit and release reads
-    // its last records again.
+    // A row of the same attempt is not a replay: after a crash between commit and release, the supervisor
+    // reads its last records again.
     guard SnapshotRow.isIntact(recorded), recorded.word(8) != now.attempt else { return }
     replayed += 1
     guard firstDifference == nil else { return }
@@ -80,7 +80,7 @@ public struct ReplayAudit: Hashable, Sendable {
   private static func parts(_ recorded: UnsafeRawBufferPointer, _ now: Step) -> [Item] {
     let old = (rng: recorded.word(48), sampler: recorded.word(56))
     guard let oldParts = SnapshotRow.partDigests(recorded) else {
-      // Written by an earlier version, which kept no more than one digest of each kind.
+      // Written by an earlier version, with only one digest of each kind.
       guard let chained = now.chainedDigests() else { return [] }
       return (old.rng == chained.rng ? [] : [Item(part: "rng")])
         + (old.sampler == chained.sampler ? [] : [Item(part: "sampler")])
@@ -96,7 +96,7 @@ public struct ReplayAudit: Hashable, Sendable {
     return kinds.flatMap { part in
       let kind = part == "rng" ? LoopState.Part.Kind.rng : .sampler
       let named = different.filter { $0.kind == kind.rawValue }.map { Item(part: part, name: $0.name) }
-      // None of those that are there now: one is not there any more.
+      // No current part differs, so one was removed.
       return named.isEmpty ? [Item(part: part)] : named
     }
   }

@@ -1,25 +1,25 @@
 import LMDB
 import TrainerProtocol
 
-/// Takes records from a ring into a transaction, or into memory while there can be none.
+/// Reads records from a ring into a transaction or, while there can be none, into memory.
 struct RingDrain {
   let attempt: UInt64
   let rank: UInt32
   var drained: Drained
-  /// Highest step that was recorded.
+  /// Highest recorded step.
   var lastStep: UInt64?
-  /// The newest loop state's parts, and the newest full snapshot, of what was read.
+  /// Parts of the newest loop state, and the newest full snapshot, among the records read.
   var newestParts: [UInt8] = []
   var newestFull: [UInt8] = []
   var metricNames: [String]?
   private let acknowledged: Acknowledgement?
   private var isAtEnd = true
-  /// Of all attempts.
+  /// For all attempts.
   var namesByAttempt: MetricNames
-  /// Digests of the random streams and samplers of the step at hand.
+  /// Digests of the random streams and samplers of the current step.
   private var partDigests: [UInt32] = []
 
-  /// - Parameter acknowledged: what the header told before anything was read.
+  /// - Parameter acknowledged: from the ring's header before records are read.
   init(
     attempt: UInt64, rank: UInt32, lastStep: UInt64?, stepDurations: StepDurations,
     namesByAttempt: MetricNames, acknowledged: Acknowledgement?
@@ -34,16 +34,16 @@ struct RingDrain {
   }
 
   /// Reads up to `limit` records into `transaction`.
-  /// - Returns: how many there were.
+  /// - Returns: number of records read.
   mutating func drain(
     _ ring: RingReader, limit: Int, into transaction: borrowing Transaction, _ snapshots: Database
   ) throws -> Int {
     var lastKey = try Self.lastKey(transaction, snapshots, rank: rank)
     let arenaSlots = ring.identity.arenaSlots
-    // Big-endian rank and step, rewritten in place for each row.
+    // Big-endian rank and step, modified in place for each row.
     var key = (UInt32(rank).bigEndian, UInt64(0), UInt32(0))
     let taken = try ring.drain(limit: limit) { kind, payload in
-      guard kind == .snapshot else { return take(kind, payload, arenaSlots) }
+      guard kind == .snapshot else { return handle(kind, payload, arenaSlots) }
       guard let snapshot = snapshot(payload) else { return }
       let digests = snapshot.digests(each: &partDigests)
       let step = snapshot.step
@@ -67,14 +67,14 @@ struct RingDrain {
     return taken
   }
 
-  /// Reads up to `limit` records and compares them with the rows that are there, but writes nothing.
-  /// - Returns: how many there were.
+  /// Reads up to `limit` records and compares them with existing rows, without writing.
+  /// - Returns: number of records read.
   mutating func compare(
     _ ring: RingReader, limit: Int, with transaction: ReadTransaction, _ snapshots: Database
   ) throws -> Int {
     let arenaSlots = ring.identity.arenaSlots
     return try ring.drain(limit: limit) { kind, payload in
-      guard kind == .snapshot else { return take(kind, payload, arenaSlots) }
+      guard kind == .snapshot else { return handle(kind, payload, arenaSlots) }
       guard let snapshot = snapshot(payload) else { return }
       let digests = snapshot.digests(each: &partDigests)
       try Key.snapshot(rank: rank, step: snapshot.step).withUnsafeBytes { key in
@@ -97,25 +97,25 @@ struct RingDrain {
     drained.audit.compare(step: step, recorded: recorded, with: now, namesByAttempt)
   }
 
-  /// The step beyond which rows can be appended. By the keys: where the newest rows are damaged, they
-  /// are in the way all the same.
+  /// The step after which rows can be appended. Determined by keys, as damaged rows also prevent appending.
   static func lastKey(
     _ transaction: borrowing Transaction, _ snapshots: Database, rank: UInt32
   ) throws -> UInt64? {
     var cursor = try transaction.cursor(snapshots)
     guard let (key, _) = try cursor.last() else { return nil }
-    // Of another rank, or no key of ours: then nothing is appended.
+    // Another rank or an invalid key: do not append.
     guard key.count == Key.snapshotBytes, key.starts(with: Key.number(UInt64(rank)).suffix(4)) else {
       return .max
     }
     return Key.lastNumber(key)
   }
 
-  /// Reads up to `limit` records, handing each row to `keep`.
-  mutating func drain(_ ring: RingReader, limit: Int, keep: (_ step: UInt64, _ row: [UInt8]) -> Void) -> Int {
+  /// Reads up to `limit` records and calls `append` with each row.
+  mutating func drain(_ ring: RingReader, limit: Int, append: (_ step: UInt64, _ row: [UInt8]) -> Void) -> Int
+  {
     let arenaSlots = ring.identity.arenaSlots
     let taken = ring.drain(limit: limit) { kind, payload in
-      guard kind == .snapshot else { return take(kind, payload, arenaSlots) }
+      guard kind == .snapshot else { return handle(kind, payload, arenaSlots) }
       guard let snapshot = snapshot(payload) else { return }
       let digests = snapshot.digests(each: &partDigests)
       let bytes = SnapshotRow.bytes(metricBytes: snapshot.metricBytes.count, parts: partDigests.count)
@@ -124,7 +124,7 @@ struct RingDrain {
         SnapshotRow.write(snapshot, attempt: attempt, digests: digests, parts: partDigests, into: raw)
         count = bytes
       }
-      keep(snapshot.step, row)
+      append(snapshot.step, row)
       count(snapshot, snapshot.step)
     }
     isAtEnd = taken < limit
@@ -141,8 +141,8 @@ struct RingDrain {
     drained.stepDurations.add(step: step, timeNs: snapshot.timeNanoseconds)
     lastStep = max(lastStep ?? 0, step)
     newest = (step, snapshot.epoch, snapshot.batch, snapshot.timeNanoseconds)
-    keepBytes(&newestMetrics, snapshot.metricBytes)
-    keepBytes(&newestParts, snapshot.partsBytes)
+    copyBytes(&newestMetrics, snapshot.metricBytes)
+    copyBytes(&newestParts, snapshot.partsBytes)
     newestPartCount = snapshot.partCount
     if snapshot.image.count > 0 {
       newestFull.removeAll(keepingCapacity: true)
@@ -156,7 +156,7 @@ struct RingDrain {
   var newestPartCount = 0
 
   @inline(__always)
-  private func keepBytes(_ array: inout [UInt8], _ bytes: UnsafeRawBufferPointer) {
+  private func copyBytes(_ array: inout [UInt8], _ bytes: UnsafeRawBufferPointer) {
     if array.count == bytes.count {
       array.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
     } else {
@@ -164,7 +164,7 @@ struct RingDrain {
     }
   }
 
-  /// What was read, ready to be told.
+  /// Returns the report of the records read.
   mutating func finish(_ ring: RingReader) -> Drained {
     if let newest {
       let metrics = newestMetrics.withUnsafeBytes { bytes in
@@ -188,7 +188,7 @@ struct RingDrain {
     return snapshot
   }
 
-  private mutating func take(_ kind: RecordKind, _ payload: UnsafeRawBufferPointer, _ arenaSlots: UInt32) {
+  private mutating func handle(_ kind: RecordKind, _ payload: UnsafeRawBufferPointer, _ arenaSlots: UInt32) {
     switch kind {
     case .attached:
       let (value, problems) = RecordReading.attached(payload)
@@ -220,7 +220,7 @@ struct RingDrain {
     }
   }
 
-  /// Each field once, however many records have it wrong.
+  /// Each field once, even if many records are invalid.
   private mutating func note(_ problems: [RecordProblem]) {
     for problem in problems
     where !drained.problems.contains(where: { $0.kind == problem.kind && $0.field == problem.field }) {

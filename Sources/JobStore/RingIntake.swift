@@ -1,19 +1,19 @@
 import POSIX
 import TrainerProtocol
 
-/// The attached ring, and what is known from the records that were read from it so far.
+/// The attached ring, and the state derived from the records read so far.
 final class RingIntake {
   private(set) var ring: RingReader?
   private(set) var attempt: UInt64 = 0
-  /// Highest step that was read or recorded.
+  /// Highest step read or recorded.
   private(set) var lastStep: UInt64?
   private(set) var namesByAttempt: MetricNames
   private(set) var heartbeat: UInt64 = 0
-  /// Of the newest records of this attempt.
+  /// Of this attempt.
   private var stepDurations = StepDurations()
-  /// Sequence of the newest request whose answer was reported.
+  /// Sequence of the newest request with a reported answer.
   private var acknowledged: UInt64 = 0
-  /// Pause after which an answer of the trainer is looked for, up to the usual one; nil: none is due.
+  /// Pause before the next check for an answer of the trainer, up to the usual one; nil if none is expected.
   private var answerPause: Duration?
 
   init(_ store: JobStore) {
@@ -35,20 +35,20 @@ final class RingIntake {
   // MARK: Reading
 
   func newDrain() -> RingDrain {
-    // Before the records are read: that of an answer was written before the header was changed.
+    // Read before the records, as an answer's record is written before the header changes.
     RingDrain(
       attempt: attempt, rank: 0, lastStep: lastStep, stepDurations: stepDurations,
       namesByAttempt: namesByAttempt, acknowledged: ring?.acknowledged)
   }
 
-  /// What `drain` read stays read.
+  /// Accepts what `drain` read.
   func advance(past drain: RingDrain) {
     lastStep = drain.lastStep
     namesByAttempt = drain.namesByAttempt
   }
 
-  /// - Returns: what is to be reported of `drain`; nil: nothing is new.
-  func news(_ drain: inout RingDrain) -> Drained? {
+  /// - Returns: the report of `drain`; nil if nothing is new.
+  func report(_ drain: inout RingDrain) -> Drained? {
     guard let ring else { return nil }
     let drained = drain.finish(ring)
     stepDurations = drained.stepDurations
@@ -67,11 +67,11 @@ final class RingIntake {
 
   func expectAnswer() { answerPause = .milliseconds(2) }
 
-  /// Until the next look at the ring.
-  /// - Parameter usual: where no answer is expected.
+  /// Time until the ring is checked again.
+  /// - Parameter usual: pause if no answer is expected.
   func nextPause(usual: Duration) -> Duration {
     guard ring != nil, let answerPause else { return usual }
-    // A fast loop answers at once; a slow one must not be polled all the time.
+    // A fast loop answers at once; a slow one must not be polled at a high rate.
     self.answerPause = min(usual, answerPause * 2)
     return min(usual, answerPause)
   }

@@ -4,16 +4,17 @@ import POSIX
 public import SystemPackage
 import TrainerProtocol
 
-/// What was done about a damaged store.
+/// The result of repairing a damaged store.
 public struct StoreRepair: Sendable {
-  /// Where the damaged file is kept; nil: there was none any more.
+  /// New path of the damaged file; nil if there was none.
   public var aside: FilePath?
-  /// How many records the new store has from it.
+  /// Number of records recovered from it.
   public var records: Int
 }
 
-/// Makes a new store of what can be read of a damaged one. The new one is made beside it and durable before it takes
-/// its name, and the damaged file keeps a name of its own: whoever dies on the way begins again at the next start.
+/// Recovers the readable records of a damaged store into a new one. The new store is built beside it and
+/// durable before it is renamed, and the damaged file is kept under another name. If interrupted, the next
+/// start begins again.
 struct Salvage {
   private static let unfinishedName = "new"
   private static let dataName = "data.mdb"
@@ -27,8 +28,8 @@ struct Salvage {
   private var bytes = 0
 
   /// - Parameters:
-  ///   - source: what is read; nil: nothing can be.
-  ///   - isOurs: it is known to be this job's store, and not only by what it holds.
+  ///   - source: the damaged file; nil if it cannot be read.
+  ///   - isOurs: whether it is known to be this job's store, regardless of its contents.
   static func run(_ directory: FilePath, source: DataFile?, isOurs: Bool) throws -> StoreRepair {
     let unfinished = directory.appending(unfinishedName)
     try removeUnfinished(directory)
@@ -50,7 +51,7 @@ struct Salvage {
     if FileSystem.exists(path) { try FileSystem.removeTree(path) }
   }
 
-  /// - Returns: how many records the new store has.
+  /// - Returns: number of records in the new store.
   private static func copy(
     _ source: DataFile?, to path: FilePath, _ directory: FilePath, isOurs: Bool
   ) throws -> Int {
@@ -62,7 +63,7 @@ struct Salvage {
     let environment = try Environment(path.string, options)
     let databases = try JobStore.createDatabases(environment)
     var salvage = Salvage(directory, environment, databases)
-    if let source { try salvage.take(source, isOurs: isOurs) }
+    if let source { try salvage.read(source, isOurs: isOurs) }
     try salvage.flush()
     try environment.synchronize()
     return salvage.records
@@ -74,7 +75,7 @@ struct Salvage {
     self.databases = databases
   }
 
-  private mutating func take(_ source: DataFile, isOurs: Bool) throws {
+  private mutating func read(_ source: DataFile, isOurs: Bool) throws {
     let scan = RecordScan(source)
     var others = 0
     let isWhole = try scan.databases { name, key, value in
@@ -109,7 +110,7 @@ struct Salvage {
     bytes = 0
   }
 
-  /// - Returns: whether it is one more.
+  /// - Returns: whether the key is new.
   private func put(_ record: SalvagedRecord, _ transaction: borrowing Transaction) throws -> Bool {
     let database =
       switch record.kind {
@@ -129,15 +130,15 @@ struct Salvage {
 
   // MARK: The damaged file
 
-  /// Gives the damaged file a name of its own. It keeps the other one too, until the new file takes that: at no
-  /// moment is there no store.
+  /// Adds a name for the damaged file. The old name remains until the new file replaces it, so that there is
+  /// always a store.
   private static func moveAside(_ directory: FilePath) throws -> FilePath? {
     let path = directory.appending(dataName)
     var status = stat()
     guard path.withPlatformString({ lstat($0, &status) }) == 0 else { return nil }
     let names = try FileSystem.list(directory)
     for name in names where name.hasPrefix("damaged-") {
-      // An earlier supervisor died after this.
+      // Left by an earlier supervisor that died afterwards.
       var other = stat()
       let known = directory.appending(name)
       if known.withPlatformString({ lstat($0, &other) }) == 0, other.st_ino == status.st_ino { return known }
@@ -150,7 +151,7 @@ struct Salvage {
     let aside = directory.appending("damaged-\(next).mdb")
     let isLinked =
       path.withPlatformString { path in aside.withPlatformString { link(path, $0) } } == 0
-    // A filesystem without hard links, or something that is no file.
+    // The filesystem has no hard links, or it is not a regular file.
     if !isLinked { try FileSystem.rename(path, to: aside) }
     try FileSystem.synchronizeDirectory(directory)
     return aside

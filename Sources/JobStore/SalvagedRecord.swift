@@ -1,10 +1,10 @@
 import Reporting
 import TrainerProtocol
 
-/// A record from a damaged store that is whole by its own measure: its checksum, or that it is a document of its kind
-/// and belongs to its key.
+/// A record from a damaged store that is intact: its checksum is correct, or it is a document of its kind
+/// that matches its key.
 struct SalvagedRecord {
-  /// The file holds databases, and nothing of a job in them.
+  /// The file contains databases but no records of a job.
   struct Foreign: Error {}
   struct NewerVersion: Error { var version: Int }
 
@@ -15,8 +15,8 @@ struct SalvagedRecord {
   let value: [UInt8]
   private let isStray: Bool
 
-  /// One that lies in its database.
-  /// - Returns: nil when it is damaged, or no record of a job.
+  /// A record found in its database.
+  /// - Returns: nil if it is damaged or not a record of a job.
   /// - Throws: `NewerVersion`.
   init?(database: String, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws {
     switch database {
@@ -46,7 +46,7 @@ struct SalvagedRecord {
     }
   }
 
-  /// One of a page that no database leads to: its kind is known by what it is.
+  /// A record on an unreachable page; its kind is determined by its contents.
   init?(stray key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
     let kinds: [Kind] = [.snapshot, .checkpoint, .attempt, .event]
     if let kind = kinds.first(where: { Self.isWhole($0, key, value) }) {
@@ -81,11 +81,11 @@ struct SalvagedRecord {
     }
   }
 
-  /// Whether it is to be preferred to another of its key, which came before it.
+  /// Whether it replaces an earlier record with the same key.
   func replaces(_ other: UnsafeRawBufferPointer) -> Bool {
     switch kind {
     case .snapshot:
-      // What an attempt recorded again is the newer one.
+      // The record of the later attempt is newer.
       let attempt = value.withUnsafeBytes { $0.word(8) }
       return isStray ? attempt > other.word(8) : attempt >= other.word(8)
     case .attempt:

@@ -25,10 +25,10 @@ public struct SnapshotRow: Hashable, Sendable {
   public var rngDigest: UInt64
   public var samplerDigest: UInt64
   public var metrics: [Double]
-  /// Digests of each random stream and sampler, in the trainer's order; of format 1 there are none.
+  /// Digests of each random stream and sampler, in the trainer's order; empty for format 1.
   public var partDigests: [UInt32]
 
-  /// - Returns: nil when the value is damaged.
+  /// - Returns: nil if the value is damaged.
   init?(step: UInt64, _ value: UnsafeRawBufferPointer) {
     guard Self.isIntact(value) else { return nil }
     self.step = step
@@ -49,7 +49,7 @@ public struct SnapshotRow: Hashable, Sendable {
     Int(UInt16(littleEndian: value.loadUnaligned(fromByteOffset: 64, as: UInt16.self)))
   }
 
-  /// Bytes of a row.
+  /// Size of a row.
   @inline(__always)
   static func bytes(metricBytes: Int, parts: Int) -> Int { headerBytes + metricBytes + parts * 4 }
 
@@ -64,7 +64,7 @@ public struct SnapshotRow: Hashable, Sendable {
     UnsafeRawBufferPointer(rebasing: value[headerBytes..<headerBytes + metricCount(value) * 8])
   }
 
-  /// Digests of each random stream and sampler of an intact row; nil of one that has none.
+  /// Digests of each random stream and sampler of an intact row; nil if its format has none.
   static func partDigests(_ value: UnsafeRawBufferPointer) -> [UInt32]? {
     guard value[0] == format else { return nil }
     let begin = headerBytes + metricCount(value) * 8
@@ -86,7 +86,7 @@ public struct SnapshotRow: Hashable, Sendable {
     return CRC32.checksum(UnsafeRawBufferPointer(rebasing: value[8...]), head)
   }
 
-  /// Writes the row of `snapshot` into `value`, which has exactly its size.
+  /// Writes the row of `snapshot` into `value`, which must have exactly its size.
   @inline(__always)
   static func write(
     _ snapshot: SnapshotView, attempt: UInt64, digests: (rng: UInt64, sampler: UInt64), parts: [UInt32],
@@ -110,7 +110,7 @@ public struct SnapshotRow: Hashable, Sendable {
       (base + headerBytes).copyMemory(from: source, byteCount: metrics.count)
     }
     parts.withUnsafeBytes { parts in
-      // Little-endian on every machine that this runs on.
+      // All supported machines are little-endian.
       guard let source = parts.baseAddress else { return }
       (base + headerBytes + metrics.count).copyMemory(from: source, byteCount: parts.count)
     }
@@ -126,7 +126,7 @@ extension UnsafeRawBufferPointer {
   }
 }
 
-/// Keys: big-endian, so that LMDB's order is the order of numbers.
+/// Keys, big-endian, so that LMDB sorts them by number.
 enum Key {
   static func number(_ value: UInt64) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) { Array($0) } }
 
@@ -141,7 +141,7 @@ enum Key {
     number(step) + number(cut.high) + number(cut.low)
   }
 
-  /// The number that ends a key.
+  /// The number at the end of a key.
   @inline(__always)
   static func lastNumber(_ key: UnsafeRawBufferPointer) -> UInt64? {
     guard key.count >= 8 else { return nil }

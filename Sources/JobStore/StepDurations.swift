@@ -1,6 +1,6 @@
-/// How long steps took: counted in buckets where the records are read, for a few nanoseconds each. From
-/// the trainer's time of a step to that of the next; the clock may have jumped, and a step whose
-/// predecessor is not known has no duration: neither is counted.
+/// A histogram of step durations, counted while records are read, for a few nanoseconds each. A duration is
+/// the difference of the trainer's times of two successive steps. Steps without a known predecessor and
+/// negative durations (the clock was set) are not counted.
 public struct StepDurations: Sendable {
   /// Upper ends of the buckets.
   public static let bounds: [Duration] =
@@ -8,14 +8,14 @@ public struct StepDurations: Sendable {
     + [1, 2.5, 5, 10, 30, 60, 300].map { .seconds($0) }
   private static let nanoseconds = bounds.map { UInt64($0 / .nanoseconds(1)) }
 
-  /// Of each bucket, and last of what is above all bounds; empty before the first.
+  /// Count of each bucket; the last one is above all bounds. Empty before the first step.
   public private(set) var counts: [UInt64] = []
   public private(set) var sumNanoseconds: UInt64 = 0
   private var last: (step: UInt64, timeNs: UInt64)?
 
   public init() {}
 
-  /// Goes on where `other` ended, with nothing counted yet.
+  /// Continues after the last step of `other`, with empty buckets.
   init(after other: StepDurations) { last = other.last }
 
   @inline(__always)

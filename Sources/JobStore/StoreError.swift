@@ -7,7 +7,7 @@ import SystemPackage
 public typealias StoreError = CodedError<StoreErrorCode>
 
 public enum StoreErrorCode: Hashable, Sendable {
-  /// There is no store.
+  /// The store does not exist.
   case missing
   /// LMDB cannot open it, or it is not a store of holdfast.
   case damaged
@@ -15,14 +15,14 @@ public enum StoreErrorCode: Hashable, Sendable {
   case noRoom
   case io
 
-  /// What happened, as every command says it.
+  /// The message of all commands.
   var what: String {
     switch self {
-    case .missing: "there is no job here"
-    case .damaged: "the job's store cannot be opened"
+    case .missing: "no job in this directory"
+    case .damaged: "cannot open the job's store"
     case .newerVersion: "the job's store was written by a newer holdfast"
-    case .noRoom: "no room for the job's store"
-    case .io: "the job's store cannot be read"
+    case .noRoom: "no space for the job's store"
+    case .io: "cannot read the job's store"
     }
   }
 }
@@ -45,10 +45,10 @@ extension StoreError {
       }
     let hint: Hint =
       error.isOtherVersion
-      ? "it is of another version of LMDB; move it aside: mv \(path) \(path).other"
+      ? "written by another version of LMDB; move it aside: mv \(path) \(path).other"
       : code == .damaged
-        ? "run the job: what can be read is kept, and the damaged file is set aside"
-        : "look at the disk: df \(path); ls -l \(path)"
+        ? "run the job: readable records are recovered, and the damaged file is moved aside"
+        : "check the disk: df \(path); ls -l \(path)"
     self.init(code, path: path, why: error.description, hint: hint)
   }
 }

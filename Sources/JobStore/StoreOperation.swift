@@ -1,14 +1,14 @@
 import Reporting
 public import TrainerProtocol
 
-/// One change of the store, carried out by the writer in the order of submission.
+/// One change of the store, applied by the writer in the order of submission.
 public struct StoreOperation: Sendable {
   enum Target: Sendable { case checkpoints, attempts, events, meta }
 
   let target: Target
-  /// Empty for an event: the writer numbers it.
+  /// Empty for events, which the writer numbers.
   let key: [UInt8]
-  /// nil: delete.
+  /// nil to delete.
   let value: [UInt8]?
 
   public static func attempt(_ record: AttemptRecord) -> StoreOperation {
@@ -37,7 +37,7 @@ public struct StoreOperation: Sendable {
   public static func live(_ record: LiveRecord) -> StoreOperation { document(liveKey, record) }
   private static let liveKey = "live"
 
-  /// Says how things stand, to whoever looks.
+  /// Whether it changes the live record, which is only for readers.
   var isLive: Bool { target == .meta && key == Array(Self.liveKey.utf8) }
 
   public static func deviation(_ deviation: Deviation) -> StoreOperation {
@@ -45,9 +45,9 @@ public struct StoreOperation: Sendable {
   }
 }
 
-/// What was read from a ring and is now in the store.
+/// A report of records that were read from a ring.
 public struct Drained: Sendable {
-  /// Something that the trainer said beside its steps, in order.
+  /// A record of the trainer other than snapshots, in order.
   public enum Control: Sendable {
     case attached(Attached)
     case staged(Staged)
@@ -70,40 +70,39 @@ public struct Drained: Sendable {
   public var firstStepAtNs: UInt64?
   public var newest: Newest?
   public var controls: [Control] = []
-  /// What in the records is not as it should be.
+  /// Invalid fields in the records.
   public var problems: [RecordProblem] = []
   public var audit = ReplayAudit()
   public var stepDurations = StepDurations()
   public var heartbeat: UInt64 = 0
   /// Records that the trainer dropped because the ring was full.
   public var skipped: UInt64 = 0
-  /// What the ring's header says of the newest answer; nil where its record may still be in the ring.
+  /// The newest answer from the ring's header; nil if its record may still be in the ring.
   public var acknowledged: Acknowledgement?
 }
 
 public enum StoreReport: Sendable {
   case drained(Drained)
-  /// The store cannot be written; what it should hold is kept in memory, as far as it fits.
+  /// The store cannot be written. Changes are kept in memory, up to a limit.
   case degraded(String)
   /// - droppedRecords: events and attempts.
   case recovered(droppedSnapshots: UInt64, droppedRecords: UInt64)
-  /// The ring of this attempt was cut off, and is not read any more.
+  /// The ring of this attempt was truncated and is no longer read.
   case ringLost(attempt: UInt64)
-  /// What is in the store may be older than what was said to be durable: it was damaged while it was open, and a
-  /// new one was made of what was left; or, without a repair, another program wrote over it. Whoever holds records
-  /// submits them again.
+  /// The store may be older than what was reported as durable: it was damaged while open and was recovered
+  /// or, without a repair, was overwritten by another program. Records must be submitted again.
   case replaced(StoreRepair?)
 }
 
 public struct StoreLimits: Sendable {
-  /// Rows of `snapshots`, all told.
+  /// Maximum rows of `snapshots`.
   public var snapshots = 16 << 20
-  /// Rows older than the oldest kept checkpoint.
+  /// Maximum rows older than the oldest retained checkpoint.
   public var thinned = 1 << 16
   public var events: UInt64 = 100_000
-  /// Bytes of snapshots kept in memory while the store cannot be written.
+  /// Maximum bytes of snapshots in memory while the store cannot be written.
   public var backlogBytes = 64 << 20
-  /// Ring records in one transaction.
+  /// Maximum ring records in one transaction.
   public var batch = 100_000
 
   public init() {}

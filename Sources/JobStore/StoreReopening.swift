@@ -4,20 +4,20 @@ import Reporting
 import SystemPackage
 import Vocabulary
 
-/// Opens a store again that was changed or damaged while it was open.
+/// Reopens a store that was changed or damaged while open.
 struct StoreReopening {
   let store: JobStore
   let environment: Environment
 
   enum Outcome {
-    /// It holds the last commit.
+    /// It contains the last commit.
     case same
-    /// It may lack what was durable before; `repair` is nil where another program wrote over it.
+    /// It may lack durable changes; `repair` is nil if another program overwrote it.
     case replaced(repair: StoreRepair?)
   }
 
-  /// Where the store is damaged, a new one is made of what can be read; where the file lost its name, of the file
-  /// that is still open, which has all of it.
+  /// A damaged store is recovered into a new one. If the file was removed or replaced, the new store is
+  /// recovered from the file that is still open, which is complete.
   func run() throws -> Outcome {
     let mine = try? environment.openFile()
     guard environment.isDirectoryInPlace else {
@@ -25,7 +25,7 @@ struct StoreReopening {
         .missing, path: store.directory, why: "the directory was moved or removed",
         hint: "move it back: ls -ld \(store.directory)")
     }
-    // Without an open file, opening failed before: it is judged by what is there.
+    // Without an open file, an earlier reopening failed: use the file at the path.
     let isMine = mine == nil || environment.isInPlace
     if isMine, let isSame = try reopen() { return isSame ? .same : .replaced(repair: nil) }
     environment.close()
@@ -35,7 +35,7 @@ struct StoreReopening {
     return .replaced(repair: repair)
   }
 
-  /// - Returns: whether it holds the last commit; nil when it is damaged.
+  /// - Returns: whether it contains the last commit; nil if it is damaged.
   private func reopen() throws(LMDBError) -> Bool? {
     do throws(LMDBError) {
       return try environment.reopen()

@@ -4,49 +4,49 @@ import POSIX
 import Synchronization
 public import TrainerProtocol
 
-/// The one writer of a store, on a thread of its own. Invariants:
+/// The only writer of a store, with its own thread. Invariants:
 /// - Every write transaction begins and ends on that thread.
-/// - A ring's room is given back only after the commit that took its records. They are told before: a supervisor that
-///   dies finds them in the ring.
-/// - Nothing here throws at the supervisor or waits for it. While the store cannot be written,
-///   changes wait in memory and the trainer's words still reach the supervisor.
+/// - Ring space is released only after its records are committed. They are reported earlier; if the
+///   supervisor dies, the next one finds them in the ring.
+/// - Nothing here throws to the supervisor or waits for it. While the store cannot be written, changes stay
+///   in memory, and the trainer's records still reach the supervisor.
 public final class StoreWriter: Sendable {
   struct Submission: Sendable {
     var operations: [StoreOperation]
     var completion: (@Sendable (_ durable: Bool) -> Void)?
 
-    /// Nobody waits for it, and after a death it says nothing.
+    /// Whether it can be delayed: no caller waits, and it is irrelevant after a crash.
     var canWait: Bool { completion == nil && operations.allSatisfy(\.isLive) }
   }
 
   struct Inbox {
     var submissions: [Submission] = []
     var attach: (ring: RingReader, attempt: UInt64)?
-    /// Drain the ring to its end, let it go, and say so.
+    /// Drain the ring to its end, release it, and call back.
     var detach: Detachment?
     var oldestKept: UInt64?
     var isExpectingAnswer = false
     var isStopping = false
-    /// Nobody reads this any more.
+    /// Set when the thread no longer reads the inbox.
     var hasEnded = false
   }
 
   struct Detachment: Sendable {
-    /// Whether what the ring still held is durable first.
+    /// Whether to commit the remaining records first.
     var isDurable: Bool
     var completion: @Sendable () -> Void
   }
 
   let inbox = Mutex(Inbox())
   let wakeUp: WakeUp
-  /// CLOCK_MONOTONIC of the thread's last turn, for whoever watches over it.
+  /// CLOCK_MONOTONIC of the thread's last turn, for the watchdog.
   let lastTurn = Atomic<UInt64>(0)
   private let ended = Gate()
 
   /// - Parameters:
-  ///   - lookInterval: between looks at the ring.
-  ///   - commitInterval: between group commits of snapshots, where nothing asks for one sooner.
-  ///   - isWatched: somebody reads the store, and wants to see each look's snapshots in it.
+  ///   - lookInterval: time between checks of the ring.
+  ///   - commitInterval: time between group commits of snapshots, unless one is needed earlier.
+  ///   - isWatched: whether the store is being read; snapshots are then committed at every check.
   ///   - report: called on the writer's thread.
   public init(
     _ store: JobStore, lookInterval: Duration, commitInterval: Duration = .zero,
@@ -54,11 +54,11 @@ public final class StoreWriter: Sendable {
     report: @escaping @Sendable (StoreReport) -> Void
   ) throws(POSIXError) {
     wakeUp = try WakeUp()
-    // The thread's closure may live a little longer than the thread's work, and must not keep the store
-    // open for as long: it could not be opened again.
+    // The thread's closure may outlive its work for a moment, and must not keep the store open, which could
+    // not be reopened then.
     let store = Mutex<JobStore?>(store)
     try NativeThread.start { [self] in
-      live {
+      withScope {
         guard let store = store.withLock({ $0.take() }) else { return }
         let loop = WriterLoop(
           self, store, lookInterval: lookInterval, commitInterval: commitInterval, limits: limits,
@@ -69,15 +69,15 @@ public final class StoreWriter: Sendable {
     }
   }
 
-  /// What `body` holds is let go when it returns.
+  /// References that `body` holds are released when it returns.
   @inline(never)
-  private func live(_ body: () -> Void) { body() }
+  private func withScope(_ body: () -> Void) { body() }
 
   public var lastTurnNanoseconds: UInt64 { lastTurn.load(ordering: .relaxed) }
 
-  /// Changes the store in the next group commit; at once where somebody waits for it.
-  /// - Parameter completion: called on the writer's thread; `false` when the commit failed and the
-  ///   change waits in memory.
+  /// Changes the store in the next group commit, or immediately if `completion` is set.
+  /// - Parameter completion: called on the writer's thread; `false` if the commit failed and the change stays
+  ///   in memory.
   public func submit(
     _ operations: [StoreOperation], completion: (@Sendable (_ durable: Bool) -> Void)? = nil
   ) {
@@ -95,26 +95,26 @@ public final class StoreWriter: Sendable {
   }
 
   /// Changes the store and waits for the commit.
-  /// - Parameter patience: for how long; nil: for as long as it takes.
-  /// - Returns: whether it is durable, as far as is known by then.
+  /// - Parameter timeout: nil to wait without limit.
+  /// - Returns: whether it is known to be durable.
   @discardableResult
-  public func submitAndWait(_ operations: [StoreOperation], patience: Duration? = nil) -> Bool {
-    begin(operations).wait(patience: patience)
+  public func submitAndWait(_ operations: [StoreOperation], timeout: Duration? = nil) -> Bool {
+    begin(operations).wait(timeout: timeout)
   }
 
-  /// Changes the store now, for whoever has something else to do meanwhile.
+  /// Starts to change the store and returns immediately.
   public func begin(_ operations: [StoreOperation]) -> Commit {
     let commit = Commit()
     submit(operations) { commit.end(durable: $0) }
     return commit
   }
 
-  /// A commit under way. Outlives whoever waits no longer.
+  /// A commit in progress. It may outlive its caller.
   public final class Commit: Sendable {
     private let gate = Gate()
     private let durable = Atomic(false)
 
-    /// Whether it is durable, as far as is known.
+    /// Whether it is known to be durable.
     public var isDurable: Bool { durable.load(ordering: .acquiring) }
 
     func end(durable isDurable: Bool) {
@@ -122,12 +122,12 @@ public final class StoreWriter: Sendable {
       gate.open()
     }
 
-    /// Once.
-    /// - Parameter patience: for how long; nil: for as long as it takes.
-    /// - Returns: whether it is durable, as far as is known by then.
+    /// Call it only once.
+    /// - Parameter timeout: nil to wait without limit.
+    /// - Returns: whether it is known to be durable.
     @discardableResult
-    public func wait(patience: Duration? = nil) -> Bool {
-      gate.wait(timeout: patience)
+    public func wait(timeout: Duration? = nil) -> Bool {
+      gate.wait(timeout: timeout)
       return isDurable
     }
   }
@@ -138,20 +138,20 @@ public final class StoreWriter: Sendable {
     wakeUp.signal()
   }
 
-  /// Drains the attached ring to its end and lets it go. Reports what it still held first.
+  /// Drains the attached ring to its end, reports the remaining records and releases the ring.
   /// - Parameters:
-  ///   - durable: commit it before that. Otherwise it stays in the ring until the next commit, so that one commit
-  ///     can hold the end of an attempt and the beginning of the next: see `commit`.
+  ///   - durable: whether to commit them first. Otherwise they stay in the ring until the next commit, so
+  ///     that one commit can contain the end of an attempt and the beginning of the next: see `commit`.
   ///   - completion: called on the writer's thread.
   public func detach(durable: Bool = true, _ completion: @escaping @Sendable () -> Void) {
     inbox.withLock { $0.detach = Detachment(isDurable: durable, completion: completion) }
     wakeUp.signal()
   }
 
-  /// Commits what waits now, not at the next group commit.
+  /// Commits pending changes now instead of at the next group commit.
   public func commit() { wakeUp.signal() }
 
-  /// A request was posted: looks for the answer sooner than at the next group commit.
+  /// A request was posted: check for the answer before the next group commit.
   public func expectAnswer() {
     inbox.withLock { $0.isExpectingAnswer = true }
     wakeUp.signal()
@@ -160,7 +160,7 @@ public final class StoreWriter: Sendable {
   /// History before this step may be thinned.
   public func setOldestKept(step: UInt64) { inbox.withLock { $0.oldestKept = step } }
 
-  /// Commits what is there, ends the thread and waits for that. The store may be opened again then.
+  /// Commits pending changes and waits for the thread to end. The store may be reopened then.
   public func stop() {
     let isFirst = inbox.withLock { inbox in
       defer { inbox.isStopping = true }

@@ -1,39 +1,39 @@
 import LMDB
 
-/// Keeps `snapshots` bounded whatever the length of the run: from the oldest kept checkpoint on every
-/// step, before it only multiples of a stride, the smallest power of two for which they are not more
-/// than `thinned`; and of a history above it that is itself too long, the older part likewise.
+/// Limits the size of `snapshots`: retains every step from the oldest retained checkpoint on, and before it
+/// only multiples of a stride, the smallest power of two that leaves at most `thinned` rows. If the steps
+/// since that checkpoint are too many, their older part is thinned likewise.
 ///
-/// The walk goes on where it ended, in pieces, and begins again only when the stride doubles. It
-/// changes only by transactions that committed: whoever loses one takes back an earlier copy.
+/// The walk continues in pieces, and restarts only when the stride doubles. After a failed transaction,
+/// restore the copy from before.
 struct Thinning {
   var oldestKept: UInt64 = 0
   private let limits: StoreLimits
   private(set) var stride: UInt64 = 1
-  /// Everything before it is thinned.
+  /// Everything before it is already thinned.
   private var position: UInt64 = 0
   private var previousNewest: UInt64?
 
-  /// Rows that one commit looks at, at least: a walk must not hold up the snapshots.
+  /// Minimum number of rows that one commit visits; limited, as a walk must not delay snapshots.
   private static let rowsAtOnce: UInt64 = 20_000
 
   init(_ limits: StoreLimits) { self.limits = limits }
 
   mutating func run(_ transaction: borrowing Transaction, _ database: Database, newest: UInt64) throws {
     let thinned = UInt64(max(1, limits.thinned))
-    // Few rows are kept whatever their numbers are: one wrong step must not cost the others.
+    // A small number of rows is never thinned, as one invalid step must not remove the others.
     guard try transaction.count(database) > limits.thinned else { return }
     let below = end(newest: newest)
     while below / stride >= thinned, stride < 1 << 62 {
       stride *= 2
       position = 0
     }
-    // In pieces of some size: a cursor for each commit and its one row would not be worth it.
+    // Not in very small pieces: a cursor for one row per commit is not worthwhile.
     guard stride > 1, below > position, position == 0 || below - position >= max(1, min(thinned / 16, 4096))
     else { return }
     var cursor = try transaction.cursor(database)
     var entry = try Key.snapshot(rank: 0, step: position).withUnsafeBytes { try cursor.seek($0) }
-    // Faster than rows come, or the bound would be none.
+    // It must be faster than rows are inserted to keep the limit.
     let inserted = newest - min(newest, previousNewest ?? newest)
     previousNewest = newest
     var rows = max(Self.rowsAtOnce, inserted > .max / 2 ? .max : 2 * inserted)
@@ -49,7 +49,7 @@ struct Thinning {
 
   /// The first step that is not thinned.
   private func end(newest: UInt64) -> UInt64 {
-    // A step has one row, so this many steps have not more rows.
+    // Each step has at most one row.
     let whole = UInt64(max(1, limits.snapshots - limits.thinned - limits.snapshots / 16))
     return max(min(oldestKept, newest), newest - min(newest, whole))
   }

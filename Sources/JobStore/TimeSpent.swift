@@ -1,40 +1,39 @@
-/// Where the wall time since a job's first attempt went, in seconds. The parts add up to the whole.
+/// Breakdown of the wall time since a job's first attempt, in seconds. The parts add up to the total.
 ///
-/// What is lost with an attempt is counted where it is made again, as replay. The share of `productive`
-/// is the goodput.
+/// Steps that are lost with an attempt count as replay when they are repeated. The share of `productive` is
+/// the goodput.
 public struct TimeSpent: Hashable, Sendable, Codable {
-  /// Steps that counted.
+  /// Steps that were made for the first time.
   public var productive = 0.0
-  /// From the start of an attempt to its first step; all of an attempt that made none.
+  /// From the start of an attempt to its first step, or to its end if it made none.
   public var startUp = 0.0
-  /// The trainer waited for its state to be staged.
+  /// Waiting of the trainer for staging.
   public var saveStall = 0.0
-  /// Steps that had been recorded before.
+  /// Repeated steps.
   public var replay = 0.0
   /// No attempt was running.
   public var down = 0.0
 
   public var total: Double { productive + startUp + saveStall + replay + down }
 
-  /// nil before there is any time to speak of.
+  /// nil if the total is zero.
   public var goodput: Double? { total > 0 ? productive / total : nil }
 
-  /// When the newest of the attempts that were added ended, or was seen last.
+  /// When the newest added attempt ended or was last seen.
   private var lastEndNs: UInt64?
 
   public init() {}
 
   /// - Parameters:
   ///   - attempts: oldest first.
-  ///   - newestStep: of the job, for the steps of an attempt that still runs.
-  ///   - nowNs: up to when to count; nil: up to the end of the newest attempt, for a job that is not
-  ///     supervised.
+  ///   - newestStep: newest step of the job, to count the steps of a running attempt.
+  ///   - nowNs: end of the counted time; nil for a job that is not supervised: the end of the newest attempt.
   public init(_ attempts: [AttemptRecord], newestStep: UInt64?, nowNs: UInt64?) {
     for attempt in attempts { add(attempt, newestStep: newestStep, nowNs: nowNs) }
     if let nowNs { wait(until: nowNs) }
   }
 
-  /// The next attempt; see `init`.
+  /// Adds the next attempt; see `init`.
   mutating func add(_ attempt: AttemptRecord, newestStep: UInt64?, nowNs: UInt64?) {
     let start = attempt.startedAtNs
     let end = max(start, attempt.endedAtNs ?? nowNs ?? start)
@@ -43,7 +42,7 @@ public struct TimeSpent: Hashable, Sendable, Codable {
     lastEndNs = end
   }
 
-  /// No other attempt began until then.
+  /// Adds the time until `nowNs`, in which no attempt began.
   public mutating func wait(until nowNs: UInt64) {
     if let lastEndNs { down += Self.seconds(lastEndNs, nowNs) }
     lastEndNs = lastEndNs.map { max($0, nowNs) }

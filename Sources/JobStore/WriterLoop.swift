@@ -4,7 +4,7 @@ import POSIX
 import Synchronization
 import TrainerProtocol
 
-/// What the writer's thread does. Only that thread touches it.
+/// The writer's loop. Used only by its thread.
 final class WriterLoop {
   private let writer: StoreWriter
   private let store: JobStore
@@ -27,9 +27,9 @@ final class WriterLoop {
 
   private var isDetaching = false
   private var isEnding = false
-  /// What the ring still holds was reported already, and is to be written and released.
-  private var isAnnounced = false
-  /// When something was committed last, CLOCK_MONOTONIC.
+  /// Whether the remaining records of the ring were reported but must still be written and released.
+  private var isReported = false
+  /// CLOCK_MONOTONIC of the last commit.
   private var committedAt = Clock.monotonicNanoseconds
   private var pagesReleasedAt = Clock.monotonicNanoseconds
 
@@ -40,7 +40,7 @@ final class WriterLoop {
   ) {
     self.writer = writer
     self.store = store
-    guard let environment = store.environment else { preconditionFailure("a store that is only read") }
+    guard let environment = store.environment else { preconditionFailure("the store was opened read-only") }
     self.environment = environment
     interval = lookInterval
     self.commitInterval = commitInterval
@@ -53,7 +53,7 @@ final class WriterLoop {
     thinning = Thinning(limits)
     changes = PendingChanges(store, limits)
     headroom = FileHeadroom(store: store.directory)
-    headroom.keep(environment)
+    headroom.ensure(environment)
   }
 
   // MARK: The thread
@@ -62,35 +62,35 @@ final class WriterLoop {
     AttemptTotals.addIfMissing(to: store, environment)
     while true {
       writer.lastTurn.store(Clock.monotonicNanoseconds, ordering: .relaxed)
-      let (attach, detach, isStopping) = takeInbox()
+      let (attach, detach, isStopping) = drainInbox()
       if let attach {
-        // The next attempt's ring: what the last one's held is written by now, or was never waited for.
-        if isAnnounced { _ = turn() }
+        // Write the remaining records of the previous ring before the next one is attached.
+        if isReported { _ = turn() }
         intake.attach(attach.ring, attempt: attach.attempt)
       }
       isDetaching = detach != nil
       isEnding = isStopping
-      // The last chance to write.
+      // Last chance to write.
       if isStopping { degradation?.tryNow() }
       var more = false
       if let detach {
-        if detach.isDurable || isStopping || !announceRest() {
+        if detach.isDurable || isStopping || !reportRemaining() {
           while turn() {}
           intake.release()
         }
-        // Whoever waits already does not wait for the next attempt as well.
+        // A waiting caller must not wait for the next attempt, too.
         more = changes.isAwaited
         isDetaching = false
         detach.completion()
       } else {
         more = turn()
       }
-      if isStopping, endIfNothingCame() { return }
+      if isStopping, endIfIdle() { return }
       if !more { writer.wakeUp.wait(timeout: pause) }
     }
   }
 
-  private func takeInbox() -> (
+  private func drainInbox() -> (
     (ring: RingReader, attempt: UInt64)?, StoreWriter.Detachment?, isStopping: Bool
   ) {
     writer.inbox.withLock { inbox in
@@ -107,7 +107,7 @@ final class WriterLoop {
     }
   }
 
-  private func endIfNothingCame() -> Bool {
+  private func endIfIdle() -> Bool {
     writer.inbox.withLock { inbox in
       inbox.hasEnded = inbox.submissions.isEmpty
       return inbox.hasEnded
@@ -118,11 +118,11 @@ final class WriterLoop {
     degradation == nil ? intake.nextPause(usual: interval) : max(interval, .milliseconds(500))
   }
 
-  /// One transaction with everything that is there.
-  /// - Returns: whether more is waiting already.
+  /// Runs one transaction with everything that is pending.
+  /// - Returns: whether more is already pending.
   private func turn() -> Bool {
     if let degradation { return retry(degradation) }
-    if canHold, hold() { return false }
+    if canDefer, deferCommit() { return false }
     var drain = intake.newDrain()
     do {
       let count = try commit(&drain)
@@ -131,12 +131,12 @@ final class WriterLoop {
       intake.ring?.releaseConsumed()
       changes.complete()
       finish(&drain)
-      headroom.keep(environment)
+      headroom.ensure(environment)
       releasePages()
-      if intake.ring?.isIntact == false { loseRing() }
+      if intake.ring?.isIntact == false { abandonRing() }
       return count >= limits.batch
     } catch is RingLost {
-      loseRing()
+      abandonRing()
       return true
     } catch {
       intake.ring?.rewind()
@@ -148,32 +148,31 @@ final class WriterLoop {
     }
   }
 
-  /// Reports what was read.
   private func finish(_ drain: inout RingDrain) {
     guard intake.ring != nil else { return }
     intake.advance(past: drain)
-    if isAnnounced {
-      isAnnounced = false
+    if isReported {
+      isReported = false
       intake.release()
     } else {
-      reportNews(&drain)
+      reportRecords(&drain)
     }
   }
 
-  private func reportNews(_ drain: inout RingDrain) {
-    if let news = intake.news(&drain) { report(.drained(news)) }
+  private func reportRecords(_ drain: inout RingDrain) {
+    if let drained = intake.report(&drain) { report(.drained(drained)) }
   }
 
   private struct RingLost: Error {}
 
-  /// What was drained since the last commit is of no more worth than the rest.
-  private func loseRing() {
+  /// Records that were drained since the last commit are lost, too.
+  private func abandonRing() {
     intake.release()
-    isAnnounced = false
+    isReported = false
     report(.ringLost(attempt: intake.attempt))
   }
 
-  /// Once a minute: pages of the map that were read count as this process's memory.
+  /// Releases read pages of the map once a minute, as they count as this process's memory.
   private func releasePages() {
     let now = Clock.monotonicNanoseconds
     guard now > pagesReleasedAt + 60_000_000_000 else { return }
@@ -183,16 +182,16 @@ final class WriterLoop {
 
   // MARK: Without a commit
 
-  /// Reports what is left in the ring of a trainer that has ended, before it is written: the supervisor decides by it
-  /// what comes next. Until the commit the records stay in the ring, where another supervisor would find them.
-  /// - Returns: false: it has to be written first.
-  private func announceRest() -> Bool {
+  /// Reports the remaining records of an exited trainer before they are written, as the supervisor's next
+  /// decision depends on them. Until the commit, they stay in the ring for another supervisor to find.
+  /// - Returns: false if they must be written first.
+  private func reportRemaining() -> Bool {
     guard let ring = intake.ring, degradation == nil else { return false }
     var drain = intake.newDrain()
     let count: Int
     do {
       count = try environment.read { transaction in
-        // It may be asked again.
+        // The closure may be called again.
         ring.rewind()
         drain = intake.newDrain()
         return try drain.compare(ring, limit: limits.batch, with: transaction, store.databases.snapshots)
@@ -201,41 +200,41 @@ final class WriterLoop {
       ring.rewind()
       return false
     }
-    // A full snapshot is a place to resume from, which is looked for in the store.
+    // A full snapshot is a resume point, which is read from the store.
     guard count < limits.batch, drain.newestFull.isEmpty, ring.isIntact else {
       ring.rewind()
       return false
     }
-    reportNews(&drain)
+    reportRecords(&drain)
     ring.rewind()
     if count == 0, held.isEmpty { intake.release() }
-    isAnnounced = intake.ring != nil
+    isReported = intake.ring != nil
     return true
   }
 
-  private var canHold: Bool {
-    guard commitInterval > interval, intake.ring != nil, !isDetaching, !isAnnounced, !isEnding,
+  private var canDefer: Bool {
+    guard commitInterval > interval, intake.ring != nil, !isDetaching, !isReported, !isEnding,
       changes.canWait
     else { return false }
     let isDue = Clock.monotonicNanoseconds - committedAt >= UInt64(commitInterval / .nanoseconds(1))
     return !isDue && !isWatched()
   }
 
-  /// Reads and reports what the ring has, and leaves it there for the next group commit.
-  /// - Returns: false: there is something that has to be written at once. Then nothing was read.
-  private func hold() -> Bool {
+  /// Reads and reports the ring's records, and leaves them there for the next group commit.
+  /// - Returns: false if something must be written immediately; nothing was read then.
+  private func deferCommit() -> Bool {
     guard let ring = intake.ring else { return false }
     var drain = intake.newDrain()
     var rows: [(step: UInt64, row: [UInt8])] = []
     var highest = intake.lastStep
     var isReplay = false
     let count = drain.drain(ring, limit: limits.batch) { step, row in
-      // Also of one that came a moment before.
+      // Including repeats within this batch.
       if let highest, step <= highest { isReplay = true }
       highest = step
       rows.append((step, row))
     }
-    // A step that is made again is compared with its row; a full snapshot is a place to resume from.
+    // A replayed step must be compared with its row; a full snapshot is a resume point.
     let isRoutine = drain.drained.controls.allSatisfy { if case .staged = $0 { true } else { false } }
     guard !isReplay, isRoutine, drain.newestFull.isEmpty, count < limits.batch,
       !ring.needsRelease, ring.isIntact
@@ -251,7 +250,7 @@ final class WriterLoop {
 
   // MARK: A commit
 
-  /// - Returns: how many records were read from the ring.
+  /// - Returns: number of records read from the ring.
   private func commit(_ drain: inout RingDrain) throws -> Int {
     while true {
       do {
@@ -264,7 +263,7 @@ final class WriterLoop {
     }
   }
 
-  /// Doubling keeps small stores small; a gibibyte at a time is plenty for large ones.
+  /// Doubled, but by at most 1 GiB.
   private func growMap() throws {
     try environment.grow(toMapBytes: environment.mapBytes + min(environment.mapBytes, 1 << 30))
   }
@@ -272,7 +271,7 @@ final class WriterLoop {
   private func reopen() throws {
     guard case .replaced(let repair) = try reopening.run() else { return }
     changes.storeWasReplaced()
-    // Written when they change, and by nobody else: rows of attempts would be compared under wrong names.
+    // The names are written only when they change; without them, rows would be compared under wrong names.
     changes.append([
       .init(operations: [.document(MetricNames.document, intake.namesByAttempt)], completion: nil)
     ])
@@ -294,7 +293,7 @@ final class WriterLoop {
     let transaction = try Transaction(environment)
     try held.write(transaction, snapshots)
     let count = try drain.drain(ring, limit: limits.batch, into: transaction, snapshots)
-    // Nothing to write: no commit, no fsync.
+    // Skip the commit and its fsync if there is nothing to write.
     if count == 0, changes.isEmpty, held.isEmpty { return 0 }
     guard ring.isIntact else { throw RingLost() }
     var newest = held.newest
@@ -310,21 +309,21 @@ final class WriterLoop {
     return count
   }
 
-  /// A transaction costs more than a look: skip it while the trainer wrote nothing.
-  private func isWorthwhile(_ ring: RingReader) -> Bool { isDetaching || isAnnounced || ring.hasUnread }
+  /// Whether there may be records: avoids a transaction while the trainer writes nothing.
+  private func isWorthwhile(_ ring: RingReader) -> Bool { isDetaching || isReported || ring.hasUnread }
 
   // MARK: While the store cannot be written
 
   private func reason(_ error: any Error) -> String {
-    // LMDB reports a full disk as EIO: a short write. Ask the filesystem before blaming the disk.
+    // LMDB reports a short write to a full disk as EIO, so check the free space.
     let free = (try? FileSystem.availableBytes(store.directory)) ?? .max
     if free < 1 << 20 { return "the disk of \(store.directory) is full" }
     return "\(error)"
   }
 
-  /// Reads the ring into memory, for the trainer's records must reach the supervisor and there must be room for more,
-  /// and tries to write again.
-  /// - Returns: whether more is waiting in the ring.
+  /// Reads the ring into memory, so that records reach the supervisor and the ring does not fill, and tries
+  /// to write again.
+  /// - Returns: whether the ring has more records.
   private func retry(_ before: Degradation) -> Bool {
     var degradation = before
     var drain = intake.newDrain()
@@ -337,12 +336,12 @@ final class WriterLoop {
       } else {
         rows = []
         drain = intake.newDrain()
-        loseRing()
+        abandonRing()
       }
     }
     degradation.backlog.append(rows, Newest(drain))
     finish(&drain)
-    // Whoever waits gets a true answer; without one, a full disk is left alone for a while.
+    // Try immediately if a caller waits; otherwise only at intervals.
     if changes.isAwaited || degradation.isTryDue, write(&degradation) {
       self.degradation = nil
     } else {
@@ -352,7 +351,7 @@ final class WriterLoop {
     return count >= limits.batch
   }
 
-  /// - Returns: whether everything is in the store.
+  /// - Returns: whether everything was written.
   private func write(_ degradation: inout Degradation) -> Bool {
     let audits: [UInt64: ReplayAudit]
     do {
@@ -378,7 +377,7 @@ final class WriterLoop {
     return true
   }
 
-  /// - Returns: what comparing with earlier attempts found, by attempt.
+  /// - Returns: results of the comparison with earlier attempts, by attempt.
   private func write(_ backlog: Backlog) throws -> [UInt64: ReplayAudit] {
     while true {
       do {

@@ -1,17 +1,17 @@
 public import SystemPackage
 
-/// Why an operation failed, in the parts that every command shows: what happened, to which path, why, and what
-/// to do about it. `code` is for the program; everything else is for people.
+/// An error in the parts that every command prints: what happened, to which path, why, and what to do about
+/// it. `code` is for programs, the rest for users.
 public struct CodedError<Code: Hashable & Sendable>: Error, Hashable, Sendable, CustomStringConvertible {
   public var code: Code
   /// What happened.
   public var what: String
   public var path: FilePath?
-  /// The reason that the system or a library gave.
+  /// The reason from the system or a library.
   public var why: String?
-  /// Of the system call that failed, if one did.
+  /// Of the failed system call, if any.
   public var errno: Errno?
-  /// What the user can type or do, one thing a line.
+  /// Commands or actions for the user, one per line.
   public var hint: Hint?
 
   public init(

@@ -1,11 +1,11 @@
 public import SystemPackage
 
-/// Something to type. Whatever is put into it is quoted where a shell would read it as more than one word, so
-/// that pasting it does no harm, whatever a path or a name contains:
+/// A command for the user. Interpolated values are quoted for the shell where necessary, so that it can be
+/// pasted safely, whatever a path or a name contains:
 ///
 ///     let hint: Hint = "ls -l \(path)"
 ///
-/// Only another hint, and what is named `words`, goes in as it is.
+/// Other hints and arguments labelled `words` are not quoted.
 public struct Hint: Hashable, Sendable, ExpressibleByStringInterpolation, CustomStringConvertible {
   public let text: String
 
@@ -14,12 +14,12 @@ public struct Hint: Hashable, Sendable, ExpressibleByStringInterpolation, Custom
 
   public init(_ hint: Hint) { self = hint }
 
-  /// The words of a command, each quoted where it needs to be.
+  /// Quotes the words of a command where necessary.
   public init(command: [String]) { text = command.map(Self.quoted).joined(separator: " ") }
 
   public var description: String { text }
 
-  /// Several, one a line.
+  /// One hint per line.
   public var lines: [Hint] { text.split(separator: "\n").map { Hint(stringLiteral: String($0)) } }
 
   public struct StringInterpolation: StringInterpolationProtocol {
@@ -32,11 +32,11 @@ public struct Hint: Hashable, Sendable, ExpressibleByStringInterpolation, Custom
     public mutating func appendInterpolation(_ path: FilePath) { text += Hint.quoted(path.string) }
     public mutating func appendInterpolation(_ number: some BinaryInteger) { text += "\(number)" }
     public mutating func appendInterpolation(_ hint: Hint) { text += hint.text }
-    /// Words of ours that are no part of a command.
+    /// Text that is not part of a command.
     public mutating func appendInterpolation(words: String) { text += words }
   }
 
-  /// As a shell reads it back as one word; on one line, whatever it contains.
+  /// Quotes `word` for the shell, on one line.
   public static func quoted(_ word: String) -> String {
     let isPlain =
       !word.isEmpty

@@ -8,11 +8,11 @@ public enum JSON {
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-    // The documents are plain structs of plain values, which the encoder never refuses.
+    // Encoding structs of plain values cannot fail.
     return Array((try? encoder.encode(value)) ?? Data())
   }
 
-  /// - Returns: nil when the bytes are not such a document.
+  /// - Returns: nil if the bytes are not such a document.
   public static func decode<Value: Decodable>(_ bytes: some Sequence<UInt8>) -> Value? {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase

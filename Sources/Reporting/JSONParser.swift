@@ -1,21 +1,20 @@
 extension JSONValue {
-  /// Deepest nesting that is read, so that no text can exhaust the stack.
+  /// Maximum nesting, so that no text can exhaust the stack.
   public static let deepest = 512
 
-  /// Where a text stops to be JSON, and why.
+  /// A syntax error.
   public struct Malformed: Error {
     /// In bytes.
     public var offset: Int
     public var what: String
   }
 
-  /// Total: any bytes are a document or throw. Keys are unique: two that are canonically equivalent count as
-  /// one that appears twice.
+  /// Accepts any bytes. Duplicate keys are rejected, including canonically equivalent ones.
   public init(_ bytes: UnsafeRawBufferPointer) throws(Malformed) {
     var parser = Parser(bytes: bytes)
     self = try parser.value(depth: 0)
     parser.skipSpace()
-    guard parser.position == bytes.count else { throw parser.malformed("something follows the document") }
+    guard parser.position == bytes.count else { throw parser.malformed("unexpected data after the document") }
   }
 
   public init(parsing text: String) throws(Malformed) {
@@ -52,7 +51,7 @@ private struct Parser {
   mutating func value(depth: Int) throws(Malformed) -> JSONValue {
     guard depth < JSONValue.deepest else { throw malformed("nested too deeply") }
     skipSpace()
-    guard let next else { throw malformed("it ends too early") }
+    guard let next else { throw malformed("unexpected end") }
     switch next {
     case UInt8(ascii: "{"): return .object(try object(depth: depth))
     case UInt8(ascii: "["): return .array(try array(depth: depth))
@@ -61,13 +60,13 @@ private struct Parser {
     case UInt8(ascii: "f"): return try word("false", .bool(false))
     case UInt8(ascii: "n"): return try word("null", .null)
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
-    default: throw malformed("no value begins like this")
+    default: throw malformed("invalid value")
     }
   }
 
   private mutating func word(_ word: StaticString, _ value: JSONValue) throws(Malformed) -> JSONValue {
     let letters = UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)
-    guard bytes[position...].starts(with: letters) else { throw malformed("no value begins like this") }
+    guard bytes[position...].starts(with: letters) else { throw malformed("invalid value") }
     position += letters.count
     return value
   }
@@ -79,17 +78,17 @@ private struct Parser {
     if accept("}") { return members }
     while true {
       skipSpace()
-      guard next == UInt8(ascii: "\"") else { throw malformed("a key is missing") }
+      guard next == UInt8(ascii: "\"") else { throw malformed("missing key") }
       let key = try string()
       skipSpace()
-      guard accept(":") else { throw malformed("':' is missing") }
+      guard accept(":") else { throw malformed("missing ':'") }
       let member = try value(depth: depth + 1)
       guard members.updateValue(member, forKey: key) == nil else {
-        throw malformed("'\(key)' is there twice")
+        throw malformed("duplicate key '\(key)'")
       }
       skipSpace()
       if accept("}") { return members }
-      guard accept(",") else { throw malformed("',' or '}' is missing") }
+      guard accept(",") else { throw malformed("missing ',' or '}'") }
     }
   }
 
@@ -102,7 +101,7 @@ private struct Parser {
       elements.append(try value(depth: depth + 1))
       skipSpace()
       if accept("]") { return elements }
-      guard accept(",") else { throw malformed("',' or ']' is missing") }
+      guard accept(",") else { throw malformed("missing ',' or ']'") }
     }
   }
 
@@ -111,7 +110,7 @@ private struct Parser {
   private mutating func digits() throws(Malformed) {
     let begin = position
     while let next, UInt8(ascii: "0")...UInt8(ascii: "9") ~= next { position += 1 }
-    guard position > begin else { throw malformed("a digit is missing") }
+    guard position > begin else { throw malformed("missing digit") }
   }
 
   private mutating func number() throws(Malformed) -> JSONValue {
@@ -120,7 +119,7 @@ private struct Parser {
     let first = position
     try digits()
     guard bytes[first] != UInt8(ascii: "0") || position == first + 1 else {
-      throw malformed("a leading zero")
+      throw malformed("leading zero")
     }
     var isWhole = true
     if accept(".") {
@@ -136,9 +135,9 @@ private struct Parser {
     if isWhole {
       if let value = Int64(text) { return .integer(value) }
       if !isNegative, let value = UInt64(text) { return .unsigned(value) }
-      throw malformed("an integer of more than 64 bits")
+      throw malformed("integer of more than 64 bits")
     }
-    guard let value = Double(text), value.isFinite else { throw malformed("a number beyond all bounds") }
+    guard let value = Double(text), value.isFinite else { throw malformed("number out of range") }
     return .real(value)
   }
 
@@ -153,22 +152,22 @@ private struct Parser {
       case UInt8(ascii: "\""):
         decoded.append(contentsOf: bytes[begin..<position])
         position += 1
-        guard let text = String(validating: decoded, as: UTF8.self) else { throw malformed("not UTF-8") }
+        guard let text = String(validating: decoded, as: UTF8.self) else { throw malformed("invalid UTF-8") }
         return text
       case UInt8(ascii: "\\"):
         decoded.append(contentsOf: bytes[begin..<position])
         position += 1
         decoded.append(contentsOf: try escaped())
         begin = position
-      case 0..<0x20: throw malformed("a control character in a string")
+      case 0..<0x20: throw malformed("control character in a string")
       default: position += 1
       }
     }
-    throw malformed("a string without an end")
+    throw malformed("unterminated string")
   }
 
   private mutating func escaped() throws(Malformed) -> [UInt8] {
-    guard let byte = next else { throw malformed("it ends too early") }
+    guard let byte = next else { throw malformed("unexpected end") }
     position += 1
     switch byte {
     case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return [byte]
@@ -178,20 +177,20 @@ private struct Parser {
     case UInt8(ascii: "r"): return [0x0d]
     case UInt8(ascii: "t"): return [0x09]
     case UInt8(ascii: "u"): return Array(String(try scalar()).utf8)
-    default: throw malformed("an unknown escape")
+    default: throw malformed("unknown escape")
     }
   }
 
-  /// One `\u` escape, or the two of a pair of surrogates.
+  /// One `\u` escape, or two for a surrogate pair.
   private mutating func scalar() throws(Malformed) -> Character {
     var code = try fourDigits()
     if 0xd800..<0xdc00 ~= code {
-      guard accept("\\"), accept("u") else { throw malformed("half a surrogate pair") }
+      guard accept("\\"), accept("u") else { throw malformed("unpaired surrogate") }
       let low = try fourDigits()
-      guard 0xdc00..<0xe000 ~= low else { throw malformed("half a surrogate pair") }
+      guard 0xdc00..<0xe000 ~= low else { throw malformed("unpaired surrogate") }
       code = 0x10000 + (code - 0xd800) << 10 + (low - 0xdc00)
     }
-    guard let scalar = Unicode.Scalar(code) else { throw malformed("half a surrogate pair") }
+    guard let scalar = Unicode.Scalar(code) else { throw malformed("unpaired surrogate") }
     return Character(scalar)
   }
 

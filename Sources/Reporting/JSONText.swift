@@ -1,12 +1,12 @@
-/// JSON as text, written from left to right. The one place in which strings and numbers become JSON.
+/// Writes JSON sequentially. All encoding of strings and numbers is here.
 public struct JSONText {
   /// Which characters of a string are written as `\u` escapes.
   public enum Escaping: Sendable {
     /// Those that RFC 8259 requires.
     case required
-    /// Also those that a terminal interprets or a reader cannot see (`VisibleText.isHidden`).
+    /// Also control and invisible characters (`VisibleText.isHidden`).
     case hidden
-    /// Also everything that is not ASCII.
+    /// Also all non-ASCII characters.
     case nonASCII
   }
 
@@ -18,12 +18,12 @@ public struct JSONText {
 
   public var text: String { String(decoding: bytes, as: UTF8.self) }
 
-  /// Appends JSON as it is.
+  /// Appends `text` unchanged.
   public mutating func raw(_ text: StaticString) {
     bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
-  /// Appends JSON as it is.
+  /// Appends `text` unchanged.
   public mutating func raw(_ text: String) { bytes.append(contentsOf: text.utf8) }
 
   public mutating func string(_ text: String) {
@@ -53,7 +53,7 @@ public struct JSONText {
 
   public mutating func integer(_ value: some BinaryInteger) { raw(String(value)) }
 
-  /// JSON has no literal for a number that is not finite: it becomes a string.
+  /// Non-finite numbers are written as strings, as JSON has no literals for them.
   public mutating func number(_ value: Double) {
     if value.isNaN {
       raw("\"NaN\"")
@@ -72,7 +72,7 @@ public struct JSONText {
     bytes.append(UInt8(ascii: "\""))
   }
 
-  /// Whole stretches without an escape are copied at once: an image header is written while the trainer waits.
+  /// Copies runs without escapes at once, as the trainer waits while an image header is written.
   private mutating func string(_ text: UnsafeBufferPointer<UInt8>) {
     bytes.append(UInt8(ascii: "\""))
     var begin = 0

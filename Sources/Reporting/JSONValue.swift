@@ -1,4 +1,4 @@
-/// A JSON document, read or about to be written.
+/// A JSON document.
 public indirect enum JSONValue: Sendable {
   case null
   case bool(Bool)
@@ -61,7 +61,7 @@ public indirect enum JSONValue: Sendable {
   public var array: [JSONValue]? { if case .array(let elements) = self { elements } else { nil } }
   public var string: String? { if case .string(let text) = self { text } else { nil } }
 
-  /// A number of things, or an offset.
+  /// A count or an offset.
   public var count: Int? { if case .integer(let value) = self, value >= 0 { Int(value) } else { nil } }
 
   public var counter: UInt64? {

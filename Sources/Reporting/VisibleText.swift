@@ -1,10 +1,10 @@
-/// Text of others (exceptions, names, command lines, messages of other programs) made fit for a terminal or a
-/// log. What a terminal obeys, what breaks a line, and what changes the order in which text is read becomes an
-/// escape that can be seen, as `ls -b` shows it: `\n`, `\x1b`, `\u202e`.
+/// Makes external text (exceptions, names, command lines, messages of other programs) safe for terminals and
+/// logs. Control characters, line breaks and characters that change the text direction become visible escapes
+/// as in `ls -b`: `\n`, `\x1b`, `\u202e`.
 ///
-/// A backslash stays as it is, so that text that was made visible twice is what it was after the first time.
+/// Backslashes are kept, so that applying it twice has no further effect.
 public enum VisibleText {
-  /// All of it on one line.
+  /// Returns `text` on one line.
   public static func line(_ text: String) -> String {
     if text.utf8.allSatisfy({ (0x20..<0x7f).contains($0) }) { return text }
     var visible = ""
@@ -14,12 +14,12 @@ public enum VisibleText {
     return visible
   }
 
-  /// Its own lines, each made visible; a carriage return before the end of a line is a part of the end.
+  /// Splits `text` at LF or CRLF and escapes each line.
   public static func lines(_ text: String) -> [String] {
     text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }.map { line(String($0)) }
   }
 
-  /// A text of several lines, none of which can be taken for a line of ours.
+  /// A text of several lines, each indented, so that none looks like a line of holdfast.
   /// - Parameters:
   ///   - indent: before its first line,
   ///   - further: before each other one.
@@ -29,17 +29,17 @@ public enum VisibleText {
     return lines.enumerated().map { ($0 == 0 ? indent : further) + $1 }
   }
 
-  /// Whether a terminal obeys it, or a reader cannot see it.
+  /// Whether it is a control character or invisible.
   public static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
     if scalar.isASCII { return scalar.value < 0x20 || scalar.value == 0x7f }
     switch scalar.properties.generalCategory {
-    // Format characters: U+202E and its kind, and those of no width.
+    // Format characters include direction overrides (U+202E) and zero-width characters.
     case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse: return true
     default: return false
     }
   }
 
-  /// As `$'…'` of a shell reads it back.
+  /// In the syntax of the shell's `$'…'`.
   static func escape(_ scalar: Unicode.Scalar) -> String {
     switch scalar {
     case "\n": return "\\n"

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Numbers, times, sizes and signals in words for people.
+/// Formats numbers, times, sizes and signals for users.
 public enum Words {
   /// `48,700`
   public static func number(_ value: UInt64) -> String {

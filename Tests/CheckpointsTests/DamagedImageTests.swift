@@ -4,11 +4,11 @@ import Testing
 
 @testable import Checkpoints
 
-/// The reader is total: whatever the bytes, it reads them or says what is wrong.
+/// The reader accepts any bytes: it reads an image or reports the damage.
 struct DamagedImageTests {
   private static let loop = #"{\"step\":1,\"epoch\":0,\"batch\":0,\"samples\":0,\"parts\":[]}"#
 
-  /// A file of a header with this state, these tensors and so many bytes of data.
+  /// A file with this state and these tensors in its header, and `data` bytes of data.
   private static func file(state: String = "{}", tensors: String = "", data: Int = 0) -> [UInt8] {
     let state = state.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
     return file(
@@ -29,7 +29,7 @@ struct DamagedImageTests {
     #","\#(name)":{"dtype":"\#(dtype)","shape":\#(shape),"data_offsets":\#(offsets)}"#
   }
 
-  @Test func theFixturesAreRight() throws {
+  @Test func intactFixturesAreAccepted() throws {
     let reader = try read(Self.file(tensors: Self.tensor("F32", "[2]", "[0,8]"), data: 8))
     #expect(reader.loop.step == 1 && reader.components.isEmpty)
   }
@@ -59,7 +59,7 @@ struct DamagedImageTests {
     ("a tensor is a number", #","a":1"#, 0),
     ("metadata twice", #","__metadata__":{}"#, 0),
     ("a key twice", #","a":{"dtype":"U8","dtype":"U8","shape":[],"data_offsets":[0,1]}"#, 1),
-  ]) func damagedTensors(what: String, tensors: String, data: Int) throws {
+  ]) func damagedTensorsAreRejected(what: String, tensors: String, data: Int) throws {
     expectDamaged(Self.file(tensors: tensors, data: data), what)
   }
 
@@ -71,7 +71,7 @@ struct DamagedImageTests {
     #"{"__metadata__":{"holdfast.state":"[]","holdfast.loop_state":"\#(loop)"}}"#,
     #"{"__metadata__":{"holdfast.state":"{","holdfast.loop_state":"\#(loop)"}}"#,
     #"{"__metadata__":{"holdfast.state":"{}","holdfast.loop_state":"\#(loop)"}} x"#,
-  ]) func damagedHeaders(header: String) { expectDamaged(Self.file(header: header), header) }
+  ]) func damagedHeadersAreRejected(header: String) { expectDamaged(Self.file(header: header), header) }
 
   @Test(arguments: [
     #"{"a":{"$tensor":"b"}}"#, #"{"a":{"$real":"x"}}"#, #"{"a":{"$bits":"xyz"}}"#, #"{"a":{"$data":"Z"}}"#,
@@ -81,9 +81,9 @@ struct DamagedImageTests {
     #"{"a":18446744073709551615}"#,
     #"{"a":99999999999999999999}"#, #"{"a":-}"#, #"{"a":1.}"#, #"{"a":.1}"#, #"{"a":+1}"#, #"{"a":NaN}"#,
     #"{a:1}"#, #"{"a" 1}"#, #"{"a":1"#, #"{"a":1}}"#,
-  ]) func damagedStates(state: String) { expectDamaged(Self.file(state: state), state) }
+  ]) func damagedStatesAreRejected(state: String) { expectDamaged(Self.file(state: state), state) }
 
-  @Test func whatALaterVersionWritesIsSaid() {
+  @Test func valuesOfALaterVersionAreReported() {
     for state in [#"{"a":{"$tuple":[1,2]}}"#, #"{"a":{"$map":"x"}}"#, #"{"a":{"$object":"x","fields":{}}}"#] {
       let error = #expect(throws: CheckpointError.self) { try read(Self.file(state: state)) }
       #expect(error?.code == .newerVersion, "\(state)")
@@ -94,7 +94,7 @@ struct DamagedImageTests {
     #expect(error?.code == .unsupported)
   }
 
-  @Test func escapesOfOtherWriters() throws {
+  @Test func escapesOfOtherWritersAreRead() throws {
     let reader = try read(Self.file(state: #"{"a":["\u00e9\ud83e\uddea\/\b\f\n\r\t", -0, 1.5e0, 3E+2]}"#))
     #expect(
       reader.components == [
@@ -102,7 +102,7 @@ struct DamagedImageTests {
       ])
   }
 
-  @Test func nestingEndsInAnError() {
+  @Test func deepNestingIsRejected() {
     for (open, close) in [("[", "]"), (#"{"a":"#, "}")] {
       let deep = String(repeating: open, count: 200_000) + "1" + String(repeating: close, count: 200_000)
       expectDamaged(Self.file(state: deep), "deep state")
@@ -110,7 +110,7 @@ struct DamagedImageTests {
     }
   }
 
-  @Test func lengthsOfTheHeader() {
+  @Test func invalidHeaderLengthsAreRejected() {
     let whole = Self.file()
     for length in [UInt64.max, 1 << 63, UInt64(Int.max), 100_000_001, UInt64(whole.count - 7), 0, 1] {
       var bytes = whole
@@ -127,11 +127,11 @@ struct DamagedImageTests {
 
   // MARK: Random damage
 
-  @Test func randomBytes() {
+  @Test func randomBytesAreRejected() {
     for seed in UInt64(0)..<3000 {
       var random = Generator(seed: seed)
       var bytes = random.bytes(random.below(200))
-      // Else the length alone would reject nearly all of them.
+      // With a valid length, which otherwise would reject nearly all.
       if bytes.count > 8, seed % 2 == 0 {
         let length = UInt64(random.below(bytes.count))
         bytes.replaceSubrange(0..<8, with: withUnsafeBytes(of: length.littleEndian) { Array($0) })
@@ -140,8 +140,8 @@ struct DamagedImageTests {
     }
   }
 
-  /// Damage that leaves an image readable leaves it whole: it can be written and read again.
-  @Test func damagedBytesInAnImage() throws {
+  /// An image that is readable despite damage can be written and read again.
+  @Test func damagedImagesAreRejectedOrIntact() throws {
     for seed in UInt64(0)..<6000 {
       var random = Generator(seed: seed)
       var bytes = image(random.components(), random.loop())

@@ -7,7 +7,7 @@ import TestSupport
 // MARK: Random states
 
 extension Generator {
-  /// Keys and strings that have broken something somewhere.
+  /// Keys and strings that are difficult to encode.
   private static let texts = [
     "", "a", "weight", "a/b", "~", "~1", "/", "//", "$", "$tensor", "$$", "$real", "__metadata__", "\"", "\\",
     "\n", "\u{0}", "\u{7f}", "é", "e\u{301}x", "~\u{301}", "/\u{338}", "$\u{301}", "層", "🧪", "0", "1", " ",
@@ -96,7 +96,7 @@ func image(step: UInt64, floats: Int = 3) -> [UInt8] {
 
 func read(_ image: [UInt8]) throws -> ImageReader { try image.withUnsafeBytes { try ImageReader($0) } }
 
-/// Bytes on page boundaries, as those of the arena are.
+/// Page-aligned bytes, as in the arena.
 final class AlignedImage {
   let bytes: UnsafeMutableRawBufferPointer
 
@@ -120,7 +120,7 @@ extension Manifest {
   }
 }
 
-/// A directory of its own with checkpoints in it, removed at the end.
+/// A temporary directory with checkpoints.
 final class Place {
   let root: FilePath
   let checkpoints: LocalCheckpoints
@@ -144,6 +144,6 @@ final class Place {
     checkpoints.path(of: checkpoint).appending(name)
   }
 
-  /// Everything in the directory, leftovers included.
+  /// Everything in the directory, including leftovers.
   func entries() throws -> [String] { try FileSystem.list(checkpoints.directory) }
 }

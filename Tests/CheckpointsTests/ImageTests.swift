@@ -4,7 +4,7 @@ import Testing
 
 @testable import Checkpoints
 
-/// What goes into an image comes out of it, bit by bit.
+/// Images round-trip bit by bit.
 struct ImageTests {
   @Test func randomStatesRoundTrip() throws {
     for seed in UInt64(0)..<400 {
@@ -19,12 +19,12 @@ struct ImageTests {
       #expect(reader.components == components, "seed \(seed)")
       #expect(reader.loop == loop, "seed \(seed)")
       #expect(try bytes.withUnsafeBytes { try ImageReader.loop($0) } == loop, "seed \(seed)")
-      #expect(image(reader.components, reader.loop) == bytes, "seed \(seed): other bytes the second time")
+      #expect(image(reader.components, reader.loop) == bytes, "seed \(seed): different bytes the second time")
     }
   }
 
-  /// The layout is that of the format's page, and tensors can be used where they lie.
-  @Test func tensorsFollowEachOtherAligned() throws {
+  /// The layout follows the format's specification, and tensors can be used in place.
+  @Test func tensorsAreContiguousAndAligned() throws {
     for seed in UInt64(1000)..<1200 {
       var random = Generator(seed: seed)
       let bytes = image(random.components(), random.loop())
@@ -34,7 +34,7 @@ struct ImageTests {
     }
   }
 
-  @Test(arguments: DType.all) func everyType(dtype: DType) throws {
+  @Test(arguments: DType.all) func everyTypeRoundTrips(dtype: DType) throws {
     let tensor = Tensor(dtype: dtype, shape: [2, 3], bytes: (0..<UInt8(6 * dtype.bytes)).map { $0 ^ 0x5a })
     let state = StateValue.object([
       "t": .tensor(tensor), "empty": .tensor(Tensor(dtype: dtype, shape: [0], bytes: [])),
@@ -42,8 +42,8 @@ struct ImageTests {
     #expect(try read(image(["c": state], .zero)).components == ["c": state])
   }
 
-  /// They begin where their neighbour does, in whatever order a dictionary has them.
-  @Test func emptyTensorsAmongOthers() throws {
+  /// Empty tensors begin at the offset of their neighbour, in any order of a dictionary.
+  @Test func emptyTensorsRoundTrip() throws {
     var members: [String: StateValue] = [:]
     for index in 0..<40 {
       members["t\(index)"] = .tensor(Tensor([Float](repeating: 1, count: index % 3), shape: [index % 3, 1]))
@@ -53,7 +53,7 @@ struct ImageTests {
     }
   }
 
-  @Test func realNumbersKeepTheirBits() throws {
+  @Test func realNumbersRetainTheirBits() throws {
     let patterns: [UInt64] = [
       0, 1 << 63, 1, 0x7ff0_0000_0000_0000, 0xfff0_0000_0000_0000, 0x7ff8_0000_0000_0000,
       0x7ff0_0000_0000_0001,
@@ -66,7 +66,7 @@ struct ImageTests {
     #expect(try values.map { try $0.real().bitPattern } == patterns)
   }
 
-  @Test func namesOfTensorsArePaths() throws {
+  @Test func tensorNamesArePaths() throws {
     let tensor = StateValue.tensor(Tensor([Float(1)]))
     let state: [String: StateValue] = [
       "model": .object(["layers": .array([tensor, .null, .object(["a/b~c": tensor])])]),
@@ -76,32 +76,32 @@ struct ImageTests {
     #expect(tensors.keys.sorted() == ["__metadata__/", "model/layers/0", "model/layers/2/a~1b~0c"])
   }
 
-  @Test func nestingUpToTheLimit() throws {
+  @Test func nestingUpToTheLimitIsAccepted() throws {
     var state = StateValue.tensor(Tensor([Int64(7)]))
     for _ in 0..<ImageWriter.deepestState { state = .array([state]) }
     #expect(try read(image(["c": state], .zero)).components == ["c": state])
   }
 
-  @Test func nothingAtAll() throws {
+  @Test func emptyStateRoundTrips() throws {
     let reader = try read(image([:], .zero))
     #expect(reader.components.isEmpty && reader.loop == .zero)
   }
 
-  @Test func accessorsNameWhatTheyFound() throws {
+  @Test func accessorErrorsNameWhatWasFound() throws {
     let state = StateValue.object(["a": .integer(1), "b": .bool(true), "c": .array([.null])])
     #expect(try state.value("a").integer() == 1)
     #expect(try state.value("b").bool())
     #expect(try state.value("c").array() == [.null])
     #expect(try state.object().count == 3)
     let missing = #expect(throws: CheckpointError.self) { try state.value("d") }
-    #expect(missing?.what == "no 'd'; there is: a, b, c")
+    #expect(missing?.what == "no 'd'; known keys: a, b, c")
     let other = #expect(throws: CheckpointError.self) { try state.value("a").tensor() }
     #expect(other?.what == "expected a tensor, found an integer")
     let type = #expect(throws: CheckpointError.self) { try Tensor([Float(1)]).doubles() }
-    #expect(type?.what == "it is F32, not F64")
+    #expect(type?.what == "the tensor is F32, not F64")
   }
 
-  @Test func base64IsThatOfTheStandard() {
+  @Test func base64MatchesTheStandard() {
     let vectors = ["": "", "f": "Zg==", "fo": "Zm8=", "foo": "Zm9v", "foob": "Zm9vYg==", "fooba": "Zm9vYmE="]
     for (text, code) in vectors {
       #expect(Base64.encode(Array(text.utf8)) == code)

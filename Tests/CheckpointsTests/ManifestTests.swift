@@ -24,13 +24,13 @@ struct ManifestTests {
     return manifest
   }
 
-  @Test func roundTrip() throws {
+  @Test func manifestRoundTrips() throws {
     let manifest = Self.manifest()
     #expect(Manifest.decode(try manifest.encoded()) == manifest)
   }
 
-  /// The names in the file are the format's, whatever the code calls them.
-  @Test func keys() throws {
+  /// The keys in the file are those of the format.
+  @Test func keysAreThoseOfTheFormat() throws {
     let text = try Self.manifest().encoded()
     let document = try #require(text.withUnsafeBytes { try? JSONValue($0) })
     #expect(
@@ -42,7 +42,7 @@ struct ManifestTests {
       document.object?["ranks"]?.array?.first?.object?.keys.sorted() == ["files", "loop_state", "rank"])
   }
 
-  @Test func whatJSONCannotHold() throws {
+  @Test func nonFiniteMetricsAreOmitted() throws {
     var manifest = Self.manifest()
     #expect(manifest.metrics == ["loss": 0.5], "left out when made")
     manifest.hyperparameters["rate"] = .real(.infinity)
@@ -51,8 +51,8 @@ struct ManifestTests {
     #expect(throws: CheckpointError.self) { try manifest.encoded() }
   }
 
-  /// The parser is total.
-  @Test func damagedText() throws {
+  /// The parser accepts any bytes.
+  @Test func damagedTextIsRejected() throws {
     let whole = try Self.manifest().encoded()
     for seed in UInt64(0)..<4000 {
       var random = Generator(seed: seed)
@@ -68,7 +68,7 @@ struct ManifestTests {
         }
       }
       guard let manifest = Manifest.decode(text) else { continue }
-      // What is read can be written, unless a number grew beyond all bounds.
+      // What is read can be written, unless a number became infinite.
       _ = try? manifest.encoded()
     }
     for count in stride(from: 0, to: whole.count, by: 7) {

@@ -6,9 +6,9 @@ import Synchronization
 import SystemPackage
 import Testing
 
-/// Every system call of publishing and removing fails in turn: what is listed is always whole.
+/// Every system call of publishing and removing fails in turn: listed checkpoints are always intact.
 struct PublishFaultTests {
-  /// Fails the calls below a directory that `isFailing` picks by their number, and writes all down.
+  /// Records all calls below a directory and fails those whose number `isFailing` selects.
   private final class Saboteur: Sendable {
     struct Call: Sendable, CustomStringConvertible {
       var operation: String
@@ -51,9 +51,9 @@ struct PublishFaultTests {
 
   private static let floats = 3000
 
-  /// - Parameter dies: from the chosen call on everything fails, as on a disk that is gone.
+  /// - Parameter dies: whether all further calls fail, too, as on a removed disk.
   @Test(arguments: [(Errno.ioError, false), (.ioError, true), (.noSpace, false)])
-  func publishing(errno: Errno, dies: Bool) throws {
+  func listedCheckpointsAreIntactIfPublishingFails(errno: Errno, dies: Bool) throws {
     var number = 1
     while true {
       let failing = number
@@ -72,13 +72,13 @@ struct PublishFaultTests {
       let names = try place.checkpoints.names()
       if let failure {
         #expect(failure.code == (errno == .noSpace ? .noRoom : .io), "\(what): \(failure)")
-        // Its way out of the list is barred where nothing works any more.
+        // It cannot be unlisted if all further calls fail.
         if !dies { #expect(names == ["step-1"], "\(what)") }
         #expect(failure.errno == errno, "\(what)")
       } else {
         #expect(names == ["step-1", "step-2"], "\(what)")
       }
-      // Whatever is left is no obstacle to the next try.
+      // Leftovers do not prevent the next try.
       try place.checkpoints.removeLeftovers()
       try place.publish(step: 2, floats: Self.floats)
       try expectWhole(place, "afterwards, \(what)")
@@ -88,7 +88,7 @@ struct PublishFaultTests {
     #expect(number > 15, "only \(number) calls were seen")
   }
 
-  @Test(arguments: [false, true]) func removing(dies: Bool) throws {
+  @Test(arguments: [false, true]) func listedCheckpointsAreIntactIfRemovingFails(dies: Bool) throws {
     var number = 1
     while true {
       let failing = number
@@ -115,8 +115,8 @@ struct PublishFaultTests {
     #expect(number > 6, "only \(number) calls were seen")
   }
 
-  /// Its pages may be marked clean after the first: asking again would answer a lie.
-  @Test func aFailedSynchronizationIsNotRepeated() throws {
+  /// Its pages may be marked clean after the first failure, so that a second fsync would succeed wrongly.
+  @Test func failedSyncIsNotRetried() throws {
     for file in [LocalCheckpoints.stateName, LocalCheckpoints.manifestName, LocalCheckpoints.digestsName] {
       let place = try Place()
       let saboteur = Saboteur(place, .ioError) { _, call in call.operation == "fsync" && call.file == file }
@@ -130,8 +130,9 @@ struct PublishFaultTests {
     }
   }
 
-  /// Every file is synchronized before the directory, that before its name, that before the parent.
-  @Test func theOrderOfDurability() throws {
+  /// Files are synced before their directory, which is synced before the rename, and the parent is synced
+  /// last.
+  @Test func syncOrderIsFilesDirectoryNameParent() throws {
     let place = try Place()
     let saboteur = Saboteur(place, .ioError) { _, _ in false }
     try saboteur.sabotage { _ = try place.publish(step: 1, cut: "cut") }
@@ -145,14 +146,14 @@ struct PublishFaultTests {
       ]), "\(order)")
   }
 
-  /// A filesystem that takes no direct writes: when it is opened, or only when it is written.
-  @Test(arguments: [1, 2]) func withoutDirectWrites(occasion: Int) throws {
+  /// A filesystem without direct I/O that fails at opening or at the first write.
+  @Test(arguments: [1, 2]) func publishesWithoutDirectWrites(occasion: Int) throws {
     let place = try Place()
     let seen = Atomic(0)
     let saboteur = Saboteur(place, .invalidArgument) { _, call in
       let operation = occasion == 1 ? "open" : "write"
       guard call.operation == operation, call.file == LocalCheckpoints.stateName else { return false }
-      // The file itself is opened first.
+      // The first call opens the file without direct I/O.
       return seen.add(1, ordering: .relaxed).newValue == (occasion == 1 ? 2 : 1)
     }
     try saboteur.sabotage { _ = try place.publish(step: 1, floats: Self.floats) }
@@ -160,20 +161,20 @@ struct PublishFaultTests {
     #expect(place.checkpoints.verify("step-1", thorough: true).manifest != nil)
   }
 
-  @Test(arguments: ["posix_fallocate", "write"]) func aFullDiskSaysSo(operation: String) throws {
+  @Test(arguments: ["posix_fallocate", "write"]) func fullDiskIsReported(operation: String) throws {
     let place = try Place()
     let saboteur = Saboteur(place, .noSpace) { _, call in call.operation == operation }
     let bytes = image(step: 1).count
     saboteur.sabotage {
       let error = #expect(throws: CheckpointError.self) { try place.publish(step: 1) }
       #expect(error?.code == .noRoom)
-      #expect(error?.what.hasPrefix("no room for a checkpoint: it needs \(bytes) bytes, ") == true)
+      #expect(error?.what.hasPrefix("no space for a checkpoint: it needs \(bytes) bytes, ") == true)
       #expect(error?.hint != nil)
     }
     #expect(try place.entries() == [])
   }
 
-  @Test func aBadSectorIsNoCrash() throws {
+  @Test func badSectorIsReportedAsDamage() throws {
     let place = try Place()
     try place.publish(step: 1)
     for name in [LocalCheckpoints.stateName, LocalCheckpoints.manifestName] {

@@ -6,9 +6,9 @@ import Synchronization
 import SystemPackage
 import Testing
 
-/// What is published is whole, is found wrong when it is, and goes only when it is told to.
+/// Publishing, verifying and loading checkpoints.
 struct PublishTests {
-  // Around the block and the chunk, where the last part is written differently.
+  // Sizes around the block and the chunk, as the last part is written differently.
   @Test(arguments: [0, 1, 900, 1024, 50_000, (8 << 20) / 4 + 1])
   func publishedImagesVerify(floats: Int) throws {
     let place = try Place()
@@ -25,9 +25,9 @@ struct PublishTests {
     #expect(loaded.manifest.metrics == ["loss": 0.5])
   }
 
-  /// To the byte: a whole number of blocks and of chunks, and beside them.
+  /// Images of exactly these sizes: multiples of blocks and chunks, and sizes near them.
   @Test(arguments: [4092, 4096, 4100, 8192, (8 << 20) - 4, 8 << 20, (8 << 20) + 4096])
-  func imagesOfExactSizes(bytes: Int) throws {
+  func imagesOfExactSizesVerify(bytes: Int) throws {
     let place = try Place()
     // The header grows with the digits of the size, in steps of eight.
     let floats = (0...64).map { (bytes - 256) / 4 - $0 }.first { image(step: 7, floats: $0).count == bytes }
@@ -36,7 +36,7 @@ struct PublishTests {
     #expect(place.checkpoints.verify("step-7", thorough: true) == .verified(published.manifest))
   }
 
-  @Test func bytesOffAPageBoundary() throws {
+  @Test func unalignedImagesArePublished() throws {
     let place = try Place()
     let aligned = AlignedImage([0] + image(step: 3, floats: 5000))
     let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(aligned.bytes)[1...])
@@ -44,7 +44,7 @@ struct PublishTests {
     #expect(place.checkpoints.verify("step-3", thorough: true) == .verified(published.manifest))
   }
 
-  @Test func aTakenNameGetsTheCut() throws {
+  @Test func existingNameIsExtendedByTheCut() throws {
     let place = try Place()
     let cuts = ["aaaaaaaa11", "bbbbbbbb11", "bbbbbbbb22"]
     let names = try cuts.map { try place.publish(step: 5, cut: $0).name }
@@ -52,18 +52,18 @@ struct PublishTests {
     #expect(try place.checkpoints.names() == names.sorted())
   }
 
-  @Test func theSameCutIsNotWrittenTwice() throws {
+  @Test func sameCutIsNotWrittenTwice() throws {
     let place = try Place()
     let first = try place.publish(step: 5, cut: "aaaaaaaa")
     #expect(try place.publish(step: 5, cut: "aaaaaaaa") == first)
     #expect(try place.entries() == ["step-5"])
-    // A damaged one is no publication, and stays.
+    // A damaged checkpoint does not count as published and is kept.
     try flip(place.file("step-5", LocalCheckpoints.stateName), at: 200)
     #expect(try place.publish(step: 5, cut: "aaaaaaaa").name == "step-5-aaaaaaaa")
     #expect(try place.checkpoints.names() == ["step-5", "step-5-aaaaaaaa"])
   }
 
-  @Test func whatIsNoImageIsRefused() throws {
+  @Test func invalidImagesAreRejected() throws {
     let place = try Place()
     let whole = image(step: 5)
     for bytes: [UInt8] in [Array(whole.dropLast()), [1, 2, 3], []] {
@@ -95,8 +95,8 @@ struct PublishTests {
     }
   }
 
-  /// The image is a mapping of a tebibyte that takes no memory.
-  @Test func noRoomSaysHowMuch() throws {
+  /// The image is a mapping of 1 TiB that uses no memory.
+  @Test func missingSpaceIsReportedWithSizes() throws {
     let place = try Place()
     let bytes = 1 << 50
     let free = try FileSystem.availableBytes(place.root)
@@ -107,7 +107,7 @@ struct PublishTests {
         .utf8)
     while header.count % 8 != 0 { header.append(0x20) }
     let count = 8 + header.count + bytes
-    // Larger than an address space can map: only its beginning is ever touched.
+    // More than can be mapped; only its beginning is accessed.
     let page = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 4096)
     defer { page.deallocate() }
     page.storeBytes(of: UInt64(header.count).littleEndian, as: UInt64.self)
@@ -117,7 +117,7 @@ struct PublishTests {
         image: UnsafeRawBufferPointer(start: page.baseAddress, count: count), .draft(step: 1))
     }
     #expect(error?.code == .noRoom)
-    #expect(error?.what.hasPrefix("no room for a checkpoint: it needs \(count) bytes, ") == true)
+    #expect(error?.what.hasPrefix("no space for a checkpoint: it needs \(count) bytes, ") == true)
     #expect(error?.what.hasSuffix(" are free") == true)
     #expect(try place.entries() == [])
   }
@@ -143,7 +143,7 @@ struct PublishTests {
     return place.checkpoints.verify("step-1", thorough: thorough)
   }
 
-  @Test func aFlippedBitInAnyFile() throws {
+  @Test func flippedBitInAnyFileIsDetected() throws {
     for name in [LocalCheckpoints.stateName, LocalCheckpoints.manifestName] {
       for offset in [0, 50, 150] {
         var digests: (String, String) = ("", "")
@@ -161,13 +161,13 @@ struct PublishTests {
       let found = try verdict { try flip($0.file("step-1", LocalCheckpoints.digestsName), at: offset) }
       #expect(found.manifest == nil, "byte \(offset) of the digests")
     }
-    // Which only a thorough look finds.
+    // Found only by a thorough verification.
     let quick = try verdict(
       { try flip($0.file("step-1", LocalCheckpoints.stateName), at: 50) }, thorough: false)
     #expect(quick.manifest != nil)
   }
 
-  @Test(arguments: [true, false]) func missingAndOddFiles(thorough: Bool) throws {
+  @Test(arguments: [true, false]) func missingAndSpecialFilesAreDetected(thorough: Bool) throws {
     let names = [LocalCheckpoints.stateName, LocalCheckpoints.manifestName, LocalCheckpoints.digestsName]
     for name in names {
       let missing = try verdict({ try FileSystem.remove($0.file("step-1", name)) }, thorough: thorough)
@@ -194,7 +194,7 @@ struct PublishTests {
     }
   }
 
-  @Test(arguments: [true, false]) func otherSizes(thorough: Bool) throws {
+  @Test(arguments: [true, false]) func wrongSizesAreDetected(thorough: Bool) throws {
     let bytes = image(step: 1).count
     let shorter = try verdict(
       { truncate($0.file("step-1", LocalCheckpoints.stateName).string, bytes - 1) }, thorough: thorough)
@@ -214,10 +214,10 @@ struct PublishTests {
     let huge = try verdict(
       { truncate($0.file("step-1", LocalCheckpoints.manifestName).string, 1 << 40) }, thorough: thorough)
     #expect(
-      huge == .damaged(file: LocalCheckpoints.manifestName, what: "\(1 << 40) bytes, which is too long"))
+      huge == .damaged(file: LocalCheckpoints.manifestName, what: "\(1 << 40) bytes, which is too large"))
   }
 
-  @Test func loadingTheDamagedOrMissingFails() throws {
+  @Test func loadingADamagedOrMissingCheckpointFails() throws {
     let place = try Place()
     try place.publish(step: 1)
     try FileSystem.remove(place.file("step-1", LocalCheckpoints.stateName))

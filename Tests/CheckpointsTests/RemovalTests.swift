@@ -5,16 +5,16 @@ import Reporting
 import SystemPackage
 import Testing
 
-/// Nothing goes that was not named, and nothing outside of the directory ever.
+/// Only the named checkpoint is removed, and nothing outside of the directory.
 struct RemovalTests {
-  @Test func removingOne() throws {
+  @Test func removesOneCheckpoint() throws {
     let place = try Place()
     for step in UInt64(1)...3 { try place.publish(step: step) }
     try place.checkpoints.remove("step-2")
     #expect(try place.entries() == ["step-1", "step-3"])
   }
 
-  @Test func aRemovalThatGotNoFurtherIsNoObstacle() throws {
+  @Test func interruptedRemovalIsCompleted() throws {
     let place = try Place()
     try place.publish(step: 1)
     try FileSystem.makeDirectories(place.checkpoints.directory.appending(".removing-step-1/x"))
@@ -26,7 +26,7 @@ struct RemovalTests {
     "..", ".", "", "../outside", "step-1/../../outside", ".publishing-x", "/etc", "step-2", "a\nb",
     ".hidden",
   ])
-  func otherNamesAreRefused(name: String) throws {
+  func invalidNamesAreRejected(name: String) throws {
     let place = try Place()
     try place.publish(step: 1)
     try FileSystem.makeDirectories(place.root.appending("outside"))
@@ -36,7 +36,7 @@ struct RemovalTests {
     #expect(try FileSystem.list(place.root) == ["checkpoints", "outside"])
   }
 
-  /// A link in the place of a checkpoint, a leftover or a file in one.
+  /// A link in place of a checkpoint, of a leftover, or of a file in one.
   @Test func linksAreNotFollowed() throws {
     let place = try Place()
     try place.publish(step: 1)
@@ -54,7 +54,7 @@ struct RemovalTests {
     #expect(try FileSystem.list(outside) == ["precious"])
   }
 
-  @Test func publishingPastALink() throws {
+  @Test func publishingDoesNotFollowLinks() throws {
     let place = try Place()
     let outside = place.root.appending("outside")
     try FileSystem.makeDirectories(outside)
@@ -69,7 +69,7 @@ struct RemovalTests {
     #expect(try FileSystem.list(outside) == [])
   }
 
-  @Test func leftoversAndNothingElse() throws {
+  @Test func onlyLeftoversAreRemoved() throws {
     let place = try Place()
     try place.checkpoints.removeLeftovers()
     try place.publish(step: 1)
@@ -84,7 +84,7 @@ struct RemovalTests {
   }
 }
 
-/// Which go: never a damaged one, never one of the newest, none that nobody has read.
+/// Damaged checkpoints, the newest ones and unread ones are never removed.
 struct RetentionTests {
   /// `v9` is verified, `u9` unread, `d9` damaged; the number is the step.
   private static func listed(_ text: String) -> [Retention.Listed] {
@@ -107,13 +107,13 @@ struct RetentionTests {
     ("d1 d2 d3", 1, [], []), ("v1 v2", 0, ["v1"], []), ("v1 v2", -5, ["v1"], []), ("v1 v2", .max, [], []),
     ("v1 v2 d3", 1, ["v1"], []), ("u1 v2 v3", 2, [], ["u1"]), ("u1 u2 v3", 2, [], []),
     ("u1 v2 u3 v4", 2, [], ["u1"]), ("v1 u2 v3 v4", 2, ["v1"], ["u2"]), ("u1 u2 u3", 1, [], []),
-  ]) func table(found: String, keepLast: Int, remove: [String], read: [String]) {
+  ]) func retentionPlan(found: String, keepLast: Int, remove: [String], read: [String]) {
     let plan = Retention.plan(Self.listed(found), keepLast: keepLast)
     #expect(plan.remove == remove)
     #expect(plan.read == read)
   }
 
-  @Test func historyIsKeptBackToTheOldestThatStays() {
+  @Test func oldestKeptIsTheOldestRetainedCheckpoint() {
     #expect(Retention.plan(Self.listed("v1 v2 u3 v4"), keepLast: 2).oldestKept == 2)
     #expect(Retention.plan(Self.listed("u1 d2"), keepLast: 2).oldestKept == nil)
   }

@@ -6,7 +6,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// The public `safetensors` package opens our images and we its files; `sha256sum` checks ours.
+/// Compatibility with the `safetensors` package in both directions, and with `sha256sum`.
 struct SafetensorsTests {
   private static func run(_ program: String, _ arguments: [String], in directory: FilePath? = nil) throws -> (
     status: Int32, output: String
@@ -24,7 +24,7 @@ struct SafetensorsTests {
     return (process.terminationStatus, String(decoding: output, as: UTF8.self))
   }
 
-  /// A Python that has the packages; `HOLDFAST_TEST_PYTHON` names one and then must have them.
+  /// A Python with the packages. If `HOLDFAST_TEST_PYTHON` is set, it must have them.
   private static let python: String? = {
     if let named = ProcessInfo.processInfo.environment["HOLDFAST_TEST_PYTHON"] { return named }
     let found = try? run("python3", ["-c", "import safetensors, numpy"])
@@ -37,13 +37,13 @@ struct SafetensorsTests {
     return result.output
   }
 
-  private static let reason: Comment = "HOLDFAST_TEST_PYTHON names no Python with safetensors and numpy"
+  private static let reason: Comment = "HOLDFAST_TEST_PYTHON is not a Python with safetensors and numpy"
 
   private static func tensors() -> [String: StateValue] {
     var random = Generator(seed: 11)
     var members: [String: StateValue] = ["scalar": .tensor(Tensor([2.5], shape: []))]
     for dtype in DType.all {
-      // numpy looks at booleans' values.
+      // numpy checks the values of booleans.
       let bytes = dtype == .bool ? [0, 1, 1, 0, 1, 0] : random.bytes(6 * dtype.bytes)
       members["t/\(dtype.rawValue)"] = .tensor(Tensor(dtype: dtype, shape: [2, 3], bytes: bytes))
       members["none \(dtype.rawValue)"] = .tensor(Tensor(dtype: dtype, shape: [3, 0], bytes: []))
@@ -51,7 +51,7 @@ struct SafetensorsTests {
     return members
   }
 
-  @Test(.enabled(if: python != nil, reason)) func itReadsOurs() throws {
+  @Test(.enabled(if: python != nil, reason)) func safetensorsReadsHoldfastImages() throws {
     let place = try Place()
     let bytes = image(["modèle": .object(Self.tensors()), "note": .string("\"\\\n")], .zero)
     try FileSystem.replace(place.root.appending("ours"), with: bytes, durable: false)
@@ -71,8 +71,8 @@ struct SafetensorsTests {
     #expect(output.split(separator: "\n").map(String.init).sorted() == expected.sorted())
   }
 
-  /// Read and written by its numpy functions, our file is still one of ours.
-  @Test(.enabled(if: python != nil, reason)) func weReadIts() throws {
+  /// An image that was read and written by its numpy functions is still a valid image.
+  @Test(.enabled(if: python != nil, reason)) func holdfastReadsImagesWrittenBySafetensors() throws {
     let place = try Place()
     // numpy has neither bfloat16 nor floats of 8 bits.
     let members = Self.tensors().filter { !$0.key.contains("BF16") && !$0.key.contains("F8") }
@@ -91,7 +91,7 @@ struct SafetensorsTests {
     #expect(reader.components == components && reader.loop == .zero)
   }
 
-  @Test(.enabled(if: python != nil, reason)) func weReadTheTensorsOfAnyFile() throws {
+  @Test(.enabled(if: python != nil, reason)) func tensorsOfAnySafetensorsFileAreRead() throws {
     let place = try Place()
     let path = place.root.appending("any")
     _ = try Self.python(
@@ -109,10 +109,10 @@ struct SafetensorsTests {
         "c": Tensor([Double](), shape: [0, 4]), "d": Tensor(dtype: .uint8, shape: [3], bytes: [7, 8, 9]),
       ])
     let error = #expect(throws: CheckpointError.self) { try read(try FileSystem.read(path)) }
-    #expect(error?.what == "it has no 'holdfast.loop_state': another program's file")
+    #expect(error?.what == "it has no 'holdfast.loop_state': written by another program")
   }
 
-  @Test func sha256sumChecksACheckpoint() throws {
+  @Test func sha256sumVerifiesACheckpoint() throws {
     let place = try Place()
     try place.publish(step: 1, floats: 4000)
     let path = place.checkpoints.path(of: "step-1")
@@ -123,8 +123,8 @@ struct SafetensorsTests {
     #expect(try Self.run("sha256sum", check, in: path).status == 1)
   }
 
-  /// The standard's own vectors, in pieces.
-  @Test func digests() {
+  /// Test vectors of the standard, in pieces.
+  @Test func digestsMatchTestVectors() {
     #expect(SHA256.hex([]) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
     #expect(
       SHA256.hex(Array("abc".utf8)) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")

@@ -12,15 +12,16 @@ import Vocabulary
     return attempt
   }
 
-  /// In a line of time a letter stands for a word; of two with one letter, the first one's word is shown.
-  @Test func eachHasALetterOfItsOwn() {
+  /// In a timeline, each letter has one description; with shared letters, only the first cause's would be
+  /// shown.
+  @Test func everyCauseHasADistinctLetter() {
     let letters = Self.attempts.map(\.causeLetter)
     #expect(Set(letters).count == letters.count, "\(letters)")
   }
 
-  @Test func eachHasWords() {
+  @Test func everyCauseHasADescription() {
     for word in Self.attempts.map(\.causeWord) {
-      #expect(!word.isEmpty && !word.contains("_"), "\(word) is a name, and no word for people")
+      #expect(!word.isEmpty && !word.contains("_"), "\(word) is an identifier, not a description")
     }
   }
 }

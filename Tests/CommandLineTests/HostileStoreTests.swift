@@ -9,9 +9,9 @@ import Vocabulary
 
 @testable import HoldfastCLI
 
-/// Whatever number stands in a store, everything that shows it shows something.
+/// Every command works with any number in a store.
 @Suite struct HostileStoreTests {
-  @Test(arguments: HostileNumbers.allCases) func noNumberOfAnyDocumentEndsACommand(
+  @Test(arguments: HostileNumbers.allCases) func commandsSurviveAnyNumberInAnyDocument(
     numbers: HostileNumbers
   ) throws {
     var template = Array("/dev/shm/holdfast-hostile-XXXXXX".utf8CString)
@@ -33,7 +33,7 @@ import Vocabulary
     #expect(shown > 100)
   }
 
-  /// As the commands do.
+  /// Reads and prints everything as the commands do.
   private static func show(_ state: FilePath) throws {
     let reader = try JobReader.open(nil, stateDirectory: state.string)
     let nowhere = open("/dev/null", O_WRONLY)
@@ -45,7 +45,7 @@ import Vocabulary
       status.isSupervised = isSupervised
       if isSupervised { status.state = .running }
       #expect(!status.text(output).isEmpty && !status.json.text().isEmpty)
-      let attempts = try reader.store.attempts.newest(10).map { $0.brought(upTo: status.newest) }
+      let attempts = try reader.store.attempts.newest(10).map { $0.updated(to: status.newest) }
       var history = HistoryText(status, output)
       for attempt in attempts {
         history.add(attempt)

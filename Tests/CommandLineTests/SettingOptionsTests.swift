@@ -4,9 +4,9 @@ import Testing
 
 @testable import HoldfastCLI
 
-/// The options of `run` and the table of settings are one.
+/// The options of `run` match the table of settings.
 @Suite struct SettingOptionsTests {
-  @Test func everySettingThatIsAnOptionIsOne() throws {
+  @Test func everySettingWithAnOptionCanBeParsed() throws {
     let samples = [
       "job": "j", "state-dir": "d", "run-dir": "d", "max-stalls": "3", "skip-batch-after": "3",
       "preemption": "gce", "metrics-listen": "9400", "metrics-file": "/x/y.prom",
@@ -20,7 +20,7 @@ import Testing
     #expect(try SettingOptions.parse([]).arguments.isEmpty)
   }
 
-  @Test func noOptionIsWithoutASetting() {
+  @Test func everyOptionHasASetting() {
     let help = SettingOptions.helpMessage(columns: 1000)
     let found = help.split(separator: "\n").compactMap { line -> String? in
       let line = line.drop { $0 == " " }
@@ -30,7 +30,7 @@ import Testing
     #expect(Set(found) == Set(Setting.all.compactMap(\.option)))
   }
 
-  @Test func theHelpHasTheDefaults() {
+  @Test func helpShowsDefaults() {
     let help = SettingOptions.helpMessage(columns: 1000)
     #expect(help.contains("Maximum time between durable checkpoints. Default: 10min."))
     #expect(help.contains("--step-timeout <duration|auto|off>"))
@@ -40,7 +40,7 @@ import Testing
     ["--every", "5"], ["--grace", "0s"], ["--max-stalls", "0"], ["--max-stalls", "x"], ["--job", "a b"],
     ["--stage-every", "off"], ["--metrics-listen", ":9400"], ["--metrics-listen", "0"],
     ["--metrics-listen", "example.org:80"], ["--metrics-file", ""],
-  ]) func aWrongValueIsAMisuse(arguments: [String]) {
+  ]) func invalidValueIsUsageError(arguments: [String]) {
     #expect(throws: (any Error).self) { try SettingOptions.parse(arguments) }
   }
 }

@@ -7,7 +7,7 @@ import Vocabulary
 
 @testable import Holdfast
 
-/// One at a time: a run finds its supervisor by the environment, of which a process has one.
+/// Serialized, as a run finds its supervisor by the process's environment.
 @Suite(.serialized) struct RunTests {
   final class Weights: Stateful {
     var values: [Float]
@@ -45,7 +45,7 @@ import Vocabulary
     return reader
   }
 
-  @Test func stepsAreRecordedAndARequestIsAnswered() throws {
+  @Test func stepsAreRecordedAndRequestsAnswered() throws {
     try withDirectory { directory in
       let job = JobID()
       let reader = try prepare(directory, job)
@@ -72,7 +72,7 @@ import Vocabulary
       }
       #expect(kinds == [.attached, .metricNames, .snapshot, .snapshot, .snapshot, .staged, .snapshot])
       #expect(losses == [0.5, 1, 1.5, 2])
-      #expect(staged?.outcome == .staged && staged?.step == 3, "at the step that was asked for")
+      #expect(staged?.outcome == .staged && staged?.step == 3, "at the requested step")
       let image = try #require(StagedImage.read(ArenaSlot.path(in: directory, slot: 1)))
       let state = try ImageReader(image.bytes)
       #expect(try state.components["weights"]?.value("values").tensor().floats() == [3, 2, 3])
@@ -80,7 +80,7 @@ import Vocabulary
     }
   }
 
-  @Test func aStagedStateContinuesWithTheSameBits() throws {
+  @Test func stagedStateResumesIdentically() throws {
     try withDirectory { directory in
       let job = JobID()
       let reader = try prepare(directory, job)
@@ -115,7 +115,7 @@ import Vocabulary
     }
   }
 
-  @Test func aForeignResumeFileIsRefused() throws {
+  @Test func resumeFileOfAnotherJobIsRejected() throws {
     try withDirectory { directory in
       _ = try prepare(directory, JobID())
       try ResumeFile(
@@ -123,12 +123,12 @@ import Vocabulary
         hyperparameters: [:]
       ).write(in: directory)
       #expect { _ = try Run.attach() } throws: {
-        ($0 as? HoldfastError)?.what.contains("of another job") == true
+        ($0 as? HoldfastError)?.what.contains("belongs to another job") == true
       }
     }
   }
 
-  @Test func aMissingComponentIsNamed() throws {
+  @Test func errorNamesMissingComponent() throws {
     try withDirectory { directory in
       let saved = try Run.attach()
       saved.register("model", Weights([1]))
@@ -141,7 +141,7 @@ import Vocabulary
     }
   }
 
-  @Test func aloneItSavesAndLoads() throws {
+  @Test func standaloneRunSavesAndLoads() throws {
     try withDirectory { directory in
       let run = try Run.attach()
       #expect(!run.isSupervised)
@@ -162,18 +162,18 @@ import Vocabulary
     }
   }
 
-  @Test func aFullRingLosesSnapshotsAndNothingElse() throws {
+  @Test func fullRingDropsOnlySnapshots() throws {
     try withDirectory { directory in
       let reader = try prepare(directory, JobID())
       let run = try Run.attach()
       run.register("weights", Weights([1, 2, 3]))
       try run.restore()
       while reader.skipped == 0 { try run.step() }
-      // Names and an answer that have no room, and steps that go on.
+      // Names and an answer that do not fit, and further steps.
       _ = run.metric("loss")
       reader.post(Request(sequence: 1, kind: .save, slot: 1, cutID: CutID(), generation: 1))
       for _ in 0..<5 { try run.step() }
-      #expect(reader.skipped == 6, "what is tried again is not counted")
+      #expect(reader.skipped == 6, "retried records are not counted")
       #expect(reader.acknowledged == Acknowledgement(sequence: 1, outcome: .staged))
       func drain() -> [RecordKind] {
         var kinds: [RecordKind] = []
@@ -187,7 +187,7 @@ import Vocabulary
     }
   }
 
-  @Test func theBeginningIsStagedAndTakenAsOne() throws {
+  @Test func initialStateIsStagedAndResumedAsABeginning() throws {
     try withDirectory { directory in
       let job = JobID()
       let first = try prepare(directory, job)
@@ -204,7 +204,7 @@ import Vocabulary
         level: Stored(.staged), step: 0, path: image.path.string,
         offsetBytes: UInt64(StagedImage.offsetBytes),
         lengthBytes: UInt64(image.bytes.count), cutID: nil)
-      // Of a trainer that has not ended the ring is held: the next one has another.
+      // The ring is locked while the trainer lives, so the next one gets another.
       let second = try prepare(directory, job, attempt: 2, point: point)
       second.setVerdict(.pending)
       let again = try Run.attach()
@@ -213,13 +213,13 @@ import Vocabulary
       again.register("weights", others)
       let other = again.random("noise", seed: 5)
       second.setVerdict(.whole)
-      #expect(try !again.restore(), "it begins, as the first one did")
+      #expect(try !again.restore(), "it begins like the first one")
       #expect(again.resumedFrom == nil && others.values == [1, 2, 3] && other.next() == drawn)
       #expect(second.restoring == .done)
     }
   }
 
-  @Test(arguments: ["s3://bucket/x", "gs://bucket/", "file:///tmp/x"]) func aURLIsNoDirectory(url: String)
+  @Test(arguments: ["s3://bucket/x", "gs://bucket/", "file:///tmp/x"]) func urlsAreRejected(url: String)
     throws
   {
     let run = try Run.attach()

@@ -3,8 +3,8 @@ import Testing
 @testable import Holdfast
 
 @Suite struct SamplerTests {
-  /// Every sample once an epoch, in another order each.
-  @Test(arguments: [1, 2, 3, 7, 64, 65, 1000, 1437, 4097]) func anEpochIsAPermutation(count: Int) {
+  /// Every sample once per epoch, in a different order each time.
+  @Test(arguments: [1, 2, 3, 7, 64, 65, 1000, 1437, 4097]) func epochIsAPermutation(count: Int) {
     var orders: Set<[Int]> = []
     for seed in [1, 99] as [UInt64] {
       let sampler = Sampler(count: count, batchSize: 10, seed: seed)
@@ -19,7 +19,7 @@ import Testing
     if count >= 64 { #expect(orders.count == 6, "each epoch and seed has its own order") }
   }
 
-  @Test(arguments: 0..<20) func anyPositionContinuesAsIfNeverLeft(position: Int) throws {
+  @Test(arguments: 0..<20) func everyPositionResumesIdentically(position: Int) throws {
     let whole = Sampler(count: 197, batchSize: 10, seed: 5)
     whole.seek(epoch: 4)
     for _ in 0..<position { _ = whole.next() }
@@ -29,12 +29,12 @@ import Testing
     #expect(resumed.next() == nil)
   }
 
-  @Test func theLastBatchIsSmallerOrLeftOut() {
+  @Test func lastBatchIsSmallerOrSkipped() {
     #expect(Sampler(count: 25, batchSize: 10, seed: 1).batchesPerEpoch == 3)
     #expect(Sampler(count: 25, batchSize: 10, seed: 1, dropsLast: true).batchesPerEpoch == 2)
   }
 
-  @Test func changedDataIsRefused() {
+  @Test func changedDataIsRejected() {
     let saved = Sampler(count: 100, batchSize: 10, seed: 1)
     let words = (0..<5).map { saved.words[$0] }
     #expect(Sampler(count: 100, batchSize: 10, seed: 1).load(words) == nil)
@@ -44,8 +44,8 @@ import Testing
     #expect(Sampler(count: 100, batchSize: 10, seed: 1).load([]) != nil)
   }
 
-  /// First outputs of xoshiro256** from the state 1, 2, 3, 4, as its reference implementation gives.
-  @Test func theGeneratorIsXoshiro() {
+  /// First outputs of xoshiro256** from the state 1, 2, 3, 4, from its reference implementation.
+  @Test func generatorMatchesXoshiroReference() {
     let source = RandomSource(seed: 0)
     for index in 0..<4 { source.words[index] = UInt64(index + 1) }
     let got = (0..<6).map { _ in source.next() }
@@ -56,7 +56,7 @@ import Testing
       ])
   }
 
-  @Test func aSavedStateContinues() {
+  @Test func savedGeneratorStateResumes() {
     let source = RandomSource(seed: 3)
     for _ in 0..<100 { _ = source.next() }
     let copy = RandomSource(seed: 9)

@@ -141,7 +141,7 @@ import Testing
     let fast =
       "[checkpoint]\ninterval = \"100ms\"\n[restart]\nmax-stalls = 9\n[environment]\nA = \"secret\"\n"
     try reload(slow + fast, expecting: "checkpoint.interval is now \"100ms\", was \"1d\"")
-    #expect(bench.standardError.contains("environment changed; it takes effect with the next start"))
+    #expect(bench.standardError.contains("environment changed; takes effect at the next start"))
     #expect(!bench.standardError.contains("secret"))
     #expect(!bench.standardError.contains("max-stalls"), "the command line wins over the file")
     try bench.wait(for: "a durable checkpoint") { try bench.status("durable_step") > 0 }

@@ -61,7 +61,7 @@ import Testing
     try "command = 5".write(toFile: file, atomically: true, encoding: .utf8)
     #expect(try install(["job", "--user", "--config", file]).status == 78)
     let other = try install(["job", "--user", "--config", bench.base + "/other.toml", "--", "true"])
-    #expect(other.status == 73 && other.err.contains("another configuration already"))
+    #expect(other.status == 73 && other.err.contains("already has another configuration file"))
   }
 
   @Test func aSystemctlThatFailsIsTold() throws {

@@ -108,7 +108,7 @@ import Testing
     try bench.wait(for: "a step") { try bench.status("step") > 0 }
     try put(kind, [bench.state + "/lock", bench.run + "/lock"], bench)
     let status = try bench.holdfast(["status", "--state-dir", bench.state])
-    #expect(status.status == 74 && status.err.contains("cannot tell whether"), "\(status.err)")
+    #expect(status.status == 74 && status.err.contains("cannot determine whether"), "\(status.err)")
     try expectNothingElseTouched(bench, kind)
   }
 

@@ -131,6 +131,6 @@ import Testing
       "#!/bin/bash\nsed -i 's/\"job_id\":\"[0-9a-f]*\"/\"job_id\":\"0123456789abcdef0123456789abcdef\"/' "
         + "$HOLDFAST_RUN_DIR/resume.json\nexec \(Programs.trainer) --epochs 1\n", executable: true)
     #expect(try bench.supervise(["--max-stalls", "2"], [wrapper]) == 69)
-    #expect(bench.standardError.contains("of another job"))
+    #expect(bench.standardError.contains("belongs to another job"))
   }
 }

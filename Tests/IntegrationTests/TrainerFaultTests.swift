@@ -215,7 +215,7 @@ import Testing
     }
     // It is known of a finished job too.
     #expect(try bench.supervise(["--require-identical"], command) == 4)
-    #expect(bench.standardError.contains("finished, but it is not the undisturbed run from step \(step) on"))
+    #expect(bench.standardError.contains("finished, but its replay deviates from step \(step) on"))
   }
 
   @Test func aRunThatMustBeIdenticalAndIsNotFails() throws {
@@ -226,7 +226,8 @@ import Testing
     #expect(
       try bench.supervise(options, [Programs.faulty, "not-deterministic", bench.base + "/marker"]) == 4)
     #expect(
-      bench.standardError.contains("   why: likely: state that is not registered"), "\(bench.standardError)")
+      bench.standardError.contains("   why: likely cause: state that is not registered"),
+      "\(bench.standardError)")
     #expect(try bench.json(["status"])["state"] as? String == "finished")
   }
 

@@ -4,10 +4,10 @@ import TrainerProtocol
 
 @testable import JobStore
 
-/// The writer looks for an answer more often at first, then less and less.
+/// The writer checks for an answer often at first, then less and less.
 @Suite struct AnswerTests {
-  /// A trainer with long steps answers after hundreds of turns.
-  @Test func anAnswerMayBeLongInComing() throws {
+  /// A trainer with long steps answers after hundreds of checks.
+  @Test func lateAnswersAreFound() throws {
     let fixture = try Fixture()
     let store = try JobStore(stateDirectory: fixture.state, .create)
     let answers = Mutex(0)

@@ -9,7 +9,7 @@ import Vocabulary
 
 @testable import JobStore
 
-/// The sums over all attempts are those that reading all of them would give, and cost one row.
+/// Stored sums equal the sums over all attempts and require reading only one row.
 @Suite struct AttemptTotalsTests {
   private static func attempt(_ number: UInt64, running: Bool = false) -> AttemptRecord {
     let start = number % 1_000_000 * 10_000_000_000
@@ -37,12 +37,12 @@ import Vocabulary
     try store.attemptSummary().totals(newestStep: 9, nowNs: 10_000_000_000_000)
   }
 
-  @Test func theyAreThoseOfAllAttempts() throws {
+  @Test func totalsMatchAllAttempts() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     defer { desk.close() }
     for number in 1...60 as ClosedRange<UInt64> {
-      // As a supervisor does: its beginning, more of it, and its end with the beginning of the next.
+      // Like a supervisor: the beginning, an update, and the end together with the next beginning.
       let next = StoreOperation.attempt(Self.attempt(number, running: true))
       let last: [StoreOperation] = number == 1 ? [] : [.attempt(Self.attempt(number - 1))]
       #expect(desk.writer.submitAndWait(last + [next]))
@@ -58,9 +58,9 @@ import Vocabulary
     #expect(desk.store.rowsRead.load(ordering: .relaxed) == 21)
   }
 
-  /// Of a version that kept none, of another store, or damaged.
+  /// From a version without sums, from another store, or damaged.
   @Test(arguments: [nil, "[]", "{\"through\":5000}", "{\"through\":18446744073709551615}"])
-  func withoutThemAllAttemptsAreReadOnce(document: String?) throws {
+  func invalidTotalsAreRecomputedOnce(document: String?) throws {
     let fixture = try Fixture()
     do {
       let raw = try RawStore(stateDirectory: fixture.state)
@@ -68,7 +68,7 @@ import Vocabulary
         for number in 1...700 as ClosedRange<UInt64> {
           try writing.put(.attempts, number, JSON.encode(Self.attempt(number)))
         }
-        // One that is damaged is left out of both.
+        // A damaged record is skipped in both.
         try writing.put(.attempts, 300, Array("{".utf8))
         if let document { try writing.put(.meta, "attempt_totals", document) }
       }
@@ -83,7 +83,7 @@ import Vocabulary
     #expect(try Self.found(desk.store) == Self.expected(desk.store))
   }
 
-  @Test func aRecordsNumberIsItsKeys() throws {
+  @Test func recordNumberIsThatOfItsKey() throws {
     let fixture = try Fixture()
     do {
       let raw = try RawStore(stateDirectory: fixture.state)
@@ -105,7 +105,7 @@ import Vocabulary
   }
 
   /// A store that cannot be written for weeks.
-  @Test func whatWaitsDoesNotGrow() throws {
+  @Test func pendingChangesAreBounded() throws {
     let fixture = try Fixture()
     var changes = PendingChanges(try JobStore(stateDirectory: fixture.state, .create), StoreLimits())
     var dropped: UInt64 = 0

@@ -11,8 +11,8 @@ import Vocabulary
 
 @testable import JobStore
 
-/// Damage of every kind and size, by seed. None may end the process by a signal, and a store that is opened for
-/// writing always can be. `HOLDFAST_FUZZ_ROUNDS` makes it longer.
+/// Random damage of every kind and size. It must never crash the process, and opening for writing must always
+/// succeed. `HOLDFAST_FUZZ_ROUNDS` sets the number of rounds.
 @Suite(.serialized) struct DamageFuzzTests {
   private static let rounds =
     ProcessInfo.processInfo.environment["HOLDFAST_FUZZ_ROUNDS"].flatMap { UInt64($0) } ?? 60
@@ -23,9 +23,9 @@ import Vocabulary
     for step in 1...4000 as ClosedRange<UInt64> { fixture.step(step) }
     desk.drain(fixture, attempt: 1)
     for number in 1...80 as ClosedRange<UInt64> { desk.writer.submit(operations(number)) }
-    // Some on overflow pages.
+    // Some values on overflow pages.
     #expect(desk.writer.submitAndWait([.document("long", String(repeating: "x", count: 30_000))]))
-    // And some freed pages.
+    // And some free pages.
     for number in 1...20 as ClosedRange<UInt64> { #expect(desk.writer.submitAndWait(operations(number))) }
     return try FileSystem.read(fixture.state.appending("store/data.mdb"))
   }
@@ -65,7 +65,7 @@ import Vocabulary
         }
         #expect(try desk.store.attempts[70] != nil, "seed \(seed)")
       } catch let error as StoreError where error.code == .newerVersion {
-        // One digit decides.
+        // A single digit can change the version.
       } catch {
         Issue.record("seed \(seed): \(error)")
       }
@@ -86,7 +86,7 @@ import Vocabulary
     _ = store.usedBytes
   }
 
-  /// Somebody writes into the open file, cuts it and replaces it, again and again, while it is written and read.
+  /// The open file is repeatedly overwritten, truncated and replaced while it is written and read.
   @Test func damageWhileOpenNeverEndsTheProcess() throws {
     let fixture = try Fixture()
     let bytes = try filled(fixture)
@@ -95,7 +95,7 @@ import Vocabulary
     let path = fixture.state.appending("store/data.mdb")
     var random = Generator(seed: 99)
     for round in 1...Self.rounds {
-      // What comes within a commit may be followed by LMDB before anybody can see it: Decisions.md.
+      // LMDB may use damage within a commit before it can be detected: see Decisions.md.
       let last = UInt64.random(in: 1...5, using: &random)
       let isDone = Gate()
       for number in 1...last {
@@ -103,7 +103,7 @@ import Vocabulary
       }
       isDone.wait(timeout: .milliseconds(200))
       usleep(UInt32.random(in: 0...6000, using: &random))
-      // A damaged number of a page makes a file with gaps that no memory holds.
+      // A damaged page number creates a sparse file that does not fit into memory.
       let size = (try? DataFile(file: path.string).sizeBytes()) ?? 0
       var current = size <= 64 << 20 ? (try? FileSystem.read(path)) ?? bytes : bytes
       if current.count < 3 * 4096 { current = bytes }
@@ -116,7 +116,7 @@ import Vocabulary
       }
       read(desk.store)
     }
-    // It comes back when the damage ends; a try in between may have been put off for some seconds.
+    // It recovers when the damage ends; the next try may be some seconds later.
     var isBack = false
     for _ in 0..<60 where !isBack {
       isBack = desk.writer.submitAndWait(operations(5))
@@ -127,7 +127,7 @@ import Vocabulary
     print("\(repairs) repairs in \(Self.rounds) rounds")
     #expect(repairs > 0)
     try DataFile(fixture.state.appending("store").string).checkStructure()
-    // They are kept for a person, and are not this test's to keep.
+    // Damaged files are kept for users, but not in this test.
   }
 }
 
@@ -156,7 +156,7 @@ private enum Damage: CaseIterable {
       for _ in 0..<3 {
         let one = Int.random(in: 0..<pages, using: &random) * 4096
         let other = Int.random(in: 0..<pages, using: &random) * 4096
-        // With the numbers in their places: the pages are sound.
+        // With page numbers in the right places, so that pages are valid.
         for index in 8..<4096 { bytes.swapAt(one + index, other + index) }
       }
     case .cut: bytes.removeLast(Int.random(in: 1...count, using: &random))

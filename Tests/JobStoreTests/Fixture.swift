@@ -8,7 +8,7 @@ import TrainerProtocol
 
 @testable import JobStore
 
-/// A state directory, a ring and a trainer's end of it, for one test; removed afterwards.
+/// A temporary state directory, a ring and its trainer's side, for one test.
 final class Fixture {
   let directory: FilePath
   let state: FilePath
@@ -34,13 +34,13 @@ final class Fixture {
     return (reader, try RingWriter(directory: directory))
   }
 
-  /// A new ring, as each attempt gets one.
+  /// A new ring for the next attempt.
   func nextAttempt(capacityBytes: Int = 1 << 20) throws {
     attempt += 1
     (reader, trainer) = try Fixture.ring(directory, attempt: attempt, capacityBytes: capacityBytes)
   }
 
-  /// One step of a trainer whose state is a function of the step.
+  /// Writes a step of a trainer whose state is a function of the step.
   @discardableResult
   func step(
     _ step: UInt64, metrics: [Double] = [1.5], rng: UInt64? = nil, sampler: UInt64? = nil,
@@ -66,7 +66,7 @@ final class Fixture {
   private func bytes(_ value: UInt64) -> [UInt8] { withUnsafeBytes(of: value) { Array($0) } }
 }
 
-/// A store with its writer and everything it reported.
+/// A store, its writer and all its reports.
 final class Desk {
   let store: JobStore
   let writer: StoreWriter
@@ -85,7 +85,7 @@ final class Desk {
       commitInterval: commitInterval, isWatched: isWatched)
   }
 
-  /// The next supervisor's, on a store that stays open.
+  /// The next supervisor's desk, on a store that stays open.
   convenience init(adopting desk: Desk, limits: StoreLimits = StoreLimits()) throws {
     desk.close()
     try self.init(desk.store, limits: limits)
@@ -110,7 +110,7 @@ final class Desk {
     return environment
   }
 
-  /// Reads all of the fixture's ring.
+  /// Drains the fixture's ring.
   func drain(_ fixture: Fixture, attempt: UInt64) {
     writer.attach(fixture.reader, attempt: attempt)
     let gate = Gate()

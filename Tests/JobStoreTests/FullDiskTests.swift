@@ -7,7 +7,7 @@ import TrainerProtocol
 
 @testable import JobStore
 
-/// A file system of its own that is soon full. Needs root.
+/// A small file system. Requires root.
 final class SmallDisk {
   let path: FilePath
 
@@ -42,15 +42,15 @@ final class SmallDisk {
 }
 
 @Suite(.serialized) struct FullDiskTests {
-  private func waitFor(_ desk: Desk, _ isThere: (StoreReport) -> Bool) -> Bool {
+  private func waitFor(_ desk: Desk, _ condition: (StoreReport) -> Bool) -> Bool {
     for _ in 0..<4000 {
-      if desk.all.contains(where: isThere) { return true }
+      if desk.all.contains(where: condition) { return true }
       usleep(5000)
     }
     return false
   }
 
-  @Test func nothingStopsAndNothingIsLostThatFits() throws {
+  @Test func fullDiskLosesNothingThatFitsInMemory() throws {
     guard let disk = try SmallDisk(megabytes: 8) else {
       print("skipped: mounting needs root")
       return
@@ -68,7 +68,7 @@ final class SmallDisk {
     let names = JSON.encode(["loss"])
     #expect(fixture.trainer.append(.metricNames, names))
     desk.drain(fixture, attempt: 2)
-    // What the trainer says arrives all the same, and the reason is told once.
+    // The trainer's records still arrive, and the reason is reported once.
     let controls = desk.drained.flatMap(\.controls)
     #expect(controls.contains { if case .metricNames(["loss"]) = $0 { true } else { false } })
     #expect(desk.degradations.count == 1 && desk.degradations[0].contains("full"))
@@ -83,7 +83,7 @@ final class SmallDisk {
     #expect(desk.replayed == 10 && desk.difference == nil)
   }
 
-  @Test func whatDoesNotFitInMemoryIsCountedAndTheNewestKept() throws {
+  @Test func droppedSnapshotsAreCountedAndTheNewestRetained() throws {
     guard let disk = try SmallDisk(megabytes: 8) else {
       print("skipped: mounting needs root")
       return

@@ -10,9 +10,10 @@ import Vocabulary
 
 @testable import JobStore
 
-/// Snapshots are told at each look at the ring and written together later, unless something asks for it.
+/// Snapshots are reported at each check of the ring and written together later, unless an earlier commit is
+/// needed.
 @Suite struct GroupCommitTests {
-  /// Looks all the time, and commits when somebody asks.
+  /// Checks the ring continuously, and commits only on request.
   private static func desk(_ fixture: Fixture, isWatched: @escaping @Sendable () -> Bool = { false }) throws
     -> Desk
   {
@@ -22,7 +23,7 @@ import Vocabulary
     return desk
   }
 
-  private static func told(_ desk: Desk) -> UInt64 { desk.drained.reduce(0) { $0 + $1.snapshots } }
+  private static func reported(_ desk: Desk) -> UInt64 { desk.drained.reduce(0) { $0 + $1.snapshots } }
 
   private static func wait(_ condition: () throws -> Bool) rethrows -> Bool {
     for _ in 0..<5000 {
@@ -32,7 +33,7 @@ import Vocabulary
     return false
   }
 
-  /// As another supervisor would find it.
+  /// Number of unread records for another supervisor.
   private static func unread(_ fixture: Fixture) throws -> Int {
     try RingReader.open(directory: fixture.directory).drain(limit: .max) { _, _ in }
   }
@@ -40,7 +41,7 @@ import Vocabulary
   private static let anything = StoreOperation.event(
     EventRecord(timeNs: 1, kind: Stored(text: "test"), attempt: 1, step: nil, isWarning: false, message: ""))
 
-  @Test func theyAreToldAtOnceAndStayInTheRingUntilTheCommit() throws {
+  @Test func snapshotsAreReportedAtOnceAndStayInTheRingUntilTheCommit() throws {
     let fixture = try Fixture()
     let desk = try Self.desk(fixture)
     defer { desk.close() }
@@ -48,7 +49,7 @@ import Vocabulary
       fixture.step(step)
       usleep(500)
     }
-    #expect(Self.wait { Self.told(desk) == 30 })
+    #expect(Self.wait { Self.reported(desk) == 30 })
     #expect(desk.drained.last?.newest?.step == 30 && desk.drained.count > 1)
     #expect(try desk.store.snapshotCount() == 0)
     #expect(try Self.unread(fixture) == 30)
@@ -58,31 +59,31 @@ import Vocabulary
     #expect(try desk.store.meta("loop_state/0") != nil, "one whole loop state")
     #expect(try Self.unread(fixture) == 0)
     for step in 31...40 as ClosedRange<UInt64> { fixture.step(step) }
-    #expect(Self.wait { Self.told(desk) == 40 })
+    #expect(Self.wait { Self.reported(desk) == 40 })
     #expect(desk.writer.submitAndWait([Self.anything]))
     #expect(try desk.store.snapshotCount() == 40)
   }
 
-  @Test func theIntervalEnds() throws {
+  @Test func snapshotsAreCommittedAfterTheInterval() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture, lookInterval: .milliseconds(1), commitInterval: .milliseconds(200))
     defer { desk.close() }
     desk.writer.attach(fixture.reader, attempt: 1)
     fixture.step(1)
     #expect(try Self.wait { try desk.store.snapshotCount() == 1 })
-    #expect(Self.told(desk) == 1)
+    #expect(Self.reported(desk) == 1)
   }
 
   @Test(arguments: [
     "an answer", "a full snapshot", "a step again", "a reader", "the end", "much of the ring",
   ])
-  func somethingAsks(_ asked: String) throws {
+  func earlyCommit(_ asked: String) throws {
     let fixture = try Fixture()
     let reader = Reader()
     let desk = try Self.desk(fixture) { reader.looks.withLock { $0 } }
     defer { desk.close() }
     for step in 1...10 as ClosedRange<UInt64> { fixture.step(step) }
-    #expect(Self.wait { Self.told(desk) == 10 })
+    #expect(Self.wait { Self.reported(desk) == 10 })
     #expect(try desk.store.snapshotCount() == 0)
     var rows = 10
     switch asked {
@@ -118,50 +119,50 @@ import Vocabulary
     let looks = Mutex(false)
   }
 
-  @Test func theNextSupervisorFindsThem() throws {
+  @Test func nextSupervisorFindsUncommittedSnapshots() throws {
     let fixture = try Fixture()
     let state: [UInt64]
     do {
       let desk = try Self.desk(fixture)
       for step in 1...10 as ClosedRange<UInt64> { fixture.step(step) }
-      #expect(Self.wait { Self.told(desk) == 10 })
-      // What it has in memory is nowhere else but in the ring.
+      #expect(Self.wait { Self.reported(desk) == 10 })
+      // Its rows are only in memory and in the ring.
       #expect(try Self.unread(fixture) == 10)
       desk.close()
       state = try desk.store.newestSnapshots(10).map(\.step)
     }
-    #expect(state == Array(1...10), "a writer that ends in order writes what it has")
+    #expect(state == Array(1...10), "a stopped writer writes pending rows")
   }
 
-  @Test func theyAreKeptWhileTheStoreCannotBeWritten() throws {
+  @Test func snapshotsAreRetainedWhileTheStoreCannotBeWritten() throws {
     let fixture = try Fixture()
     let desk = try Self.desk(fixture)
     defer { desk.close() }
     for step in 1...10 as ClosedRange<UInt64> { fixture.step(step) }
-    #expect(Self.wait { Self.told(desk) == 10 })
-    // Nothing can be written to an environment that is closed.
+    #expect(Self.wait { Self.reported(desk) == 10 })
+    // Writing to a closed environment fails.
     desk.environment.close()
     desk.writer.submit([Self.anything])
     #expect(Self.wait { !desk.degradations.isEmpty })
     try desk.environment.reopen()
     #expect(try Self.wait { try desk.store.snapshotCount() == 10 })
-    #expect(Self.told(desk) == 10, "told once")
+    #expect(Self.reported(desk) == 10, "told once")
   }
 
-  /// A program that goes back to an earlier state, between two looks.
-  @Test func aStepThatComesAgainInOneLookIsNoFault() throws {
+  /// A program that returns to an earlier step between two checks.
+  @Test func repeatedStepWithinOneCheckIsAccepted() throws {
     let fixture = try Fixture()
     for step in [1, 2, 3, 2, 3, 4] as [UInt64] { fixture.step(step) }
     let desk = try Self.desk(fixture)
     defer { desk.close() }
-    #expect(Self.wait { Self.told(desk) == 6 })
+    #expect(Self.wait { Self.reported(desk) == 6 })
     #expect(desk.writer.submitAndWait([Self.anything]))
     #expect(try desk.store.newestSnapshots(6).map(\.step) == [1, 2, 3, 4])
     #expect(desk.degradations.isEmpty, "\(desk.degradations)")
   }
 
-  /// A stream that comes later may stand before the others: no name is better than a wrong one.
-  @Test func onlyRowsOfTheNamedPartsAreNamed() throws {
+  /// A stream that is added later may be before the others; no name is better than a wrong one.
+  @Test func onlyRowsOfKnownPartsAreNamed() throws {
     let fixture = try Fixture()
     let desk = try Self.desk(fixture)
     defer { desk.close() }
@@ -175,7 +176,7 @@ import Vocabulary
         metrics: UnsafeBufferPointer(start: nil, count: 0), parts: parts, partCount: 3,
         image: UnsafeRawBufferPointer(start: nil, count: 0))
     }
-    #expect(Self.wait { Self.told(desk) == 2 })
+    #expect(Self.wait { Self.reported(desk) == 2 })
     #expect(desk.writer.submitAndWait([Self.anything]))
     let (one, two) = (try desk.store.recordedStep(1), try desk.store.recordedStep(2))
     #expect(one?.parts.map(\.name) == ["#1", "#2"] && one?.parts.map(\.kind) == [nil, nil])
@@ -183,7 +184,7 @@ import Vocabulary
     #expect(two?.parts.map(\.kind) == [.rng, .rng, .sampler])
   }
 
-  @Test func aReaderIsSeenForAMoment() throws {
+  @Test func readerMarkExpires() throws {
     let fixture = try Fixture()
     try FileSystem.makeDirectories(fixture.state)
     #expect(!ReaderMark.watch(fixture.state)(), "there is no lock")

@@ -4,10 +4,10 @@ import TrainerProtocol
 
 @testable import JobStore
 
-/// From one attempt to the next: what the ring of the last one still held is told at once, and written together
-/// with the next one's beginning.
+/// Between attempts: the remaining records of the last ring are reported at once and written together with
+/// the next attempt's beginning.
 @Suite struct HandoverTests {
-  /// A writer that commits only when somebody asks.
+  /// A writer that commits only on request.
   private static func desk(_ fixture: Fixture) throws -> Desk {
     try Desk(fixture, lookInterval: .seconds(3600))
   }
@@ -23,12 +23,12 @@ import TrainerProtocol
     gate.wait()
   }
 
-  /// As another supervisor would find it.
+  /// Number of unread records for another supervisor.
   private static func unread(_ fixture: Fixture) throws -> Int {
     try RingReader.open(directory: fixture.directory).drain(limit: .max) { _, _ in }
   }
 
-  @Test func oneCommitIsTheEndOfOneAndTheBeginningOfTheNext() throws {
+  @Test func oneCommitContainsEndAndNextBeginning() throws {
     let fixture = try Fixture()
     let desk = try Self.desk(fixture)
     defer { desk.close() }
@@ -38,7 +38,7 @@ import TrainerProtocol
     Self.end(desk)
     #expect(desk.drained.last?.newest?.step == 50)
     let written = try desk.store.snapshotCount()
-    // Where the writer's thread came to it before the end, it was written as ever.
+    // If the writer's thread ran before the end, it was written as usual.
     #expect(written == 0 || written == 50)
     #expect(try Self.unread(fixture) == 50 - written)
     #expect(desk.writer.submitAndWait([Self.attempt(2)]))
@@ -47,7 +47,7 @@ import TrainerProtocol
     #expect(desk.drained.reduce(0) { $0 + $1.snapshots } == 50, "told once")
   }
 
-  @Test func aReplayIsComparedBeforeItIsWritten() throws {
+  @Test func replayIsComparedBeforeItIsWritten() throws {
     let fixture = try Fixture()
     let desk = try Self.desk(fixture)
     defer { desk.close() }
@@ -58,7 +58,7 @@ import TrainerProtocol
     desk.writer.attach(fixture.reader, attempt: 2)
     Self.end(desk)
     #expect(desk.replayed == 10 && desk.difference?.step == 15 && desk.difference?.part == "rng")
-    // The next attempt begins: its ring does not take the place of what is not written yet.
+    // The next attempt's ring does not replace unwritten records.
     try fixture.nextAttempt()
     fixture.step(21)
     desk.drain(fixture, attempt: 3)
@@ -66,8 +66,8 @@ import TrainerProtocol
     #expect(try desk.store.newestSnapshots(11).map(\.attempt) == Array(repeating: 2, count: 10) + [3])
   }
 
-  /// It is looked for in the store, by whoever chooses what the next attempt starts from.
-  @Test func aFullSnapshotIsWrittenFirst() throws {
+  /// The choice of the next resume point reads it from the store.
+  @Test func fullSnapshotIsWrittenImmediately() throws {
     let fixture = try Fixture()
     let desk = try Self.desk(fixture)
     defer { desk.close() }
@@ -77,7 +77,7 @@ import TrainerProtocol
     #expect(try desk.store.fullSnapshotStep() == 1 && desk.store.snapshotCount() == 1)
   }
 
-  @Test func theLastWordIsWrittenWithoutAnotherAttempt() throws {
+  @Test func lastRecordsAreWrittenWithoutAnotherAttempt() throws {
     let fixture = try Fixture()
     let desk = try Self.desk(fixture)
     for step in 1...5 as ClosedRange<UInt64> { fixture.step(step) }

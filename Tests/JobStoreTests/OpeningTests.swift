@@ -35,14 +35,14 @@ import TrainerProtocol
     try FileSystem.replace(fixture.state.appending("store/data.mdb"), with: bytes, durable: false)
   }
 
-  @Test func whatIsNotThereIsMissing() throws {
+  @Test func missingStoreIsReported() throws {
     let fixture = try Fixture()
     #expect(code(fixture, .readOnly) == .missing)
     try FileSystem.makeDirectories(fixture.state.appending("store"))
     #expect(code(fixture, .readOnly) == .missing)
   }
 
-  @Test func aNewerFormatIsRefused() throws {
+  @Test func newerFormatIsRejected() throws {
     let fixture = try Fixture()
     do {
       let desk = try Desk(fixture)
@@ -54,7 +54,7 @@ import TrainerProtocol
   }
 
   @Test(arguments: [1, 2, 3] as [UInt64])
-  func randomBytesAreSetAside(seed: UInt64) throws {
+  func randomBytesAreMovedAside(seed: UInt64) throws {
     var random = Generator(seed: seed)
     let fixture = try Fixture()
     _ = try filled(fixture)
@@ -67,7 +67,7 @@ import TrainerProtocol
     #expect(try store.snapshotCount() == 0)
   }
 
-  @Test func ofAFileThatEndsEarlyTheRestIsKept() throws {
+  @Test func truncatedFileIsRecovered() throws {
     let fixture = try Fixture()
     let bytes = try filled(fixture)
     for count in [5000, 8192, 12288, 16 * 4096] {
@@ -79,8 +79,8 @@ import TrainerProtocol
     }
   }
 
-  /// A supervisor that was killed, or lost its power, while it made the store: nothing was lost.
-  @Test(arguments: [0, 1, 4096, 8192, 20_000]) func anInterruptedFirstStartIsNoDamage(zeros: Int) throws {
+  /// The supervisor was killed, or lost power, while it created the store: nothing was lost.
+  @Test(arguments: [0, 1, 4096, 8192, 20_000]) func interruptedCreationIsNotDamage(zeros: Int) throws {
     let fixture = try Fixture()
     try FileSystem.makeDirectories(fixture.state.appending("store"))
     try replace(fixture, [UInt8](repeating: 0, count: zeros))
@@ -90,7 +90,7 @@ import TrainerProtocol
     #expect(try store.snapshotCount() == 0)
   }
 
-  @Test func anEnvironmentWithoutDatabasesIsAnInterruptedFirstStart() throws {
+  @Test func environmentWithoutDatabasesIsAnInterruptedCreation() throws {
     let fixture = try Fixture()
     let directory = fixture.state.appending("store")
     try FileSystem.makeDirectories(directory)
@@ -99,7 +99,7 @@ import TrainerProtocol
     #expect(try JobStore(stateDirectory: fixture.state, .create).repair == nil)
   }
 
-  @Test func anEnvironmentOfSomebodyElseIsRefused() throws {
+  @Test func environmentOfAnotherProgramIsRejected() throws {
     let fixture = try Fixture()
     let directory = fixture.state.appending("store")
     try FileSystem.makeDirectories(directory)
@@ -116,9 +116,9 @@ import TrainerProtocol
     #expect(try FileSystem.read(directory.appending("data.mdb")) == before)
   }
 
-  /// A writer that is killed at any moment leaves a store that opens and holds all that it said was
+  /// A writer that is killed at any moment leaves a store that opens and contains everything reported as
   /// durable.
-  @Test(arguments: 1...5) func aKilledWriterLeavesAStore(round: Int) throws {
+  @Test(arguments: 1...5) func killedWriterLeavesAValidStore(round: Int) throws {
     let fixture = try Fixture(capacityBytes: 8 << 20)
     let notes = fixture.directory.appending("durable")
     let writer = Process()
@@ -137,8 +137,8 @@ import TrainerProtocol
     #expect(attempts.map(\.attempt) == Array(1...UInt64(attempts.count)))
   }
 
-  /// The program beside this one. Exit tests would do, were they not blind to their child's end as
-  /// long as any other test has a child that nobody has waited for yet.
+  /// The program beside this one. Not an exit test, as those do not notice the end of their child while
+  /// another test has a child that was not waited for.
   private static let killedWriter: String = {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()

@@ -3,7 +3,7 @@ import TrainerProtocol
 
 @testable import JobStore
 
-/// Records of every kind that are not as they should be, through a ring and the writer.
+/// Invalid records of every kind, through a ring and the writer.
 @Suite struct RecordProblemTests {
   private static let garbage: [[UInt8]] = [
     [], [0], Array("{}".utf8), Array("[]".utf8), Array("{\"pid\":\"x\"}".utf8),
@@ -11,7 +11,7 @@ import TrainerProtocol
   ]
 
   @Test(arguments: [RecordKind.attached, .snapshot, .staged, .failure, .finished, .metricNames])
-  func noneIsDroppedWithoutAWord(kind: RecordKind) throws {
+  func invalidRecordsAreReported(kind: RecordKind) throws {
     for bytes in Self.garbage {
       let fixture = try Fixture()
       let desk = try Desk(fixture)
@@ -28,11 +28,11 @@ import TrainerProtocol
       #expect(problems.allSatisfy { $0.kind == kind })
       if kind == .attached || kind == .failure || kind == .finished { #expect(controls.count == 1) }
       if isLong, bytes.count == 100 { #expect(problems.map(\.field) == ["outcome"]) }
-      #expect(try desk.store.snapshotCount() == 2, "what comes before and after is taken")
+      #expect(try desk.store.snapshotCount() == 2, "records before and after are read")
     }
   }
 
-  @Test func aFloodIsToldOnce() throws {
+  @Test func repeatedProblemsAreReportedOnce() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     defer { desk.close() }

@@ -7,7 +7,7 @@ import Vocabulary
 @testable import JobStore
 
 @Suite struct RecordTests {
-  @Test func whatWasSubmittedIsRead() throws {
+  @Test func submittedRecordsAreRead() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     defer { desk.close() }
@@ -25,13 +25,13 @@ import Vocabulary
     #expect(try desk.store.attempts[1] == attempt)
     #expect(try desk.store.attempts[2] == nil)
     let read = try #require(try desk.store.checkpoints().first)
-    // A loss that became NaN is what must not be lost.
+    // A NaN loss must not be lost.
     #expect(read.metrics["loss"]?.isNaN == true && read.metrics["top"] == .infinity)
     #expect(desk.writer.submitAndWait([.removeCheckpoint(checkpoint)]))
     #expect(try desk.store.checkpoints().isEmpty)
   }
 
-  @Test func checkpointsOfOneStepAreKeptApartByTheirCut() throws {
+  @Test func checkpointsOfOneStepAreDistinguishedByCut() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     defer { desk.close() }
@@ -58,7 +58,7 @@ import Vocabulary
           message: "\(number)")
         #expect(desk.writer.submitAndWait([.event(event)]))
       }
-      // Numbers go on over restarts of the supervisor.
+      // Numbers continue after restarts of the supervisor.
       let last = (life + 1) * 12
       #expect(try desk.store.events.newest(.max).map(\.sequence) == Array(last - 9...last))
       #expect(try desk.store.events.first(.max, after: last - 2).map(\.message) == ["10", "11"])
@@ -67,7 +67,7 @@ import Vocabulary
     }
   }
 
-  @Test func aReaderWithoutAWriterSeesTheSame() throws {
+  @Test func readerWithoutWriterSeesTheSame() throws {
     let fixture = try Fixture()
     do {
       let desk = try Desk(fixture)
@@ -80,7 +80,7 @@ import Vocabulary
     #expect(try store.newestSnapshots(2).map(\.step) == [4, 5])
   }
 
-  @Test func afterItsEndTheWriterSaysNo() throws {
+  @Test func stoppedWriterRejectsSubmissions() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     desk.close()

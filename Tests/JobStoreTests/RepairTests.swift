@@ -9,7 +9,7 @@ import TrainerProtocol
 
 @testable import JobStore
 
-/// A store that is damaged, at rest or while it is open, costs what was in the damaged pages and nothing else.
+/// Damage to a store, closed or open, loses only the contents of the damaged pages.
 @Suite struct RepairTests {
   private func dataFile(_ fixture: Fixture) -> FilePath { fixture.state.appending("store/data.mdb") }
 
@@ -25,7 +25,7 @@ import TrainerProtocol
     }
     let job = JobRecord(job: "job", id: JobID(), createdAtNs: 1, command: ["true"])
     #expect(desk.writer.submitAndWait([.job(job)]))
-    // In the state before the newest too.
+    // In the previous state, too.
     #expect(desk.writer.submitAndWait([.document("standing", 1)]))
   }
 
@@ -37,9 +37,9 @@ import TrainerProtocol
 
   // MARK: Meta pages
 
-  /// What LMDB leaves after a meta page could not be written: new roots, with the numbers of the transaction and
-  /// the last page as they were.
-  @Test(arguments: [0, 1]) func oneGoodMetaPageIsEnough(index: Int) throws {
+  /// What LMDB leaves after a failed write of a meta page: new roots with old numbers of the transaction and
+  /// the last page.
+  @Test(arguments: [0, 1]) func oneIntactMetaPageIsEnough(index: Int) throws {
     let fixture = try Fixture()
     try fill(fixture)
     let bytes = try FileSystem.read(dataFile(fixture))
@@ -48,7 +48,7 @@ import TrainerProtocol
       let newest = bytes[144..<152].lexicographicallyPrecedes(bytes[4240..<4248]) ? 1 : 0
       switch damage {
       case .roots:
-        // Of the older one only: roots that are not there, in the newest, are damage to be found.
+        // Only in the older one: invalid roots in the newest are detected as damage.
         try write(fixture, [UInt8](repeating: 0xee, count: 8), at: (1 - newest) * 4096 + 128)
       case .magic: try write(fixture, [1, 2, 3, 4], at: index * 4096 + 16)
       case .zeros: try write(fixture, [UInt8](repeating: 0, count: 4096), at: index * 4096)
@@ -64,11 +64,11 @@ import TrainerProtocol
 
   // MARK: At rest
 
-  @Test func oneDamagedLeafCostsItsRowsOnly() throws {
+  @Test func damagedLeafLosesOnlyItsRows() throws {
     let fixture = try Fixture()
     try fill(fixture)
     var bytes = try FileSystem.read(dataFile(fixture))
-    // The leaf that holds step 1500, in all its copies.
+    // The leaf that contains step 1500, in all its copies.
     let key = Key.snapshot(rank: 0, step: 1500)
     var hits = 0
     for page in 2..<bytes.count / 4096 {
@@ -96,8 +96,8 @@ import TrainerProtocol
     return false
   }
 
-  /// Killed after the damaged file got its second name, and with half of a new store beside it.
-  @Test func anInterruptedRepairIsEndedByTheNext() throws {
+  /// Killed after the damaged file got its second name, with an incomplete new store beside it.
+  @Test func interruptedRepairIsCompletedByTheNext() throws {
     let fixture = try Fixture()
     try fill(fixture)
     try write(fixture, [UInt8](repeating: 0xff, count: 64), at: 0)
@@ -110,7 +110,7 @@ import TrainerProtocol
     try FileSystem.replace(directory.appending("new/data.mdb"), with: [1, 2, 3], durable: false)
     let store = try JobStore(stateDirectory: fixture.state, .create)
     #expect(store.repair?.aside == aside)
-    // Without meta pages, all is found on its pages.
+    // Without meta pages, everything is found by scanning pages.
     #expect(try store.snapshotCount() == 3000)
     #expect(try store.job()?.job == "job" && store.attempts.count == 50)
     #expect(Set(try FileSystem.list(directory)) == ["data.mdb", "damaged-1.mdb"])
@@ -149,7 +149,7 @@ import TrainerProtocol
     #expect(names?.entries.last?.names == ["loss"])
     try DataFile(fixture.state.appending("store").string).checkStructure()
     if [.renamedOver, .removed, .pipe].contains(disturbance) {
-      // The file that was open had all of it.
+      // The open file was complete.
       #expect(try desk.store.snapshotCount() == 4100)
     }
   }
@@ -173,8 +173,8 @@ import TrainerProtocol
     }
   }
 
-  /// A change that changes nothing, as by a backup program, is nobody's business.
-  @Test func aTouchIsNoDamage() throws {
+  /// A change of timestamps only, as by a backup program, is ignored.
+  @Test func touchIsNotDamage() throws {
     let fixture = try Fixture()
     try fill(fixture)
     let desk = try Desk(fixture)

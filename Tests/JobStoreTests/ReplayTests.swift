@@ -20,12 +20,12 @@ import TrainerProtocol
     return (desk.replayed, desk.difference)
   }
 
-  @Test func theSameBitsAreTheSame() throws {
+  @Test func identicalReplayHasNoDifference() throws {
     let (replayed, difference) = try replay { $0.step($1, metrics: [.nan, Double($1)]) }
     #expect(replayed == 10 && difference == nil)
   }
 
-  @Test func theFirstDifferenceIsTold() throws {
+  @Test func firstDifferenceIsReported() throws {
     let (replayed, difference) = try replay { fixture, step in
       fixture.step(step, metrics: [.nan, Double(step) + (step >= 14 ? 1e-9 : 0)])
     }
@@ -43,9 +43,8 @@ import TrainerProtocol
     #expect(difference?.step == 11 && difference?.part == (part == "sign" ? "metrics" : part))
   }
 
-  /// A supervisor that died after a commit and before it gave the room back reads its last records
-  /// again; they are no replay.
-  @Test func recordsThatAreReadTwiceAreNoReplay() throws {
+  /// A supervisor that died between commit and release reads its last records again, which is not a replay.
+  @Test func recordsReadTwiceAreNotAReplay() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     defer { desk.close() }
@@ -53,18 +52,18 @@ import TrainerProtocol
     desk.drain(fixture, attempt: 1)
     try fixture.nextAttempt()
     for step in 1...10 as ClosedRange<UInt64> { fixture.step(step) }
-    // The same attempt, as it would be after a restart of the supervisor.
+    // The same attempt, as after a restart of the supervisor.
     desk.drain(fixture, attempt: 1)
     #expect(desk.replayed == 0)
     #expect(try desk.store.snapshotCount() == 10)
   }
 
-  /// Records that begin an attempt, and its steps.
+  /// Records at the beginning of an attempt, and its steps.
   private func names(_ fixture: Fixture, _ names: [String]) {
     #expect(fixture.trainer.append(.metricNames, JSON.encode(names)))
   }
 
-  @Test func whatDiffersIsNamed() throws {
+  @Test func differencesAreNamed() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     defer { desk.close() }
@@ -80,7 +79,7 @@ import TrainerProtocol
       .init(part: "metrics", name: "accuracy", recorded: 0.25, replayed: 0.75),
     ]
     #expect(desk.difference == .init(step: 3, items: items))
-    // Known for good, whatever comes later.
+    // It is stored permanently.
     let deviation = Deviation(attempt: 2, difference: .init(step: 3, items: items))
     #expect(try desk.store.deviation() == deviation)
     try fixture.nextAttempt()
@@ -89,7 +88,7 @@ import TrainerProtocol
     #expect(try desk.store.deviation() == deviation, "the first one stays")
   }
 
-  /// A resumed program often names its validation's metrics later than it did, or in another order.
+  /// A resumed program may declare its validation's metrics later than before, or in another order.
   @Test func metricsAreComparedByName() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture)
@@ -99,7 +98,7 @@ import TrainerProtocol
     names(fixture, ["loss", "validation"])
     for step in 2...6 as ClosedRange<UInt64> { fixture.step(step, metrics: [1, step == 5 ? 4 : .nan]) }
     desk.drain(fixture, attempt: 1)
-    // Without validation yet, and then with it.
+    // Before and after validation.
     try fixture.nextAttempt()
     names(fixture, ["loss"])
     for step in 3...4 as ClosedRange<UInt64> { fixture.step(step, metrics: [1]) }
@@ -123,7 +122,7 @@ import TrainerProtocol
   }
 
   /// A store of an earlier version: one digest of all random streams, one of all samplers.
-  @Test func rowsOfFormat1AreComparedAsTheyWere() throws {
+  @Test func rowsOfFormat1AreCompared() throws {
     func row(_ fixture: Fixture, rng: UInt64? = nil) throws -> [UInt8] {
       fixture.step(7, rng: rng)
       var row: [UInt8] = []

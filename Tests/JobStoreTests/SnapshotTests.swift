@@ -7,7 +7,7 @@ import TrainerProtocol
 @testable import JobStore
 
 @Suite struct SnapshotTests {
-  @Test func aStepIsReadAsItWasWritten() throws {
+  @Test func stepIsReadAsWritten() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     defer { desk.close() }
@@ -22,7 +22,7 @@ import TrainerProtocol
     #expect(try desk.store.snapshot(at: 1233) == nil)
   }
 
-  /// Whatever order steps come in, the newest record of each is what is kept.
+  /// In any order of steps, the newest record of each is retained.
   @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
   func behavesAsADictionary(seed: UInt64) throws {
     var random = Generator(seed: seed)
@@ -50,13 +50,13 @@ import TrainerProtocol
     }
   }
 
-  @Test func damagedRowsAreLeftOutAndDoNotStopTheNext() throws {
+  @Test func damagedRowsAreSkipped() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     defer { desk.close() }
     for step in 1...5 as ClosedRange<UInt64> { fixture.step(step) }
     desk.drain(fixture, attempt: 1)
-    // The newest rows: appending goes by their keys.
+    // The newest rows, as appending depends on their keys.
     try overwrite(desk, step: 4) { $0[20] ^= 1 }
     try overwrite(desk, step: 5) { $0 = [1, 2, 3] }
     #expect(try desk.store.newestSnapshots(10).map(\.step) == [1, 2, 3])
@@ -67,12 +67,12 @@ import TrainerProtocol
     again.drain(fixture, attempt: 2)
     #expect(try desk.store.newestSnapshots(10).map(\.step) == [1, 2, 3, 4, 5, 6])
     #expect(again.degradations.isEmpty)
-    // There is nothing to compare a damaged row with.
+    // A damaged row cannot be compared.
     #expect(again.replayed == 0 && again.difference == nil)
   }
 
   @Test(arguments: [1, 2, 3] as [UInt64])
-  func randomBytesInAnyDatabaseAreLeftOut(seed: UInt64) throws {
+  func randomBytesInAnyDatabaseAreSkipped(seed: UInt64) throws {
     var random = Generator(seed: seed)
     let fixture = try Fixture()
     let desk = try Desk(fixture)
@@ -103,7 +103,7 @@ import TrainerProtocol
     #expect(desk.degradations.isEmpty, "seed \(seed)")
   }
 
-  @Test func theNewestFullSnapshotIsKept() throws {
+  @Test func newestFullSnapshotIsStored() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture)
     defer { desk.close() }
@@ -114,7 +114,7 @@ import TrainerProtocol
     desk.drain(fixture, attempt: 1)
     let full = try #require(try desk.store.fullSnapshot())
     #expect(full.step == 2 && full.image == [4, 5, 6])
-    // One byte of it changes where it lies: it is not given to anybody.
+    // With one byte changed on disk, it is not returned.
     let meta = desk.store.databases.meta
     let key = Array("full_snapshot/0".utf8)
     try desk.environment.write { transaction in
@@ -125,7 +125,7 @@ import TrainerProtocol
     #expect(try desk.store.fullSnapshot() == nil)
   }
 
-  @Test func theMapGrowsUnderWriting() throws {
+  @Test func mapGrowsWhileWriting() throws {
     let fixture = try Fixture(capacityBytes: 32 << 20)
     let desk = try Desk(fixture)
     defer { desk.close() }

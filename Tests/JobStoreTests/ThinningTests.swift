@@ -19,7 +19,7 @@ import TrainerProtocol
     }
   }
 
-  @Test func historyBelowTheOldestCheckpointIsThinnedAndTheRestIsWhole() throws {
+  @Test func onlyHistoryBeforeTheOldestCheckpointIsThinned() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture, limits: limits())
     defer { desk.close() }
@@ -30,31 +30,31 @@ import TrainerProtocol
     let steps = try desk.store.newestSnapshots(.max).map(\.step)
     let history = steps.filter { $0 < 400 }
     #expect(history.count <= 64 && history.count >= 32)
-    // A power of two apart, without a hole.
+    // At multiples of a power of two, without gaps.
     #expect(history == Array(stride(from: 8, to: 400, by: 8)))
     #expect(steps.filter { $0 >= 400 } == Array(400...600))
   }
 
-  /// With no checkpoint at all, or one that is kept for ever, the bound holds all the same.
-  @Test func theNumberOfRowsIsBoundedWhateverTheLength() throws {
+  /// The limit also applies without a checkpoint or with a permanently retained one.
+  @Test func numberOfRowsIsBounded() throws {
     let fixture = try Fixture()
     let desk = try Desk(fixture, limits: limits())
     defer { desk.close() }
     var used: [Int] = []
     for round in 0..<24 as Range<UInt64> {
       try run(fixture, desk, round * 1000 + 1...round * 1000 + 1000)
-      // What one commit adds comes on top.
+      // Plus the rows of one commit.
       #expect(try desk.store.snapshotCount() <= 1000 + 500, "round \(round)")
       used.append(desk.store.usedBytes)
     }
     let steps = try desk.store.newestSnapshots(.max).map(\.step)
     #expect(steps.last == 24_000 && steps.suffix(800) == Array(23_201...24_000)[...])
     #expect(steps.filter { $0 < 23_000 }.count <= 64)
-    // Pages of deleted rows are used again: the file has stopped growing.
+    // Pages of deleted rows are reused, so the file stops growing.
     #expect(used[23] <= used[11] + used[11] / 4, "\(used)")
   }
 
-  @Test func aRestartGoesOn() throws {
+  @Test func thinningContinuesAfterRestart() throws {
     let fixture = try Fixture()
     for life in 0..<4 as Range<UInt64> {
       let desk = try Desk(fixture, limits: limits())

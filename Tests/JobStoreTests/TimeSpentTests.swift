@@ -1,7 +1,7 @@
 import JobStore
 import Testing
 
-/// Where the time went: the parts add up, and each is what it says.
+/// The breakdown of time: each part is correct, and they add up.
 @Suite struct TimeSpentTests {
   private static func attempt(
     _ number: UInt64, _ start: Double, first: Double? = nil, end: Double?, steps: UInt64 = 0,
@@ -19,7 +19,7 @@ import Testing
     return record
   }
 
-  @Test func thePartsAddUpToTheWhole() throws {
+  @Test func partsAddUpToTheTotal() throws {
     let attempts = [
       Self.attempt(1, 100, first: 110, end: 160, steps: 50, stall: 5),
       Self.attempt(2, 165, end: 168),  // died before its first step
@@ -35,7 +35,7 @@ import Testing
     #expect(try #require(spent.goodput) == 75.0 / 110)
   }
 
-  @Test func aRunningAttemptCountsUpToNow() {
+  @Test func runningAttemptCountsUpToNow() {
     let spent = TimeSpent(
       [Self.attempt(1, 100, first: 101, end: nil)], newestStep: 7, nowNs: 121_000_000_000)
     #expect(spent.productive == 20 && spent.startUp == 1 && spent.total == 21)

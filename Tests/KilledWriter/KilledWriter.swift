@@ -3,7 +3,7 @@ import JobStore
 import POSIX
 import SystemPackage
 
-/// Commits as fast as it can and notes each commit, until it kills itself.
+/// Commits as fast as possible and logs each commit, until it kills itself.
 ///
 /// `KilledWriter STATE-DIRECTORY NOTES MILLISECONDS`
 @main
@@ -15,7 +15,7 @@ struct KilledWriter {
     try notes.seek(to: notes.size())
     let milliseconds = UInt32(arguments[3])!
     let writer = try StoreWriter(store, lookInterval: .milliseconds(1)) { _ in }
-    // The time begins with the first commit: nothing is known of a writer that made none.
+    // The time begins with the first commit, as a writer without one proves nothing.
     var number: UInt64 = 0
     while true {
       number += 1

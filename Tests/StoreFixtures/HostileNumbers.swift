@@ -1,5 +1,5 @@
-/// Puts numbers into a JSON document that no honest writer puts there, as extreme as the document's reader
-/// takes them: another would leave the document out as a whole, and nothing would be tried.
+/// Puts invalid numbers into a JSON document, as extreme as its reader accepts. Others would make the reader
+/// skip the document, and nothing would be tested.
 public enum HostileNumbers: String, CaseIterable, Sendable {
   case largest, smallest, zero, notFinite
 
@@ -12,7 +12,7 @@ public enum HostileNumbers: String, CaseIterable, Sendable {
     }
   }
 
-  /// - Parameter isReadable: whether the document's reader takes it.
+  /// - Parameter isReadable: whether the document's reader accepts it.
   /// - Returns: `document` with all its numbers replaced.
   public func everywhere(_ document: String, isReadable: (String) -> Bool) -> String {
     var text = document
@@ -29,7 +29,7 @@ public enum HostileNumbers: String, CaseIterable, Sendable {
     (0..<Self.numbers(document).count).compactMap { replace($0, in: document, isReadable) }
   }
 
-  /// - Returns: nil: there are not so many numbers.
+  /// - Returns: nil if there are fewer numbers.
   private func replace(_ index: Int, in text: String, _ isReadable: (String) -> Bool) -> String? {
     let numbers = Self.numbers(text)
     guard index < numbers.count else { return nil }
@@ -40,7 +40,7 @@ public enum HostileNumbers: String, CaseIterable, Sendable {
     return text
   }
 
-  /// Where numbers stand, and the words that stand for numbers.
+  /// Ranges of numbers and of words for numbers.
   private static func numbers(_ text: String) -> [Range<String.Index>] {
     var ranges: [Range<String.Index>] = []
     var position = text.startIndex

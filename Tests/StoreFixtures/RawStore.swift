@@ -2,7 +2,7 @@ import LMDB
 import POSIX
 import SystemPackage
 
-/// A store that is written past everything that would number, check or sum up what is put there.
+/// A store that is written directly, without numbering, checks or sums.
 public final class RawStore {
   public enum Name: String, CaseIterable, Sendable { case snapshots, checkpoints, attempts, events, meta }
 
@@ -17,7 +17,7 @@ public final class RawStore {
     try write { try $0.put(.meta, "format_version", "1") }
   }
 
-  /// All in one transaction.
+  /// Runs `body` in one transaction.
   public func write(_ body: (borrowing Writing) throws -> Void) throws {
     try environment.write { transaction in
       var databases: [Name: Database] = [:]

@@ -6,13 +6,13 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// What a store of a job holds after a few attempts, each kind of document with all of its fields.
+/// The contents of a store after a few attempts, with documents of each kind and all of their fields.
 public struct SampleStore: Sendable {
   public struct Document: Sendable {
     public var database: RawStore.Name
     public var key: [UInt8]
     public var text: String
-    /// Whether whoever reads it takes this text for such a document.
+    /// Whether its reader accepts this text.
     public var isReadable: @Sendable (String) -> Bool
   }
 
@@ -123,7 +123,7 @@ public struct SampleStore: Sendable {
 
   // MARK: Writing
 
-  /// Puts the documents, and rows of snapshots with the steps named.
+  /// Writes the documents, and rows of snapshots for `steps`.
   public func write(to state: FilePath, steps: [UInt64] = [28, 29, 30]) throws {
     let store = try RawStore(stateDirectory: state)
     try store.write { writing in
@@ -138,7 +138,7 @@ public struct SampleStore: Sendable {
     }
   }
 
-  /// As `SnapshotRow` has it, with one metric.
+  /// A row in the format of `SnapshotRow`, with one metric.
   public static func row(attempt: UInt64, step: UInt64, timeNs: UInt64, metric: Double = 0.5) -> [UInt8] {
     var row = [UInt8](repeating: 0, count: 80)
     row[0] = 1

@@ -16,7 +16,7 @@ struct CheckpointsCommand: ParsableCommand {
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "list",
-      abstract: "List the checkpoints, the newest first.",
+      abstract: "List checkpoints, newest first.",
       discussion: "  holdfast checkpoints list resnet50 --json | jq -r '.checkpoints[].name'")
 
     @OptionGroup var job: JobOptions
@@ -52,16 +52,16 @@ struct CheckpointsCommand: ParsableCommand {
     @Argument(help: "Names of checkpoints. Default: all.") var names: [String] = []
     @OptionGroup var place: StateOption
     @OptionGroup var format: JSONOption
-    @Flag(name: .shortAndLong, help: "Say nothing of those that are well.") var quiet = false
+    @Flag(name: .shortAndLong, help: "Print only damaged checkpoints.") var quiet = false
 
     func run() throws {
       let reader = try JobReader.open(
         place.stateDirectory == nil ? job : nil, stateDirectory: place.stateDirectory)
-      // With --state-dir the first word is a checkpoint already, unless it is the job's name.
+      // With --state-dir, the first word is a checkpoint unless it is the job's name.
       let first = place.stateDirectory != nil && job != reader.name ? job.map { [$0] } ?? [] : []
       let wanted = first + names
       let listed = try reader.store.checkpoints()
-      // One that is listed and gone is damaged, and does not pass unseen.
+      // A checkpoint that is listed but missing is reported as damaged.
       let known = Set(try reader.checkpoints.names() + listed.map(\.name)).sorted()
       for name in wanted where !known.contains(name) { throw noSuchCheckpoint(name, known, reader) }
       let output = Output.standard
@@ -87,7 +87,7 @@ struct CheckpointsCommand: ParsableCommand {
         "\(Words.count(UInt64(damaged.count), "checkpoint")) damaged: \(damaged.joined(separator: ", "))",
         path: reader.checkpoints.path(of: worst).string,
         hints: [
-          "holdfast checkpoints list \(reader.argument)  what else there is; a resume skips the damaged"
+          "holdfast checkpoints list \(reader.argument)  other checkpoints; a resume skips damaged ones"
         ])
     }
   }
@@ -95,10 +95,10 @@ struct CheckpointsCommand: ParsableCommand {
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "show",
-      abstract: "Show what a checkpoint holds.",
+      abstract: "Show the contents of a checkpoint.",
       discussion: "  holdfast checkpoints show resnet50 step-48000 --json")
 
-    @Argument(help: "Name of the job, and of the checkpoint; the newest where none is named.") var words:
+    @Argument(help: "Name of the job and of the checkpoint. Default: the newest checkpoint.") var words:
       [String] = []
     @OptionGroup var place: StateOption
     @OptionGroup var format: JSONOption
@@ -112,13 +112,13 @@ struct CheckpointsCommand: ParsableCommand {
       guard let name = rest.first ?? records.last?.name else {
         throw Failure(
           .missing, "job '\(reader.name)' has no checkpoint yet", path: reader.checkpoints.directory.string,
-          hints: ["holdfast checkpoint \(reader.argument)  takes one now"])
+          hints: ["holdfast checkpoint \(reader.argument)  take one now"])
       }
       guard known.contains(name) else { throw noSuchCheckpoint(name, known, reader) }
       guard case .verified(let manifest) = reader.checkpoints.verify(name, thorough: false) else {
         throw Failure(
           .damaged, "checkpoint '\(name)' is damaged", path: reader.checkpoints.path(of: name).string,
-          hints: ["holdfast checkpoints verify \(reader.argument) \(name)  what is wrong"])
+          hints: ["holdfast checkpoints verify \(reader.argument) \(name)  show the damage"])
       }
       let output = Output.standard
       if format.json { return output.json(Self.json(name, manifest)) }
@@ -138,7 +138,7 @@ struct CheckpointsCommand: ParsableCommand {
       return TextTable.lines(rows, right: [0])
     }
 
-    /// An epoch of which no batch was consumed has not begun: the one before it is complete.
+    /// Without a consumed batch, the position is the end of the previous epoch.
     private static func position(_ manifest: Manifest) -> String {
       guard manifest.batch == 0, manifest.epoch > 0 else {
         return "epoch \(Words.number(manifest.epoch &+ 1)), batch \(Words.number(manifest.batch))"

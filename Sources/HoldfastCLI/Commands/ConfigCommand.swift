@@ -6,7 +6,7 @@ import SystemPackage
 struct ConfigCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "config",
-    abstract: "Check a job's configuration file, and show what it comes to.",
+    abstract: "Check a job's configuration file and show the resulting settings.",
     subcommands: [ConfigCheckCommand.self, ConfigShowCommand.self, ConfigKeysCommand.self])
 }
 
@@ -15,14 +15,14 @@ struct ConfigCheckCommand: ParsableCommand {
     commandName: "check",
     abstract: "Check a configuration file without starting anything.",
     discussion: """
-      Exit status 0: holdfast run takes it. 78: it is wrong, and each mistake is shown with its line and column. \
-      66: there is no such file.
+      Exit status: 0 if the file is valid, 78 if it is invalid (each error is shown with its line and column), 66 \
+      if it does not exist.
 
         holdfast config check /etc/holdfast/resnet50.toml
         holdfast config check resnet50
       """)
 
-  @Argument(help: "The file, or the name of a job that has one.") var file: String
+  @Argument(help: "Path of the file, or name of a job that has one.") var file: String
   @OptionGroup var format: JSONOption
 
   func run() throws {
@@ -41,23 +41,24 @@ struct ConfigCheckCommand: ParsableCommand {
 struct ConfigShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show",
-    abstract: "Show every setting of a job, and where its value comes from.",
+    abstract: "Show all settings of a job and where their values come from.",
     discussion: """
-      Takes the options of holdfast run, and shows what a run with them would use: the command line wins over \
-      the file, the file over the environment, that over the default.
+      Accepts the options of holdfast run and shows the values that it would use. The command line takes \
+      precedence over the file, the file over the environment, and the environment over the defaults.
 
         holdfast config show resnet50 --origin
         holdfast config show --config ./job.toml --every 5min --json
       """)
 
-  @Argument(help: "A job that has a configuration file; or name the file with --config.") var of: String?
+  @Argument(help: "Name of a job that has a configuration file. For another file, use --config.") var of:
+    String?
   @OptionGroup var options: RunOptions
-  @Flag(help: "Say where each value comes from.") var origin = false
+  @Flag(help: "Show where each value comes from.") var origin = false
   @OptionGroup var format: JSONOption
 
   func validate() throws {
     guard of == nil || options.config == nil else {
-      throw ValidationError("give a job or --config, not both")
+      throw ValidationError("use a job name or --config, not both")
     }
   }
 
@@ -75,8 +76,9 @@ struct ConfigShowCommand: ParsableCommand {
 struct ConfigKeysCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "keys",
-    abstract: "List what a configuration file can set.",
-    discussion: "Each key with its default, and whether SIGHUP changes it at once or the next start does.")
+    abstract: "List all keys of a configuration file.",
+    discussion:
+      "Shows each key with its default, and whether a change is applied by SIGHUP or at the next start.")
 
   @OptionGroup var format: JSONOption
 
@@ -90,6 +92,6 @@ struct ConfigKeysCommand: ParsableCommand {
     let rows = Setting.all.map { setting in
       [setting.name, setting.initial?.toml ?? "-", setting.change.rawValue, setting.summary]
     }
-    for line in TextTable.lines([["KEY", "DEFAULT", "RELOAD", "WHAT"]] + rows) { output.line(line) }
+    for line in TextTable.lines([["KEY", "DEFAULT", "RELOAD", "DESCRIPTION"]] + rows) { output.line(line) }
   }
 }

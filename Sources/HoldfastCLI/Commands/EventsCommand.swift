@@ -5,15 +5,15 @@ import JobStore
 struct EventsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "events",
-    abstract: "Show what happened to a job, one line each.",
+    abstract: "Show the events of a job, one per line.",
     discussion: """
         holdfast events resnet50 --last 20 --follow
         holdfast events resnet50 --json | jq -r 'select(.warning) | .message'
       """)
 
   @OptionGroup var job: JobOptions
-  @Flag(help: "JSON Lines: one document for each event.") var json = false
-  @Flag(help: "Go on with those that come.") var follow = false
+  @Flag(help: "Print JSON Lines: one document per event.") var json = false
+  @Flag(help: "Continue with new events as they occur.") var follow = false
   @Option(help: ArgumentHelp("Only so many, the newest.", valueName: "count")) var last: UInt?
 
   func validate() throws {

@@ -7,7 +7,7 @@ import SystemPackage
 struct HistoryCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "history",
-    abstract: "Show a job's attempts: when, how each ended, where it resumed, what it replayed.",
+    abstract: "Show a job's attempts: when each ran, how it ended, where it resumed, what it replayed.",
     discussion: """
         holdfast history resnet50
         holdfast history resnet50 --last 20
@@ -17,11 +17,11 @@ struct HistoryCommand: ParsableCommand {
 
   @OptionGroup var job: JobOptions
   @OptionGroup var format: JSONOption
-  @Option(help: "Only this attempt, with all that is known of it.") var attempt: UInt64?
+  @Option(help: "Show this attempt in detail.") var attempt: UInt64?
   @Option(help: ArgumentHelp("Only so many, the newest.", valueName: "count")) var last: UInt?
 
   func validate() throws {
-    if attempt != nil, last != nil { throw ValidationError("--attempt and --last exclude each other") }
+    if attempt != nil, last != nil { throw ValidationError("use --attempt or --last, not both") }
     if last == 0 { throw ValidationError("--last must be above 0") }
   }
 
@@ -38,13 +38,13 @@ struct HistoryCommand: ParsableCommand {
       if let one {
         list.append(one.json)
       } else {
-        try attempts.forEach(after: start) { list.append($0.brought(upTo: status.newest).json) }
+        try attempts.forEach(after: start) { list.append($0.updated(to: status.newest).json) }
       }
       return list.end()
     }
     var text = HistoryText(status, output)
     if let one { return text.details(one) }
-    try attempts.forEach(after: start) { text.add($0.brought(upTo: status.newest)) }
+    try attempts.forEach(after: start) { text.add($0.updated(to: status.newest)) }
     text.end()
   }
 
@@ -52,8 +52,8 @@ struct HistoryCommand: ParsableCommand {
     guard let record = try reader.store.attempts[number] else {
       throw Failure(
         .missing, "job '\(reader.name)' has no attempt \(number)", path: reader.directory.string,
-        hints: ["holdfast history \(reader.argument)  lists them"])
+        hints: ["holdfast history \(reader.argument)  list all attempts"])
     }
-    return record.brought(upTo: status.newest)
+    return record.updated(to: status.newest)
   }
 }

@@ -8,27 +8,28 @@ import SystemPackage
 struct InstallUnitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "install-unit",
-    abstract: "Write a job's configuration, and let systemd run the job.",
+    abstract: "Write a job's configuration file and run the job under systemd.",
     discussion: """
-      Writes /etc/holdfast/NAME.toml, which holdfast@NAME.service runs, and says what starts it; with --enable \
-      it does so. The options of holdfast run become the file's keys; the command's program is found now, and \
-      the trainer will run in the working directory of now.
+      Writes /etc/holdfast/NAME.toml, which holdfast@NAME.service reads, and prints the command that starts the \
+      job; with --enable, it runs that command. The options of holdfast run become keys of the file. The trainer's \
+      program is looked up now, and the trainer will run in the current working directory.
 
         holdfast install-unit resnet50 --every 10min -- python3 train.py --epochs 90
         holdfast install-unit resnet50 --user --enable -- python3 train.py
 
-      Without a command the file that is there is taken as it is.
+      Without a command, the existing file is used unchanged.
       """)
 
-  @Argument(help: "Name of the job, and of its unit: holdfast@NAME.service.") var name: String
+  @Argument(help: "Name of the job and of its unit, holdfast@NAME.service.") var name: String
   @Option(
     help: ArgumentHelp(
-      "Where to write it. Another place than the default is linked from there.", valueName: "file"))
+      "Path of the configuration file. The default path becomes a link to any other path.", valueName: "file")
+  )
   var config: String?
-  @Flag(help: "For this user's own systemd: $XDG_CONFIG_HOME/holdfast/NAME.toml.") var user = false
-  @Flag(help: "Start it now and at every boot: systemctl enable --now.") var enable = false
-  @Flag(help: "Replace a file that is there.") var force = false
-  @Flag(help: "Only print the file, and what would be done.") var dryRun = false
+  @Flag(help: "Use the user's systemd, and $XDG_CONFIG_HOME/holdfast/NAME.toml.") var user = false
+  @Flag(help: "Start the job now and at every boot: systemctl enable --now.") var enable = false
+  @Flag(help: "Replace an existing file.") var force = false
+  @Flag(help: "Print the file and the steps without doing anything.") var dryRun = false
   @OptionGroup var settings: SettingOptions
   @Argument(parsing: .postTerminator, help: "The trainer's command, after --.") var command: [String] = []
 
@@ -37,7 +38,7 @@ struct InstallUnitCommand: ParsableCommand {
       throw ValidationError(JobName.fault(name))
     }
     guard !command.isEmpty || settings.arguments.isEmpty else {
-      throw ValidationError("options are written together with a command, after --")
+      throw ValidationError("options are only written together with a command, after --")
     }
     guard !command.isEmpty || !force else {
       throw ValidationError("--force needs a command to write, after --")
@@ -59,12 +60,12 @@ struct InstallUnitCommand: ParsableCommand {
       try unit.link(force: force)
       if enable { try unit.start() }
     }
-    Output.standardError(unit.told(written: text != nil, dryRun: dryRun, enabled: enable))
+    Output.standardError(unit.summary(written: text != nil, dryRun: dryRun, enabled: enable))
   }
 
   private func compose(_ unit: UnitFiles, _ locations: Locations) throws -> String {
     var command = command
-    // systemd's PATH is not this shell's.
+    // systemd has another PATH than this shell.
     command[0] = try locations.resolve(find(command[0], locations)).string
     var arguments = settings.arguments + [Resolution.Argument(command: command)]
     arguments.append(try Resolution.Argument(.workingDirectory, locations.workingDirectory))
@@ -79,7 +80,7 @@ struct InstallUnitCommand: ParsableCommand {
     }
     let text = JobFile.text(
       of: Resolution(file: nil, arguments: arguments),
-      heading: ["Job \(name), run by \(unit.unit). What there is: man 5 holdfast.toml"])
+      heading: ["Job \(name), run by \(unit.unit). All keys: man 5 holdfast.toml"])
     try JobFile.check(text, as: unit.file)
     return text
   }

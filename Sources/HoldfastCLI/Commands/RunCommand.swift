@@ -11,34 +11,34 @@ import SystemPackage
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Run a command as a job, and keep it alive until it is finished.",
+    abstract: "Run a command as a job, and restart it until it is finished.",
     discussion: """
-      Everything after -- is the trainer's command. It inherits standard input, output and error untouched.
+      Everything after -- is the trainer's command. It inherits standard input, output and error.
 
         holdfast run -- digits-trainer --epochs 20
         holdfast run --job resnet50 --every 10min --grace 25s -- ./train.sh
         holdfast run --config /etc/holdfast/resnet50.toml
 
-      A trainer that speaks holdfast's protocol resumes in mid-epoch. Any other program is restarted when it \
-      fails, and is finished when it exits with status 0.
+      A trainer that uses holdfast's protocol resumes in mid-epoch. Any other program is restarted when it fails, \
+      and is finished when it exits with status 0.
 
-      Signals: SIGTERM or SIGINT save and stop within the grace time (exit 75), a second one hurries; SIGUSR1 \
-      takes a checkpoint now; SIGHUP reads the configuration file again, and \
-      stops where there is none. A trainer that is itself ended by SIGINT (KeyboardInterrupt) is a stop as \
-      well, and not started again.
+      Signals: SIGTERM or SIGINT saves and stops within the grace time (exit 75), a second one kills the trainer \
+      at once; SIGUSR1 takes a checkpoint now; SIGHUP reloads the configuration file, or stops if there is none. A \
+      trainer that ends by SIGINT itself (KeyboardInterrupt) also stops the job and is not restarted.
 
-      Exit status: 0 finished, 4 finished with --require-identical and not identical, 75 stopped and resumable, 69 gave up, 73 supervised already, 78 the \
-      configuration is wrong, 126 and 127 the command cannot be executed or found.
+      Exit status: 0 finished, 4 finished but not identical (with --require-identical), 75 stopped and resumable, \
+      69 gave up, 73 already supervised, 78 invalid configuration, 126 command cannot be executed, 127 command not \
+      found.
       """)
 
   @OptionGroup var options: RunOptions
-  @Flag(help: "Start a finished job over; the finished run is kept.") var again = false
+  @Flag(help: "Start a finished job over. The finished run is kept.") var again = false
   @Argument(parsing: .postTerminator, help: "The trainer's command, after --.") var command: [String] = []
 
   func validate() throws {
     guard !command.isEmpty || options.config != nil else {
       throw ValidationError(
-        "no command; write it after --: holdfast run -- COMMAND, or into a file: holdfast run --config FILE")
+        "no command: use holdfast run -- COMMAND, or holdfast run --config FILE")
     }
   }
 
@@ -47,7 +47,7 @@ struct RunCommand: ParsableCommand {
     let reloader = job.file.map {
       Reloader(job, file: $0.path, arguments: options.settings.arguments, command: command)
     }
-    // Before the working directory changes: the command line's paths belong to this one.
+    // Before the working directory changes, as paths of the command line are relative to this one.
     let metricsFile = job.settings.metricsFile.map { Locations.current.resolve($0) }
     try job.enterWorkingDirectory()
     var configuration = Configuration(
@@ -65,17 +65,17 @@ struct RunCommand: ParsableCommand {
   private func end(_ result: Supervisor.Result, _ job: ResolvedJob) throws {
     let (name, state, command) = (job.name, job.state, job.settings.command)
     let option: Hint = job.settings.stateDirectory == nil ? "\(name)" : "--state-dir \(state)"
-    // As it was typed, so that it can be typed again.
+    // The command line as typed, to be repeated.
     let again = Hint(command: ["holdfast"] + CommandLine.arguments.dropFirst())
     switch result.ending {
     case .finished:
       guard result.requiresIdentical, let deviation = result.deviation else { return }
       throw Failure(
-        .deviates, "job '\(name)' finished, but it is not the undisturbed run \(deviation.words)",
-        path: state.string, why: "likely: \(deviation.likelyCause)",
-        kept: result.step > 0 ? "step \(Words.number(result.step)), as it is" : nil,
+        .deviates, "job '\(name)' finished, but its replay deviates \(deviation.words)",
+        path: state.string, why: "likely cause: \(deviation.likelyCause)",
+        kept: result.step > 0 ? "the final state, step \(Words.number(result.step))" : nil,
         hints: [
-          "holdfast history \(option) --attempt \(deviation.attempt)  what was made again, and differed"
+          "holdfast history \(option) --attempt \(deviation.attempt)  the replayed steps and what differed"
         ])
     case .stopped: throw ExitCode(ExitStatus.stopped.rawValue)
     case .gaveUp:
@@ -98,9 +98,9 @@ struct RunCommand: ParsableCommand {
         why: result.why, hints: ["ls -l \"$(command -v \(command[0]))\""])
     case .cannotStart:
       throw Failure(
-        .cannotCreate, "the trainer cannot be started", path: state.string, why: result.why,
+        .cannotCreate, "cannot start the trainer", path: state.string, why: result.why,
         hints: [
-          "df -h \(job.run)  is there room? name another place with --run-dir DIR",
+          "df -h \(job.run)  check the free space; --run-dir DIR selects another directory",
           "ulimit -a  limits of memory, processes and open files",
         ])
     case .finalStateNotDurable:
@@ -109,10 +109,10 @@ struct RunCommand: ParsableCommand {
         why: result.degraded.isEmpty ? nil : result.degraded.joined(separator: "\n"),
         kept: result.step > 0 ? "resume point step \(Words.number(result.step))" : nil,
         hints: result.stateIsDisplaced
-          ? ["mv MOVED \(state)  put the state directory back, then run the same command again"]
+          ? ["mv MOVED \(state)  move the state directory back, then run the same command again"]
           : [
-            "df -h \(state) \(job.run)  is there room? --run-dir DIR names a larger place for what is staged",
-            "\(again)  goes on from there when that is mended",
+            "df -h \(state) \(job.run)  check the free space; --run-dir DIR stages the state elsewhere",
+            "\(again)  continue from there once that is fixed",
           ])
     case .internalError:
       throw Failure(
@@ -129,12 +129,12 @@ struct RunCommand: ParsableCommand {
   }
 }
 
-/// `--state-dir`, which every command takes.
+/// `--state-dir` of every command.
 struct StateOption: ParsableArguments {
   @Option(
     name: .customLong("state-dir"),
     help: ArgumentHelp(
-      "The job's own directory. Default: $STATE_DIRECTORY, or $XDG_STATE_HOME/holdfast/JOB, or "
+      "State directory of the job. Default: $STATE_DIRECTORY, or $XDG_STATE_HOME/holdfast/JOB, or "
         + "~/.local/state/holdfast/JOB.", valueName: "dir"))
   var stateDirectory: String?
 }

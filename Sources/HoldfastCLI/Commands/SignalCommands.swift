@@ -13,8 +13,8 @@ struct StopCommand: ParsableCommand {
     commandName: "stop",
     abstract: "Save a running job and stop it; the next start resumes.",
     discussion: """
-      Sends SIGTERM to the job's supervisor and waits until it has left. Under systemd use systemctl stop: a \
-      unit may start a stopped job again.
+      Sends SIGTERM to the job's supervisor and waits until it exits. Under systemd, use systemctl stop instead: \
+      a unit may restart a stopped job.
       """)
 
   @OptionGroup var job: JobOptions
@@ -28,16 +28,17 @@ struct StopCommand: ParsableCommand {
       return answer("job \(reader.name) is not running (\(status.state.words))", status, output)
     }
     try Signals.send(SIGTERM, live, reader)
-    // It leaves within its grace time; a little more for a machine under load.
-    let patience = min(max(0, live.graceSeconds), 1e9) + 30
+    // The supervisor exits within its grace time; 30 s more for a loaded machine.
+    let timeout = min(max(0, live.graceSeconds), 1e9) + 30
     var waited = 0.0
     while try reader.isSupervised() {
-      guard waited < patience else {
+      guard waited < timeout else {
         throw Failure(
-          .gaveUp, "job '\(reader.name)' has not stopped within \(Words.duration(seconds: patience))",
+          .gaveUp, "job '\(reader.name)' has not stopped within \(Words.duration(seconds: timeout))",
           path: reader.directory.string,
           hints: [
-            "holdfast stop \(reader.argument)  again: a second signal hurries it", "kill -KILL \(live.pid)",
+            "holdfast stop \(reader.argument)  again: a second signal kills the trainer",
+            "kill -KILL \(live.pid)",
           ])
       }
       usleep(50_000)
@@ -70,10 +71,11 @@ struct CheckpointCommand: ParsableCommand {
     let reader = try job.open()
     guard let live = try Signals.supervisor(of: reader) else {
       throw Failure(
-        .gaveUp, "job '\(reader.name)' is not running, so no checkpoint can be taken",
-        path: reader.directory.string, hints: ["holdfast checkpoints list \(reader.argument)  what there is"])
+        .gaveUp, "cannot take a checkpoint: job '\(reader.name)' is not running",
+        path: reader.directory.string,
+        hints: ["holdfast checkpoints list \(reader.argument)  existing checkpoints"])
     }
-    let before = Before(
+    let before = Baseline(
       names: Set(try reader.store.checkpoints().map(\.name)),
       lastEvent: try reader.store.events.newest(1).last?.sequence ?? 0,
       degradationChange: LiveRecord.degradationChange(in: FilePath(live.runDirectory)))
@@ -91,35 +93,36 @@ struct CheckpointCommand: ParsableCommand {
       if let refusal = try refusal(reader, since: before, live, waited) {
         throw Failure(
           refusal.status, "no checkpoint was taken", path: reader.directory.string, why: refusal.why,
-          hints: ["holdfast status \(reader.argument)", "df -h \(reader.directory)  is there room?"])
+          hints: ["holdfast status \(reader.argument)", "df -h \(reader.directory)  check the free space"])
       }
       usleep(20_000)
       waited += .milliseconds(20)
     }
     guard try reader.isSupervised() else {
       throw Failure(
-        .gaveUp, "the supervisor left before a checkpoint was taken", path: reader.directory.string,
+        .gaveUp, "the supervisor exited before a checkpoint was taken", path: reader.directory.string,
         hints: ["holdfast events \(reader.argument)  why", "holdfast checkpoints list \(reader.argument)"])
     }
     throw Failure(
       .gaveUp, "no checkpoint within \(Words.duration(timeout))", path: reader.directory.string,
-      hints: ["holdfast status \(reader.argument)  is it making steps?"])
+      hints: ["holdfast status \(reader.argument)  check whether it makes progress"])
   }
 
-  /// What there was when the checkpoint was asked for.
-  private struct Before {
+  /// The state before the request.
+  private struct Baseline {
     var names: Set<String>
     var lastEvent: UInt64
     var degradationChange: UInt64
   }
 
-  /// What was degraded before, and has not been said again, may have recovered with this very checkpoint.
-  private static let patience = Duration.seconds(10)
+  /// A degradation from before the request may be cleared by this checkpoint, so it counts only after this
+  /// time.
+  private static let staleReasonTimeout = Duration.seconds(10)
 
-  /// What the supervisor says against it: in the store, or beside the ring when the store is full. What has nothing
-  /// to do with checkpoints, such as a port in use, says nothing against one.
+  /// Why the supervisor takes no checkpoint: from the store, or from the run directory when the store is
+  /// full. Degradations that do not affect checkpoints, such as a port in use, are ignored.
   private func refusal(
-    _ reader: JobReader, since before: Before, _ live: LiveRecord, _ waited: Duration
+    _ reader: JobReader, since before: Baseline, _ live: LiveRecord, _ waited: Duration
   ) throws -> (status: ExitStatus, why: String)? {
     let refusals: [EventKind] = [.checkpointUnavailable, .stageFailed]
     let events = try reader.store.events.first(1000, after: before.lastEvent)
@@ -128,19 +131,19 @@ struct CheckpointCommand: ParsableCommand {
     }
     let run = FilePath(live.runDirectory)
     let isNews = LiveRecord.degradationChange(in: run) != before.degradationChange
-    guard isNews || waited >= Self.patience else { return nil }
+    guard isNews || waited >= Self.staleReasonTimeout else { return nil }
     let reason = LiveRecord.degradations(in: run)?.first(where: \.preventsCheckpoints)
     return reason.map { (.io, $0.text) }
   }
 }
 
-/// Signals to a live supervisor. Its pid is trusted only while it holds the job's lock.
+/// Signals to a running supervisor. Its pid is valid only while it holds the job's lock.
 enum Signals {
   static func supervisor(of reader: JobReader) throws -> LiveRecord? {
     guard try reader.isSupervised(), let live = try reader.store.live() else { return nil }
     guard ProcessTable.startTime(of: live.pid) == live.startTime else {
       throw Failure(
-        .gaveUp, "job '\(reader.name)' is supervised by a process that has not made itself known yet",
+        .gaveUp, "the supervisor of job '\(reader.name)' is still starting",
         path: reader.directory.string, hints: ["holdfast status \(reader.argument)  try again in a moment"])
     }
     return live
@@ -150,7 +153,7 @@ enum Signals {
     guard kill(live.pid, signal) == 0 else {
       throw Failure(
         .io, "cannot signal the supervisor (pid \(live.pid))", path: reader.directory.string,
-        why: String(cString: strerror(errno)), hints: ["ps -o pid,user,args -p \(live.pid)  whose is it?"])
+        why: String(cString: strerror(errno)), hints: ["ps -o pid,user,args -p \(live.pid)  check its owner"])
     }
   }
 }

@@ -7,7 +7,7 @@ import SystemPackage
 struct SnapshotsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "snapshots",
-    abstract: "Show what was recorded of each step: place in the data, random streams, metrics.",
+    abstract: "Show the record of each step: position in the data, random streams, metrics.",
     discussion: """
         holdfast snapshots resnet50 --last 20
         holdfast snapshots resnet50 --step 48210
@@ -16,11 +16,11 @@ struct SnapshotsCommand: ParsableCommand {
 
   @OptionGroup var job: JobOptions
   @OptionGroup var format: JSONOption
-  @Option(help: "Only this step, with all that is known of it.") var step: UInt64?
+  @Option(help: "Show this step in detail.") var step: UInt64?
   @Option(help: ArgumentHelp("Only so many, the newest.", valueName: "count")) var last: UInt?
 
   func validate() throws {
-    if step != nil, last != nil { throw ValidationError("--step and --last exclude each other") }
+    if step != nil, last != nil { throw ValidationError("use --step or --last, not both") }
     if last == 0 { throw ValidationError("--last must be above 0") }
   }
 

@@ -5,7 +5,7 @@ import Reporting
 import Supervisor
 import Vocabulary
 
-/// `status --watch`: the screen again and again on a terminal, a line for each change elsewhere.
+/// `status --watch`: redraws the screen on a terminal, prints a line for each change elsewhere.
 struct Watch {
   let job: JobOptions
   let wantsJSON: Bool
@@ -23,10 +23,10 @@ struct Watch {
     while true {
       let status = try JobStatus(reader)
       let line = Self.line(status)
-      // JSON lines come at every turn: their rates change even where nothing else does.
+      // JSON is printed every time, as its rates always change.
       if wantsJSON { output.json(status.json) } else if line != last { output.line(line) }
       last = line
-      // Nothing more comes of itself.
+      // No more changes will follow.
       if status.state == .finished || status.state == .gaveUp { return }
       sleep(2)
     }
@@ -49,17 +49,17 @@ struct Watch {
       let lines = WatchScreen(
         status: status,
         attempts: try reader.store.attempts.newest(WatchScreen.attemptCount).map {
-          $0.brought(upTo: status.newest)
+          $0.updated(to: status.newest)
         }, run: try reader.store.sampledSnapshots(200),
         recent: try reader.store.newestSnapshots(2000), output: output, size: size
       ).lines
       output.redraw(lines, columns: size.columns)
-      if terminal.waitsForQuit(seconds: 2) { return }
+      if terminal.waitForQuit(seconds: 2) { return }
     }
   }
 }
 
-/// The terminal in a mode in which a key is read at once, until it is restored.
+/// Switches the terminal to reading single keys until it is restored.
 final class RawTerminal {
   private var saved = termios()
   private let isTerminal: Bool
@@ -67,29 +67,29 @@ final class RawTerminal {
 
   init() {
     isTerminal = tcgetattr(STDIN_FILENO, &saved) == 0
-    if isTerminal { Self.readKeysAtOnce(saved) }
-    // Only now: in the background tcsetattr(3) stops us, again after each SIGCONT, and a signal that is
-    // blocked by then would never end us.
+    if isTerminal { Self.disableLineBuffering(saved) }
+    // After tcsetattr(3), which stops a background process, again after each SIGCONT: with signals already
+    // blocked, none could end the process.
     signals = try? SignalSource([SIGINT, SIGTERM, SIGHUP])
   }
 
-  private static func readKeysAtOnce(_ saved: termios) {
+  private static func disableLineBuffering(_ saved: termios) {
     var raw = saved
-    // Ctrl-C as a key too: as a signal it would end us before the terminal is restored.
+    // Ctrl-C is read as a key: as a signal, it would end the process before the terminal is restored.
     raw.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
     tcsetattr(STDIN_FILENO, TCSANOW, &raw)
   }
 
-  /// In the background the terminal is someone else's, who has set it as he wants it.
+  /// Not in the background: there, another process has set the terminal's mode.
   func restore() {
     guard isTerminal, tcgetpgrp(STDIN_FILENO) == getpgrp() else { return }
     tcsetattr(STDIN_FILENO, TCSANOW, &saved)
   }
 
-  /// - Returns: whether `q` was pressed, or Ctrl-C, within the time.
-  func waitsForQuit(seconds: Int32) -> Bool {
+  /// - Returns: whether `q` or Ctrl-C was pressed, or a signal received, within the time.
+  func waitForQuit(seconds: Int32) -> Bool {
     var sources = [pollfd(fd: isTerminal ? STDIN_FILENO : -1, events: Int16(POLLIN), revents: 0)]
-    // Whoever sends a signal wants the terminal back as well.
+    // The terminal must be restored after a signal, too.
     if let signals { sources.append(pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0)) }
     guard poll(&sources, nfds_t(sources.count), seconds * 1000) > 0 else { return false }
     if sources.dropFirst().contains(where: { $0.revents != 0 }) { return true }

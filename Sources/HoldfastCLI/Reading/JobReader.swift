@@ -6,8 +6,7 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// A job as it is on disk. Reads only: nothing is made or changed, whether or not a supervisor lives, but the mark that
-/// somebody looks.
+/// Reads a job's state directory, with or without a running supervisor. It changes only the reader mark.
 struct JobReader {
   let name: String
   let directory: FilePath
@@ -16,11 +15,11 @@ struct JobReader {
 
   var checkpoints: LocalCheckpoints { LocalCheckpoints(directory: directory.appending("checkpoints")) }
 
-  /// What the user has to type to mean this job again.
+  /// The argument that selects this job in further commands.
   let argument: Hint
 
   /// - Parameters:
-  ///   - job: the name; nil: the only job there is.
+  ///   - job: the name; nil: the only job.
   ///   - stateDirectory: `--state-dir`.
   static func open(_ job: String?, stateDirectory: String?) throws -> JobReader {
     let locations = Locations.current
@@ -31,7 +30,7 @@ struct JobReader {
         throw Failure(
           .io, "no permission to read job '\(job ?? directory.lastComponent?.string ?? "")'",
           path: directory.string, why: "\(Errno.permissionDenied)",
-          hints: ["ls -ld \(directory)  become a member of its group, or its user"])
+          hints: ["ls -ld \(directory)  check its owner and group"])
       }
       if let lost = LostState.find(directory, locations) { throw lost.failure }
       throw missing(
@@ -58,7 +57,7 @@ struct JobReader {
     if let stateDirectory {
       guard !FilePath(stateDirectory).isURL else {
         throw Failure(
-          .usage, "'\(stateDirectory)' is a URL; a job's state is on this machine",
+          .usage, "'\(stateDirectory)' is a URL; the state directory must be on this machine",
           hints: ["holdfast status --state-dir DIR"])
       }
       return locations.resolve(stateDirectory)
@@ -69,11 +68,11 @@ struct JobReader {
     if known.count == 1 { return locations.stateRoot.appending(known[0]) }
     let hint: Hint =
       known.isEmpty
-      ? "holdfast run -- COMMAND  start one; or say where it is: --state-dir DIR"
+      ? "holdfast run -- COMMAND  start one; or select its directory: --state-dir DIR"
       : "holdfast status \(known[0])  one of: \(words: known.joined(separator: ", "))"
     throw Failure(
       known.isEmpty ? .missing : .usage,
-      known.isEmpty ? "there is no job yet" : "which job? there are \(known.count)",
+      known.isEmpty ? "no jobs found" : "\(known.count) jobs found; name one",
       path: locations.stateRoot.string, hints: [hint])
   }
 
@@ -83,39 +82,39 @@ struct JobReader {
     }
   }
 
-  /// - Parameter isNamed: the directory was named, and not looked for by the job's name.
+  /// - Parameter isNamed: whether the user named the directory rather than the job.
   private static func missing(
     _ name: String, _ directory: FilePath, _ locations: Locations, isNamed: Bool
   ) -> Failure {
     if isNamed {
-      // What is left of a job there is resumed by the same command with the same directory.
+      // The same command with the same directory resumes what is left of a job there.
       return Failure(
-        .missing, "there is no job in this directory", path: directory.string,
-        hints: ["holdfast run --state-dir \(directory) -- COMMAND  starts one there, from what is left"])
+        .missing, "no job in this directory", path: directory.string,
+        hints: ["holdfast run --state-dir \(directory) -- COMMAND  start one there, from what is left"])
     }
     let guess = Suggestions.nearest(to: name, among: jobs(in: locations.stateRoot))
     let question = guess.map { "; did you mean '\($0)'?" } ?? ""
     return Failure(
-      .missing, "there is no job '\(name)'\(question)", path: directory.string,
+      .missing, "no such job '\(name)'\(question)", path: directory.string,
       hints: guess.map { ["holdfast status \($0)"] }
-        ?? ["holdfast run --job \(name.isEmpty ? "NAME" : name) -- COMMAND  starts it"])
+        ?? ["holdfast run --job \(name.isEmpty ? "NAME" : name) -- COMMAND  start it"])
   }
 
-  /// With what a look at its sizes and manifest alone finds, which costs no reading of its state.
+  /// Adds damage found in sizes and manifest, without reading the state.
   func examined(_ record: CheckpointRecord) -> CheckpointRecord {
     var record = record
     record.damage = record.damage ?? fault(of: record.name, record, thorough: false)
     return record
   }
 
-  /// Why a resume would not use this checkpoint; nil: it would.
-  /// - Parameter record: what the store says of it; nil: it is not listed.
+  /// Why a resume would skip this checkpoint; nil if it would not.
+  /// - Parameter record: its record in the store; nil if it is not listed.
   func fault(of name: String, _ record: CheckpointRecord?, thorough: Bool) -> String? {
     checkpoints.verify(name, of: job.id, step: record?.step, thorough: thorough).fault
   }
 
-  /// Whether a supervisor lives: it holds the lock for as long as it does.
-  /// - Throws: when this user may not look; nobody must be told then that it does not.
+  /// Whether a supervisor is running: it holds the lock until it exits.
+  /// - Throws: without permission to read the lock, as "not running" could be wrong.
   func isSupervised() throws(Failure) -> Bool {
     let path = directory.appending("lock")
     do {
@@ -124,8 +123,8 @@ struct JobReader {
       return false
     } catch {
       throw Failure(
-        .io, "cannot tell whether job '\(name)' is supervised", path: path.string, why: error.reason,
-        hints: ["ls -l \(path)  become a member of its group, or its user"])
+        .io, "cannot determine whether job '\(name)' is supervised", path: path.string, why: error.reason,
+        hints: ["ls -l \(path)  check its owner and group"])
     }
   }
 }

@@ -8,7 +8,7 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// Everything that `status` shows, read in one go.
+/// Everything that `status` shows.
 struct JobStatus {
   struct ResumeAt {
     /// nil: the beginning.
@@ -35,11 +35,11 @@ struct JobStatus {
   var isSupervised: Bool
   var live: LiveRecord?
   var attempts: AttemptSummary
-  /// The sums over all of them.
+  /// Sums over all attempts.
   var totals: AttemptTotals
-  /// As the store lists them, by step, oldest first.
+  /// From the store, by step, oldest first.
   var checkpoints: [CheckpointRecord]
-  /// At least the newest two, looked at on disk; newest first.
+  /// At least the newest two, with their files checked; newest first.
   var newestCheckpoints: [CheckpointRecord] = []
   /// The newest that is not damaged.
   var durable: CheckpointRecord?
@@ -63,7 +63,7 @@ struct JobStatus {
     name = reader.name
     argument = reader.argument
     directory = reader.directory
-    // Not as it was when it was opened: it may have finished since.
+    // Read again, as it may have finished since it was opened.
     job = try reader.store.job() ?? reader.job
     nowNs = Clock.wallNanoseconds
     isSupervised = try reader.isSupervised()
@@ -73,14 +73,14 @@ struct JobStatus {
     let recent = try reader.store.newestSnapshots(200)
     newest = recent.last
     metrics = Array(zip(try reader.store.metricNames(), recent.last?.metrics ?? []))
-    // Of this attempt alone: a pause between attempts is no step.
+    // Only steps of this attempt, as pauses between attempts would count.
     let current = recent.filter { $0.attempt == recent.last?.attempt }
     if current.count >= 2, let first = current.first, let last = current.last, last.timeNs > first.timeNs,
       last.step > first.step
     {
       stepsPerSecond = Double(last.step - first.step) * 1e9 / Double(last.timeNs - first.timeNs)
     }
-    attempts.newest = attempts.newest?.brought(upTo: newest)
+    attempts.newest = attempts.newest?.updated(to: newest)
     totals = attempts.totals(newestStep: newest?.step, nowNs: isSupervised ? nowNs : nil)
     fullSnapshotStep = try reader.store.fullSnapshotStep()
     events = try reader.store.events.newest(5)
@@ -96,7 +96,7 @@ struct JobStatus {
       staged?.metrics = Dictionary(zip(metrics.map(\.name), row.metrics)) { first, _ in first }
     }
     self.staged = staged
-    // There may be very many: no more are looked at than are shown.
+    // There may be very many; only those that are shown are checked.
     for record in checkpoints.reversed() where newestCheckpoints.count < 2 || durable == nil {
       newestCheckpoints.append(reader.examined(record))
       durable = newestCheckpoints.first { $0.damage == nil }
@@ -125,7 +125,7 @@ struct JobStatus {
     }
   }
 
-  /// The arena itself knows best: it outlives every process of the job.
+  /// Read from the arena, which outlives every process of the job.
   private static func newestStaged(_ live: LiveRecord?, _ job: JobRecord) -> StagedAt? {
     guard let live else { return nil }
     let images = (0..<UInt32(2)).compactMap {
@@ -133,7 +133,7 @@ struct JobStatus {
     }
     guard
       let image = images.filter({ image in
-        // A slot that is damaged says anything.
+        // A damaged slot may contain anything.
         image.description.jobID == job.id
           && (try? ImageReader.loop(image.bytes))?.step == image.description.step
       }).max(by: {
@@ -145,11 +145,11 @@ struct JobStatus {
       step: step, bytes: UInt64(image.bytes.count), atNs: live.staged?.step == step ? live.staged?.atNs : nil)
   }
 
-  /// What the loss of a process, or of power, would cost.
+  /// Where a job would resume after the loss of a process or of power.
   func resume(afterPowerLoss: Bool) -> ResumeAt {
     var points: [ResumePoint] = []
     if let durable { points.append(.checkpoint(level: .durable, step: durable.step)) }
-    // In the store, so durable with the commit after its step.
+    // It is durable with the commit after its step.
     if let fullSnapshotStep { points.append(.checkpoint(level: .snapshot, step: fullSnapshotStep)) }
     if !afterPowerLoss, let staged { points.append(.checkpoint(level: .staged, step: staged.step)) }
     let best = ResumeChoice.best(
@@ -169,11 +169,11 @@ struct JobStatus {
 
   var degraded: [String] {
     guard isSupervised, let live else { return [] }
-    // Who may not look into the run directory has what the store says.
+    // Without permission to read the run directory, the store's list is used.
     return LiveRecord.degraded(in: FilePath(live.runDirectory)) ?? live.degraded
   }
 
-  /// Why attempts fail again and again, as far as that is known.
+  /// Why attempts fail repeatedly, if known.
   var failing: String? {
     guard state != .finished else { return nil }
     if let completed = standing.completedStep, standing.stalls > 0 || standing.gaveUp {
@@ -185,7 +185,7 @@ struct JobStatus {
 
   var maxStalls: Int { max(0, live?.maxStalls ?? 5) }
 
-  /// Attempts without progress that are left.
+  /// Remaining attempts without progress.
   var restartBudget: Int { maxStalls - min(maxStalls, stalls) }
 
   /// For `--check`.
@@ -199,8 +199,8 @@ struct JobStatus {
 }
 
 extension AttemptRecord {
-  /// With the steps that were recorded since it was written: of an attempt that runs, the rows know more.
-  func brought(upTo newest: SnapshotRow?) -> AttemptRecord {
+  /// The record of a running attempt with the steps that were recorded since it was written.
+  func updated(to newest: SnapshotRow?) -> AttemptRecord {
     guard running, let newest, newest.attempt == attempt else { return self }
     var record = self
     let first = firstStep ?? (resumedFrom?.step ?? 0) &+ 1

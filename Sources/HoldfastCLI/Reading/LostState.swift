@@ -4,14 +4,14 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// A job whose supervisor lives while its state directory is gone: what can be told comes from the run
-/// directory, whose name has a mark of the path where the state was.
+/// A job with a running supervisor but without its state directory. It is found by its run directory, whose
+/// name contains a hash of the state directory's path.
 struct LostState {
   let directory: FilePath
   private let run: FilePath
   private let lock: OpenFile
 
-  /// - Returns: nil when nobody supervises a job whose state was at this path, as far as can be found.
+  /// - Returns: nil if no running supervisor of such a job is found.
   static func find(_ directory: FilePath, _ locations: Locations) -> LostState? {
     for root in locations.runRoots {
       for name in (try? FileSystem.list(root)) ?? [] where name.hasSuffix("-\(Locations.mark(of: directory))")
@@ -27,9 +27,9 @@ struct LostState {
   }
 
   var failure: Failure {
-    var hints: [Hint] = ["mv MOVED \(directory)  put it back, and the job goes on as before"]
+    var hints: [Hint] = ["mv MOVED \(directory)  move it back; the job continues as before"]
     if let pid = LockTable().holder(of: lock) {
-      hints.append("kill -TERM \(pid)  or stop its supervisor; what is staged stays in \(run)")
+      hints.append("kill -TERM \(pid)  or stop its supervisor; the staged state stays in \(run)")
     }
     return Failure(
       .io, "the job is running, but its state directory is gone", path: directory.string,

@@ -1,10 +1,10 @@
 import JobStore
 
-/// The attempts of a job along a line of time: each number where it began, a letter where it ended.
+/// The attempts of a job on a timeline: a number where each began, a letter where it ended.
 enum AttemptTimeline {
   struct Drawing {
     var line: String
-    /// What the letters in the line mean.
+    /// Meanings of the letters in the line.
     var legend: String
   }
 
@@ -17,12 +17,12 @@ enum AttemptTimeline {
     cells[width - 1] = hasUnicode ? "▶" : ">"
     let span = Double(nowNs - first.startedAtNs)
     func column(_ time: UInt64) -> Int {
-      // Clocks jump: an attempt may have begun after `nowNs`.
+      // If the clock jumped, an attempt may have begun after `nowNs`.
       let share = min(1, Double(time - min(time, first.startedAtNs)) / span)
       return min(width - 2, max(0, Int(share * Double(width - 1))))
     }
     for attempt in attempts {
-      // A number that does not fit before the end is left out rather than cut.
+      // A number that does not fit is left out.
       let digits = Array("\(attempt.attempt)")
       let start = column(attempt.startedAtNs)
       if start + digits.count < width { cells.replaceSubrange(start..<start + digits.count, with: digits) }
@@ -30,7 +30,7 @@ enum AttemptTimeline {
     var meanings: [(letter: Character, word: String)] = []
     for attempt in attempts {
       guard let end = attempt.endedAtNs else { continue }
-      // The next attempt's number often stands where this one ended: then just before it.
+      // Placed before the next attempt's number if that is in the same column.
       let wanted = column(end)
       let place = cells[wanted].isNumber ? wanted - 1 : wanted
       guard place > 0, !cells[place].isNumber else { continue }

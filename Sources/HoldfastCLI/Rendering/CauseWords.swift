@@ -2,14 +2,14 @@ import JobStore
 import Vocabulary
 
 extension AttemptRecord {
-  /// Its cause in a word that fits into a list.
+  /// A short description of its cause.
   var causeWord: String { cause == nil && running ? "running" : Self.word(ofCause: cause) }
 
   static func word(ofCause cause: Stored<Cause>?) -> String {
     guard let cause else { return "unknown" }
     return switch cause.word {
-    case .orphaned: "cut off with its supervisor"
-    case .rebooted: "cut off by a reboot"
+    case .orphaned: "killed with its supervisor"
+    case .rebooted: "interrupted by a reboot"
     case .hang: "hung"
     case .oomKilled: "OOM-killed"
     case .startFailed: "not started"
@@ -19,12 +19,12 @@ extension AttemptRecord {
     }
   }
 
-  /// Its cause in a letter, for a line of time.
+  /// The letter of its cause in a timeline.
   var causeLetter: Character {
     switch cause?.word {
     case .orphaned: "X"
     case .startFailed: "N"
-    // As a terminal shows it: ^C. Its own first letter is that of `killed`.
+    // As in ^C. Its initial is already used by `killed`.
     case .keyboardInterrupt: "^"
     default: cause?.text.first.map { Character($0.uppercased()) } ?? "?"
     }

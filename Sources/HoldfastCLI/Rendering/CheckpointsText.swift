@@ -5,7 +5,7 @@ import Reporting
 import Supervisor
 import Vocabulary
 
-/// `checkpoints list` for people.
+/// Text output of `checkpoints list`.
 struct CheckpointsText {
   private let status: JobStatus
   private let output: Output
@@ -34,7 +34,7 @@ struct CheckpointsText {
     }
   }
 
-  /// The next one, newest first.
+  /// Adds the next checkpoint; the newest comes first.
   mutating func add(_ record: CheckpointRecord) {
     isEmpty = false
     if record.damage == nil {
@@ -65,7 +65,7 @@ struct CheckpointsText {
     output.line(line)
   }
 
-  /// - Parameter metric: nil: there is no such column; nil in it: not known of this one.
+  /// - Parameter metric: nil without such a column; contains nil if this checkpoint has no value.
   private static func row(
     name: String, step: UInt64, age: String?, bytes: UInt64, level: String, metric: Double??, state: String,
     kept: String
@@ -78,7 +78,7 @@ struct CheckpointsText {
 extension JobStatus {
   func age(_ time: UInt64) -> String { Words.duration(seconds: Double(nowNs - min(nowNs, time)) / 1e9) }
 
-  /// `complete` as it was written, `verified 2 min ago` when it was read since, or `DAMAGED`.
+  /// `complete` if it was only written, `verified 2 min ago` if it was read since, or `DAMAGED`.
   func state(of record: CheckpointRecord) -> String {
     if record.damage != nil { return "DAMAGED" }
     return record.verifiedAtNs.map { "verified \(age($0)) ago" } ?? "complete"

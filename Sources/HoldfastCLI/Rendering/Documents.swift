@@ -7,7 +7,7 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-// The JSON documents. Fields are only ever added; CommandLine.md describes them.
+// JSON documents, described in CommandLine.md. Fields are only ever added.
 
 extension JobStatus {
   var json: JSONValue {
@@ -82,7 +82,7 @@ extension AttemptRecord {
     ])
   }
 
-  /// `identical`, the first differing step, or null where nothing was replayed.
+  /// `identical`, the first differing step, or null if nothing was replayed.
   private var replay: JSONValue {
     if let differsAtStep { return .count(differsAtStep) }
     return replayedSteps > 0 ? .string("identical") : .null

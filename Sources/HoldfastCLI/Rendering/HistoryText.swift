@@ -6,15 +6,15 @@ import Supervisor
 import TrainerProtocol
 import Vocabulary
 
-/// `history` for people.
+/// Text output of `history`.
 struct HistoryText {
-  /// More tracebacks are not worth a line each.
+  /// Attempts with a traceback that get a line of their own.
   private static let tracebackLines = 10
 
   private let status: JobStatus
   private let output: Output
   private var table: PagedTable
-  /// Newest attempts that have a traceback, and how many there are in all.
+  /// The newest attempts with a traceback, and the number of all.
   private var tracebacks: [UInt64] = []
   private var tracebackCount: UInt64 = 0
 
@@ -25,7 +25,7 @@ struct HistoryText {
       output, header: ["#", "BEGAN", "LASTED", "FROM", "STEPS", "REPLAYED", "ENDED"], right: [0])
   }
 
-  /// The next attempt.
+  /// Adds the next attempt.
   mutating func add(_ attempt: AttemptRecord) {
     table.add(Self.row(attempt, status))
     if attempt.failure?.traceback != nil {
@@ -41,7 +41,7 @@ struct HistoryText {
     output.line(summary)
     if let failing = status.failing { output.line("Failing: \(failing)") }
     if let deviation = status.deviation {
-      output.line("Not the undisturbed run \(deviation.words); likely cause: \(deviation.likelyCause)")
+      output.line("Deviates \(deviation.words); likely cause: \(deviation.likelyCause)")
     }
     let others = tracebackCount - UInt64(tracebacks.count)
     if others > 0 {
@@ -54,7 +54,7 @@ struct HistoryText {
     }
   }
 
-  /// Of all attempts, shown or not.
+  /// Of all attempts, including those not shown.
   private var summary: String {
     let steps = status.job.finishedStep ?? status.newest?.step ?? 0
     var summary = "\(Words.count(status.totals.count, "attempt")), \(Words.count(steps, "step"))"
@@ -111,15 +111,15 @@ struct HistoryText {
     return text
   }
 
-  /// One attempt with all that is known of it.
+  /// Prints one attempt in detail.
   mutating func details(_ attempt: AttemptRecord) {
     table.add(Self.row(attempt, status))
     table.flush()
     if let bytes = attempt.peakResidentBytes { output.line("peak memory \(Words.bytes(bytes))") }
-    for problem in attempt.recordProblems ?? [] { output.line("not as the formats say: \(problem)") }
+    for problem in attempt.recordProblems ?? [] { output.line("invalid record: \(problem)") }
     if let step = attempt.differsAtStep, let items = attempt.differences {
       let difference = ReplayAudit.Difference(step: step, items: items)
-      output.line("step \(Words.number(step)) was made again and differs:")
+      output.line("step \(Words.number(step)) was replayed and differs:")
       for item in items { output.line("  \(item.words)") }
       output.line("likely cause: \(difference.likelyCause)")
     }

@@ -1,14 +1,14 @@
 import Reporting
 
-/// A JSON object with one long list in it, printed as the elements come: it is never in memory as a whole.
+/// Prints a JSON object that contains one long list, element by element, without keeping it in memory.
 struct JSONListWriter {
   private let output: Output
   private let after: String
   private var isFirst = true
 
   /// - Parameters:
-  ///   - list: the list's name.
-  ///   - members: everything else.
+  ///   - list: name of the list.
+  ///   - members: all other members.
   init(_ output: Output, list: String, members: [String: JSONValue]) {
     self.output = output
     func text(_ members: [String: JSONValue]) -> Substring {

@@ -1,12 +1,12 @@
 import Vocabulary
 
 extension JobState {
-  /// As a sentence ends with it.
+  /// At the end of a sentence.
   var words: String {
     switch self {
-    case .backingOff: "waiting to try again"
+    case .backingOff: "waiting to restart"
     case .gaveUp: "gave up"
-    case .interrupted: "not supervised (its supervisor was ended)"
+    case .interrupted: "not supervised (its supervisor died)"
     case .stopped: "stopped, resumable"
     case .failed: "failed to run, resumable"
     case .new: "not started yet"

@@ -1,7 +1,7 @@
 import POSIX
 
-/// One line for a person. Colour is a part of it, not of its text: whatever the text contains is made visible
-/// when the line is printed, so that nothing in it can move the cursor or look like another line.
+/// One line of text output. Colours are kept apart from the text, in which control characters are escaped
+/// when it is printed, so that nothing in it can move the cursor or imitate another line.
 struct Line: ExpressibleByStringInterpolation, CustomStringConvertible {
   struct Span {
     var text: String
@@ -10,7 +10,7 @@ struct Line: ExpressibleByStringInterpolation, CustomStringConvertible {
 
   fileprivate(set) var spans: [Span]
 
-  /// Without its colours.
+  /// The text without colours.
   var description: String { spans.map(\.text).joined() }
 
   init(_ text: String, _ color: Output.Color? = nil) { spans = [Span(text: text, color: color)] }

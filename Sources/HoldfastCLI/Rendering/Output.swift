@@ -2,15 +2,15 @@ import Glibc
 import POSIX
 import Reporting
 
-/// Where text goes, and what it may contain there.
+/// An output stream and what may be written to it.
 struct Output {
   var descriptor = STDOUT_FILENO
-  /// Escape codes: only on a terminal that wants them.
+  /// Whether to write escape codes: only on terminals that support them and without NO_COLOR.
   let hasColor: Bool
-  /// Beyond ASCII: only where the locale says UTF-8.
+  /// Whether to write non-ASCII characters: only in UTF-8 locales.
   let hasUnicode: Bool
   let isTerminal: Bool
-  /// Whether lines can be written over again.
+  /// Whether lines can be overwritten.
   let canRedraw: Bool
 
   static var standard: Output {
@@ -44,28 +44,28 @@ struct Output {
   var bullet: String { hasUnicode ? "●" : "*" }
   var warningSign: String { hasUnicode ? "▲" : "!" }
 
-  // Everything that is printed goes through one of these.
+  // All output goes through these functions.
 
   func line(_ line: Line) { Self.write(render(line) + "\n", to: descriptor) }
   func line(_ text: String) { line(Line(text)) }
 
-  /// Of strings in a JSON document.
+  /// Escaping of strings in JSON documents.
   var escaping: JSONText.Escaping { hasUnicode ? .hidden : .nonASCII }
 
-  /// With the exact text of every string, in escapes where it is not to be seen or the locale cannot show it.
+  /// Strings keep their exact value; characters that are invisible or not in the locale are escaped.
   func json(_ value: JSONValue) { Self.write(value.text(escaping: escaping) + "\n", to: descriptor) }
 
-  /// Takes the place of what is on the screen.
+  /// Replaces the contents of the screen.
   func redraw(_ lines: [String], columns: Int) {
-    // Each line clears its own rest: a screen cleared first would flicker.
+    // Each line clears its rest, as clearing the screen first would flicker.
     let text = lines.map { String(visible($0).prefix(columns)) + "\u{1b}[K" }.joined(separator: "\r\n")
     Self.write("\u{1b}[H" + text + "\r\n\u{1b}[J", to: descriptor)
   }
 
-  /// A part of a JSON document, without the end of the line.
+  /// Prints a part of a JSON document without a line break.
   func json(part text: String) { Self.write(text, to: descriptor) }
 
-  // An error whose text nobody can read keeps its exit status.
+  // A failed write of an error message must not change the exit status.
 
   static func standardError(_ lines: [String]) {
     _ = writeAll(lines.map { VisibleText.line($0) + "\n" }.joined(), to: STDERR_FILENO)
@@ -75,7 +75,7 @@ struct Output {
     _ = writeAll(value.text(escaping: .nonASCII) + "\n", to: STDERR_FILENO)
   }
 
-  /// What comes of `line` here.
+  /// The bytes of `line` for this output.
   func render(_ line: Line) -> String {
     line.spans.map { span in
       guard hasColor, let color = span.color else { return visible(span.text) }
@@ -83,7 +83,7 @@ struct Output {
     }.joined()
   }
 
-  /// Without what a terminal would obey, and what the locale cannot show.
+  /// Escapes control characters, and replaces characters that the locale does not have.
   private func visible(_ text: String) -> String {
     let text = VisibleText.line(text)
     return hasUnicode ? text : String(text.unicodeScalars.map { $0.isASCII ? Character($0) : "?" })
@@ -91,11 +91,11 @@ struct Output {
 
   private static func write(_ text: String, to descriptor: CInt) {
     let error = writeAll(text, to: descriptor)
-    // The reader has gone, as `head` does.
+    // EPIPE: the reader closed the pipe, as `head` does.
     if error != 0 { exit(error == EPIPE ? 0 : ExitStatus.io.rawValue) }
   }
 
-  /// - Returns: 0, or why not all of it was written: errno(3).
+  /// - Returns: 0, or the errno(3) of the failed write.
   private static func writeAll(_ text: String, to descriptor: CInt) -> CInt {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {

@@ -1,4 +1,4 @@
-/// A table of any length, printed so many rows at a time.
+/// A table of any length, printed page by page.
 struct PagedTable {
   private static let pageRows = 256
 
@@ -18,7 +18,7 @@ struct PagedTable {
     if rows.count >= Self.pageRows { flush() }
   }
 
-  /// Prints what is left.
+  /// Prints the remaining rows.
   mutating func flush() {
     for line in table.lines(rows) { output.line(line) }
     rows = []

@@ -2,8 +2,7 @@ import JobFile
 import Reporting
 import SystemPackage
 
-/// The settings of a job as `config show` shows them: those that are set nowhere with what will be used
-/// instead.
+/// Output of `config show`: the settings of a job, including defaults that depend on the environment.
 struct ShownSettings {
   struct Row {
     var setting: Setting
@@ -23,7 +22,7 @@ struct ShownSettings {
     }
   }
 
-  /// Names and directories have defaults that follow from elsewhere.
+  /// Defaults of names and directories are derived from other settings and the environment.
   private static func derived(_ row: Row, _ job: ResolvedJob, _ locations: Locations) -> Row {
     var row = row
     switch row.setting.name {

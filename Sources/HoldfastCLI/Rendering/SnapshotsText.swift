@@ -4,7 +4,7 @@ import Reporting
 import Supervisor
 import TrainerProtocol
 
-/// `snapshots` for people.
+/// Text output of `snapshots`.
 struct SnapshotsText {
   private let output: Output
   private var table: PagedTable

@@ -1,7 +1,7 @@
-/// The course of a number in one line.
+/// A chart of a series of values in one line.
 enum Sparkline {
-  /// The greatest of each column, so that a spike is not averaged away.
-  /// - Parameter width: columns at the most.
+  /// Shows the maximum of each column, so that spikes are not averaged away.
+  /// - Parameter width: maximum number of columns.
   static func line(_ values: [Double], width: Int, hasUnicode: Bool) -> String {
     let marks = Array(hasUnicode ? "▁▂▃▄▅▆▇█" : "_.-=+*#@")
     guard width > 0, let low = values.min(), let high = values.max() else { return "" }
@@ -9,7 +9,7 @@ enum Sparkline {
     return String(
       (0..<columns).map { column in
         let part = values[column * values.count / columns..<(column + 1) * values.count / columns]
-        // Halves: from one end of the numbers to the other is further than there are numbers.
+        // Halved, as the difference of the extremes may overflow.
         let share = high > low ? ((part.max() ?? low) / 2 - low / 2) / (high / 2 - low / 2) : 0
         return marks[min(marks.count - 1, Int(share * Double(marks.count)))]
       })

@@ -4,7 +4,7 @@ import Reporting
 import Supervisor
 import Vocabulary
 
-/// `status` for people.
+/// Text output of `status`.
 extension JobStatus {
   func text(_ output: Output) -> [Line] {
     var lines = [headline(output)]
@@ -34,9 +34,9 @@ extension JobStatus {
     field("Disk", "\(Words.bytes(diskBytes)) used, \(Words.bytes(freeBytes)) free; \(skippedWords)")
     if isSupervised, let notice = attempts.newest?.notice {
       let left = Double(notice.deadlineNs - min(notice.deadlineNs, nowNs)) / 1e9
-      let what = "\(notice.source) takes this machine away (\(notice.action))"
+      let what = "notice from \(notice.source) (\(notice.action))"
       lines.append(
-        " \(output.paint("\(output.warningSign) Preempted", .yellow)): \(what) in \(Words.duration(seconds: left))"
+        " \(output.paint("\(output.warningSign) Preempted", .yellow)): \(what), \(Words.duration(seconds: left)) left"
       )
     }
     for reason in degraded {
@@ -82,12 +82,12 @@ extension JobStatus {
     return text
   }
 
-  /// Until the last step, at the rate of this attempt and with the losses that there were so far.
+  /// Time to the last step, at the rate of this attempt and the goodput so far.
   var secondsLeft: Double? {
     guard state == .running, let stepsPerSecond, stepsPerSecond > 0, let newest,
       let total = job.totalSteps, total > newest.step
     else { return nil }
-    // Of a job that is hardly older than its start-up the losses say nothing yet.
+    // The goodput of the first minutes is dominated by start-up.
     let goodput = timeSpent.total > 600 ? max(0.1, timeSpent.goodput ?? 1) : 1
     return Double(total - newest.step) / stepsPerSecond / goodput
   }
@@ -108,7 +108,7 @@ extension JobStatus {
     return losses.isEmpty ? text : "\(text); \(losses.joined(separator: ", "))"
   }
 
-  /// What took the rest of the time, the largest share first; nothing that rounds to zero.
+  /// Shares of unproductive time, the largest first, without those that round to zero.
   static func losses(_ spent: TimeSpent) -> [(name: String, share: Double)] {
     [
       ("start-up", spent.startUp), ("save stall", spent.saveStall), ("replay", spent.replay),
@@ -143,7 +143,7 @@ extension JobStatus {
   }
 
   static func words(_ at: ResumeAt) -> String {
-    if at.level == nil, at.replay == 0 { return "it starts from the beginning" }
+    if at.level == nil, at.replay == 0 { return "start from the beginning" }
     let place =
       at.level == nil
       ? "start from the beginning"

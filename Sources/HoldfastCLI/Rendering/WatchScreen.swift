@@ -4,17 +4,17 @@ import POSIX
 import Reporting
 import Supervisor
 
-/// One screen of `status --watch`: no more lines than the window has room for.
+/// One screen of `status --watch`, limited to the size of the window.
 struct WatchScreen {
-  /// More of them have no room in a line.
+  /// More attempts do not fit into a line.
   static let attemptCount = 200
 
   let status: JobStatus
   /// The newest, oldest first.
   let attempts: [AttemptRecord]
-  /// The whole run, a few steps of it.
+  /// Samples of the whole run.
   let run: [SnapshotRow]
-  /// The newest steps, every one.
+  /// The newest steps, without gaps.
   let recent: [SnapshotRow]
   let output: Output
   let size: Terminal.Size
@@ -31,7 +31,7 @@ struct WatchScreen {
     for event in status.events.reversed().prefix(3) {
       lines.append("\(LocalTime.clock(event.timeNs)) \(event.message)")
     }
-    // The last row of a terminal scrolls when it is filled.
+    // Filling the last row would scroll the terminal.
     return Array(lines.prefix(max(1, size.rows - 1)))
   }
 

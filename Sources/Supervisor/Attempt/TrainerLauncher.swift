@@ -35,7 +35,7 @@ struct TrainerLauncher {
   ) throws -> ChildProcess {
     let path = try command.find()
     try prepareRunDirectory()
-    commit.wait(patience: .seconds(5))
+    commit.wait(timeout: .seconds(5))
     do {
       let identity = RingIdentity(
         jobID: job.record.id, attempt: number, generation: number,

@@ -47,7 +47,7 @@ final class Degradations {
     // Not into what takes its place.
     guard runDirectory.displacement == nil else { return }
     do {
-      try LiveRecord.keepDegraded(reasons, in: runDirectory.path)
+      try LiveRecord.writeDegraded(reasons, in: runDirectory.path)
     } catch {
       Console.warning("cannot write to the run directory: \(error)")
     }

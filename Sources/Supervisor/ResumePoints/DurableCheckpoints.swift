@@ -33,7 +33,7 @@ struct DurableCheckpoints {
     let order = Publisher.Order(slot: slot, step: step, job: job.record) {
       [store, writer, metricNames = attempt.metricNames] in
       // The step may be one of the last of a trainer that has ended, and not written yet.
-      writer.submitAndWait([], patience: .seconds(5))
+      writer.submitAndWait([], timeout: .seconds(5))
       // A row that cannot be read costs the manifest its metrics, and nothing else.
       let values = (try? store.snapshot(at: step))?.metrics ?? []
       return Dictionary(zip(metricNames, values)) { first, _ in first }

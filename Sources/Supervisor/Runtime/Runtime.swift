@@ -310,7 +310,7 @@ final class Runtime {
     if core.state.stop == nil {
       _ = writer.submitAndWait(last)
       writer.stop()
-    } else if writer.submitAndWait(last, patience: .seconds(2)) {
+    } else if writer.submitAndWait(last, timeout: .seconds(2)) {
       writer.stop()
     } else {
       // Whoever asked for the stop does not wait for a disk that stalls.
