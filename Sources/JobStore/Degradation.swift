@@ -1,5 +1,6 @@
 import LMDB
 import POSIX
+import SystemPackage
 
 /// State while the store cannot be written: the backlog of rows, and the time of the next try.
 struct Degradation {
@@ -32,5 +33,12 @@ struct Degradation {
     if Self.mustReopen(error) { mustReopen = true }
     nextTryAt = Clock.monotonicNanoseconds + UInt64(pause / .nanoseconds(1))
     pause = min(pause * 2, Self.longestPause)
+  }
+
+  static func reason(_ error: any Error, _ directory: FilePath) -> String {
+    // LMDB reports a short write to a full disk as EIO, so check the free space.
+    let free = (try? FileSystem.availableBytes(directory)) ?? .max
+    if free < 1 << 20 { return "the disk of \(directory) is full" }
+    return "\(error)"
   }
 }

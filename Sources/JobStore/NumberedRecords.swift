@@ -3,25 +3,6 @@ import Reporting
 import Synchronization
 import TrainerProtocol
 
-/// A record with a sequential number.
-protocol NumberedRecord: Decodable, Sendable {
-  var number: UInt64 { get set }
-}
-
-extension AttemptRecord: NumberedRecord {
-  var number: UInt64 {
-    get { attempt }
-    set { attempt = newValue }
-  }
-}
-
-extension EventRecord: NumberedRecord {
-  var number: UInt64 {
-    get { sequence }
-    set { sequence = newValue }
-  }
-}
-
 /// The records of a database whose keys are numbers. As there may be very many, they are read page by page:
 /// this bounds memory, and makes each read short enough not to be disturbed by the writer.
 ///

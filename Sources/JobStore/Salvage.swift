@@ -1,16 +1,8 @@
 import Glibc
 import LMDB
 import POSIX
-public import SystemPackage
+import SystemPackage
 import TrainerProtocol
-
-/// The result of repairing a damaged store.
-public struct StoreRepair: Sendable {
-  /// New path of the damaged file; nil if there was none.
-  public var aside: FilePath?
-  /// Number of records recovered from it.
-  public var records: Int
-}
 
 /// Recovers the readable records of a damaged store into a new one. The new store is built beside it and
 /// durable before it is renamed, and the damaged file is kept under another name. If interrupted, the next

@@ -1,5 +1,5 @@
 import Reporting
-public import TrainerProtocol
+import TrainerProtocol
 
 /// One change of the store, applied by the writer in the order of submission.
 public struct StoreOperation: Sendable {
@@ -43,67 +43,4 @@ public struct StoreOperation: Sendable {
   public static func deviation(_ deviation: Deviation) -> StoreOperation {
     document(JobStore.deviationKey, deviation)
   }
-}
-
-/// A report of records that were read from a ring.
-public struct Drained: Sendable {
-  /// A record of the trainer other than snapshots, in order.
-  public enum Control: Sendable {
-    case attached(Attached)
-    case staged(Staged)
-    case failure(Failure)
-    case finished(Staged)
-    case metricNames([String])
-  }
-
-  public struct Newest: Sendable {
-    public var step: UInt64
-    public var epoch: UInt64
-    public var batch: UInt64
-    public var metrics: [Double]
-    public var timeNs: UInt64
-  }
-
-  public var attempt: UInt64
-  public var snapshots: UInt64 = 0
-  public var firstStep: UInt64?
-  public var firstStepAtNs: UInt64?
-  public var newest: Newest?
-  public var controls: [Control] = []
-  /// Invalid fields in the records.
-  public var problems: [RecordProblem] = []
-  public var audit = ReplayAudit()
-  public var stepDurations = StepDurations()
-  public var heartbeat: UInt64 = 0
-  /// Records that the trainer dropped because the ring was full.
-  public var skipped: UInt64 = 0
-  /// The newest answer from the ring's header; nil if its record may still be in the ring.
-  public var acknowledged: Acknowledgement?
-}
-
-public enum StoreReport: Sendable {
-  case drained(Drained)
-  /// The store cannot be written. Changes are kept in memory, up to a limit.
-  case degraded(String)
-  /// - droppedRecords: events and attempts.
-  case recovered(droppedSnapshots: UInt64, droppedRecords: UInt64)
-  /// The ring of this attempt was truncated and is no longer read.
-  case ringLost(attempt: UInt64)
-  /// The store may be older than what was reported as durable: it was damaged while open and was recovered
-  /// or, without a repair, was overwritten by another program. Records must be submitted again.
-  case replaced(StoreRepair?)
-}
-
-public struct StoreLimits: Sendable {
-  /// Maximum rows of `snapshots`.
-  public var snapshots = 16 << 20
-  /// Maximum rows older than the oldest retained checkpoint.
-  public var thinned = 1 << 16
-  public var events: UInt64 = 100_000
-  /// Maximum bytes of snapshots in memory while the store cannot be written.
-  public var backlogBytes = 64 << 20
-  /// Maximum ring records in one transaction.
-  public var batch = 100_000
-
-  public init() {}
 }

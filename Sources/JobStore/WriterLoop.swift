@@ -141,7 +141,7 @@ final class WriterLoop {
     } catch {
       intake.ring?.rewind()
       var degradation = Degradation(error, limits)
-      report(.degraded(reason(error)))
+      report(.degraded(Degradation.reason(error, store.directory)))
       degradation.backlog.append(held.rows, held.newest)
       held = HeldSnapshots()
       return retry(degradation)
@@ -313,13 +313,6 @@ final class WriterLoop {
   private func isWorthwhile(_ ring: RingReader) -> Bool { isDetaching || isReported || ring.hasUnread }
 
   // MARK: While the store cannot be written
-
-  private func reason(_ error: any Error) -> String {
-    // LMDB reports a short write to a full disk as EIO, so check the free space.
-    let free = (try? FileSystem.availableBytes(store.directory)) ?? .max
-    if free < 1 << 20 { return "the disk of \(store.directory) is full" }
-    return "\(error)"
-  }
 
   /// Reads the ring into memory, so that records reach the supervisor and the ring does not fill, and tries
   /// to write again.

@@ -128,13 +128,3 @@ struct RunCommand: ParsableCommand {
     throw ValidationError(error.description)
   }
 }
-
-/// `--state-dir` of every command.
-struct StateOption: ParsableArguments {
-  @Option(
-    name: .customLong("state-dir"),
-    help: ArgumentHelp(
-      "State directory of the job. Default: $STATE_DIRECTORY, or $XDG_STATE_HOME/holdfast/JOB, or "
-        + "~/.local/state/holdfast/JOB.", valueName: "dir"))
-  var stateDirectory: String?
-}

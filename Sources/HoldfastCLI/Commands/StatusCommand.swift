@@ -1,18 +1,6 @@
 import ArgumentParser
 import Glibc
 
-/// Selects the job.
-struct JobOptions: ParsableArguments {
-  @Argument(help: "Name of the job. Default: the only existing job.") var job: String?
-  @OptionGroup var place: StateOption
-
-  func open() throws -> JobReader { try JobReader.open(job, stateDirectory: place.stateDirectory) }
-}
-
-struct JSONOption: ParsableArguments {
-  @Flag(help: "Print JSON, including errors.") var json = false
-}
-
 struct StatusCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status",

@@ -8,54 +8,6 @@ import Supervisor
 import SystemPackage
 import Vocabulary
 
-struct StopCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "stop",
-    abstract: "Save a running job and stop it; the next start resumes.",
-    discussion: """
-      Sends SIGTERM to the job's supervisor and waits until it exits. Under systemd, use systemctl stop instead: \
-      a unit may restart a stopped job.
-      """)
-
-  @OptionGroup var job: JobOptions
-  @OptionGroup var format: JSONOption
-
-  func run() throws {
-    let reader = try job.open()
-    let output = Output.standard
-    guard let live = try Signals.supervisor(of: reader) else {
-      let status = try JobStatus(reader)
-      return answer("job \(reader.name) is not running (\(status.state.words))", status, output)
-    }
-    try Signals.send(SIGTERM, live, reader)
-    // The supervisor exits within its grace time; 30 s more for a loaded machine.
-    let timeout = min(max(0, live.graceSeconds), 1e9) + 30
-    var waited = 0.0
-    while try reader.isSupervised() {
-      guard waited < timeout else {
-        throw Failure(
-          .gaveUp, "job '\(reader.name)' has not stopped within \(Words.duration(seconds: timeout))",
-          path: reader.directory.string,
-          hints: [
-            "holdfast stop \(reader.argument)  again: a second signal kills the trainer",
-            "kill -KILL \(live.pid)",
-          ])
-      }
-      usleep(50_000)
-      waited += 0.05
-    }
-    let status = try JobStatus(reader)
-    if status.state == .finished { return answer("job \(reader.name) finished", status, output) }
-    let point = status.resume(afterPowerLoss: true)
-    let step = Words.number(status.newest?.step ?? 0)
-    answer("job \(reader.name) stopped at step \(step); \(JobStatus.words(point))", status, output)
-  }
-
-  private func answer(_ text: String, _ status: JobStatus, _ output: Output) {
-    if format.json { output.json(status.json) } else { output.line(text) }
-  }
-}
-
 struct CheckpointCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "checkpoint",
@@ -134,26 +86,5 @@ struct CheckpointCommand: ParsableCommand {
     guard isNews || waited >= Self.staleReasonTimeout else { return nil }
     let reason = LiveRecord.degradations(in: run)?.first(where: \.preventsCheckpoints)
     return reason.map { (.io, $0.text) }
-  }
-}
-
-/// Signals to a running supervisor. Its pid is valid only while it holds the job's lock.
-enum Signals {
-  static func supervisor(of reader: JobReader) throws -> LiveRecord? {
-    guard try reader.isSupervised(), let live = try reader.store.live() else { return nil }
-    guard ProcessTable.startTime(of: live.pid) == live.startTime else {
-      throw Failure(
-        .gaveUp, "the supervisor of job '\(reader.name)' is still starting",
-        path: reader.directory.string, hints: ["holdfast status \(reader.argument)  try again in a moment"])
-    }
-    return live
-  }
-
-  static func send(_ signal: Int32, _ live: LiveRecord, _ reader: JobReader) throws {
-    guard kill(live.pid, signal) == 0 else {
-      throw Failure(
-        .io, "cannot signal the supervisor (pid \(live.pid))", path: reader.directory.string,
-        why: String(cString: strerror(errno)), hints: ["ps -o pid,user,args -p \(live.pid)  check its owner"])
-    }
   }
 }

@@ -1,0 +1,6 @@
+import ArgumentParser
+import Glibc
+
+struct JSONOption: ParsableArguments {
+  @Flag(help: "Print JSON, including errors.") var json = false
+}

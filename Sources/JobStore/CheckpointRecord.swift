@@ -1,0 +1,38 @@
+import Reporting
+public import TrainerProtocol
+
+/// A durable checkpoint. Recorded only after its files are durable.
+public struct CheckpointRecord: Hashable, Sendable, Codable {
+  public var name: String
+  public var step: UInt64
+  public var cut: CutID
+  public var attempt: UInt64
+  public var epoch: UInt64
+  public var batch: UInt64
+  public var bytes: UInt64
+  public var sha256: String
+  public var createdAtNs: UInt64
+  public var tookNs: UInt64
+  public var metrics: [String: Double]
+  /// Its damage; nil if none is known.
+  public var damage: String?
+  /// When it was last read in full and its digest matched.
+  public var verifiedAtNs: UInt64?
+
+  public init(
+    name: String, step: UInt64, cut: CutID, attempt: UInt64, epoch: UInt64, batch: UInt64, bytes: UInt64,
+    sha256: String, createdAtNs: UInt64, tookNs: UInt64, metrics: [String: Double]
+  ) {
+    self.name = name
+    self.step = step
+    self.cut = cut
+    self.attempt = attempt
+    self.epoch = epoch
+    self.batch = batch
+    self.bytes = bytes
+    self.sha256 = sha256
+    self.createdAtNs = createdAtNs
+    self.tookNs = tookNs
+    self.metrics = metrics
+  }
+}
