@@ -106,7 +106,7 @@ import Testing
       #expect(status == 0, "\(what)\n\(text)")
       #expect(digest == expected, "\(what)\n\(text)")
       #expect(from.hasPrefix(point), "\(what): from \(from)\n\(text)")
-      #expect(!text.contains("is not the run it resumed"), "\(what)\n\(text)")
+      #expect(!text.contains("does not reproduce the run it resumed"), "\(what)\n\(text)")
       if from != newest { #expect(text.contains("is damaged"), "\(what)\n\(text)") }
     }
     func both() throws {
@@ -160,7 +160,7 @@ import Testing
     try #require(steps.count == 4, "\(bench.standardError)")
     #expect(steps[1] == steps[2] && steps[3] < steps[2] && steps[3] >= 0, "\(steps)")
     #expect(bench.standardError.contains("from now on an older resume point is used"))
-    #expect(!bench.standardError.contains("is not the run it resumed"))
+    #expect(!bench.standardError.contains("does not reproduce the run it resumed"))
   }
 
   /// The trainer does not answer, and its newest image is damaged when it is to be made durable.
@@ -207,7 +207,7 @@ import Testing
     let first = bench.standardOutput.split(separator: "\n").filter { $0.hasPrefix("first ") }
     #expect(first.count >= 2 && Set(first).count == 1, "\(first)")
     #expect(bench.standardError.contains("resumed from the state before the first step (staged)"))
-    #expect(!bench.standardError.contains("is not the run it resumed"), "\(bench.standardError)")
+    #expect(!bench.standardError.contains("does not reproduce the run it resumed"), "\(bench.standardError)")
     let attempts = try bench.attempts()
     #expect(attempts.count == 4)
     let resumed = attempts[1]["resumed_from"] as? [String: Any]

@@ -39,7 +39,7 @@ import Testing
   /// Somebody copies a backup over the store, cuts it, or removes it, under a supervisor at work.
   @Test(arguments: [
     // An older store in its place is whole, and takes what is known again.
-    ("cp backup data.mdb", "another program wrote over the store"),
+    ("cp backup data.mdb", "another program overwrote the store"),
     ("truncate -s 5000 data.mdb", "the store was damaged or replaced while it was open"),
     ("rm data.mdb", "the store was damaged or replaced while it was open"),
     ("mv backup data.mdb", "the store was damaged or replaced while it was open"),

@@ -48,7 +48,7 @@ struct DiskFaultTests {
       bench, state: disk.path + "/job", run: bench.run, [], [Programs.trainer, "--epochs", "1"])
     #expect(digest(in: result.out) == expected)
     #expect(result.status == 74 && result.err.contains("(exit 74)"), "\(result.err)")
-    #expect(result.err.contains("warning: the store cannot be written"))
+    #expect(result.err.contains("warning: cannot write to the store"))
     #expect(result.err.contains("could not be made durable"))
   }
 
@@ -79,7 +79,7 @@ struct DiskFaultTests {
     let disk = try SmallDisk(bench, size: "1m")
     let result = try supervise(
       bench, state: bench.state, run: disk.path + "/run", [], [Programs.trainer, "--epochs", "1"])
-    #expect(result.status == 73 && result.err.contains("no room in the run directory"), "\(result.err)")
+    #expect(result.status == 73 && result.err.contains("no space left in the run directory"), "\(result.err)")
     #expect(result.err.contains("  hint: df"))
   }
 

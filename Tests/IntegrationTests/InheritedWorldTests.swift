@@ -282,7 +282,8 @@ import Testing
     let bench = Workbench()
     defer { bench.close() }
     let result = try bench.shell(run(bench, "sh -c 'sleep 1000 & sleep 0.2'"))
-    #expect(result.status == 0 && result.err.contains("processes that it started still ran"), "\(result)")
+    #expect(
+      result.status == 0 && result.err.contains("processes that it started were still running"), "\(result)")
     let events = try bench.holdfast(["events", "--state-dir", bench.state, "--json"]).out
     #expect(events.contains(#""kind": "background_work""#) || events.contains(#""kind":"background_work""#))
   }

@@ -57,7 +57,7 @@ import Testing
     try FileManager.default.removeItem(atPath: moved)
     try FileManager.default.moveItem(atPath: moved + ".away", toPath: moved)
     try bench.wait(for: "the recovery") {
-      bench.standardError.contains("state directory is back in its place")
+      bench.standardError.contains("state directory is back in place")
     }
     try goOn(bench)
     supervisor.waitUntilExit()
@@ -110,7 +110,7 @@ import Testing
     defer { bench.close() }
     let supervisor = try start(bench)
     try bench.wait(for: "its removal") { rmdirTree(bench.run) }
-    try bench.wait(for: "the word") { bench.standardError.contains("the run directory was made again") }
+    try bench.wait(for: "the word") { bench.standardError.contains("the run directory was created again") }
     #expect(bench.standardError.contains("\(bench.run) was removed"))
     try goOn(bench)
     try bench.wait(for: "a staged image") { FileManager.default.fileExists(atPath: bench.run + "/arena-0-0") }
@@ -146,7 +146,7 @@ import Testing
     try expectEmpty(bench.run)
     try FileManager.default.removeItem(atPath: bench.run)
     try FileManager.default.moveItem(atPath: away, toPath: bench.run)
-    try bench.wait(for: "the recovery") { bench.standardError.contains("run directory is back in its place") }
+    try bench.wait(for: "the recovery") { bench.standardError.contains("run directory is back in place") }
     try goOn(bench)
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 0, "\(bench.standardError)")

@@ -64,7 +64,7 @@ import Testing
     let bench = Workbench()
     defer { bench.close() }
     let file = try bench.write("state", "a file is in the way")
-    expectError(bench, try bench.supervise([], Self.quick), 73, "cannot make the state directory", file)
+    expectError(bench, try bench.supervise([], Self.quick), 73, "cannot create the state directory", file)
   }
 
   @Test(arguments: [false, true]) func stateDirectoryThatCannotBeWritten(exists: Bool) throws {
@@ -76,7 +76,7 @@ import Testing
     defer { chmod(directory, 0o755) }
     let result = try bench.unprivileged(
       ["run", "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run, "--"] + Self.quick)
-    let words = exists ? "cannot write to the state directory" : "cannot make the state directory"
+    let words = exists ? "cannot write to the state directory" : "cannot create the state directory"
     #expect(result.status == 73 && result.err.contains("error: \(words)"), "\(result.err)")
     #expect(result.err.contains(" where: \(bench.state)") && result.err.contains("Permission denied"))
     #expect(result.err.contains("  hint: ") && result.err.contains("(exit 73)"))

@@ -78,7 +78,7 @@ import Testing
     defer { bench.close() }
     let supervisor = try Self.start(bench, "gce", "GCE_METADATA_HOST", google.server)
     google.set("preempted", "TRUE")
-    try bench.wait(for: "the notice") { bench.standardError.contains("GCE takes this machine away") }
+    try bench.wait(for: "the notice") { bench.standardError.contains("preemption notice from GCE (") }
     kill(supervisor.processIdentifier, SIGTERM)
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 75)
@@ -99,7 +99,7 @@ import Testing
         notBefore: Self.date(in: 8, "EEE, dd MMM yyyy HH:mm:ss 'GMT'"))
     ])
     try bench.wait(for: "the notice") {
-      bench.standardError.contains("Azure takes this machine away (Reboot)")
+      bench.standardError.contains("preemption notice from Azure (Reboot)")
     }
     #expect(azure.started.isEmpty)
     supervisor.waitUntilExit()
@@ -121,7 +121,7 @@ import Testing
     azure.set([.init("E-1", "Redeploy", resources: ["train-7"], notBefore: "Fri, 19 Sep 2036 18:29:47 GMT")])
     try bench.wait(for: "the checkpoint") { bench.standardError.contains("is durable") }
     azure.set([])
-    try bench.wait(for: "its end") { bench.standardError.contains("taken its notice back") }
+    try bench.wait(for: "its end") { bench.standardError.contains("cancelled its preemption notice") }
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 0)
     #expect(try bench.attempts().count == 1)
@@ -147,7 +147,7 @@ import Testing
     _ = try bench.write("ready", "")
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 75)
-    #expect(bench.standardError.contains("notices takes this machine away (now)"))
+    #expect(bench.standardError.contains("preemption notice from notices (now)"))
     #expect(try bench.attempts().last?["cause"] as? String == "preempted")
     #expect(bench.leftovers().isEmpty)
   }

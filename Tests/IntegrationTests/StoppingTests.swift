@@ -90,7 +90,7 @@ import Testing
     try bench.wait(for: "the end") { !supervisor.isRunning }
     #expect(supervisor.terminationStatus == 75)
     #expect(try bench.attempts().last?["signal"] as? Int == 9)
-    #expect(bench.standardError.contains("asked again"))
+    #expect(bench.standardError.contains("second stop request"))
   }
 
   @Test func stepsLongerThanTheGraceTimeLeaveTheNewestStagedCheckpoint() throws {

@@ -188,7 +188,7 @@ import Testing
       Self.options + ["--skip-batch-after", "2"], [Programs.faulty, "die-in-batch"])
     #expect(status == 0, "\(bench.standardError)")
     let events = try bench.holdfast(["events", "--state-dir", bench.state])
-    #expect(events.out.contains("leaving out batch 60 of epoch 0 from now on, after 2 deaths in it"))
+    #expect(events.out.contains("skipping batch 60 of epoch 0 from now on, after 2 deaths"))
     // One batch fewer is one step fewer.
     #expect(try bench.json(["status"])["step"] as? Int == 119)
   }
@@ -201,7 +201,8 @@ import Testing
     let command = [Programs.faulty, "not-deterministic", bench.base + "/marker"]
     #expect(try bench.supervise(options, command) == 0)
     #expect(bench.standardError.contains("differs in its metrics (metric loss is"), "\(bench.standardError)")
-    #expect(bench.standardError.contains("finished at step 120; it is not the undisturbed run from step"))
+    #expect(
+      bench.standardError.contains("finished at step 120; it differs from an undisturbed run from step"))
     let attempt = try #require(try bench.attempts().first { $0["replay"] is Int })
     let step = try #require(attempt["replay"] as? Int)
     let differences = try #require(attempt["replay_differences"] as? [[String: Any]])
@@ -226,7 +227,7 @@ import Testing
     #expect(
       try bench.supervise(options, [Programs.faulty, "not-deterministic", bench.base + "/marker"]) == 4)
     #expect(
-      bench.standardError.contains("   why: likely: state that is not registered"), "\(bench.standardError)")
+      bench.standardError.contains("   why: likely: unregistered state"), "\(bench.standardError)")
     #expect(try bench.json(["status"])["state"] as? String == "finished")
   }
 

@@ -44,7 +44,7 @@ struct AttemptEnd {
         core.send(.exited(.signaled(signal), outOfMemory: ranOut, restoring: link.isRestoring))
       }
     } catch {
-      Console.warning("cannot learn how the trainer ended: \(error)")
+      Console.warning("cannot get the trainer's exit status: \(error)")
       unwatch(child)
       core.send(.exited(.signaled(SIGKILL)))
     }
@@ -61,8 +61,8 @@ struct AttemptEnd {
     guard !left.isEmpty else { return }
     events.log(
       .backgroundWork,
-      "the command exited with status 0 while processes that it started still ran (\(Words.pids(left))); they are "
-        + "ended with it: start the program in the foreground",
+      "the command exited with status 0 while processes that it started were still running "
+        + "(\(Words.pids(left))); they are killed: run the program in the foreground",
       isWarning: true)
   }
 

@@ -144,7 +144,7 @@ final class AttemptRecorder {
     if let step = record.differsAtStep {
       let difference = ReplayAudit.Difference(step: step, items: record.differences ?? [])
       let text =
-        "attempt \(record.attempt) is not the run it resumed: step \(Words.number(step)) differs in its "
+        "attempt \(record.attempt) does not reproduce the run it resumed: step \(Words.number(step)) differs in its "
         + "\(difference.part) (\(difference.words)); likely cause: \(difference.likelyCause)"
       verdict = (Message(kind: .replayDiffers, text: text, isWarning: true), step)
     } else if atEnd || record.steps > record.replayedSteps {

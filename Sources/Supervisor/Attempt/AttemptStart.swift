@@ -76,7 +76,7 @@ struct AttemptStart {
     let replay = window == 0 ? "" : ", \(Words.count(window, "step")) to replay"
     events.log(.attemptStarted, "attempt \(number) \(place)\(replay)", step: from.step)
     for batch in core.state.standing.skips {
-      events.log(.skipBatch, "attempt \(number) leaves out \(Note.words(batch))")
+      events.log(.skipBatch, "attempt \(number) skips \(Note.words(batch))")
     }
   }
 }

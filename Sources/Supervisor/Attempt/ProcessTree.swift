@@ -63,7 +63,7 @@ struct ProcessTree {
       if !cgroup.isPopulated { return }
     } while .nanoseconds(Clock.monotonicNanoseconds) < deadline
     throw SupervisorError(
-      .leftoverProcess, "processes of an earlier attempt cannot be ended", path: cgroup.path,
+      .leftoverProcess, "cannot kill processes of an earlier attempt", path: cgroup.path,
       hint: "systemd-cgls \(cgroup.path)")
   }
 }

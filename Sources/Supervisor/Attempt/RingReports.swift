@@ -40,7 +40,7 @@ struct RingReports {
     for case .attached(let attached) in drained.controls { self.attached(attached) }
     if core.state.attempt?.attached == false, drained.newest != nil || !drained.controls.isEmpty {
       // It speaks the protocol, whatever it left out.
-      report([RecordProblem(.attached, nil, "did not come before the others")])
+      report([RecordProblem(.attached, nil, "was not sent first")])
       core.send(.attached())
     }
     let isAlive = link.beats(drained.heartbeat)
@@ -62,7 +62,7 @@ struct RingReports {
   /// Logs once what is wrong with a field, and shows it for as long as the attempt runs.
   private func report(_ problems: [RecordProblem]) {
     for problem in problems where attempt.add(problem) {
-      let text = "the trainer's records are not as they should be: \(problem.description)"
+      let text = "the trainer sent invalid records: \(problem.description)"
       events.log(.recordUnusable, text, isWarning: true)
       degradations.set(
         "records", degradations.reasons["records"].map { "\($0); \(problem.description)" } ?? text)
@@ -142,7 +142,7 @@ struct RingReports {
   /// that is gone: the next attempt begins now, from the newest resume point.
   func ringLost(_ number: UInt64) {
     guard number == attempt.record.attempt else { return }
-    let text = "the ring of attempt \(number) was cut off: \(runDirectory.path)/ring-0"
+    let text = "the ring of attempt \(number) was truncated: \(runDirectory.path)/ring-0"
     let isOver = processes.child == nil
     events.log(.ringLost, isOver ? text : "\(text); ending the attempt", isWarning: true)
     guard !isOver else { return }

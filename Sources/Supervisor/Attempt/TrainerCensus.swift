@@ -46,11 +46,11 @@ final class TrainerCensus {
     do {
       try record.write(in: runDirectory.path)
       self.record = record
-      degradations.end("census", "what the trainer starts can be written down again")
+      degradations.end("census", "the trainer's processes can be recorded again")
     } catch {
       degradations.begin(
         "census",
-        "what the trainer starts cannot be written down, for the time after a kill of this supervisor: \(error)"
+        "cannot record the trainer's processes, which the next supervisor needs if this one is killed: \(error)"
       )
     }
   }

@@ -63,7 +63,7 @@ struct TrainerCommand {
       return Failure(kind: .notFound, why: Executable.missingInterpreter(of: path) ?? "\(error)")
     case .execFormatError:
       // A shell would run a text without it, and with it nobody needs to guess.
-      let hint = Executable.isText(path) ? "; it is a text, and has no line '#!/bin/sh' or the like" : ""
+      let hint = Executable.isText(path) ? "; it is a text file without a '#!' line, such as '#!/bin/sh'" : ""
       return Failure(kind: .notExecutable, why: "\(error)\(hint)")
     case .permissionDenied, .notDirectory, .tooManySymbolicLinkLevels:
       return Failure(kind: .notExecutable, why: "\(error)")

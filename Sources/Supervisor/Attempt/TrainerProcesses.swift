@@ -87,16 +87,16 @@ final class TrainerProcesses {
     guard !tree.clear(group: child?.pid, sparing: sparedSession()) else {
       child = nil
       census.end()
-      degradations.end("clearing", "all processes of attempt \(attempt) are gone")
+      degradations.end("clearing", "all processes of attempt \(attempt) have exited")
       return nil
     }
     clearing.pause = min(clearing.pause * 2, Self.longestPause)
     if now - clearing.since > Self.clearingPatience {
       let left = tree.remaining(sparing: sparedSession())
-      let which = left.isEmpty ? "and /proc does not show which" : Words.pids(left)
+      let which = left.isEmpty ? "/proc does not show which" : Words.pids(left)
       degradations.begin(
         "clearing",
-        "processes of attempt \(attempt) cannot be ended (\(which)); the next one waits until they are gone")
+        "cannot kill processes of attempt \(attempt) (\(which)); the next attempt waits until they exit")
     }
     return clearing.pause
   }

@@ -38,7 +38,9 @@ enum Console {
   static func write(_ entry: Entry) {
     queue.append { dropped in
       if dropped > 0 {
-        print(Entry(text: "\(Words.count(dropped, "line")) dropped: nobody read them", isWarning: true))
+        print(
+          Entry(text: "\(Words.count(dropped, "line")) dropped: standard error was not read", isWarning: true)
+        )
       }
       print(entry)
     }

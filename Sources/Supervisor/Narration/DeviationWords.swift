@@ -22,19 +22,19 @@ extension ReplayAudit.Difference {
   public var likelyCause: String {
     let parts = Set(items.filter { !$0.isTrainedState }.map(\.part))
     if parts.contains("rng"), step == 1 {
-      return "the program sets no seed, so that a start from the beginning draws other numbers"
+      return "the program sets no seed, so a start from the beginning draws different random numbers"
     }
     if parts.contains("position") {
-      return "the data or its batches are others than before, or batches were left out"
+      return "the data or its batches changed, or batches were skipped"
     }
     if parts.contains("sampler") {
-      return "a loader went on at another place: its data changed, or batches that were prefetched are lost"
+      return "a loader resumed at a different position: its data changed, or prefetched batches were lost"
     }
     if parts.contains("rng") {
-      return "something drew more or fewer random numbers: an environment or a library whose state is not "
+      return "something drew more or fewer random numbers: an environment or library whose state is not "
         + "registered, or prefetched batches"
     }
-    return "state that is not registered (an environment, a buffer, a library's), or kernels that are not "
+    return "unregistered state (of an environment, a buffer or a library), or kernels that are not "
       + "deterministic; random streams and loaders agree"
   }
 }

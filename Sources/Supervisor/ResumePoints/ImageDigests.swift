@@ -59,7 +59,7 @@ final class ImageDigests: Sendable {
       _ = try ImageDigest.read(in: directory, slot: slot)
       return nil
     } catch {
-      return "its digest cannot be read: \(error.path)"
+      return "cannot read its digest: \(error.path)"
     }
   }
 

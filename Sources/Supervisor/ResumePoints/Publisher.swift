@@ -116,7 +116,7 @@ final class Publisher: Sendable {
     } catch {
       // Whatever was found in what is not there.
       let isIntact = image.isIntact
-      let what = isIntact ? "\(error)" : "the staged image was cut off while it was read: \(image.path)"
+      let what = isIntact ? "\(error)" : "the staged image was truncated while it was read: \(image.path)"
       return error.code == .damaged || !isIntact ? .damaged(order, what) : .failed(order, what)
     }
   }

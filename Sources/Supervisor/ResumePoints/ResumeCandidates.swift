@@ -85,7 +85,7 @@ struct ResumeCandidates: Sendable {
     do {
       let step = try ImageReader.loop(image.bytes).step
       return step == image.description.step
-        ? nil : "its slot says step \(image.description.step), the image \(step)"
+        ? nil : "its slot is of step \(image.description.step), the image of step \(step)"
     } catch {
       return error.what
     }
@@ -197,7 +197,7 @@ struct ResumeCandidates: Sendable {
   /// A full snapshot lies in the store; the trainer finds it as a file in the run directory.
   private func placeFullSnapshot(_ step: UInt64, _ store: JobStore) throws(Fault) -> ResumeFile.Point {
     guard let (found, image) = try? store.fullSnapshot(), found == step else {
-      throw Fault(what: "the store has other bytes than were written")
+      throw Fault(what: "its bytes in the store differ from those that were written")
     }
     do {
       let inside = try image.withUnsafeBytes({ try ImageReader($0) }).loop.step
@@ -208,7 +208,7 @@ struct ResumeCandidates: Sendable {
     do {
       try FileSystem.replace(snapshotPath, with: image, durable: false, clearing: true)
     } catch {
-      throw Fault(what: "it cannot be written for the trainer: \(error)")
+      throw Fault(what: "cannot write it for the trainer: \(error)")
     }
     return .init(
       level: Stored(.snapshot), step: step, path: snapshotPath.string, offsetBytes: 0,

@@ -106,7 +106,7 @@ final class ResumeCatalogue {
       "holdfast checkpoints verify --state-dir \(candidates.directories.state) \(record.name)"
     events.log(
       .checkpointDamaged,
-      "checkpoint \(record.name) is damaged (\(what)) and is skipped; it is kept as it is: \(verify)",
+      "checkpoint \(record.name) is damaged (\(what)) and is skipped, not deleted; to verify it: \(verify)",
       isWarning: true)
   }
 

@@ -55,7 +55,7 @@ final class ResumePointReading: Sendable {
     }
     // A trainer that does not wait may have staged into this slot meanwhile: then this one is nobody's.
     if let now = candidates.image(slot), now.description.cutID != description.cutID { return nil }
-    guard let found else { return "\(path) cannot be read to its end" }
+    guard let found else { return "cannot read \(path) to its end" }
     if found == expected.sha256 { return nil }
     return SHA256.mismatch(found, expected.sha256)
   }
@@ -72,6 +72,6 @@ final class ResumePointReading: Sendable {
       done.wrappingAdd(UInt64(bytes), ordering: .relaxed)
       return true
     }
-    return read == expected ? nil : "\(path) is not what was written"
+    return read == expected ? nil : "\(path) differs from what was written"
   }
 }

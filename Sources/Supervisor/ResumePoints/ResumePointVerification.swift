@@ -52,7 +52,7 @@ final class ResumePointVerification {
       timers.arm(.reading, at: Moment.now.monotonic + .seconds(1))
     } catch {
       // As it was before anything was read: the trainer itself sees what does not fit.
-      Console.warning("\(source.point.words) cannot be verified: \(error)")
+      Console.warning("cannot verify \(source.point.words): \(error)")
       giveVerdict()
     }
   }
@@ -87,15 +87,15 @@ final class ResumePointVerification {
     attempt.update { $0.resumedFrom = catalogue.resumedFrom }
     events.log(
       .attemptStarted,
-      "attempt \(attempt.record.attempt) goes on from \(choice.point.words) instead"
-        + (choice.point == .beginning ? ": there is nothing else" : ""),
+      "attempt \(attempt.record.attempt) continues from \(choice.point.words) instead"
+        + (choice.point == .beginning ? ": there is no other resume point" : ""),
       isWarning: choice.point == .beginning, step: choice.point.step)
     link.replacePoint(initialSlot: core.state.initialSlot)
     do {
       try resumeFile.write(attempt.record.attempt, core.state.standing.skips)
     } catch {
       // The verdict stays away, and the trainer gives up waiting: it never loads what is damaged.
-      return degradations.begin("run directory", "the resume point cannot be replaced: \(error)")
+      return degradations.begin("run directory", "cannot replace the resume point: \(error)")
     }
     endMisledTrainer()
     if choice.isUnread { begin() } else { giveVerdict() }

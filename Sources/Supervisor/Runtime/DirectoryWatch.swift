@@ -34,7 +34,7 @@ final class DirectoryWatch {
     do {
       stateWatch = try StateWatch(stateDirectory) { [mailbox] text in mailbox.post(.statePlace(text)) }
     } catch {
-      Console.warning("the state directory is not watched: \(error)")
+      Console.warning("cannot watch the state directory: \(error)")
     }
     lookAtRunDirectory()
   }
@@ -43,7 +43,7 @@ final class DirectoryWatch {
     if let text {
       degradations.begin("state", text)
     } else {
-      degradations.end("state", "the state directory is back in its place")
+      degradations.end("state", "the state directory is back in place")
     }
   }
 
@@ -51,17 +51,17 @@ final class DirectoryWatch {
   func lookAtRunDirectory() {
     defer { timers.arm(.places, at: Moment.now.monotonic + Self.interval) }
     guard let displacement = runDirectory.displacement else {
-      return degradations.end("run", "the run directory is back in its place")
+      return degradations.end("run", "the run directory is back in place")
     }
     degradations.begin(
       "run",
-      "the run directory \(runDirectory.path) was \(displacement.words): what is staged in it is out of reach; the "
-        + "trainer goes on")
+      "the run directory \(runDirectory.path) was \(displacement.words): checkpoints staged in it are out of reach; "
+        + "the trainer keeps running")
     // Moved, it may come back, and the trainer's files are in it. Removed, they are gone: the trainer makes
     // them anew where it can.
     guard displacement == .removed, processes.child != nil else { return }
     do {
-      if try runDirectory.takeAgain() { degradations.end("run", "the run directory was made again") }
+      if try runDirectory.takeAgain() { degradations.end("run", "the run directory was created again") }
     } catch {
       // That it is gone is shown already; the next look tries again.
     }

@@ -301,7 +301,7 @@ final class Runtime {
     if ending == .finished {
       job.finish(atStep: core.state.resume.step)
       let step = Words.number(core.state.resume.step)
-      let doubt = attempt.deviation.map { "; it is not the undisturbed run \($0.words)" } ?? ""
+      let doubt = attempt.deviation.map { "; it differs from an undisturbed run \($0.words)" } ?? ""
       events.log(
         .finished, "job \(job.record.job) finished at step \(step)\(doubt)",
         isWarning: attempt.deviation != nil)
@@ -314,7 +314,7 @@ final class Runtime {
       writer.stop()
     } else {
       // Whoever asked for the stop does not wait for a disk that stalls.
-      Console.warning("the store did not take the last record in time")
+      Console.warning("the last record was not written to the store in time")
     }
     if ending == .finished { clearRunDirectory() }
     loop.stop()

@@ -101,13 +101,13 @@ public enum Supervisor {
     if let job = try store?.job()?.job, job != configuration.job, configuration.isJobNamed {
       throw SupervisorError(
         .otherJob, "the job in this directory is '\(job)', not '\(configuration.job)'",
-        path: directories.state, hint: "name another directory: holdfast run --state-dir DIR …")
+        path: directories.state, hint: "use another directory: holdfast run --state-dir DIR …")
     }
     if let job = try store?.job(), let step = job.finishedStep {
       guard configuration.again else {
         Console.line(
           "job \(job.job) finished at step \(Words.number(step)) "
-            + "(\(Timestamp.text(job.finishedAtNs ?? 0))); nothing to do. To start it over, keeping this "
+            + "(\(Timestamp.text(job.finishedAtNs ?? 0))); nothing to do. To start over and keep this "
             + "run: add --again")
         var result = Result(ending: .finished, step: step, why: nil, attempt: 0, wasFinished: true)
         result.deviation = try store?.deviation()
@@ -122,7 +122,7 @@ public enum Supervisor {
     guard let store else { preconditionFailure("the store was opened above") }
     let job = try loadJob(configuration, directories, store)
     if !FileSystem.isInMemory(directories.run) {
-      Console.warning("the run directory \(directories.run) is not on tmpfs: every step goes to a disk")
+      Console.warning("the run directory \(directories.run) is not on tmpfs: every step is written to disk")
     }
     let mark = JobMark(
       jobID: job.id.hexadecimal, runDirectory: directories.run.string,
@@ -165,7 +165,7 @@ public enum Supervisor {
         return try JobStore(stateDirectory: directories.state, .create)
       } catch {
         guard error.code == .io else { throw error }
-        Console.warning("\(error); trying again")
+        Console.warning("\(error); retrying")
         usleep(200_000)
       }
     }
@@ -223,7 +223,7 @@ public enum Supervisor {
       try Leftovers.checkForLivingSupervisor(directories, locks.value)
       throw SupervisorError(
         .alreadySupervised, "the run directory is used by another job", path: directories.run,
-        hint: "name another on tmpfs: holdfast run --run-dir DIR …")
+        hint: "use another one on tmpfs: holdfast run --run-dir DIR …")
     }
     return run
   }
@@ -235,7 +235,7 @@ public enum Supervisor {
     } catch let error as POSIXError {
       let path = error.path ?? state
       throw SupervisorError(
-        error.errno.isNoRoom ? .io : .cannotCreate, "cannot make the job's lock", path: path,
+        error.errno.isNoRoom ? .io : .cannotCreate, "cannot create the job's lock", path: path,
         why: error.reason,
         hint: error.isMisplaced ? "move it away: mv \(path) \(path).aside" : "ls -ld \(state); df \(state)")
     }

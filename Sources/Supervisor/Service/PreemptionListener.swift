@@ -82,10 +82,12 @@ final class PreemptionListener {
   func acknowledge(_ notice: PreemptionNotice) {
     do {
       try watch?.acknowledge(event: notice.event, timeout: .seconds(2))
-      events.log(.preemptionAcknowledged, "told \(notice.source) that it need not wait any longer")
+      events.log(
+        .preemptionAcknowledged,
+        "acknowledged the preemption notice from \(notice.source): it need not wait any longer")
     } catch {
       events.log(
-        .preemptionUnacknowledged, "\(notice.source) was not told that it need not wait: \(error)",
+        .preemptionUnacknowledged, "cannot acknowledge the preemption notice from \(notice.source): \(error)",
         isWarning: true)
     }
   }

@@ -25,14 +25,14 @@ final class ServiceLink: Sendable {
     }
     sender = try NotificationSender { error in
       Console.warning(
-        "the service manager cannot be told how the job is: \(error) (NOTIFY_SOCKET=\(address)); the job goes on",
+        "cannot notify the service manager: \(error) (NOTIFY_SOCKET=\(address)); the job continues",
         .serviceManager)
     }
     var interval: Duration?
     do {
       interval = try NotificationSocket.watchdogInterval()
     } catch {
-      Console.warning("no watchdog: \(error); the job goes on", .serviceManager)
+      Console.warning("no watchdog: \(error); the job continues", .serviceManager)
     }
     state = Mutex(State(report: ServiceReport(watchdogInterval: interval, now: now)))
   }

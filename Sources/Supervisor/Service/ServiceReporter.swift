@@ -56,7 +56,7 @@ struct ServiceReporter {
       text = "stopping: \(stopStatus) · \(Words.duration(left)) left"
     } else if let preemption = core.state.preemption {
       let left = max(.zero, preemption.deadline - Moment.now.monotonic)
-      text = "\(preemption.notice.source) takes this machine away in \(Words.duration(left)) · \(status)"
+      text = "preemption notice from \(preemption.notice.source), \(Words.duration(left)) left · \(status)"
     } else {
       text = status
     }
@@ -82,17 +82,17 @@ struct ServiceReporter {
         left, stalls: core.state.standing.stalls, maxStalls: core.state.policy.maxStalls,
         resume: core.state.resume)
     case .saving, .terminating: return "ending attempt \(attempt.record.attempt)"
-    case .clearing: return "attempt \(attempt.record.attempt) ended, clearing up"
-    case .settling, .done: return publishing ?? "leaving"
+    case .clearing: return "attempt \(attempt.record.attempt) ended, cleaning up"
+    case .settling, .done: return publishing ?? "exiting"
     }
   }
 
   private var stopStatus: String {
     switch core.state.phase {
     case .saving: "waiting for the trainer to save\(atStep)"
-    case .terminating: publishing ?? "waiting for the trainer to leave\(atStep)"
+    case .terminating: publishing ?? "waiting for the trainer to exit\(atStep)"
     case .idle, .starting, .running, .clearing, .backingOff, .settling, .done:
-      publishing ?? "leaving\(atStep)"
+      publishing ?? "exiting\(atStep)"
     }
   }
 

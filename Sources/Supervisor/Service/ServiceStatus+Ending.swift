@@ -12,10 +12,10 @@ extension ServiceStatus {
     switch result.ending {
     case .finished:
       return
-        "finished at step \(step)\(result.deviation.map { "; not the undisturbed run \($0.words)" } ?? "")"
+        "finished at step \(step)\(result.deviation.map { "; differs from an undisturbed run \($0.words)" } ?? "")"
     case .stopped: return "stopped, resumes at step \(step)"
     case .gaveUp: return "gave up: \(result.gaveUp ?? "no progress past step \(step)")\(why)"
-    case .commandNotFound, .commandNotExecutable, .cannotStart: return "the trainer cannot be started\(why)"
+    case .commandNotFound, .commandNotExecutable, .cannotStart: return "cannot start the trainer\(why)"
     case .finalStateNotDurable: return "finished, but the final state is not durable\(why)"
     case .internalError: return "the supervisor failed\(why)"
     }

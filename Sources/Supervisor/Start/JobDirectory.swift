@@ -19,13 +19,13 @@ struct JobDirectory {
       try FileSystem.makeDirectories(state, mode: 0o750)
     } catch {
       throw SupervisorError(
-        .cannotCreate, "cannot make the state directory", path: error.path ?? state, why: "\(error.errno)",
-        hint: "name another: holdfast run --state-dir DIR …")
+        .cannotCreate, "cannot create the state directory", path: error.path ?? state, why: "\(error.errno)",
+        hint: "use another one: holdfast run --state-dir DIR …")
     }
     guard state.withPlatformString({ access($0, W_OK | X_OK) }) == 0 else {
       throw SupervisorError(
         .cannotCreate, "cannot write to the state directory", path: state, why: "\(Errno(rawValue: errno))",
-        hint: "ls -ld \(state); or name another: holdfast run --state-dir DIR …")
+        hint: "ls -ld \(state); or use another one: holdfast run --state-dir DIR …")
     }
     for path in [store, checkpoints, runs] { try checkDirectory(path) }
   }
@@ -35,10 +35,10 @@ struct JobDirectory {
     guard let kind = FileKind.of(path), kind != .directory else { return }
     let hint: Hint =
       kind == .symbolicLink
-      ? "put the whole state directory there, and name it: --state-dir DIR; or: mount --bind TARGET \(path)"
+      ? "use that place for the whole state directory: --state-dir DIR; or: mount --bind TARGET \(path)"
       : "move it away: mv \(path) \(path).aside"
     throw SupervisorError(
-      .cannotCreate, "there is no directory where one of the job's should be", path: path,
+      .cannotCreate, "this path of the job must be a directory", path: path,
       why: "it is \(kind.rawValue)", hint: hint)
   }
 
@@ -49,8 +49,8 @@ struct JobDirectory {
       try FileSystem.makeDirectories(run, mode: 0o700)
     } catch {
       throw SupervisorError(
-        .cannotCreate, "cannot make the run directory", path: error.path ?? run, why: "\(error.errno)",
-        hint: "name another on tmpfs: holdfast run --run-dir DIR …")
+        .cannotCreate, "cannot create the run directory", path: error.path ?? run, why: "\(error.errno)",
+        hint: "use another one on tmpfs: holdfast run --run-dir DIR …")
     }
     // Again: what was made meanwhile is looked at too.
     try checkTrust()
@@ -58,7 +58,7 @@ struct JobDirectory {
     guard run.withPlatformString({ lstat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFDIR,
       status.st_uid == geteuid(), status.st_mode & 0o022 == 0
     else {
-      throw notPrivate(run, why: "it is no directory of this user, or others may write to it")
+      throw notPrivate(run, why: "it is not a directory of this user, or others may write to it")
     }
   }
 
@@ -75,8 +75,8 @@ struct JobDirectory {
     SupervisorError(
       .cannotCreate, "the run directory is not private to this user", path: path, why: why,
       hint: """
-        ls -ld \(path)  who made it; root can remove it
-        name another on tmpfs: holdfast run --run-dir DIR …
+        ls -ld \(path)  who owns it; root can remove it
+        use another one on tmpfs: holdfast run --run-dir DIR …
         """)
   }
 
@@ -128,7 +128,7 @@ struct JobDirectory {
 
   private func archiveFailure(_ error: POSIXError) -> SupervisorError {
     SupervisorError(
-      .io, "cannot set the finished run aside", path: error.path ?? runs, why: "\(error.errno)",
+      .io, "cannot archive the finished run", path: error.path ?? runs, why: "\(error.errno)",
       hint: "df \(state); ls -l \(state)")
   }
 }

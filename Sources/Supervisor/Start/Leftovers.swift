@@ -108,9 +108,9 @@ struct Leftovers {
     throw SupervisorError(
       .leftoverProcess,
       "a trainer of this job may still be running as another user, whose processes are hidden here",
-      path: "/proc", why: "it is mounted with hidepid; a second trainer is never started in doubt",
+      path: "/proc", why: "it is mounted with hidepid; no second trainer is started while one may be running",
       hint: """
-        sudo ps -eo pid,ppid,user,lstart,args  look for the trainer, and end it: sudo kill -KILL PID
+        sudo ps -eo pid,ppid,user,lstart,args  look for the trainer and kill it: sudo kill -KILL PID
         rm \(path)  when it is gone; then start the job again
         """)
   }
@@ -120,20 +120,20 @@ struct Leftovers {
     guard record != nil || !unended.isEmpty else { return }
     throw SupervisorError(
       .leftoverProcess,
-      "a trainer of an earlier attempt may still be running, and /proc does not show this process the others",
-      path: "/proc", hint: "mount -t proc proc /proc  or start it where processes can be seen")
+      "a trainer of an earlier attempt may still be running, and /proc does not show other processes",
+      path: "/proc", hint: "mount -t proc proc /proc  or start the job where /proc shows processes")
   }
 
   private func refusal(_ pids: [pid_t], certain: [pid_t]) -> SupervisorError {
     let all = (pids + certain).sorted()
     return SupervisorError(
       .leftoverProcess,
-      "a trainer of this job may still be running: \(Words.pids(all)) cannot be told apart from it for certain",
+      "a trainer of this job may still be running: it is unclear whether \(Words.pids(all)) belong to it",
       path: directories.state,
-      why: "a second trainer is never started in doubt, and nothing was ended",
+      why: "no second trainer is started while one may be running, and nothing was killed",
       hint: """
         ps -o pid,ppid,user,lstart,args -p \(Self.list(all))  what they are
-        kill -KILL \(words: Self.list(all, " "))  ends them; then start the job again
+        kill -KILL \(words: Self.list(all, " "))  kills them; then start the job again
         """)
   }
 
@@ -143,14 +143,14 @@ struct Leftovers {
       "the trainer of an earlier attempt is still running, as another user (\(Words.pids(pids)))",
       path: directories.state, why: "\(Errno.notPermitted)",
       hint: """
-        sudo kill -KILL \(words: Self.list(pids, " "))  ends it; then start the job again
+        sudo kill -KILL \(words: Self.list(pids, " "))  kills it; then start the job again
         ps -o pid,ppid,user,lstart,args -p \(Self.list(pids))
         """)
   }
 
   private func stuck(_ pids: [pid_t]) -> SupervisorError {
     SupervisorError(
-      .leftoverProcess, "processes of an earlier attempt cannot be ended (\(Words.pids(pids)))",
+      .leftoverProcess, "cannot kill processes of an earlier attempt (\(Words.pids(pids)))",
       path: directories.state, hint: "ps -o pid,stat,wchan,args -p \(Self.list(pids))")
   }
 
@@ -168,7 +168,7 @@ struct Leftovers {
     guard !pids.isEmpty else { return }
     throw SupervisorError(
       .alreadySupervised,
-      "this job is still supervised (\(Words.pids(pids))), though its state directory was removed or replaced",
+      "this job is still supervised (\(Words.pids(pids))), although its state directory was removed or replaced",
       path: directories.state,
       hint: """
         kill -TERM \(words: list(pids, " "))  stops it and its trainer; then start the job again

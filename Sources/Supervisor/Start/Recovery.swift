@@ -86,7 +86,7 @@ enum Recovery {
     for _ in 0..<1000 where ring.isHeld { usleep(10_000) }
     if ring.isHeld {
       throw SupervisorError(
-        .leftoverProcess, "a trainer of an earlier attempt is still alive", path: directories.run,
+        .leftoverProcess, "a trainer of an earlier attempt is still running", path: directories.run,
         hint: "fuser -v \(directories.run)/ring-0")
     }
     standing.attempt = max(standing.attempt, ring.identity.attempt)
@@ -156,7 +156,7 @@ enum Recovery {
     let names = Set(try checkpoints.names())
     for record in records where !names.contains(record.name) {
       Console.warning(
-        "checkpoint \(record.name) is listed but gone from \(checkpoints.directory)", .checkpointMissing)
+        "checkpoint \(record.name) is listed but missing from \(checkpoints.directory)", .checkpointMissing)
       writer.submit([.removeCheckpoint(record)])
     }
     records.removeAll { !names.contains($0.name) }

@@ -33,7 +33,7 @@ final class StateWatch: Sendable {
     guard let how = directory.displacement else { return nil }
     return
       "the state directory \(directory.path) was \(how.words): nothing more can be made durable there, and "
-      + "nothing is written to what takes its place; the trainer goes on"
+      + "nothing is written to a replacement; the trainer keeps running"
   }
 }
 

@@ -64,7 +64,7 @@ CASES = {
     ),
     "never-attached": (
         "if kind == at.RECORD_ATTACHED: return None",
-        "record 'attached' did not come before the others",
+        "record 'attached' was not sent first",
     ),
     "names": (
         "if kind == at.RECORD_METRIC_NAMES: payload = b'[7]'",
@@ -98,8 +98,8 @@ def test_the_job_finishes_and_says_what_is_wrong(case: str, tmp_path: Path) -> N
         words = [HOLDFAST, "events", "--state-dir", job.state]
         events = subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode()
         for text in (said, events):
-            assert (told or "records are not as they should be") in text or not told
-            assert told or "records are not" not in text
+            assert (told or "sent invalid records") in text or not told
+            assert told or "sent invalid records" not in text
 
 
 def test_a_failure_without_a_type_is_told_all_the_same(tmp_path: Path) -> None:
