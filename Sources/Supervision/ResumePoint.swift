@@ -13,7 +13,7 @@ public enum ResumePoint: Hashable, Sendable {
     }
   }
 
-  /// Steps that are behind it.
+  /// The step at which the attempt resumes.
   public var step: UInt64 {
     switch self {
     case .beginning: 0
@@ -33,8 +33,8 @@ public struct BatchPosition: Hashable, Sendable, Codable {
   }
 }
 
-/// The newest step that was recorded, and where the loop stood after it. The trainer says so: any number
-/// may stand here, and arithmetic on them must not trap.
+/// The newest recorded step, and the position of the loop after it. The values come from the trainer and may be any
+/// number: arithmetic on them must not trap.
 public struct Progress: Hashable, Sendable {
   public var step: UInt64
   public var position: BatchPosition
@@ -47,7 +47,7 @@ public struct Progress: Hashable, Sendable {
     self.batchesPerEpoch = batchesPerEpoch
   }
 
-  /// The batch that was being worked on when nothing newer was recorded.
+  /// The batch that was in progress after the newest recorded step.
   public var nextBatch: BatchPosition {
     if let batchesPerEpoch, position.batch >= batchesPerEpoch {
       return BatchPosition(epoch: position.epoch &+ 1, batch: 0)

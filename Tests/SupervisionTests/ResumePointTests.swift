@@ -72,8 +72,8 @@ import Vocabulary
     #expect(driver.state.attempt?.from == durable && driver.state.resume == durable)
     #expect(driver.state.newestStaged == nil && driver.state.durableStep == 10)
     // One that took it all the same is ended, and another begins at once.
-    #expect(driver.send(.misled) == [.signal(.kill)])
-    #expect(driver.send(.misled).isEmpty)
+    #expect(driver.send(.loadedDamagedPoint) == [.signal(.kill)])
+    #expect(driver.send(.loadedDamagedPoint).isEmpty)
     let actions = driver.end(.signaled(9), driver.remains(durable))
     #expect(actions.contains(.start(attempt: 2, from: durable, skips: [])))
     #expect(driver.state.standing.stalls == 0)

@@ -76,7 +76,7 @@ import Vocabulary
     for log in [leave(.stopRequested, .exited(.signaled(2))), leave(.exited(.signaled(2)), .stopRequested)] {
       #expect(log.contains(.note(.attemptEnded(.signaled(2), .stopped, progressed: true))))
       #expect(log.contains(.publish(slot: 0, step: 20)) && !log.contains(.note(.hurrying)))
-      #expect(log.last == .leave(.stopped))
+      #expect(log.last == .end(.stopped))
     }
   }
 
@@ -201,7 +201,7 @@ import Vocabulary
     driver.end(.exited(75), driver.remains(.checkpoint(level: .staged, step: 51)))
     #expect(driver.state.phase == .settling)
     let left = driver.send(.published(slot: 0, step: 51, took: .seconds(1)))
-    #expect(left.last == .leave(.stopped))
+    #expect(left.last == .end(.stopped))
     #expect(driver.state.standing.stalls == 0, "a stop costs no budget")
   }
 
@@ -269,7 +269,7 @@ import Vocabulary
     policy.stepTimeout = .fixed(.seconds(10))
     var driver = Driver(policy)
     driver.run(to: 5)
-    driver.send(.attached(tellsStacks: true))
+    driver.send(.attached(offersStacks: true))
     driver.wait(.seconds(11))
     let asked = driver.send(.timer(.hang))
     #expect(asked.contains(.signal(.stacks)) && !asked.contains(.signal(.kill)))

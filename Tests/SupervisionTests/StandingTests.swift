@@ -38,7 +38,7 @@ import Vocabulary
               step: .max, position: BatchPosition(epoch: .max, batch: .max), batchesPerEpoch: 0),
             slots: state.slots)
           for event in [
-            .begin(remains), .started, .attached(tellsStacks: false),
+            .begin(remains), .started, .attached(offersStacks: false),
             .stepped(Progress(step: .max, position: BatchPosition(epoch: .max, batch: .max))),
             .stopRequested, .exited(.exited(1)), .cleared(remains),
           ] as [Event] {

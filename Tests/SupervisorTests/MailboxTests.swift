@@ -21,7 +21,7 @@ import Testing
     let loop = try EventLoop()
     var taken: [Int] = []
     func take() {
-      taken += mailbox.take()
+      taken += mailbox.drain()
       if !taken.isEmpty { loop.stop() }
     }
     var wakes = 0

@@ -82,8 +82,8 @@ struct AttemptEnd {
     writer.detach(durable: false) { [mailbox] in mailbox.post(.detached) }
   }
 
-  func lookAtProcesses() {
-    guard let pause = processes.lookAround() else { return }
+  func updateCensus() {
+    guard let pause = processes.updateCensus() else { return }
     timers.arm(.census, at: Moment.now.monotonic + pause)
   }
 

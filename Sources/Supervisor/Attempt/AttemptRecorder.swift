@@ -25,7 +25,7 @@ final class AttemptRecorder {
   /// Why the trainer could not be started, as in errno(3).
   private(set) var startErrno: Int32?
   private var rate = StepRate()
-  private var verdictIsGiven = false
+  private var verdictIsLogged = false
   private var reportedProblems: Set<String> = []
   private static let mostProblems = 16
 
@@ -49,7 +49,7 @@ final class AttemptRecorder {
       resumedFrom: resumedFrom)
     record.notice = notice
     position = nil
-    verdictIsGiven = false
+    verdictIsLogged = false
     reportedProblems = []
   }
 
@@ -139,7 +139,7 @@ final class AttemptRecorder {
 
   /// The verdict on the replay: once, as soon as it is over, or at once when it differs.
   func replayVerdict(atEnd: Bool) -> (message: Message, step: UInt64?)? {
-    guard !verdictIsGiven, record.replayedSteps > 0 else { return nil }
+    guard !verdictIsLogged, record.replayedSteps > 0 else { return nil }
     let verdict: (Message, UInt64?)
     if let step = record.differsAtStep {
       let difference = ReplayAudit.Difference(step: step, items: record.differences ?? [])
@@ -156,12 +156,12 @@ final class AttemptRecorder {
     } else {
       return nil
     }
-    verdictIsGiven = true
+    verdictIsLogged = true
     return verdict
   }
 
   /// Why the attempt ended, for the error that ends a run.
-  var lastWords: String? {
+  var failureReason: String? {
     if let failure = record.failure { return "\(failure.type): \(failure.message)" }
     if record.cause?.word == .oomKilled { return "out of memory" }
     if let signal = record.signal { return "ended by \(Words.signal(signal))" }

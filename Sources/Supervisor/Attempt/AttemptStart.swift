@@ -30,9 +30,9 @@ struct AttemptStart {
   let end: AttemptEnd
 
   func start(_ number: UInt64, from: ResumePoint, skips: [BatchPosition]) {
-    metrics.keep(attempt.record)
+    metrics.addPast(attempt.record)
     attempt.begin(number, boot: boot, resumedFrom: catalogue.resumedFrom, notice: preemption.record)
-    degradations.forget("ring", "records")
+    degradations.clear("ring", "records")
     stacks.begin()
     // Durable before the launch: an attempt's number is never given twice. With a store that cannot
     // be written the job goes on all the same; the ring's header knows the number too. The same commit takes
@@ -45,7 +45,7 @@ struct AttemptStart {
         $0.pidStartTime = processes.startTime
         $0.stateIdentity = stateID
       }
-      if let pause = processes.firstLook { timers.arm(.census, at: Moment.now.monotonic + pause) }
+      if let pause = processes.firstCensusPause { timers.arm(.census, at: Moment.now.monotonic + pause) }
       try loop.add(child.descriptor) { [end] in end.childExited() }
       logStart(from)
       core.send(.started)

@@ -54,9 +54,9 @@ struct ProcessTree {
 
   /// Ends what is in the trainer's cgroup before there is a trainer: an earlier supervisor was killed, and
   /// left it, perhaps without anything in its environment by which it would be known.
-  func clearEarlier(patience: Duration) throws(SupervisorError) {
+  func clearEarlier(timeout: Duration) throws(SupervisorError) {
     guard let cgroup, cgroup.isPopulated else { return }
-    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
+    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + timeout
     repeat {
       try? cgroup.kill()
       usleep(10_000)

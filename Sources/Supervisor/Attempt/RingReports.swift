@@ -29,7 +29,7 @@ struct RingReports {
     guard drained.attempt == attempt.record.attempt else { return }
     metrics.add(drained.stepDurations)
     attempt.add(drained)
-    if link.skips(drained.skipped) {
+    if link.updateSkipped(drained.skipped) {
       degradations.begin(
         "ring",
         "\(Words.count(drained.skipped, "snapshot")) skipped: the ring was full; "
@@ -43,7 +43,7 @@ struct RingReports {
       report([RecordProblem(.attached, nil, "was not sent first")])
       core.send(.attached())
     }
-    let isAlive = link.beats(drained.heartbeat)
+    let isAlive = link.updateHeartbeat(drained.heartbeat)
     if let newest = drained.newest {
       attempt.advance(to: newest, hasReplayed: drained.audit.replayed > 0)
       core.send(
@@ -85,8 +85,8 @@ struct RingReports {
   private func attached(_ attached: Attached) {
     job.attached(attached)
     stacks.attached(attached)
-    core.send(.attached(tellsStacks: stacks.areOffered))
-    verification.endMisledTrainer()
+    core.send(.attached(offersStacks: stacks.areOffered))
+    verification.endTrainerWithDamagedPoint()
   }
 
   // MARK: Staged images

@@ -40,9 +40,9 @@ final class TrainerCensus {
     if family.hasHidden { record.hasHidden = true }
     record.others = family.processes.filter { $0 != record.trainer }
     // Not into what takes the run directory's place.
-    let isNews =
+    let hasChanged =
       Set(record.others) != Set(self.record?.others ?? []) || record.hasHidden != self.record?.hasHidden
-    guard isNews, runDirectory.displacement == nil else { return }
+    guard hasChanged, runDirectory.displacement == nil else { return }
     do {
       try record.write(in: runDirectory.path)
       self.record = record

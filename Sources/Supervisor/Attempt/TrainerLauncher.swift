@@ -64,7 +64,7 @@ struct TrainerLauncher {
     do {
       if runDirectory.displacement == nil {
         try directories.prepareRun()
-      } else if try !runDirectory.takeAgain() {
+      } else if try !runDirectory.reacquire() {
         throw TrainerCommand.Failure(
           kind: .other(errno: EBUSY), why: "the run directory is used by another job")
       }

@@ -59,7 +59,7 @@ final class TrainerLink {
     ring?.setInitialSlot(initialSlot.map(UInt32.init))
   }
 
-  func giveVerdict() { ring?.setVerdict(pointIsReplaced ? .replaced : .whole) }
+  func sendVerdict() { ring?.setVerdict(pointIsReplaced ? .replaced : .whole) }
 
   func setVerified(bytes: UInt64) { ring?.setVerified(bytes: bytes) }
 
@@ -70,19 +70,19 @@ final class TrainerLink {
   var isPastRestoring: Bool { ring.map { $0.restoring == .done || $0.restoring == .silent } ?? false }
 
   /// It does not wait for verdicts, and may have loaded the point that was replaced.
-  var mayBeMisled: Bool { pointIsReplaced && ring?.restoring == .silent }
+  var mayHaveLoadedDamagedPoint: Bool { pointIsReplaced && ring?.restoring == .silent }
 
   // MARK: Its header
 
   /// - Returns: whether it is another one than last time.
-  func beats(_ heartbeat: UInt64) -> Bool {
+  func updateHeartbeat(_ heartbeat: UInt64) -> Bool {
     defer { self.heartbeat = heartbeat }
     return heartbeat != self.heartbeat
   }
 
   /// - Parameter count: of records that the trainer dropped, in all.
   /// - Returns: whether there are more than last time.
-  func skips(_ count: UInt64) -> Bool {
+  func updateSkipped(_ count: UInt64) -> Bool {
     defer { skipped = max(skipped, count) }
     return count > skipped
   }

@@ -7,7 +7,7 @@ import SystemPackage
 /// The attempt's processes: the trainer, and whatever it started.
 final class TrainerProcesses {
   /// Ending takes milliseconds, unless the kernel does not let go or it is another user's.
-  private static let clearingPatience = Duration.seconds(10)
+  private static let clearingTimeout = Duration.seconds(10)
   private static let longestPause = Duration.milliseconds(50)
 
   private let tree: ProcessTree
@@ -30,7 +30,7 @@ final class TrainerProcesses {
   }
 
   /// Ends what an earlier supervisor left in the trainer's cgroup.
-  func clearEarlier(patience: Duration) throws(SupervisorError) { try tree.clearEarlier(patience: patience) }
+  func clearEarlier(timeout: Duration) throws(SupervisorError) { try tree.clearEarlier(timeout: timeout) }
 
   func launch(
     _ command: TrainerCommand, _ path: FilePath, attempt: UInt64, boot: String
@@ -66,12 +66,12 @@ final class TrainerProcesses {
 
   /// Looks which there are.
   /// - Returns: when to look again; nil: there is none any more.
-  func lookAround() -> Duration? {
+  func updateCensus() -> Duration? {
     census.update(tree.census(sparing: sparedSession()))
     return census.nextPause()
   }
 
-  var firstLook: Duration? { census.nextPause() }
+  var firstCensusPause: Duration? { census.nextPause() }
 
   // MARK: Their end
 
@@ -91,7 +91,7 @@ final class TrainerProcesses {
       return nil
     }
     clearing.pause = min(clearing.pause * 2, Self.longestPause)
-    if now - clearing.since > Self.clearingPatience {
+    if now - clearing.since > Self.clearingTimeout {
       let left = tree.remaining(sparing: sparedSession())
       let which = left.isEmpty ? "/proc does not show which" : Words.pids(left)
       degradations.begin(

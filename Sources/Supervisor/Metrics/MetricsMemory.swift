@@ -12,7 +12,7 @@ struct MetricsMemory {
   static let document = "metrics"
 
   /// What outlives the supervisor, so that no counter goes back.
-  struct Kept: Codable {
+  struct Persisted: Codable {
     var counters = Counters()
     var stepDurations = Self.noDurations
 
@@ -20,7 +20,7 @@ struct MetricsMemory {
   }
 
   let export: MetricsExport
-  private var kept: Kept
+  private var persisted: Persisted
   /// Of the attempts before the one on record.
   private var past: AttemptSummary
   /// Facts whose counters are not known to be in the store yet.
@@ -29,18 +29,18 @@ struct MetricsMemory {
   init(_ export: MetricsExport, store: JobStore) throws(StoreError) {
     self.export = export
     past = try store.attemptSummary()
-    kept = try store.document(Self.document) ?? Kept()
+    persisted = try store.document(Self.document) ?? Persisted()
     // Of a version that counted in other buckets.
-    if kept.stepDurations.bounds != Kept.noDurations.bounds { kept.stepDurations = Kept.noDurations }
+    if persisted.stepDurations.bounds != Persisted.noDurations.bounds { persisted.stepDurations = Persisted.noDurations }
   }
 
   /// The attempt on record is over, and another will take its place.
-  mutating func keep(_ attempt: AttemptRecord) {
+  mutating func addPast(_ attempt: AttemptRecord) {
     if attempt.attempt > 0 { past.add(attempt) }
   }
 
   mutating func add(_ durations: StepDurations) {
-    kept.stepDurations.add(durations.counts, sum: Double(durations.sumNanoseconds) / 1e9)
+    persisted.stepDurations.add(durations.counts, sum: Double(durations.sumNanoseconds) / 1e9)
   }
 
   /// Completes `facts` by what follows from the attempts.
@@ -50,12 +50,12 @@ struct MetricsMemory {
     var all = past
     if current.attempt > 0 { all.add(current) }
     let spent = all.timeSpent(newestStep: current.lastStep, nowNs: facts.gatheredAtNs)
-    kept.counters.raise(to: Counters(all, spent))
+    persisted.counters.raise(to: Counters(all, spent))
     facts.goodput = spent.goodput
-    facts.counters = kept.counters
-    facts.stepDurations = kept.stepDurations
+    facts.counters = persisted.counters
+    facts.stepDurations = persisted.stepDurations
     waiting = facts
-    return .document(Self.document, kept)
+    return .document(Self.document, persisted)
   }
 
   /// Lets the facts be read: their counters are in the store, or it cannot be waited for any longer.

@@ -67,7 +67,7 @@ final class MetricsReporter {
     // Those of the last time still wait: the store cannot be written, or only slowly.
     memory?.publish()
     if let operation = gather() {
-      writer.submit([operation]) { [mailbox] _ in mailbox.post(.metricsKept) }
+      writer.submit([operation]) { [mailbox] _ in mailbox.post(.metricsPersisted) }
     }
     timers.arm(.metrics, at: Moment.now.monotonic + MetricsMemory.interval)
   }
@@ -84,7 +84,7 @@ final class MetricsReporter {
   private func gather(isSupervised: Bool = true) -> StoreOperation? {
     var facts = JobFacts(
       job: job.record.job, jobID: "\(job.record.id)", version: configuration.version,
-      gatheredAtNs: Clock.wallNanoseconds, stepDurations: MetricsMemory.Kept.noDurations)
+      gatheredAtNs: Clock.wallNanoseconds, stepDurations: MetricsMemory.Persisted.noDurations)
     facts.isSupervised = isSupervised
     facts.attempt = core.state.standing.attempt > 0 ? core.state.standing.attempt : nil
     facts.trainerIsRunning = processes.child != nil
@@ -105,10 +105,10 @@ final class MetricsReporter {
   }
 
   /// The counters that were gathered are in the store, or cannot be.
-  func publishKept() { memory?.publish() }
+  func publishPersisted() { memory?.publish() }
 
   /// The attempt on record is over, and another will take its place.
-  func keep(_ attempt: AttemptRecord) { memory?.keep(attempt) }
+  func addPast(_ attempt: AttemptRecord) { memory?.addPast(attempt) }
 
   func add(_ durations: StepDurations) { memory?.add(durations) }
 }

@@ -46,8 +46,8 @@ enum Console {
     }
   }
 
-  /// Waits until all that was written is out, for at most `patience`.
-  static func flush(patience: Duration) { queue.flush(patience: patience) }
+  /// Waits until all that was written is out, for at most `timeout`.
+  static func flush(timeout: Duration) { queue.flush(timeout: timeout) }
 
   private static let queue = LineQueue()
 

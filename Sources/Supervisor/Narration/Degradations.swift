@@ -39,7 +39,7 @@ final class Degradations {
   }
 
   /// Those that cannot outlive an attempt. What is about to be persisted says so too.
-  func forget(_ kinds: String...) { for kind in kinds { reasons[kind] = nil } }
+  func clear(_ kinds: String...) { for kind in kinds { reasons[kind] = nil } }
 
   /// In memory as well: a store that cannot be written cannot say so itself.
   func persist() {

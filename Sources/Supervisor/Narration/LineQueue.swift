@@ -54,8 +54,8 @@ final class LineQueue: Sendable {
     }
   }
 
-  func flush(patience: Duration) {
-    let end = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
+  func flush(timeout: Duration) {
+    let end = Duration.nanoseconds(Clock.monotonicNanoseconds) + timeout
     while state.withLock({ !$0.waiting.isEmpty }), .nanoseconds(Clock.monotonicNanoseconds) < end {
       usleep(1000)
     }

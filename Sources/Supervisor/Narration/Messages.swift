@@ -80,7 +80,7 @@ extension Note {
         isWarning: true)
     case .diedRestoring(let point, let times):
       let consequence =
-        times < ResumeChoice.patience
+        times < ResumeChoice.deathLimit
         ? "" : "; from now on an older resume point is used, if there is one"
       return Message(
         kind: .restoreDied,

@@ -74,8 +74,8 @@ struct DurableCheckpoints {
     core.send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))
   }
 
-  func wasRead(_ record: CheckpointRecord, fault: String?) {
-    catalogue.wasRead(record, fault: fault)
+  func readCompleted(_ record: CheckpointRecord, fault: String?) {
+    catalogue.readCompleted(record, fault: fault)
     prune()
   }
 

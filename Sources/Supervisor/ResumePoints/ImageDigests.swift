@@ -14,7 +14,7 @@ final class ImageDigests: Sendable {
     var isRunning = false
     /// Made by this supervisor, which looked at the images' headers too.
     var made: [UInt32: ImageDigest] = [:]
-    var whoWaits: [Gate] = []
+    var waiters: [Gate] = []
   }
 
   private let directory: FilePath
@@ -68,7 +68,7 @@ final class ImageDigests: Sendable {
     let gate: Gate? = state.withLock { state in
       guard state.isRunning, state.current == slot || state.waiting.contains(slot) else { return nil }
       let gate = Gate()
-      state.whoWaits.append(gate)
+      state.waiters.append(gate)
       return gate
     }
     gate?.wait()
@@ -76,7 +76,7 @@ final class ImageDigests: Sendable {
   }
 
   /// Whether this supervisor has compared the image of this header with it.
-  func knows(_ slot: UInt32, _ image: StagedImage) -> Bool {
+  func hasVerified(_ slot: UInt32, _ image: StagedImage) -> Bool {
     guard let made = state.withLock({ $0.made[slot] }) else { return false }
     return made.cutID == image.description.cutID && made.step == image.description.step
       && made.lengthBytes == UInt64(image.bytes.count)
@@ -93,8 +93,8 @@ final class ImageDigests: Sendable {
 
   private static func end(_ state: inout State) {
     state.isRunning = false
-    for gate in state.whoWaits { gate.open() }
-    state.whoWaits = []
+    for gate in state.waiters { gate.open() }
+    state.waiters = []
   }
 
   private func read(_ slot: UInt32) {
@@ -110,7 +110,7 @@ final class ImageDigests: Sendable {
     let digest = ImageDigest(
       cutID: description.cutID, step: description.step, lengthBytes: UInt64(image.bytes.count),
       sha256: sha256)
-    // In memory only where the run directory is full: the next supervisor then knows less.
+    // In memory only where the run directory is full: the next supervisor then hasVerified less.
     try? digest.write(in: directory, slot: slot)
     state.withLock { $0.made[slot] = digest }
   }

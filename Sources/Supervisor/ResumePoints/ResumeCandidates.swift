@@ -133,7 +133,7 @@ struct ResumeCandidates: Sendable {
       let source = Source.staged(
         slot: slot, image.description, lengthBytes: UInt64(image.bytes.count))
       if known.damaged.contains(source.identity) { continue }
-      let structure = digests.knows(slot, image) ? nil : Self.fault(of: image)
+      let structure = digests.hasVerified(slot, image) ? nil : Self.fault(of: image)
       if let what = structure ?? digests.fault(slot, of: image.description.cutID) {
         choice.damaged.append((source, what))
       } else {
@@ -162,7 +162,7 @@ struct ResumeCandidates: Sendable {
     var contents = [SlotContent](repeating: .empty, count: slotCount)
     for (candidate, source) in zip(candidates, sources) where candidate.condition != .damaged {
       guard case .staged(let slot, let image, _) = source else { continue }
-      if source != choice.source, ResumeChoice.isPassedOver(candidate.point, deaths) { continue }
+      if source != choice.source, ResumeChoice.isSkipped(candidate.point, deaths) { continue }
       contents[Int(slot)] = .complete(step: image.step)
     }
     return contents

@@ -77,7 +77,7 @@ final class ResumeCatalogue {
   }
 
   /// An old one was read in full.
-  func wasRead(_ record: CheckpointRecord, fault: String?) {
+  func readCompleted(_ record: CheckpointRecord, fault: String?) {
     beingRead.remove(record.name)
     if let fault { markDamaged(record.source, fault) } else { markWhole(record.source) }
   }

@@ -53,26 +53,26 @@ final class ResumePointVerification {
     } catch {
       // As it was before anything was read: the trainer itself sees what does not fit.
       Console.warning("cannot verify \(source.point.words): \(error)")
-      giveVerdict()
+      sendVerdict()
     }
   }
 
-  func wasRead(_ source: ResumeCandidates.Source, fault: String?) {
+  func readCompleted(_ source: ResumeCandidates.Source, fault: String?) {
     if reading?.source.identity == source.identity { reading = nil }
     let isChosen = catalogue.choice.source?.identity == source.identity
     guard let fault else {
       catalogue.markWhole(source)
       if case .staged(let slot, _, _) = source { catalogue.candidates.digests.make(slot) }
-      if isChosen { giveVerdict() }
+      if isChosen { sendVerdict() }
       return
     }
     catalogue.markDamaged(source, fault)
     if isChosen { replaceResumePoint(source.point) }
   }
 
-  private func giveVerdict() {
+  private func sendVerdict() {
     catalogue.endReading()
-    link.giveVerdict()
+    link.sendVerdict()
     live.write()
   }
 
@@ -97,14 +97,14 @@ final class ResumePointVerification {
       // The verdict stays away, and the trainer gives up waiting: it never loads what is damaged.
       return degradations.begin("run directory", "cannot replace the resume point: \(error)")
     }
-    endMisledTrainer()
-    if choice.isUnread { begin() } else { giveVerdict() }
+    endTrainerWithDamagedPoint()
+    if choice.isUnread { begin() } else { sendVerdict() }
   }
 
   /// One that does not wait for verdicts may have loaded the damaged point already.
-  func endMisledTrainer() {
-    guard link.mayBeMisled, core.state.attempt?.attached == true else { return }
-    core.send(.misled)
+  func endTrainerWithDamagedPoint() {
+    guard link.mayHaveLoadedDamagedPoint, core.state.attempt?.attached == true else { return }
+    core.send(.loadedDamagedPoint)
   }
 
   // MARK: Showing it

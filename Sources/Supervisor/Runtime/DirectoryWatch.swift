@@ -32,11 +32,11 @@ final class DirectoryWatch {
   /// Looks from now on whether they are in their places.
   func begin() {
     do {
-      stateWatch = try StateWatch(stateDirectory) { [mailbox] text in mailbox.post(.statePlace(text)) }
+      stateWatch = try StateWatch(stateDirectory) { [mailbox] text in mailbox.post(.stateDirectory(text)) }
     } catch {
       Console.warning("cannot watch the state directory: \(error)")
     }
-    lookAtRunDirectory()
+    checkRunDirectory()
   }
 
   func stateDirectoryChanged(_ text: String?) {
@@ -48,8 +48,8 @@ final class DirectoryWatch {
   }
 
   /// Memory does not keep the loop waiting as a disk would.
-  func lookAtRunDirectory() {
-    defer { timers.arm(.places, at: Moment.now.monotonic + Self.interval) }
+  func checkRunDirectory() {
+    defer { timers.arm(.runDirectory, at: Moment.now.monotonic + Self.interval) }
     guard let displacement = runDirectory.displacement else {
       return degradations.end("run", "the run directory is back in place")
     }
@@ -61,7 +61,7 @@ final class DirectoryWatch {
     // them anew where it can.
     guard displacement == .removed, processes.child != nil else { return }
     do {
-      if try runDirectory.takeAgain() { degradations.end("run", "the run directory was created again") }
+      if try runDirectory.reacquire() { degradations.end("run", "the run directory was created again") }
     } catch {
       // That it is gone is shown already; the next look tries again.
     }

@@ -20,7 +20,7 @@ final class Mailbox<Message: Sendable>: Sendable {
   }
 
   /// All messages so far.
-  func take() -> [Message] {
+  func drain() -> [Message] {
     wakeUp.acknowledge()
     return messages.withLock { messages in
       defer { messages = [] }

@@ -3,7 +3,7 @@ public import Supervision
 /// What became of a configuration that was read again.
 public enum Reload: Sendable {
   /// The values in force stay; why, on one line.
-  case refused(String)
+  case rejected(String)
   /// - Parameter changes: what to tell of it, a line each; none: nothing changed.
-  case taken(Policy, changes: [String])
+  case accepted(Policy, changes: [String])
 }

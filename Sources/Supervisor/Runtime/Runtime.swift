@@ -27,9 +27,9 @@ final class Runtime {
     case preemption(NoticeReport)
     case metrics(MetricsReport)
     /// The state directory is not in its place, in words; nil: it is back.
-    case statePlace(String?)
+    case stateDirectory(String?)
     /// The counters that metrics have are in the store, or cannot be.
-    case metricsKept
+    case metricsPersisted
   }
 
   private let configuration: Configuration
@@ -167,7 +167,7 @@ final class Runtime {
 
   /// - Parameter repair: of the store, when it was opened.
   func run(after repair: StoreRepair?) throws -> Ending {
-    try processes.clearEarlier(patience: .seconds(10))
+    try processes.clearEarlier(timeout: .seconds(10))
     job.persist()
     if let repair { storeReports.log(repair, whileOpen: false) }
     degradations.persist()
@@ -188,7 +188,7 @@ final class Runtime {
     return ending ?? .stopped
   }
 
-  private func handleReports() { for report in mailbox.take() { handle(report) } }
+  private func handleReports() { for report in mailbox.drain() { handle(report) } }
 
   private func handle(_ report: Report) {
     switch report {
@@ -201,12 +201,12 @@ final class Runtime {
     case .detached: attemptEnd.cleared()
     case .publisher(let result): checkpoints.published(result)
     case .recorded(let order, let record, let durable): checkpoints.recorded(order, record, durable: durable)
-    case .read(let record, let fault): checkpoints.wasRead(record, fault: fault)
-    case .pointRead(let source, let fault): verification.wasRead(source, fault: fault)
+    case .read(let record, let fault): checkpoints.readCompleted(record, fault: fault)
+    case .pointRead(let source, let fault): verification.readCompleted(source, fault: fault)
     case .preemption(let report): preemption.handle(report)
     case .metrics(let report): metrics.handle(report)
-    case .metricsKept: metrics.publishKept()
-    case .statePlace(let text): directoryWatch.stateDirectoryChanged(text)
+    case .metricsPersisted: metrics.publishPersisted()
+    case .stateDirectory(let text): directoryWatch.stateDirectoryChanged(text)
     }
   }
 
@@ -233,9 +233,9 @@ final class Runtime {
     serviceLink.reloading()
     defer { serviceLink.reloaded() }
     switch reload() {
-    case .refused(let why):
+    case .rejected(let why):
       events.log(.reloadRefused, "reload rejected, previous configuration kept: \(why)", isWarning: true)
-    case .taken(let policy, let changes):
+    case .accepted(let policy, let changes):
       core.send(.policyChanged(policy))
       for line in changes { events.log(.reloaded, line) }
       live.write()
@@ -243,15 +243,15 @@ final class Runtime {
   }
 
   private func handleTimers() {
-    for name in timers.takeDue(now: Moment.now.monotonic) {
+    for name in timers.removeDue(now: Moment.now.monotonic) {
       switch name {
       case .core(let kind): core.send(.timer(kind))
       case .clearing: attemptEnd.clear()
       case .beat: service.beat()
       case .metrics: metrics.publish()
       case .reading: verification.show()
-      case .places: directoryWatch.lookAtRunDirectory()
-      case .census: attemptEnd.lookAtProcesses()
+      case .runDirectory: directoryWatch.checkRunDirectory()
+      case .census: attemptEnd.updateCensus()
       }
     }
   }
@@ -284,13 +284,13 @@ final class Runtime {
     case .arm(let kind, let deadline): timers.arm(.core(kind), at: deadline)
     case .disarm(let kind): timers.disarm(.core(kind))
     case .note(let note): narrator.log(note)
-    case .keepStanding: writer.submit([.document("standing", core.state.standing)])
+    case .persistStanding: writer.submit([.document("standing", core.state.standing)])
     case .acknowledge(let notice): preemption.acknowledge(notice)
-    case .leave(let ending): leave(ending)
+    case .end(let ending): end(ending)
     }
   }
 
-  private func leave(_ ending: Ending) {
+  private func end(_ ending: Ending) {
     // A program without checkpoints has no final state, and its store is gone all the same.
     let isLost = ending == .finished && stateDirectory.displacement != nil
     let ending = isLost ? .finalStateNotDurable : ending

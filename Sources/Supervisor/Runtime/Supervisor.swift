@@ -45,32 +45,32 @@ public enum Supervisor {
     SHA256.prepare()
     let stopSignals = Self.stopSignals
     // Before any other thread: they inherit the mask.
-    let signals = try SignalSource(stopSignals + [SIGHUP, SIGUSR1, SIGCHLD].filter(isTaken))
-    arrangeSignals()
+    let signals = try SignalSource(stopSignals + [SIGHUP, SIGUSR1, SIGCHLD].filter(isHandled))
+    configureSignals()
     let service = try ServiceLink()
     try service.announceStop(by: stopSignals, grace: configuration.policy.grace)
     // The command line's own words come after ours.
-    defer { Console.flush(patience: .seconds(1)) }
+    defer { Console.flush(timeout: .seconds(1)) }
     do {
       let result = try supervise(configuration, signals, service)
-      service.leaving(status: ServiceStatus.ended(result), errno: result.errno)
+      service.ending(status: ServiceStatus.ended(result), errno: result.errno)
       return result
     } catch {
-      service.leaving(status: "failed: \(error)", errno: ServiceStatus.errno(error))
+      service.ending(status: "failed: \(error)", errno: ServiceStatus.errno(error))
       throw error
     }
   }
 
   /// SIGXCPU: batch systems warn by it before they kill, and so does the kernel (`ulimit -t`).
-  private static var stopSignals: [CInt] { [SIGTERM, SIGINT, SIGXCPU].filter(isTaken) }
+  private static var stopSignals: [CInt] { [SIGTERM, SIGINT, SIGXCPU].filter(isHandled) }
 
   /// nohup(1) has SIGHUP ignored, and a shell without job control SIGINT in what it starts by `&`: whoever did
   /// that wants the job to go on. All others are taken whatever was inherited.
-  private static func isTaken(_ signal: CInt) -> Bool {
+  private static func isHandled(_ signal: CInt) -> Bool {
     ![SIGHUP, SIGINT].contains(signal) || !SignalDispositions.isInheritedIgnored(signal)
   }
 
-  private static func arrangeSignals() {
+  private static func configureSignals() {
     // A write that fails says so by its error: to a pipe that nobody reads (SIGPIPE), beyond the largest file
     // that is allowed (SIGXFSZ, `ulimit -f`). One to the terminal from the background goes through, also with
     // `stty tostop` (SIGTTOU): a supervisor that stands still looks after nobody.
@@ -95,7 +95,7 @@ public enum Supervisor {
     let locks = try BackgroundValue { LockTable() }
     let runDirectory = try lockRun(directories, locks)
 
-    try directories.endArchiving()
+    try directories.finishArchiving()
     var store: JobStore? = try openStore(directories)
     try Leftovers.checkForLivingSupervisor(directories, locks.value)
     if let job = try store?.job()?.job, job != configuration.job, configuration.isJobNamed {
@@ -134,7 +134,7 @@ public enum Supervisor {
     let ending = try runtime.run(after: store.repair)
     let state = runtime.core.state
     var result = Result(
-      ending: ending, step: state.resume.step, why: runtime.attempt.lastWords,
+      ending: ending, step: state.resume.step, why: runtime.attempt.failureReason,
       attempt: state.standing.attempt,
       errno: runtime.errno(ending))
     result.degraded = runtime.degradations.texts
@@ -200,7 +200,7 @@ public enum Supervisor {
   private static func lockJob(
     _ configuration: Configuration, _ directories: JobDirectory
   ) throws -> JobLock {
-    let lock = try takeLock(directories.state) { try JobLock.take(in: directories.state) }
+    let lock = try acquireLock(directories.state) { try JobLock.acquire(in: directories.state) }
     guard let lock else {
       throw SupervisorError(
         .alreadySupervised, "job '\(configuration.job)' is already supervised\(holder(directories))",
@@ -217,7 +217,7 @@ public enum Supervisor {
   private static func lockRun(
     _ directories: JobDirectory, _ locks: BackgroundValue<LockTable>
   ) throws -> RunDirectory {
-    let run = try takeLock(directories.state) { try RunDirectory.take(directories) }
+    let run = try acquireLock(directories.state) { try RunDirectory.acquire(directories) }
     guard let run else {
       // It may be this job's own.
       try Leftovers.checkForLivingSupervisor(directories, locks.value)
@@ -228,10 +228,10 @@ public enum Supervisor {
     return run
   }
 
-  /// - Returns: what `take` does. The system's errors are told with the lock that could not be made.
-  private static func takeLock<Lock>(_ state: FilePath, _ take: () throws -> Lock) throws -> Lock {
+  /// - Returns: what `acquire` does. The system's errors are told with the lock that could not be made.
+  private static func acquireLock<Lock>(_ state: FilePath, _ acquire: () throws -> Lock) throws -> Lock {
     do {
-      return try take()
+      return try acquire()
     } catch let error as POSIXError {
       let path = error.path ?? state
       throw SupervisorError(

@@ -14,7 +14,7 @@ final class Timers {
     /// Tell how much of the resume point was read.
     case reading
     /// Look whether the run directory is in its place.
-    case places
+    case runDirectory
     /// Write down what the trainer has started.
     case census
   }
@@ -41,7 +41,7 @@ final class Timers {
   func deadline(_ name: Name) -> Duration? { deadlines[name] }
 
   /// Names whose time has come, the earliest first; each fires once.
-  func takeDue(now: Duration) -> [Name] {
+  func removeDue(now: Duration) -> [Name] {
     timer.acknowledge()
     let due = deadlines.filter { $0.value <= now }.sorted { $0.value < $1.value }.map(\.key)
     for name in due { deadlines[name] = nil }

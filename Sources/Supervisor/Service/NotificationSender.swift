@@ -31,9 +31,9 @@ final class NotificationSender: Sendable {
     if isQueued { isWanted.open() }
   }
 
-  /// Waits until all is sent, but no longer than `patience`.
-  func flush(patience: Duration) {
-    let end = Clock.monotonicNanoseconds + UInt64(patience / .nanoseconds(1))
+  /// Waits until all is sent, but no longer than `timeout`.
+  func flush(timeout: Duration) {
+    let end = Clock.monotonicNanoseconds + UInt64(timeout / .nanoseconds(1))
     while !queue.withLock(\.isEmpty) {
       let now = Clock.monotonicNanoseconds
       guard now < end else { return }

@@ -98,11 +98,11 @@ final class ServiceLink: Sendable {
   /// The last word. Whoever has not said `ready` yet and is done all the same says it now: a service that
   /// was never ready counts as failed.
   /// - Parameter errno: why it fails; nil: it does not.
-  func leaving(status: String, errno: Int32?) {
+  func ending(status: String, errno: Int32?) {
     guard let sender else { return }
     if errno == nil, !state.withLock(\.report.isReady) { sender.send([.ready]) }
     sender.send([.stopping, .status(status)] + (errno.map { [.errno($0)] } ?? []))
     // PID 1 reads at once; whoever does not is not waited for.
-    sender.flush(patience: .seconds(2))
+    sender.flush(timeout: .seconds(2))
   }
 }

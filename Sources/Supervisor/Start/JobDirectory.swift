@@ -102,7 +102,7 @@ struct JobDirectory {
 
   /// Ends what an earlier supervisor died in. Its store was moved, and the run has no number yet; or it was not, and
   /// the finished run has its checkpoints back.
-  func endArchiving() throws(SupervisorError) {
+  func finishArchiving() throws(SupervisorError) {
     do {
       if FileSystem.exists(archiving.appending("store")) {
         _ = try nameArchive()

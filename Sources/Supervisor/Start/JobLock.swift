@@ -10,13 +10,13 @@ final class JobLock {
   private let file: OpenFile
 
   /// Readers take it too, for the moment in which they look whether anybody holds it.
-  private static let readersPatience = 20
+  private static let lockAttempts = 20
 
   /// - Returns: nil when another supervisor holds it.
-  static func take(in directory: FilePath) throws(POSIXError) -> JobLock? {
+  static func acquire(in directory: FilePath) throws(POSIXError) -> JobLock? {
     // Readable by the group: `status` asks the lock whether a supervisor lives.
     let file = try OpenFile(directory.appending(name), .lock, create: .ifAbsent(mode: 0o640))
-    for _ in 0..<readersPatience {
+    for _ in 0..<lockAttempts {
       if try file.tryLock() { return JobLock(file) }
       usleep(10_000)
     }

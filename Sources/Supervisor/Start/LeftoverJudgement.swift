@@ -51,7 +51,7 @@ struct LeftoverJudgement {
       }
     }
     addDescendants(candidates, all, &verdicts)
-    doubtWhoeverSitsAtATerminal(candidates, all, sessions: certain, &verdicts)
+    doubtTerminalProcesses(candidates, all, sessions: certain, &verdicts)
     return (
       candidates.filter { verdicts[$0.pid] == .ours }, candidates.filter { verdicts[$0.pid] == .doubtful }
     )
@@ -107,7 +107,7 @@ struct LeftoverJudgement {
   /// A terminal that was opened below the trainer (sudo's, su's) belongs to it for as long as the trainer's session
   /// is there. Any other is a person's (tmux started from a debugger, a shell with the trainer's
   /// environment), and with it the whole tree that it stands in.
-  private func doubtWhoeverSitsAtATerminal(
+  private func doubtTerminalProcesses(
     _ candidates: [ProcessStatus], _ all: [pid_t: ProcessStatus], sessions: Set<pid_t>,
     _ verdicts: inout [pid_t: Verdict]
   ) {

@@ -30,13 +30,13 @@ struct Leftovers {
 
   /// Ends what is certainly ours.
   /// - Throws: where something may be the job's trainer, or is and cannot be ended. Then nothing may be started.
-  func end(patience: Duration) throws(SupervisorError) {
-    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
+  func end(timeout: Duration) throws(SupervisorError) {
+    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + timeout
     var sessions: Set<pid_t> = []
     var pause: UInt32 = 1_000
     var locks = locks
     while true {
-      guard let processes = ProcessTable.all() else { return try endUnseen() }
+      guard let processes = ProcessTable.all() else { return try checkWithoutProcesses() }
       let found = judgement(locks).judge(processes, sessions: sessions) { process in
         ProcessTable.environment(of: process.pid).flatMap(JobMark.init)
       }
@@ -46,7 +46,7 @@ struct Leftovers {
         throw refusal(found.doubtful.map(\.pid) + hidden, certain: found.ours.map(\.pid))
       }
       if found.ours.isEmpty {
-        try checkUnseen()
+        try checkHidden()
         return TrainerRecord.remove(in: directories.run)
       }
       let refused = found.ours.filter { !ProcessTable.kill($0.identity) }.map(\.pid)
@@ -102,7 +102,7 @@ struct Leftovers {
   }
 
   /// The trainer was, or had started, another user's process that was hidden from its supervisor, and may be from us.
-  private func checkUnseen() throws(SupervisorError) {
+  private func checkHidden() throws(SupervisorError) {
     guard let record = validRecord, record.hasHidden == true, ProcessTable.hidesOthers else { return }
     let path = directories.run.appending(TrainerRecord.name)
     throw SupervisorError(
@@ -116,7 +116,7 @@ struct Leftovers {
   }
 
   /// Without a look at processes a trainer may be there, if one was and nobody saw it end.
-  private func endUnseen() throws(SupervisorError) {
+  private func checkWithoutProcesses() throws(SupervisorError) {
     guard record != nil || !unended.isEmpty else { return }
     throw SupervisorError(
       .leftoverProcess,

@@ -34,7 +34,7 @@ enum Recovery {
     _ stateDirectory: OpenFile, _ mark: JobMark, _ locks: LockTable, _ service: ServiceLink
   ) throws -> Result {
     let mailbox = try Mailbox<Runtime.Report>()
-    try Leftovers(job, directories, mark, store, locks).end(patience: .seconds(10))
+    try Leftovers(job, directories, mark, store, locks).end(timeout: .seconds(10))
     let writer = try StoreWriter(
       store, lookInterval: configuration.lookInterval, commitInterval: configuration.commitInterval,
       isWatched: ReaderMark.watch(directories.state), report: { mailbox.post(.store($0)) })
@@ -94,7 +94,7 @@ enum Recovery {
     writer.attach(ring, attempt: ring.identity.attempt)
     writer.detach { gate.open() }
     gate.wait()
-    return mailbox.take().compactMap { report in
+    return mailbox.drain().compactMap { report in
       if case .store(.drained(let drained)) = report { return drained }
       // Of the store's own state: for the loop, which does not run yet.
       mailbox.post(report)

@@ -13,17 +13,17 @@ final class RunDirectory {
     var lock: JobLock
 
     /// - Returns: nil when another job holds it.
-    static func take(_ directories: JobDirectory) throws -> Locked? {
+    static func acquire(_ directories: JobDirectory) throws -> Locked? {
       try directories.prepareRun()
       let directory = try OpenFile(directory: directories.run)
-      return try JobLock.take(in: directories.run).map { Locked(directory: directory, lock: $0) }
+      return try JobLock.acquire(in: directories.run).map { Locked(directory: directory, lock: $0) }
     }
   }
 
   /// Makes it where it is not there, and locks it.
   /// - Returns: nil when another job holds it.
-  static func take(_ directories: JobDirectory) throws -> RunDirectory? {
-    try Locked.take(directories).map { RunDirectory(directories, $0) }
+  static func acquire(_ directories: JobDirectory) throws -> RunDirectory? {
+    try Locked.acquire(directories).map { RunDirectory(directories, $0) }
   }
 
   private init(_ directories: JobDirectory, _ locked: Locked) {
@@ -37,10 +37,10 @@ final class RunDirectory {
 
   /// Makes and locks what is to be the run directory from now on, where this one is not in its place.
   /// - Returns: false when another job has locked it.
-  func takeAgain() throws -> Bool {
+  func reacquire() throws -> Bool {
     guard displacement != nil else { return true }
-    guard let taken = try Locked.take(directories) else { return false }
-    locked = taken
+    guard let acquired = try Locked.acquire(directories) else { return false }
+    locked = acquired
     return true
   }
 }
