@@ -7,7 +7,7 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// The end of an attempt: the trainer's exit, the rest of its processes, and what is left in its ring.
+/// Handles the end of an attempt: the trainer's exit, its remaining processes, and the rest of its ring.
 struct AttemptEnd {
   let store: JobStore
   let writer: StoreWriter
@@ -35,7 +35,7 @@ struct AttemptEnd {
       case .exited(let code):
         attempt.note { $0.exitStatus = code }
         if code == 0, core.state.attempt?.attached == false { reportBackgroundWork() }
-        // A shell around the trainer tells its child's SIGKILL so.
+        // A shell around the trainer reports its child's SIGKILL this way.
         let ranOut = code == 128 + SIGKILL && ranOutOfMemory(child.pid)
         core.send(.exited(.exited(code), outOfMemory: ranOut, restoring: link.isRestoring))
       case .signaled(let signal):
@@ -51,11 +51,11 @@ struct AttemptEnd {
   }
 
   private func unwatch(_ child: ChildProcess) {
-    // Closing the descriptor removes it too; this only makes sure of the order.
+    // Closing the descriptor removes it too, but the order matters.
     try? loop.remove(child.descriptor)
   }
 
-  /// Exit 0 of a program without the protocol is its end, whatever it has in the background: `setsid -f`, `&`.
+  /// Exit 0 of a program without the protocol ends the job, even with processes in the background (`setsid -f`, `&`).
   private func reportBackgroundWork() {
     let left = processes.remaining
     guard !left.isEmpty else { return }
@@ -73,7 +73,7 @@ struct AttemptEnd {
     return true
   }
 
-  /// Clears the tree; then drains the ring to its end and, when that is reported, tells the core.
+  /// Clears the tree, then drains the ring to its end and notifies the core.
   func clear() {
     if let pause = processes.clear(attempt: attempt.record.attempt, now: Moment.now.monotonic) {
       return timers.arm(.clearing, at: Moment.now.monotonic + pause)
@@ -87,11 +87,11 @@ struct AttemptEnd {
     timers.arm(.census, at: Moment.now.monotonic + pause)
   }
 
-  /// The ring is drained, and everything in it was reported.
+  /// Called when the ring is drained and everything in it was reported.
   func cleared() {
     let reachedItsLoop = core.state.attempt?.attached == true && link.isPastRestoring
     link.close()
-    // What the trainer itself said of its end comes first.
+    // A failure that the trainer reported takes precedence.
     if attempt.record.failure == nil, let failure = stacks.read() { attempt.note { $0.failure = failure } }
     catalogue.choose(deaths: core.state.standing.restoreDeaths ?? [])
     narrator.logReplay(atEnd: true)
@@ -104,16 +104,16 @@ struct AttemptEnd {
           resume: catalogue.choice.point, progress: progress(reachedItsLoop), slots: catalogue.choice.slots,
           failure: failure,
           furthest: attempt.furthestStep ?? 0)))
-    // The start of the next attempt has committed what this one left. Without one nobody waits for it.
+    // The start of a next attempt has committed this. Otherwise nothing waits for the commit.
     writer.commit()
   }
 
-  /// - Parameter reachedItsLoop: it attached, and has loaded its state; else it died in no batch.
+  /// - Parameter reachedItsLoop: it attached and loaded its state; if not, it did not die in a batch.
   private func progress(_ reachedItsLoop: Bool) -> Progress? {
     if let step = attempt.record.lastStep, let position = attempt.position {
       return Progress(step: step, position: position, batchesPerEpoch: job.record.batchesPerEpoch)
     }
-    // Died before its first step: in the batch after the newest one that was ever recorded.
+    // Died before its first step: in the batch after the newest recorded one.
     guard reachedItsLoop, let row = (try? store.newestSnapshots(1))?.last else { return nil }
     return Progress(
       step: row.step, position: BatchPosition(epoch: row.epoch, batch: row.batch),

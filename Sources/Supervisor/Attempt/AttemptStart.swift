@@ -7,7 +7,7 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// The beginning of an attempt: its record in the store, its trainer, and what that resumes from.
+/// Starts an attempt: its record in the store, its trainer, and the verification of its resume point.
 struct AttemptStart {
   let boot: String
   let stateID: String?
@@ -34,9 +34,8 @@ struct AttemptStart {
     attempt.begin(number, boot: boot, resumedFrom: catalogue.resumedFrom, notice: preemption.record)
     degradations.clear("ring", "records")
     stacks.begin()
-    // Durable before the launch: an attempt's number is never given twice. With a store that cannot
-    // be written the job goes on all the same; the ring's header knows the number too. The same commit takes
-    // what the last attempt left in its ring.
+    // Durable before the launch, so that attempt numbers are unique. If the store cannot be written, the job continues:
+    // the ring's header has the number too. The same commit contains the rest of the last attempt's ring.
     let commit = writer.begin([.attempt(attempt.record), .live(live.record(.starting))])
     do {
       let child = try launcher.launch(number, skips, after: commit)
@@ -51,7 +50,7 @@ struct AttemptStart {
       core.send(.started)
       service.isReady()
       verification.begin()
-      // It is the last one's, cleaned: not while the writer may have to read it once more.
+      // It reuses the previous ring, which the writer may have to read again until the commit is durable.
       if commit.isDurable { launcher.prepareNextRing() }
     } catch let failure as TrainerCommand.Failure {
       startFailed(failure.kind, failure.why)

@@ -3,8 +3,7 @@ import Reporting
 public import Supervision
 import Vocabulary
 
-/// The words for what the core has to say: one line each, and the kind under which it is kept among
-/// the job's events.
+/// The text of a note of the core: one line, and the kind of its event.
 struct Message {
   var kind: EventKind
   var text: String
@@ -13,15 +12,15 @@ struct Message {
 
 extension Note {
   /// - Parameters:
-  ///   - attempt: the number of the attempt that it is about.
-  ///   - step: the newest that this attempt recorded.
+  ///   - attempt: number of the attempt.
+  ///   - step: the newest step that this attempt recorded.
   func message(attempt: UInt64, step: UInt64?, policy: Policy, runDirectory: String) -> Message {
     switch self {
     case .attemptEnded(let exit, let cause, let progressed):
       let ending = Self.words(exit, cause)
       let isFruitless = !progressed && cause != .finished && !cause.isStop
       let place = step.map { " at step \(Words.number($0))" } ?? ""
-      // No other line says why the supervisor leaves: it was not asked to itself.
+      // The supervisor itself got no signal, so no other line explains why it exits.
       let further =
         isFruitless ? ", without progress" : cause == .keyboardInterrupt ? "; the next start resumes" : ""
       return Message(kind: .attemptEnded, text: "attempt \(attempt) \(ending)\(place)\(further)")

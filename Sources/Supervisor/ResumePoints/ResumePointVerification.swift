@@ -4,8 +4,8 @@ import Supervision
 import TrainerProtocol
 import Vocabulary
 
-/// What attempts start from is chosen by what costs no reading, read in full while the trainer starts, and
-/// replaced when it is damaged. The trainer waits for the verdict only where it loads the point.
+/// Verifies the chosen resume point by reading it in full while the trainer starts, and replaces it if it is damaged.
+/// The trainer waits for the verdict only before it loads the point.
 final class ResumePointVerification {
   private let store: JobStore
   private let core: Core
@@ -18,7 +18,7 @@ final class ResumePointVerification {
   private let degradations: Degradations
   private let timers: Timers
   private let mailbox: Mailbox<Runtime.Report>
-  /// The resume point that is being read.
+  /// The read in progress.
   private var reading: ResumePointReading?
 
   init(
@@ -51,7 +51,7 @@ final class ResumePointVerification {
       self.reading = reading
       timers.arm(.reading, at: Moment.now.monotonic + .seconds(1))
     } catch {
-      // As it was before anything was read: the trainer itself sees what does not fit.
+      // Without verification the trainer itself detects an image that does not fit.
       Console.warning("cannot verify \(source.point.words): \(error)")
       sendVerdict()
     }
@@ -94,22 +94,22 @@ final class ResumePointVerification {
     do {
       try resumeFile.write(attempt.record.attempt, core.state.standing.skips)
     } catch {
-      // The verdict stays away, and the trainer gives up waiting: it never loads what is damaged.
+      // No verdict is sent, so the trainer times out and never loads the damaged point.
       return degradations.begin("run directory", "cannot replace the resume point: \(error)")
     }
     endTrainerWithDamagedPoint()
     if choice.isUnread { begin() } else { sendVerdict() }
   }
 
-  /// One that does not wait for verdicts may have loaded the damaged point already.
+  /// A trainer that does not wait for verdicts may have loaded the damaged point already.
   func endTrainerWithDamagedPoint() {
     guard link.mayHaveLoadedDamagedPoint, core.state.attempt?.attached == true else { return }
     core.send(.loadedDamagedPoint)
   }
 
-  // MARK: Showing it
+  // MARK: Status
 
-  /// What the trainer waits for.
+  /// What the trainer is waiting for.
   var doing: String? {
     guard let reading, core.state.attempt != nil else { return nil }
     return ServiceStatus.verifying(

@@ -5,7 +5,7 @@ import Supervision
 import TrainerProtocol
 import Vocabulary
 
-/// The job's directories, which somebody may move or remove while it runs.
+/// Detects that the job's directories are moved or removed while the job runs.
 final class DirectoryWatch {
   private static let interval = Duration.seconds(1)
 
@@ -29,7 +29,7 @@ final class DirectoryWatch {
     self.mailbox = mailbox
   }
 
-  /// Looks from now on whether they are in their places.
+  /// Starts checking whether the directories are in place.
   func begin() {
     do {
       stateWatch = try StateWatch(stateDirectory) { [mailbox] text in mailbox.post(.stateDirectory(text)) }
@@ -47,7 +47,7 @@ final class DirectoryWatch {
     }
   }
 
-  /// Memory does not keep the loop waiting as a disk would.
+  /// Called on the loop's thread: the run directory is in memory, so this does not block as a disk could.
   func checkRunDirectory() {
     defer { timers.arm(.runDirectory, at: Moment.now.monotonic + Self.interval) }
     guard let displacement = runDirectory.displacement else {
@@ -57,13 +57,13 @@ final class DirectoryWatch {
       "run",
       "the run directory \(runDirectory.path) was \(displacement.words): checkpoints staged in it are out of reach; "
         + "the trainer keeps running")
-    // Moved, it may come back, and the trainer's files are in it. Removed, they are gone: the trainer makes
-    // them anew where it can.
+    // A moved directory may come back, and the trainer's files are in it. If it was removed they are gone, and the
+    // trainer creates them again where it can.
     guard displacement == .removed, processes.child != nil else { return }
     do {
       if try runDirectory.reacquire() { degradations.end("run", "the run directory was created again") }
     } catch {
-      // That it is gone is shown already; the next look tries again.
+      // The degradation is reported already; the next check retries.
     }
   }
 

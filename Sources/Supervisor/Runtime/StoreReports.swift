@@ -3,7 +3,7 @@ import Reporting
 import Supervision
 import Vocabulary
 
-/// What the store's writer reports of the store itself.
+/// Handles the writer's reports about the store itself.
 struct StoreReports {
   let writer: StoreWriter
   let core: Core
@@ -45,7 +45,7 @@ struct StoreReports {
       isWarning: true)
   }
 
-  /// Submits again what was said to be durable and may be in the store no more.
+  /// Submits again what was reported as durable but may be lost with the old store.
   private func submitEverything() {
     var operations: [StoreOperation] = [
       .job(job.record), .document("standing", core.state.standing),
@@ -53,7 +53,7 @@ struct StoreReports {
     ]
     if attempt.record.attempt > 0 { operations.append(.attempt(attempt.record)) }
     operations += catalogue.records.map { .checkpoint($0) }
-    // What was said of the run once is not taken back by a damaged disk.
+    // A reported deviation must not be lost because of a damaged disk.
     if let deviation = attempt.deviation { operations.append(.deviation(deviation)) }
     writer.submit(operations)
     live.write()

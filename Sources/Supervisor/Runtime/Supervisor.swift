@@ -8,48 +8,48 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// Supervises one job until it is finished, stopped or given up.
+/// Supervises one job until it is finished, stopped or the supervisor gives up.
 public enum Supervisor {
-  /// How it went.
+  /// The result of a run.
   public struct Result: Sendable {
     public var ending: Ending
-    /// The newest step behind a resume point.
+    /// The step of the newest resume point.
     public var step: UInt64
-    /// Cause of the last attempt's end, in words.
+    /// Why the last attempt ended.
     public var why: String?
-    /// Where the trainer says that it failed, line by line.
+    /// The trainer's traceback.
     public var traceback: String?
-    /// What it gave up for.
+    /// Why the supervisor gave up.
     public var gaveUp: String?
     /// The durable checkpoint of `step`.
     public var checkpoint: String?
-    /// A finished run that is not the undisturbed one…
+    /// The deviation of a finished run from an undisturbed one…
     public var deviation: Deviation?
-    /// …and whether that is to be a failure.
+    /// …and whether it counts as a failure.
     public var requiresIdentical = false
     public var attempt: UInt64
     /// The job had finished before; nothing was started.
     public var wasFinished = false
-    /// What does not work, a sentence each.
+    /// Current degradations, a sentence each.
     public var degraded: [String] = []
-    /// The state directory is not where it was.
+    /// The state directory was moved or removed.
     public var stateIsDisplaced = false
-    /// Why it failed, as in errno(3), where that is known.
+    /// The error number of a failure, if known.
     var errno: Int32?
   }
 
   /// Runs on the calling thread, which must be the main one, until the job is over.
   public static func run(_ configuration: Configuration) throws -> Result {
     Console.begin(job: configuration.job)
-    // While there is a free descriptor: without one its first use aborts the process.
+    // While a descriptor is free: without one the first use would abort the process.
     SHA256.prepare()
     let stopSignals = Self.stopSignals
-    // Before any other thread: they inherit the mask.
+    // Before other threads are started, since they inherit the mask.
     let signals = try SignalSource(stopSignals + [SIGHUP, SIGUSR1, SIGCHLD].filter(isHandled))
     configureSignals()
     let service = try ServiceLink()
     try service.announceStop(by: stopSignals, grace: configuration.policy.grace)
-    // The command line's own words come after ours.
+    // Before the command line prints its result.
     defer { Console.flush(timeout: .seconds(1)) }
     do {
       let result = try supervise(configuration, signals, service)
@@ -61,23 +61,23 @@ public enum Supervisor {
     }
   }
 
-  /// SIGXCPU: batch systems warn by it before they kill, and so does the kernel (`ulimit -t`).
+  /// SIGXCPU is the warning of batch systems, and of the kernel (`ulimit -t`), before SIGKILL.
   private static var stopSignals: [CInt] { [SIGTERM, SIGINT, SIGXCPU].filter(isHandled) }
 
-  /// nohup(1) has SIGHUP ignored, and a shell without job control SIGINT in what it starts by `&`: whoever did
-  /// that wants the job to go on. All others are taken whatever was inherited.
+  /// Inherited ignoring of SIGHUP and SIGINT is kept: nohup(1) ignores SIGHUP, and a shell without job control ignores
+  /// SIGINT for `&`, so that the job continues. All other signals are always handled.
   private static func isHandled(_ signal: CInt) -> Bool {
     ![SIGHUP, SIGINT].contains(signal) || !SignalDispositions.isInheritedIgnored(signal)
   }
 
   private static func configureSignals() {
-    // A write that fails says so by its error: to a pipe that nobody reads (SIGPIPE), beyond the largest file
-    // that is allowed (SIGXFSZ, `ulimit -f`). One to the terminal from the background goes through, also with
-    // `stty tostop` (SIGTTOU): a supervisor that stands still looks after nobody.
+    // A failed write is reported by its error: to a pipe without a reader (SIGPIPE), beyond the file size limit
+    // (SIGXFSZ, `ulimit -f`). A write to the terminal from the background must not stop the supervisor with
+    // `stty tostop` (SIGTTOU).
     SignalDispositions.ignore([SIGPIPE, SIGXFSZ, SIGTTOU])
-    // Ignored, the kernel would reap the trainer itself and its status would be lost. systemd's watchdog ends a
-    // service that hangs by SIGABRT; where Swift's runtime prints a backtrace for that signal, the process
-    // goes on afterwards: it came from outside.
+    // With SIGCHLD ignored, the kernel would reap the trainer and its status would be lost. systemd's watchdog ends a
+    // hung service by SIGABRT; if Swift's runtime handles that signal to print a backtrace, the process continues
+    // afterwards.
     SignalDispositions.setDefault([SIGCHLD, SIGABRT])
   }
 
@@ -85,13 +85,13 @@ public enum Supervisor {
     _ configuration: Configuration, _ signals: SignalSource, _ service: ServiceLink
   ) throws -> Result {
     let directories = JobDirectory(state: configuration.stateDirectory, run: configuration.runDirectory)
-    // A command that is not there makes no job.
+    // A command that does not exist must not create a job.
     if !FileSystem.exists(directories.store) { try checkCommand(configuration) }
     try directories.prepareState()
     let stateDirectory = try open(directories.state)
     let lock = try lockJob(configuration, directories)
     defer { withExtendedLifetime(lock) {} }
-    // It takes a while, in which the store is read.
+    // Reading the locks takes a while, in which the store is opened.
     let locks = try BackgroundValue { LockTable() }
     let runDirectory = try lockRun(directories, locks)
 
@@ -147,7 +147,7 @@ public enum Supervisor {
     return result
   }
 
-  /// The state directory itself, to know it again.
+  /// Opens the state directory, to detect later that it was moved or replaced.
   private static func open(_ state: FilePath) throws(SupervisorError) -> OpenFile {
     do {
       return try OpenFile(directory: state)
@@ -158,7 +158,7 @@ public enum Supervisor {
     }
   }
 
-  /// A disk that fails once must not cost a start: it is tried a few times.
+  /// Retries a few times, so that a transient disk error does not fail the start.
   private static func openStore(_ directories: JobDirectory) throws -> JobStore {
     for _ in 0..<4 {
       do throws(StoreError) {
@@ -190,9 +190,9 @@ public enum Supervisor {
     }
   }
 
-  /// Who holds the lock, as far as the store can tell: ` (pid 2143, attempt 4)`.
+  /// The holder of the lock, if the store has it: ` (pid 2143, attempt 4)`.
   private static func holder(_ directories: JobDirectory) -> String {
-    // Of one that has just begun there is nothing to read yet.
+    // One that has just started has not recorded itself yet.
     let store = try? JobStore(stateDirectory: directories.state, .readOnly)
     return (try? store?.live()).map { " (pid \($0.pid), attempt \($0.attempt))" } ?? ""
   }
@@ -219,7 +219,7 @@ public enum Supervisor {
   ) throws -> RunDirectory {
     let run = try acquireLock(directories.state) { try RunDirectory.acquire(directories) }
     guard let run else {
-      // It may be this job's own.
+      // The holder may be a supervisor of this job.
       try Leftovers.checkForLivingSupervisor(directories, locks.value)
       throw SupervisorError(
         .alreadySupervised, "the run directory is used by another job", path: directories.run,
@@ -228,7 +228,7 @@ public enum Supervisor {
     return run
   }
 
-  /// - Returns: what `acquire` does. The system's errors are told with the lock that could not be made.
+  /// - Returns: the result of `acquire`. Converts system errors.
   private static func acquireLock<Lock>(_ state: FilePath, _ acquire: () throws -> Lock) throws -> Lock {
     do {
       return try acquire()
@@ -248,11 +248,11 @@ public enum Supervisor {
       job.command = configuration.command
       return job
     }
-    // Checkpoints without a store: it was lost or set aside, and they are still this job's.
+    // Checkpoints without a store: the store was lost or moved, but they still belong to this job.
     let checkpoints = LocalCheckpoints(directory: directories.checkpoints)
     let manifests = try checkpoints.names().compactMap { checkpoints.verify($0, thorough: false).manifest }
     let newest = manifests.filter { $0.job == configuration.job }.max { $0.step < $1.step }
-    // The run directory is this job's too: what it holds belongs to the id in its ring.
+    // The run directory belongs to this job too: its content belongs to the id in its ring.
     let inMemory = try? RingReader.open(directory: directories.run).identity.jobID
     return JobRecord(
       job: configuration.job, id: newest.flatMap { JobID($0.jobID) } ?? inMemory ?? JobID(),

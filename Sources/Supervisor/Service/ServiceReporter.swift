@@ -7,7 +7,7 @@ import Synchronization
 import SystemPackage
 import TrainerProtocol
 
-/// The job as a service: ready, alive, how far, how much longer.
+/// Reports the job to the service manager: readiness, liveness, status and remaining stop time.
 struct ServiceReporter {
   let link: ServiceLink
   let core: Core
@@ -21,7 +21,7 @@ struct ServiceReporter {
 
   /// The store is open, the resume point chosen, and the trainer's exec confirmed.
   func isReady() {
-    // Without a listener there is nothing to do, now or later.
+    // Without a service manager there is nothing to do.
     guard attempt.record.running, link.beatInterval != nil, timers.deadline(.beat) == nil else { return }
     link.ready(status: fullStatus)
     beat()
@@ -35,13 +35,13 @@ struct ServiceReporter {
     timers.arm(.beat, at: now + interval)
   }
 
-  /// What the core decided may be news.
+  /// Reports changes after a transition.
   func notify(since phase: Phase, wasStopping: Bool) {
     guard timers.deadline(.beat) != nil else { return }
     if (core.state.stop != nil) != wasStopping || core.state.phase != phase { beat() }
   }
 
-  /// Before anything is done for it: the service manager counts already.
+  /// Called before the stop's actions, since the service manager's timeout is running.
   func notifyOfStop() { if let stopTimeLeft { link.beginStop(timeLeft: stopTimeLeft) } }
 
   private var stopTimeLeft: Duration? {
@@ -60,7 +60,7 @@ struct ServiceReporter {
     } else {
       text = status
     }
-    // The worst first: one line has no room for two.
+    // One reason only, since the status is one line.
     guard let reason = degradations.reasons.min(by: { $0.key < $1.key })?.value else { return text }
     return "degraded: \(reason) · \(text)"
   }

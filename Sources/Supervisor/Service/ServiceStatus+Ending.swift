@@ -5,7 +5,7 @@ import Supervision
 import SystemPackage
 
 extension ServiceStatus {
-  /// The last word, which `systemctl status` goes on to show.
+  /// The final status, which `systemctl status` continues to show.
   static func ended(_ result: Supervisor.Result) -> String {
     let step = Words.number(result.step)
     let why = result.why.map { ": \($0)" } ?? ""
@@ -21,7 +21,7 @@ extension ServiceStatus {
     }
   }
 
-  /// As in errno(3), for what ended the supervisor before its job was supervised.
+  /// The error number for an error that ended the supervisor before the job was supervised.
   static func errno(_ error: any Error) -> Int32 {
     if let error = error as? POSIXError { return error.errno.rawValue }
     guard let error = error as? SupervisorError else { return EIO }
