@@ -258,8 +258,8 @@ struct Transition {
     if let stop = state.stop, let preemption = state.preemption {
       note(.preemptionSurvived(step: state.durableStep, spare: preemption.deadline - now.monotonic))
       let isDurable = state.newestStaged?.step ?? 0 <= state.durableStep
-      // After a signal the machine is going down already. After an acknowledgement it may go down at once, so all must be
-      // durable first.
+      // After a signal the machine is going down already. After an acknowledgement it may go down at once, so
+      // all must be durable first.
       if stop.isByNotice, isDurable, preemption.notice.wantsAcknowledgement {
         emit(.acknowledge(preemption.notice))
       }

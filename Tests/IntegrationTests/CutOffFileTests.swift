@@ -97,7 +97,7 @@ import Testing
 
   /// A file of the right size whose pages there is no room for.
   @Test(.enabled(if: geteuid() == 0, "root is needed to mount a small tmpfs"))
-  func aNextRingWithHolesWhereThereIsNoRoom() throws {
+  func nextRingWithHolesOnFullDisk() throws {
     let bench = Workbench()
     defer { bench.close() }
     let disk = bench.base + "/disk"
@@ -114,7 +114,7 @@ import Testing
   }
 
   /// Whatever it makes of the files that it may write to: another job's are as they were.
-  @Test func aTrainerHarmsItsOwnRunAlone() async throws {
+  @Test func trainerDamagesOnlyItsOwnRun() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let neighbour = Workbench()
     let bench = Workbench()

@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  @Test func whateverIsDamagedTheRunIsTheSame() async throws {
+  @Test func damageDoesNotChangeResult() async throws {
     let expected = try await Undisturbed.shared.digest(["--epochs", "2"])
     let job = try KilledJob()
     defer { job.bench.close() }
@@ -146,7 +146,7 @@ import Testing
     }
   }
 
-  @Test func anImageThatKillsItsTrainerIsPassedOverAfterTwoDeaths() throws {
+  @Test func imageThatKillsTrainerIsSkippedAfterTwoDeaths() throws {
     let bench = Workbench()
     defer { bench.close() }
     let options = ["--stage-every", "20ms", "--every", "10min"]
@@ -164,7 +164,7 @@ import Testing
   }
 
   /// The trainer does not answer, and its newest image is damaged when it is to be made durable.
-  @Test func whatIsDamagedIsNeverPublished() async throws {
+  @Test func damagedImageIsNeverPublished() async throws {
     let expected = try await Undisturbed.shared.digest(["--epochs", "2"])
     let bench = Workbench()
     defer { bench.close() }
@@ -198,7 +198,7 @@ import Testing
   }
 
   /// A script that sets no seed dies after its first, second and third step, before anything was asked of it.
-  @Test func theStateBeforeTheFirstStepIsKept() throws {
+  @Test func stateBeforeFirstStepIsRetained() throws {
     let bench = Workbench()
     defer { bench.close() }
     let command = [Programs.faulty, "unseeded", bench.base + "/marker"]

@@ -39,7 +39,7 @@ struct DiskFaultTests {
       ["run", "--job", "test", "--state-dir", state, "--run-dir", run] + options + ["--"] + command)
   }
 
-  @Test func aFullDiskNeitherStopsTheTrainerNorPassesForSuccess() async throws {
+  @Test func fullDiskNeitherStopsTrainerNorCountsAsSuccess() async throws {
     let expected = try await Undisturbed.shared.digest(["--epochs", "1"])
     let bench = Workbench()
     defer { bench.close() }
@@ -53,7 +53,7 @@ struct DiskFaultTests {
   }
 
   /// What is there can be looked at; nothing can be started in it.
-  @Test func aDiskThatIsReadOnly() throws {
+  @Test func readOnlyDisk() throws {
     let bench = Workbench()
     defer { bench.close() }
     let disk = try SmallDisk(bench, size: "16m")
@@ -73,7 +73,7 @@ struct DiskFaultTests {
     }
   }
 
-  @Test func aRunDirectoryWithoutRoomForTheRing() throws {
+  @Test func runDirectoryWithoutSpaceForRing() throws {
     let bench = Workbench()
     defer { bench.close() }
     let disk = try SmallDisk(bench, size: "1m")
@@ -83,7 +83,7 @@ struct DiskFaultTests {
     #expect(result.err.contains("  hint: df"))
   }
 
-  @Test func aRunDirectoryWithoutRoomForTheState() throws {
+  @Test func runDirectoryWithoutSpaceForState() throws {
     let bench = Workbench()
     defer { bench.close() }
     let disk = try SmallDisk(bench, size: "9m")
@@ -97,7 +97,7 @@ struct DiskFaultTests {
     #expect(again.status == 0 && digest(in: again.out) == digest(in: result.out), "\(again.err)")
   }
 
-  @Test func aDiskThatIsFullForAWhileLosesNothingInTheEnd() async throws {
+  @Test func temporarilyFullDiskLosesNothing() async throws {
     let expected = try await Undisturbed.shared.digest(["--epochs", "5"])
     let bench = Workbench()
     defer { bench.close() }

@@ -60,7 +60,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: bench.state), "no job was made")
   }
 
-  @Test func stateDirectoryThatCannotBeMade() throws {
+  @Test func stateDirectoryThatCannotBeCreated() throws {
     let bench = Workbench()
     defer { bench.close() }
     let file = try bench.write("state", "a file is in the way")
@@ -82,7 +82,7 @@ import Testing
     #expect(result.err.contains("  hint: ") && result.err.contains("(exit 73)"))
   }
 
-  @Test func runDirectoryOfSomebodyElse() throws {
+  @Test func runDirectoryOfAnotherUser() throws {
     let bench = Workbench()
     defer { bench.close() }
     try FileManager.default.createDirectory(atPath: bench.run, withIntermediateDirectories: true)
@@ -90,7 +90,7 @@ import Testing
     expectError(bench, try bench.supervise([], Self.quick), 73, "not private")
   }
 
-  @Test func aSecondSupervisor() throws {
+  @Test func secondSupervisor() throws {
     let bench = Workbench()
     defer { bench.close() }
     try bench.start([], [Programs.trainer, "--epochs", "1000", "--step-delay", "10ms"])
@@ -107,7 +107,7 @@ import Testing
     #expect(third.status == 73 && third.err.contains("used by another job"))
   }
 
-  @Test func aStoreThatIsNone() throws {
+  @Test func invalidStore() throws {
     let bench = Workbench()
     defer { bench.close() }
     try FileManager.default.createDirectory(atPath: bench.state + "/store", withIntermediateDirectories: true)
@@ -120,7 +120,7 @@ import Testing
     #expect(try bench.holdfast(["status", "--state-dir", bench.state]).status == 0)
   }
 
-  @Test func aStoreOfANewerFormat() throws {
+  @Test func storeOfNewerFormat() throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try bench.supervise([], Self.quick) == 0)

@@ -23,7 +23,7 @@ import Vocabulary
     return standing
   }
 
-  @Test func noNumberStopsAJob() {
+  @Test func implausibleNumbersDoNotTrap() {
     let now = Moment(monotonic: .seconds(100), wall: .seconds(1_700_000_000))
     for attempt in [0, 1, Standing.largestAttempt, Standing.largestAttempt + 1, UInt64.max] {
       for count in Self.integers {
@@ -51,7 +51,7 @@ import Vocabulary
     }
   }
 
-  @Test func whatCanBeIsKept() {
+  @Test func plausibleNumbersAreRetained() {
     let standing = Self.standing(7, 3, 1.5)
     #expect(standing.plausible == standing)
   }

@@ -336,7 +336,7 @@ struct Walk {
     case .arm(let kind, let at): world.armed[kind] = at
     case .disarm(let kind): world.armed[kind] = nil
     case .cancelPublishing, .signal(.terminate), .signal(.stacks), .note, .persistStanding, .acknowledge,
-      .leave:
+      .end:
       break
     }
   }

@@ -9,7 +9,7 @@ import Vocabulary
   }
 
   /// Weights are recorded among the samplers, and are no loader's.
-  @Test func otherWeightsAreNotALoadersFault() {
+  @Test func differingWeightsAreNotBlamedOnLoader() {
     let weights = ReplayAudit.Item(part: "sampler", name: "state")
     let loss = ReplayAudit.Item(part: "metrics", name: "loss", recorded: 1.5, replayed: 1.25)
     let both = difference(weights, loss)

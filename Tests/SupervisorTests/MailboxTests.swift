@@ -8,7 +8,7 @@ import Testing
 @Suite struct MailboxTests {
   #if DEBUG
   /// A write to the eventfd that fails wakes nobody. What was posted is found all the same.
-  @Test func aLostWakeUpIsNoLostMessage() throws {
+  @Test func lostWakeUpLosesNoMessage() throws {
     let mailbox = try Mailbox<Int>()
     let thread = pthread_self()
     let injector: Faults.Injector = { operation, _ in

@@ -7,7 +7,7 @@ public import SystemPackage
 /// Settings of one run of the supervisor.
 public struct Configuration: Sendable {
   public var job: String
-  /// Whether the user set the name. If not, it was derived from the command, and the name in the store takes precedence.
+  /// Whether the user set the name. If not, it was derived from the command; a name in the store takes precedence.
   public var isJobNamed = false
   /// The job's directory: store, checkpoints and lock.
   public var stateDirectory: FilePath

@@ -2,7 +2,7 @@ import Systemd
 
 /// Decides which notifications the service manager gets, and when. Pure.
 ///
-/// - `WATCHDOG=1` covers the supervisor, never the trainer: the loop calls, so it is alive, and the store's writer must
+/// - `WATCHDOG=1` covers the supervisor, never the trainer: the loop calls, so it is alive, and the writer must
 ///   have made a turn since the last one.
 /// - `EXTEND_TIMEOUT_USEC=` is sent for a stop, which is limited by the grace time. All of it is requested when the stop
 ///   begins, since a busy machine may show no progress for longer than `TimeoutStopSec=`.
