@@ -81,7 +81,8 @@ extension Transition {
   }
 
   mutating func preemptionStopDue() {
-    guard state.stop == nil, state.phase != .idle, state.phase != .settling, let preemptionStopAt else { return }
+    guard state.stop == nil, state.phase != .idle, state.phase != .settling, let preemptionStopAt
+    else { return }
     // The duration of a publication was measured again since the timer was armed.
     guard now.monotonic >= preemptionStopAt else { return armPreemptionStop() }
     beginStop(isByNotice: true)

@@ -172,7 +172,9 @@ extension Transition {
   mutating func durableDue() {
     guard state.phase == .running || state.phase == .backingOff else { return }
     // The last publication before a preemption must not wait for this one.
-    if let preemptionStopAt, now.monotonic + (state.schedule.publishing ?? .zero) > preemptionStopAt { return }
+    if let preemptionStopAt, now.monotonic + (state.schedule.publishing ?? .zero) > preemptionStopAt {
+      return
+    }
     if let newest = state.newestStaged, newest.step > state.durableStep {
       publishNewest()
     } else {
