@@ -26,14 +26,14 @@ final class Reloader: Sendable {
       new = Resolution(file: try JobFile.read(file, needsCommand: needsCommand), arguments: arguments)
     } catch {
       let check: Hint = "holdfast config check \(file)"
-      return .refused("\(error); \(check)")
+      return .rejected("\(error); \(check)")
     }
     let changes = known.withLock { known in
       defer { known = new }
       return known.changes(to: new)
     }
     let lines = changes.map { "\(file): \(Self.words($0))" }
-    return .taken(new.settings.policy, changes: lines.isEmpty ? ["\(file): nothing changed"] : lines)
+    return .accepted(new.settings.policy, changes: lines.isEmpty ? ["\(file): nothing changed"] : lines)
   }
 
   private static func words(_ change: Resolution.Difference) -> String {

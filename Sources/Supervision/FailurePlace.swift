@@ -1,5 +1,5 @@
-/// Where a program failed, and with what: two failures with the same are the same mistake, whatever
-/// numbers and addresses their messages have.
+/// Where a program failed, and with which exception. Equal values mean the same mistake, even if numbers and
+/// addresses in the messages differ.
 public struct FailurePlace: Hashable, Sendable, Codable {
   /// The exception's type.
   public var type: String
@@ -11,11 +11,11 @@ public struct FailurePlace: Hashable, Sendable, Codable {
     place = traceback.flatMap(Self.innermost) ?? Self.withoutNumbers(message)
   }
 
-  /// As Python writes it: `  File "/srv/train.py", line 42, in main`. The last one is the innermost, of the
-  /// exception that ended the program.
+  /// Python writes `  File "/srv/train.py", line 42, in main`. The last one is the innermost frame of the exception
+  /// that ended the program.
   private static func innermost(_ traceback: String) -> String? {
     for line in traceback.split(separator: "\n").reversed() {
-      // Those in a group of exceptions have a margin.
+      // Lines of an exception group have a margin.
       guard let start = line.firstRange(of: "File \""),
         line[..<start.lowerBound].allSatisfy({ $0 == " " || $0 == "|" }),
         let end = line[start.upperBound...].firstRange(of: "\", line ")

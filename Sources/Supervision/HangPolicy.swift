@@ -6,17 +6,16 @@ enum HangPolicy {
   static let shortestAutoTimeout = Duration.seconds(600)
   /// A first step compiles, loads and warms up.
   static let firstStepFactor = 10
-  /// From the question for the stacks to the kill: Python's handler takes milliseconds, on a machine
-  /// under load a little more.
+  /// From the request for stacks to the kill. Python's handler takes milliseconds, slightly more under load.
   static let stacksTime = Duration.seconds(2)
 
   /// - Parameters:
-  ///   - speaks: the protocol; a program that does not has no steps, and cannot hang between them.
+  ///   - usesProtocol: a program that does not has no steps, and so cannot hang between them.
   ///   - longestPause: between recorded steps of this job; nil before the second step.
   static func timeout(
-    _ limit: Policy.Limit, speaks: Bool, stepped: Bool, longestPause: Duration?
+    _ limit: Policy.Limit, usesProtocol: Bool, stepped: Bool, longestPause: Duration?
   ) -> Duration? {
-    guard speaks else { return nil }
+    guard usesProtocol else { return nil }
     switch limit {
     case .off: return nil
     case .fixed(let timeout): return stepped ? timeout : timeout * firstStepFactor

@@ -1,4 +1,4 @@
-/// A point in time on both clocks that policy needs. The core never reads a clock itself.
+/// A point in time on both clocks that the core uses. The core never reads a clock itself.
 public struct Moment: Hashable, Sendable {
   /// Since boot, suspended time included; never jumps.
   public var monotonic: Duration

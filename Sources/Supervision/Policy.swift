@@ -1,4 +1,4 @@
-/// What the user may choose about one run of the supervisor.
+/// The user's settings for one run of the supervisor.
 public struct Policy: Hashable, Sendable {
   /// A limit that is off, follows what was measured, or is fixed.
   public enum Limit: Hashable, Sendable {
@@ -17,12 +17,12 @@ public struct Policy: Hashable, Sendable {
   public var stepTimeout: Limit = .auto
   /// Attempts in a row without progress after which the supervisor gives up.
   public var maxStalls = 5
-  /// Deaths in the same batch after which that batch is left out; nil: never.
+  /// Deaths in the same batch after which that batch is skipped; nil: never.
   public var skipBatchAfter: Int?
   /// Arena slots: one holds the newest staged checkpoint while the other is filled.
   public var slotCount = 2
 
-  /// Whether a run that is not the undisturbed one is a failure when it is finished.
+  /// Whether a finished run that differs from an undisturbed one counts as a failure.
   public var requiresIdentical = false
 
   public init() {}

@@ -1,18 +1,18 @@
-/// What a cloud says of the end of this machine.
+/// A cloud's notice that it will take this machine away.
 public struct PreemptionNotice: Hashable, Sendable {
-  /// Who says it, in a word: `AWS`.
+  /// Short name of the source: `AWS`.
   public var source: String
-  /// The source's own name of this event, where events have one.
+  /// The source's identifier of this event, if it has one.
   public var event: String
-  /// What is going to happen, in the source's words: `terminate`, `Reboot`.
+  /// What will happen, as the source words it: `terminate`, `Reboot`.
   public var action: String
   /// Since 1970 by the source's clock; nil: the source names no time.
   public var deadline: Duration?
-  /// What the source's clock showed when it said so, where it tells.
+  /// Time of the notice by the source's clock; nil: the source does not report it.
   public var saidAt: Duration?
-  /// The most time that such a notice ever leaves.
+  /// The longest lead that this kind of notice gives.
   public var longestLead: Duration
-  /// The source waits no longer once it is told that we are ready.
+  /// The source stops waiting when the notice is acknowledged.
   public var wantsAcknowledgement: Bool
 
   public init(
@@ -28,8 +28,8 @@ public struct PreemptionNotice: Hashable, Sendable {
     self.wantsAcknowledgement = wantsAcknowledgement
   }
 
-  /// Time that is left. The source's own clock is believed before ours, which may be wrong by hours on
-  /// a machine that has just booted; whatever either says, no notice leaves more than its longest lead.
+  /// Time left. The source's clock takes precedence over the local one, which may be wrong by hours on a machine
+  /// that has just booted. Limited to `longestLead` in any case.
   public func lead(at now: Moment) -> Duration {
     guard let deadline else { return longestLead }
     return min(longestLead, max(.zero, deadline - (saidAt ?? now.wall)))

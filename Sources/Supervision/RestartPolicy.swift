@@ -1,5 +1,5 @@
-/// What follows an attempt that did not finish: restart by progress, back off without it, give up
-/// after too many attempts in a row that made none.
+/// Decides what follows an attempt that did not finish: restart after progress, back off without it, give up after
+/// too many attempts in a row without progress.
 enum RestartPolicy {
   enum Verdict: Hashable {
     case restart
@@ -10,11 +10,11 @@ enum RestartPolicy {
   static let firstPause = Duration.seconds(1)
   static let longestPause = Duration.seconds(60)
 
-  /// Takes an attempt's end into `standing`.
+  /// Updates `standing` at the end of an attempt.
   /// - Parameters:
   ///   - progressed: the resume point is further than the one it started from.
-  ///   - repeats: it failed as many in a row did, and none of them made a new step: what they call progress
-  ///     is no reason to go on at once.
+  ///   - repeats: many attempts in a row failed in the same way without a new step, so an advanced resume point is
+  ///     not counted as progress.
   static func judge(
     _ standing: inout Standing, progressed: Bool, repeats: Bool = false, maxStalls: Int
   ) -> Verdict {
@@ -24,13 +24,13 @@ enum RestartPolicy {
     }
     standing.stalls += 1
     if standing.stalls >= maxStalls { return .giveUp }
-    // Once is chance: a first fruitless attempt costs no pause.
+    // One attempt without progress may be chance: no pause.
     if standing.stalls == 1, !repeats { return .restart }
     return .backOff(pause(&standing))
   }
 
-  /// 1 s, 2 s, 4 s … 60 s, each with up to a quarter of jitter, so that many jobs that fell
-  /// together do not rise together.
+  /// 1 s, 2 s, 4 s … 60 s, each with up to a quarter of jitter, so that many jobs that failed at once do not restart
+  /// at once.
   private static func pause(_ standing: inout Standing) -> Duration {
     let doublings = min(max(0, standing.stalls - 2), 10)
     let pause = min(longestPause, firstPause * (1 << doublings))
@@ -47,12 +47,12 @@ enum RestartPolicy {
     return value ^ (value >> 31)
   }
 
-  /// Counts failures of one kind at one place in a row, as long as no step is made that is further than any
-  /// before: a program that fails after its last new step may well save a little more each time.
+  /// Counts failures in a row with the same exception at the same place, as long as no attempt makes a step beyond
+  /// the furthest one. Such a program may still save a little more each time.
   /// - Parameters:
-  ///   - failure: nil: it ended without one, by a signal say.
-  ///   - furthest: the greatest step that the job ever recorded.
-  /// - Returns: the tally, where it is as long as that it is no chance any more.
+  ///   - failure: nil: the attempt ended without one, for example by a signal.
+  ///   - furthest: the furthest step that the job ever recorded.
+  /// - Returns: the tally once it is too long to be chance, else nil.
   static func tally(
     _ standing: inout Standing, failure: FailurePlace?, furthest: UInt64
   ) -> Standing.FailureTally? {
@@ -69,7 +69,7 @@ enum RestartPolicy {
     return nil
   }
 
-  /// Counts deaths in the same batch, and condemns it after `skipAfter` of them.
+  /// Counts deaths in the same batch, and skips that batch after `skipAfter` of them.
   static func tally(_ standing: inout Standing, progress: Progress?, skipAfter: Int?) -> [Note] {
     guard let progress else { return [] }
     let batch = progress.nextBatch

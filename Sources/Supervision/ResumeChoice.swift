@@ -1,45 +1,12 @@
 import Vocabulary
 
-/// What an attempt could start from, as far as it was looked at.
-public struct ResumeCandidate: Hashable, Sendable {
-  public enum Condition: Hashable, Sendable {
-    /// Every byte is what was written, or there is nothing to compare them with.
-    case whole
-    /// It looks right; it was not read in full.
-    case unread
-    case damaged
-  }
-
-  public var point: ResumePoint
-  public var condition: Condition
-
-  public init(_ point: ResumePoint, _ condition: Condition) {
-    self.point = point
-    self.condition = condition
-  }
-}
-
-/// Deaths in a row of attempts that were taking this resume point.
-public struct RestoreDeaths: Hashable, Sendable, Codable {
-  public var level: Level
-  public var step: UInt64
-  public var count: Int
-
-  public init(level: Level, step: UInt64, count: Int) {
-    self.level = level
-    self.step = step
-    self.count = count
-  }
-}
-
 /// Chooses what an attempt starts from.
 public enum ResumeChoice {
-  /// After so many deaths while it was taken a resume point is passed over.
-  public static let patience = 2
+  /// Deaths while loading a resume point after which an older one is preferred.
+  public static let deathLimit = 2
 
-  /// The furthest that is not damaged. Of one step the level that is nearest; and what attempts died of
-  /// only where there is nothing else: a program that cannot load its state must not begin anew, as if
-  /// nothing had been.
+  /// The furthest one that is not damaged; at the same step, the level that loads fastest. One that attempts died
+  /// of is used only if there is no other: a program that cannot load its state must not silently start over.
   /// - Returns: the index in `candidates`; nil: the beginning.
   public static func best(of candidates: [ResumeCandidate], deaths: [RestoreDeaths]) -> Int? {
     candidates.indices.filter { candidates[$0].condition != .damaged }.max { left, right in
@@ -47,17 +14,17 @@ public enum ResumeChoice {
     }
   }
 
-  /// Whether attempts died of it often enough for it to be passed over.
-  public static func isPassedOver(_ point: ResumePoint, _ deaths: [RestoreDeaths]) -> Bool {
-    deaths.contains { $0.point == point && $0.count >= patience }
+  /// Whether attempts died of it often enough for another one to be preferred.
+  public static func isSkipped(_ point: ResumePoint, _ deaths: [RestoreDeaths]) -> Bool {
+    deaths.contains { $0.point == point && $0.count >= deathLimit }
   }
 
   private static func rank(_ point: ResumePoint, _ deaths: [RestoreDeaths]) -> (Int, UInt64, Int) {
-    (isPassedOver(point, deaths) ? 0 : 1, point.step, point.nearness)
+    (isSkipped(point, deaths) ? 0 : 1, point.step, point.nearness)
   }
 
-  /// Counts a death while `point` was taken.
-  /// - Returns: how many there were in a row.
+  /// Counts a death while `point` was loaded.
+  /// - Returns: the number of such deaths in a row.
   static func count(_ point: ResumePoint, in deaths: inout [RestoreDeaths]) -> Int {
     guard case .checkpoint(let level, let step) = point else { return 0 }
     if let index = deaths.firstIndex(where: { $0.point == point }) {
@@ -69,12 +36,8 @@ public enum ResumeChoice {
   }
 }
 
-extension RestoreDeaths {
-  var point: ResumePoint { .checkpoint(level: level, step: step) }
-}
-
 extension ResumePoint {
-  /// Of points of one step the one is taken that costs least to take.
+  /// Ranks points of the same step: the one that loads fastest has the highest value.
   fileprivate var nearness: Int {
     switch self {
     case .beginning: 0

@@ -1,5 +1,5 @@
-/// What outlives the supervisor: written to the store whenever it changes, read back at the start,
-/// so that attempts and budget survive a restart of the supervisor and a reboot.
+/// The part of the core's state that is persisted: written to the store whenever it changes and read at the start, so
+/// that attempt numbers and the restart budget survive a restart of the supervisor and a reboot.
 public struct Standing: Hashable, Sendable, Codable {
   /// Deaths in a row in the same batch.
   public struct DeathTally: Hashable, Sendable, Codable {
@@ -14,14 +14,14 @@ public struct Standing: Hashable, Sendable, Codable {
     }
   }
 
-  /// Failures in a row that are the same, without a step that is new to the job.
+  /// Identical failures in a row, without a step beyond the furthest one.
   public struct FailureTally: Hashable, Sendable, Codable {
-    /// From so many on it is no chance, and what the attempts save is no progress.
+    /// From this count on the failures are not chance, and saved steps do not count as progress.
     public static let longest = 10
 
     public var place: FailurePlace
     public var count: Int
-    /// The greatest step that was ever recorded.
+    /// The furthest step that was ever recorded.
     public var furthest: UInt64
 
     public init(place: FailurePlace, count: Int, furthest: UInt64) {
@@ -37,31 +37,31 @@ public struct Standing: Hashable, Sendable, Codable {
   public var stalls = 0
   public var deathTally: DeathTally?
   public var failureTally: FailureTally?
-  /// The step at which the training loop is complete, where what comes after it is not done yet.
+  /// The step at which the training loop completed, if the program has not finished after it yet.
   public var completedStep: UInt64?
-  /// Batches that are left out, in the order they were condemned.
+  /// Batches to skip, oldest decision first.
   public var skips: [BatchPosition] = []
   /// Wall time of the newest durable checkpoint, in seconds since 1970.
   public var lastDurableWallSeconds: Double?
-  /// Supervised time since then, in seconds: what is left to go by when the wall clock jumped.
+  /// Supervised time since then, in seconds. Used if the wall clock jumped.
   public var undurableSeconds: Double = 0
-  /// What the newest publication took.
+  /// Duration of the newest publication.
   public var publishingSeconds: Double?
   public var gaveUp = false
-  /// Resume points at which attempts died while they took them; nil: none.
+  /// Resume points that attempts died of while loading them; nil: none.
   public var restoreDeaths: [RestoreDeaths]?
-  /// Those that count: a person who tries again after the job gave up has all of the budget.
+  /// Those that count: a start after the job gave up has its full budget.
   public var countedDeaths: [RestoreDeaths] { gaveUp ? [] : restoreDeaths ?? [] }
   /// Seed of the next jitter.
   public var jitter: UInt64 = 0
 
   public init() {}
 
-  /// Attempts are numbered one after the other: no job gets so far, so a larger number is damage.
+  /// No job makes so many attempts: a larger number is damage.
   public static let largestAttempt: UInt64 = 1 << 62
 
-  /// As read back, without numbers that nobody can have written: arithmetic on them would trap at every
-  /// start anew. What is left out is as if it had never been known.
+  /// Removes impossible numbers after reading: arithmetic on them would trap at every start. Removed values count as
+  /// unknown.
   public var plausible: Standing {
     var standing = self
     if attempt > Self.largestAttempt { standing.attempt = 0 }
@@ -76,7 +76,7 @@ public struct Standing: Hashable, Sendable, Codable {
 
   private static let largestCount = 1 << 30
 
-  /// In seconds; up to a time that every clock and every sum of such times can hold.
+  /// In seconds, limited so that no clock value and no sum of such values overflows.
   private static func plausible(_ seconds: Double) -> Double? {
     seconds >= 0 && seconds <= 1e12 ? seconds : nil
   }

@@ -1,21 +1,3 @@
-/// What the supervisor is doing.
-public enum Phase: String, Hashable, Sendable, CaseIterable {
-  case idle
-  /// An attempt is being started.
-  case starting
-  case running
-  /// Asked to stop; waiting for the trainer's save.
-  case saving
-  /// The trainer was told to go, or said it goes.
-  case terminating
-  /// The trainer exited; its tree and its ring are being cleared.
-  case clearing
-  case backingOff
-  /// No trainer any more; waiting for the last publication.
-  case settling
-  case done
-}
-
 /// The whole state of the core. Invariants:
 /// - `attempt` is set exactly from `starting` to `clearing`.
 /// - At most one request is open, at most one slot is being published.
@@ -26,17 +8,17 @@ public struct State: Hashable, Sendable {
     public var from: ResumePoint
     public var attached = false
     public var progress: Progress?
-    /// Monotonic time of its start, or of its newest sign of life.
+    /// Monotonic time of its start, or of its last step or heartbeat.
     public var aliveAt: Duration
     public var exit: ExitStatus?
     /// It offers a signal at which it writes its stacks.
-    public var tellsStacks = false
+    public var offersStacks = false
     public var hung = false
     public var ranOutOfMemory = false
     public var finishedStep: UInt64?
     public var stagedOnce = false
-    /// It took a damaged resume point: its end is nobody's failure.
-    public var isMisled = false
+    /// Its end does not count as a failure.
+    public var loadedDamagedPoint = false
     var hangIsArmed = false
   }
 
@@ -44,9 +26,9 @@ public struct State: Hashable, Sendable {
     public var sequence: UInt64
     public var slot: Int
     public var kind: RequestKind
-    /// Monotonic time at which it was first asked for.
-    public var askedAt: Duration
-    /// How often.
+    /// Monotonic time of the first request.
+    public var requestedAt: Duration
+    /// How often it was requested.
     public var count = 1
   }
 
@@ -57,20 +39,20 @@ public struct State: Hashable, Sendable {
 
   public struct Stop: Hashable, Sendable {
     public var requestedAt: Duration
-    /// When we leave, whatever is still under way.
+    /// When the supervisor exits, even if something is still in progress.
     public var endsAt: Duration
-    /// No signal asked for it, but a preemption notice.
+    /// Caused by a preemption notice, not a signal.
     public var isByNotice: Bool
-    /// How often we were asked.
+    /// How often a stop was requested.
     public var count = 1
     public var terminateSent = false
   }
 
   public struct Preemption: Hashable, Sendable {
     public var notice: PreemptionNotice
-    /// Monotonic time at which the machine goes.
+    /// Monotonic time at which the machine is taken away.
     public var deadline: Duration
-    /// What the notice left when it came.
+    /// Time that was left when the notice arrived.
     public var lead: Duration
   }
 
@@ -94,7 +76,7 @@ public struct State: Hashable, Sendable {
   public var durableStep: UInt64
   public var startedOnce = false
   public var stageIsFailing = false
-  /// Longest time between two signs of life of a stepping trainer.
+  /// Longest time between two steps or heartbeats of a trainer that makes steps.
   public var longestPause: Duration?
   /// A stage was due but no slot was free.
   public var stageIsWaiting = false
@@ -119,8 +101,8 @@ public struct State: Hashable, Sendable {
     return newest
   }
 
-  /// The slot into which a trainer that begins from the beginning puts its state before its first step.
-  /// Until that step nothing is asked of it, and so nothing else goes there.
+  /// The slot for the state before the first step, for a trainer that starts from the beginning. Until that step
+  /// there are no requests, so nothing else uses the slot.
   public var initialSlot: Int? { resume == .beginning ? freeSlot : nil }
 
   /// A slot that may be overwritten now.

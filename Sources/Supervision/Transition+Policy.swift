@@ -1,11 +1,11 @@
-// The user's choices change while the job runs.
+// Changes of the settings while the job runs.
 extension Transition {
-  /// Timers that follow the policy are armed again as if it had always been so. A stop that is under
-  /// way keeps the time it was given, and an attempt that ended is not judged anew.
+  /// Timers that depend on the policy are armed again as if the new one had always applied. A stop in progress keeps
+  /// its deadline, and an ended attempt is not judged again.
   mutating func policyChanged(_ policy: Policy) {
     let slots = state.policy.slotCount
     state.policy = policy
-    // The arena is made; its slots are no choice of a reload.
+    // The arena exists already: a reload cannot change its slots.
     state.policy.slotCount = slots
     switch state.phase {
     case .running:
@@ -15,7 +15,7 @@ extension Transition {
       // Durability does not wait for the next attempt.
       if let newest = state.newestStaged, newest.step > state.durableStep { rearmDurable() }
     case .idle, .starting, .saving, .terminating, .clearing, .settling, .done:
-      break  // What comes next looks at the policy then.
+      break  // The next transition uses the new policy.
     }
   }
 

@@ -1,16 +1,16 @@
-// From a cloud's notice to the machine's end. The trainer goes on until it must leave:
+// From a cloud's notice to the end of the machine. The trainer continues until it must exit:
 //
-//   notice       stage and publish what there is
-//   …            train on, staging as ever
-//   leaveAt      a stop, as by a signal, that ends at the deadline
-//   deadline     the machine goes
+//   notice             stage and publish the newest state
+//   …                  training and staging continue
+//   preemptionStopAt   a stop, as by a signal, that ends at the deadline
+//   deadline           the machine is taken away
 //
-// A stop signal in between is obeyed as ever: whoever sends it knows better than the notice.
+// A stop signal in between takes precedence over the notice.
 extension Transition {
   mutating func preemptionNoticed(_ notice: PreemptionNotice) {
     guard state.phase != .done else { return }
     var deadline = now.monotonic + notice.lead(at: now)
-    // A source without a clock that says it again has not given more time.
+    // A repeated notice from a source without a clock does not extend the deadline.
     if notice.deadline == nil, let known = state.preemption { deadline = min(deadline, known.deadline) }
     let isNew = state.preemption?.notice != notice
     state.preemption = State.Preemption(
@@ -21,10 +21,10 @@ extension Transition {
     }
     guard state.phase != .settling else { return }
     if isNew { stageAndPublish() }
-    armLeaving()
+    armPreemptionStop()
   }
 
-  /// An early warning: nothing is certain yet, so nothing is stopped.
+  /// An early warning: saves, but stops nothing.
   mutating func preemptionWarned(_ source: String, _ text: String) {
     guard state.phase != .done else { return }
     note(.preemptionWarned(source: source, text: text))
@@ -33,35 +33,35 @@ extension Transition {
 
   mutating func preemptionCancelled(_ event: String) {
     guard state.phase != .done, let preemption = state.preemption else { return }
-    // A source may have several: the end of one says nothing of another.
+    // A source may have several events; each is cancelled separately.
     guard event.isEmpty || event == preemption.notice.event else { return }
     state.preemption = nil
     emit(.disarm(.preemption))
     note(.preemptionCancelled(source: preemption.notice.source))
     guard state.stop?.isByNotice == true else { return }
     switch state.phase {
-    case .starting: forgetStop()
+    case .starting: clearStop()
     case .settling where state.ending == .stopped:
-      forgetStop()
+      clearStop()
       startAttempt()
     case .idle, .running, .saving, .terminating, .clearing, .backingOff, .settling, .done:
-      break  // The trainer is on its way out; `cleared` starts it again.
+      break  // The trainer is exiting; `cleared` starts the next attempt.
     }
   }
 
-  mutating func forgetStop() {
+  mutating func clearStop() {
     state.stop = nil
     state.ending = nil
     emit(.disarm(.graceEnd))
   }
 
-  /// The newest state there can be, made durable as soon as it can be.
+  /// Stages the newest state and publishes it as soon as possible.
   mutating func stageAndPublish() {
     switch state.phase {
     case .starting:
       state.publishNext = true
     case .running where state.attempt?.finishedStep != nil:
-      // The state is the last one.
+      // There will be no newer state.
       publishNewest()
     case .running:
       state.publishNext = true
@@ -73,30 +73,31 @@ extension Transition {
     }
   }
 
-  // MARK: Leaving
+  // MARK: Stopping before the deadline
 
-  mutating func armLeaving() {
-    guard let leaveAt else { return }
-    emit(.arm(.preemption, at: max(now.monotonic, leaveAt)))
+  mutating func armPreemptionStop() {
+    guard let preemptionStopAt else { return }
+    emit(.arm(.preemption, at: max(now.monotonic, preemptionStopAt)))
   }
 
-  mutating func leavingDue() {
-    guard state.stop == nil, state.phase != .idle, state.phase != .settling, let leaveAt else { return }
-    // What publishing takes was measured again since the timer was armed.
-    guard now.monotonic >= leaveAt else { return armLeaving() }
+  mutating func preemptionStopDue() {
+    guard state.stop == nil, state.phase != .idle, state.phase != .settling, let preemptionStopAt
+    else { return }
+    // The duration of a publication was measured again since the timer was armed.
+    guard now.monotonic >= preemptionStopAt else { return armPreemptionStop() }
     beginStop(isByNotice: true)
   }
 
-  /// When the trainer must begin to leave, so that its last state is durable before the deadline.
-  var leaveAt: Duration? {
+  /// When the trainer must be stopped, so that its last state is durable before the deadline.
+  var preemptionStopAt: Duration? {
     guard let preemption = state.preemption else { return nil }
     guard state.attempt?.attached == true else {
-      // What another program saves in its own way takes what the user gave it.
+      // A program without the protocol saves in its own way: it has the grace time.
       return preemption.deadline - state.policy.grace
     }
-    // Once for a step that has just begun. One pause that was long must not take all of the time.
+    // For a step that has just begun. Limited, so that one long pause does not use up all of the time.
     let step = min(state.longestPause ?? .zero, preemption.lead / 2)
-    // Twice: another publication may have just begun. Guessed until the first one is measured.
+    // Twice, since another publication may have just begun. An estimate until the first one is measured.
     let publishing = (state.schedule.publishing ?? min(.seconds(5), preemption.lead / 4)) * 2
     let margin = min(.seconds(3), preemption.lead / 4)
     return preemption.deadline - step - (state.schedule.stall ?? .zero) - publishing - margin

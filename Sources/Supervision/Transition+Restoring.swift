@@ -1,12 +1,12 @@
-// When what an attempt starts from is not what it should be.
+// Damaged resume points, and deaths while loading one.
 extension Transition {
-  /// Costs no budget, for no attempt failed: the trainer waits for the verdict, and is given the next point.
+  /// Uses no budget, since no attempt failed: the trainer waits for the verdict and gets the next point.
   mutating func resumePointDamaged(_ replacement: Replacement) {
     guard state.phase != .settling, state.phase != .done, state.resume == replacement.damaged else { return }
     state.resume = replacement.next
     if state.attempt?.progress == nil { state.attempt?.from = replacement.next }
     state.durableStep = replacement.durableStep
-    // What is asked for or published now is not what was damaged.
+    // The requested slot is being written: its content is not the damaged one.
     for (slot, content) in replacement.slots.enumerated()
     where state.slots.indices.contains(slot) && slot != state.request?.slot {
       state.slots[slot] = content
@@ -14,18 +14,18 @@ extension Transition {
     offer()
   }
 
-  mutating func misled() {
-    guard state.attempt?.isMisled == false else { return }
-    state.attempt?.isMisled = true
+  mutating func loadedDamagedPoint() {
+    guard state.attempt?.loadedDamagedPoint == false else { return }
+    state.attempt?.loadedDamagedPoint = true
     switch state.phase {
     case .running, .saving, .terminating: emit(.signal(.kill))
     case .idle, .starting, .clearing, .backingOff, .settling, .done: break
     }
   }
 
-  /// A death that nobody wanted, while the state was loaded: it may be the state's fault.
+  /// An unexpected death while the state was loaded, which may be the cause.
   mutating func diedRestoring(_ status: ExitStatus) {
-    guard state.stop == nil, !status.isInterrupt, let attempt = state.attempt, !attempt.isMisled,
+    guard state.stop == nil, !status.isInterrupt, let attempt = state.attempt, !attempt.loadedDamagedPoint,
       attempt.progress == nil
     else { return }
     var deaths = state.standing.restoreDeaths ?? []
@@ -34,8 +34,8 @@ extension Transition {
     if times > 0 { note(.diedRestoring(attempt.from, times: times)) }
   }
 
-  /// What is behind the resume point is never chosen again.
-  mutating func forgetRestoreDeaths() {
+  /// Points before the resume point are never chosen again.
+  mutating func pruneRestoreDeaths() {
     guard var deaths = state.standing.restoreDeaths else { return }
     deaths.removeAll { $0.step < state.resume.step }
     state.standing.restoreDeaths = deaths.isEmpty ? nil : deaths

@@ -1,14 +1,14 @@
 import Vocabulary
 
-// What happens while a trainer runs: steps, requests, checkpoints, hangs.
+// While a trainer runs: steps, requests, checkpoints, hangs.
 extension Transition {
-  mutating func attached(_ tellsStacks: Bool) {
+  mutating func attached(_ offersStacks: Bool) {
     guard let attempt = state.attempt else { return }
     state.attempt?.attached = true
-    state.attempt?.tellsStacks = tellsStacks
+    state.attempt?.offersStacks = offersStacks
     state.attempt?.aliveAt = now.monotonic
     offer()
-    // It is sent again when more is known.
+    // The event may be repeated with more details.
     if state.phase == .running, !attempt.attached { armHang() }
   }
 
@@ -21,13 +21,13 @@ extension Transition {
     }
     state.attempt?.progress = progress
     state.attempt?.aliveAt = now.monotonic
-    if let finished = attempt.finishedStep, progress.step > finished { goOn() }
+    if let finished = attempt.finishedStep, progress.step > finished { continueAfterFinish() }
     guard state.phase == .running else { return }
     if isFirst {
       emit(.arm(.stage, at: state.schedule.nextStage(state.policy, now: now.monotonic)))
       emit(.arm(.durable, at: max(now.monotonic, state.schedule.nextDurable(state.policy))))
     }
-    // From the first step on other limits hold. `auto` knows one only after the second.
+    // The limit changes with the first step. `auto` has one only after the second.
     if isFirst || state.policy.stepTimeout == .auto && !attempt.hangIsArmed { armHang() }
   }
 
@@ -35,7 +35,7 @@ extension Transition {
 
   mutating func offer() {
     guard state.attempt?.attached == true else { return }
-    // A slot on offer may be filled at any moment, so only while no request is open.
+    // An offered slot may be filled at any moment, so it is offered only while no request is open.
     let slot = state.request == nil ? state.freeSlot : nil
     guard slot != state.offered else { return }
     state.offered = slot
@@ -45,9 +45,9 @@ extension Transition {
   mutating func requestStage() {
     guard let attempt = state.attempt, attempt.attached, attempt.finishedStep == nil,
       let progress = attempt.progress, state.request == nil
-    else { return askAgain() }
+    else { return repeatRequest() }
     if let newest = state.newestStaged, newest.step == progress.step, attempt.stagedOnce {
-      // No step since: nothing new to stage.
+      // No step since: there is nothing new to stage.
       if state.publishNext, newest.step > state.durableStep { publishNewest() }
       return emit(.arm(.stage, at: now.monotonic + state.schedule.stageInterval(state.policy)))
     }
@@ -63,36 +63,36 @@ extension Transition {
     state.lastSequence += 1
     state.slots[slot] = .empty
     state.request = State.Request(
-      sequence: state.lastSequence, slot: slot, kind: kind, askedAt: now.monotonic)
+      sequence: state.lastSequence, slot: slot, kind: kind, requestedAt: now.monotonic)
     offer()
     emit(.request(kind, sequence: state.lastSequence, slot: slot, deadline: deadline))
-    // While a request is open no staging is due: the timer is there for the answer.
-    if kind == .save { emit(.arm(.stage, at: now.monotonic + answerPatience)) }
+    // While a request is open no staging is due: the timer limits the wait for the answer.
+    if kind == .save { emit(.arm(.stage, at: now.monotonic + answerTimeout)) }
   }
 
-  /// How long an answer may take: a trainer may validate for a while, and answer after it.
-  private var answerPatience: Duration {
-    let pause = max(Schedule.answerPatience, (state.longestPause ?? .zero) * 4)
+  /// How long an answer may take. A trainer may validate first.
+  private var answerTimeout: Duration {
+    let pause = max(Schedule.answerTimeout, (state.longestPause ?? .zero) * 4)
     let doublings = min((state.request?.count ?? 1) - 1, 4)
     return pause * (1 << doublings)
   }
 
-  /// The request was not answered in time: its answer was lost, or the trainer cannot save now. Asked once
-  /// more it answers the newest request only, so this costs nothing.
-  private mutating func askAgain() {
+  /// The request was not answered in time: the answer was lost, or the trainer cannot save now. The trainer answers
+  /// only the newest request, so a repetition costs nothing.
+  private mutating func repeatRequest() {
     guard var request = state.request, request.kind == .save, state.attempt?.finishedStep == nil,
-      now.monotonic >= request.askedAt + Schedule.answerPatience
+      now.monotonic >= request.requestedAt + Schedule.answerTimeout
     else { return }
-    note(.saveUnanswered(after: now.monotonic - request.askedAt))
+    note(.saveUnanswered(after: now.monotonic - request.requestedAt))
     state.lastSequence += 1
     request.sequence = state.lastSequence
     request.count += 1
     state.request = request
     emit(.request(.save, sequence: request.sequence, slot: request.slot, deadline: nil))
-    emit(.arm(.stage, at: now.monotonic + answerPatience))
+    emit(.arm(.stage, at: now.monotonic + answerTimeout))
   }
 
-  /// The state before the first step, so that an attempt that dies early need not draw it anew.
+  /// The state before the first step: an attempt that dies early is resumed from it instead of a new random one.
   mutating func stagedInitially(_ slot: Int, _ outcome: StageOutcome) {
     guard state.attempt != nil, state.slots.indices.contains(slot), state.slots[slot] == .empty,
       slot != state.request?.slot, slot != state.publication?.slot
@@ -119,7 +119,7 @@ extension Transition {
     switch outcome {
     case .staged(let step, let stall):
       state.slots[request.slot] = .complete(step: step)
-      // Another image than the one that attempts died of.
+      // A new image: deaths of the earlier one at this step do not count.
       state.standing.restoreDeaths?.removeAll { $0.point == .checkpoint(level: .staged, step: step) }
       state.schedule.staged(stall: stall, at: now.monotonic)
       state.attempt?.stagedOnce = true
@@ -139,7 +139,7 @@ extension Transition {
       if state.publishNext || now.monotonic >= state.schedule.nextDurable(state.policy) { publishNewest() }
     case .saving:
       publishNewest()
-      if case .staged = outcome { awaitLeaving() } else { terminate() }
+      if case .staged = outcome { awaitExit() } else { terminate() }
     case .idle, .starting, .terminating, .clearing, .backingOff, .settling, .done:
       break
     }
@@ -148,18 +148,18 @@ extension Transition {
   mutating func finished(_ step: UInt64, _ slot: Int?) {
     guard let attempt = state.attempt else { return }
     if let slot, state.slots.indices.contains(slot) { state.slots[slot] = .complete(step: step) }
-    // Steps that were read with it came after it.
+    // Steps that were drained together with it came after it.
     if let progress = attempt.progress, progress.step > step { return offer() }
     state.attempt?.finishedStep = step
     // The trainer may still evaluate or export: no more requests, no hang.
     state.request = nil
     emit(.disarm(.stage))
     emit(.disarm(.hang))
-    if state.phase == .saving { awaitLeaving() }
+    if state.phase == .saving { awaitExit() }
   }
 
-  /// A step after the end that it told: what was complete is a part of the program, one of its fits say.
-  private mutating func goOn() {
+  /// A step after the reported end: only a part of the program was complete, for example one of several fits.
+  private mutating func continueAfterFinish() {
     state.attempt?.finishedStep = nil
     guard state.phase == .running else { return }
     offer()
@@ -172,7 +172,9 @@ extension Transition {
   mutating func durableDue() {
     guard state.phase == .running || state.phase == .backingOff else { return }
     // The last publication before a preemption must not wait for this one.
-    if let leaveAt, now.monotonic + (state.schedule.publishing ?? .zero) > leaveAt { return }
+    if let preemptionStopAt, now.monotonic + (state.schedule.publishing ?? .zero) > preemptionStopAt {
+      return
+    }
     if let newest = state.newestStaged, newest.step > state.durableStep {
       publishNewest()
     } else {
@@ -203,10 +205,10 @@ extension Transition {
     state.schedule.publishing = took
     state.standing.publishingSeconds = took / .seconds(1)
     state.standing.lastDurableWallSeconds = now.wall / .seconds(1)
-    keepStanding()
+    persistStanding()
     publicationEnded(retryAfter: state.policy.durableInterval)
-    if state.stop == nil, state.phase != .settling { armLeaving() }
-    // A newer one may have been staged meanwhile, and this attempt will make no other.
+    if state.stop == nil, state.phase != .settling { armPreemptionStop() }
+    // A newer one may have been staged meanwhile, and this attempt stages no more.
     if state.phase == .terminating { publishNewest() }
   }
 
@@ -215,9 +217,9 @@ extension Transition {
     state.publication = nil
     if isDamaged { state.slots[slot] = .empty }
     if state.phase == .settling {
-      // The other slot may hold an older state that is better than none.
-      if isDamaged, state.ending != .finished { return publishNewestOrLeave() }
-      return leave(state.ending == .finished ? .finalStateNotDurable : state.ending ?? .stopped)
+      // The other slot may contain an older state, which is better than none.
+      if isDamaged, state.ending != .finished { return publishNewestOrEnd() }
+      return end(state.ending == .finished ? .finalStateNotDurable : state.ending ?? .stopped)
     }
     publicationEnded(retryAfter: min(.seconds(30), state.policy.durableInterval))
   }
@@ -231,7 +233,7 @@ extension Transition {
     case .saving:
       if state.request == nil, state.stageIsWaiting { requestSave() }
     case .settling:
-      publishNewestOrLeave()
+      publishNewestOrEnd()
     case .idle, .starting, .terminating, .clearing, .done:
       break
     }
@@ -260,11 +262,11 @@ extension Transition {
   private var hangTimeout: Duration? {
     guard let attempt = state.attempt, attempt.finishedStep == nil else { return nil }
     return HangPolicy.timeout(
-      state.policy.stepTimeout, speaks: attempt.attached || attempt.progress != nil,
+      state.policy.stepTimeout, usesProtocol: attempt.attached || attempt.progress != nil,
       stepped: attempt.progress != nil, longestPause: state.longestPause)
   }
 
-  /// One timer for many steps: it is armed again only when it fires early.
+  /// The timer is not armed at each step, but again when it fires before the deadline.
   mutating func armHang() {
     guard let timeout = hangTimeout, let aliveAt = state.attempt?.aliveAt else { return }
     state.attempt?.hangIsArmed = true
@@ -278,7 +280,7 @@ extension Transition {
     state.phase = .terminating
     note(.hung(after: now.monotonic - attempt.aliveAt))
     emit(.disarm(.stage))
-    guard attempt.tellsStacks else { return emit(.signal(.kill)) }
+    guard attempt.offersStacks else { return emit(.signal(.kill)) }
     emit(.signal(.stacks))
     emit(.arm(.kill, at: now.monotonic + HangPolicy.stacksTime))
   }

@@ -1,32 +1,32 @@
 // From a stop signal to the exit, within the grace time.
 //
-//   0            ask for a save
-//   saveBudget   stop waiting for it; TERM
-//   …            the newest staged checkpoint is published meanwhile
-//   killAt       KILL what is left
-//   grace        leave, whatever is still under way
+//   0                request a save
+//   saveDeadlineAt   stop waiting for it; SIGTERM
+//   …                the newest staged checkpoint is published meanwhile
+//   killAt           SIGKILL to what is left
+//   graceEndsAt      exit, even if something is still in progress
 extension Transition {
-  /// What there is from the request to our exit.
+  /// Time from the request to the supervisor's exit.
   private var budget: Duration {
     guard let stop = state.stop else { return state.policy.grace }
     return stop.endsAt - stop.requestedAt
   }
 
-  /// Kept back at the end for KILL, reaping and the last commit.
+  /// Reserved at the end for SIGKILL, reaping and the last commit.
   private var reserve: Duration { min(.seconds(1), budget / 10) }
-  /// How long a trainer may take to leave once it was told to.
-  private var leaving: Duration { min(.seconds(5), budget / 5) }
+  /// How long a trainer may take to exit after it was told to.
+  private var exitTimeout: Duration { min(.seconds(5), budget / 5) }
 
   private var graceEndsAt: Duration { state.stop?.endsAt ?? now.monotonic + state.policy.grace }
 
   private var saveDeadlineAt: Duration {
-    // Without a measurement, half of the time is for publishing. The trainer leaves meanwhile.
+    // Without a measurement, half of the time is for publishing. The trainer exits meanwhile.
     let publishing = state.schedule.publishing.map { $0 * 3 / 2 } ?? budget / 2
-    return max(graceEndsAt - max(publishing, leaving) - reserve, graceEndsAt - budget * 3 / 4)
+    return max(graceEndsAt - max(publishing, exitTimeout) - reserve, graceEndsAt - budget * 3 / 4)
   }
 
-  /// The grace time, or what a notice leaves of it. A deadline that is over while we are still here is
-  /// wrong: then there is no use in giving up at once.
+  /// The end of the grace time, or the deadline of a notice if that is earlier. A deadline that has passed while this
+  /// machine still runs is wrong, so a few seconds are allowed then.
   func latestEnd(requestedAt: Duration) -> Duration {
     let byGrace = requestedAt + state.policy.grace
     guard let preemption = state.preemption else { return byGrace }
@@ -37,7 +37,7 @@ extension Transition {
   mutating func stopRequested() {
     guard let stop = state.stop else { return beginStop(isByNotice: false) }
     guard stop.isByNotice else { return hurry() }
-    // The signal that the notice announced. What is under way goes on, within what is left.
+    // The signal that the notice announced: the stop in progress continues, within the time left.
     guard state.phase != .done else { return }
     state.stop?.isByNotice = false
     let end = min(stop.endsAt, latestEnd(requestedAt: now.monotonic))
@@ -63,8 +63,8 @@ extension Transition {
     switch state.phase {
     case .running:
       for kind in [TimerKind.stage, .durable, .hang] { emit(.disarm(kind)) }
-      if state.attempt?.finishedStep != nil { return awaitLeaving() }
-      // Without a step in this attempt the resume point is already the best state there is.
+      if state.attempt?.finishedStep != nil { return awaitExit() }
+      // Without a step in this attempt there is no newer state than the resume point.
       guard let attempt = state.attempt, attempt.attached, attempt.progress != nil else { return terminate() }
       if let newest = state.newestStaged, newest.step > state.durableStep, let takes = saving,
         takes + reserve > budget
@@ -81,20 +81,20 @@ extension Transition {
     case .idle:
       settle(.stopped)
     case .starting, .saving, .terminating, .clearing, .settling, .done:
-      break  // What is under way ends soon and sees `stop`.
+      break  // The current phase ends soon and then checks `stop`.
     }
   }
 
-  /// What a save and its publication take at least, as far as they were measured.
+  /// Least duration of a save and its publication; nil: not measured.
   private var saving: Duration? {
     guard let publishing = state.schedule.publishing else { return nil }
-    // The one under way comes first.
+    // A running publication comes first.
     return (state.schedule.stall ?? .zero) + publishing * (state.publication == nil ? 1 : 2)
   }
 
   mutating func requestSave() { post(.saveAndLeave, deadline: saveDeadlineAt) }
 
-  /// Asked again: without the save. Asked a third time: without anything.
+  /// A second request skips the save; a third ends everything at once.
   private mutating func hurry() {
     state.stop?.count += 1
     if state.stop?.count ?? 0 >= 3 { return graceEnd() }
@@ -108,7 +108,7 @@ extension Transition {
       kill()
     case .settling:
       emit(.cancelPublishing)
-      leaveUnpublished()
+      endUnpublished()
     case .idle, .starting, .running, .clearing, .backingOff, .done:
       break
     }
@@ -121,11 +121,11 @@ extension Transition {
     state.request = nil
   }
 
-  /// The trainer said it leaves, or has finished: TERM only if it does not.
-  mutating func awaitLeaving() {
+  /// The trainer reported that it exits, or has finished: SIGTERM only if it does not exit.
+  mutating func awaitExit() {
     state.phase = .terminating
     emit(.disarm(.saveDeadline))
-    emit(.arm(.kill, at: min(now.monotonic + leaving, graceEndsAt - reserve)))
+    emit(.arm(.kill, at: min(now.monotonic + exitTimeout, graceEndsAt - reserve)))
   }
 
   mutating func terminate() {
@@ -133,10 +133,10 @@ extension Transition {
     state.stop?.terminateSent = true
     emit(.disarm(.saveDeadline))
     emit(.signal(.terminate))
-    // A program that does not speak the protocol may be saving in its own way: it has the whole time.
+    // A program without the protocol may be saving in its own way: it has the whole time.
     let killAt = graceEndsAt - reserve
     let attached = state.attempt?.attached ?? false
-    emit(.arm(.kill, at: attached ? min(now.monotonic + leaving, killAt) : killAt))
+    emit(.arm(.kill, at: attached ? min(now.monotonic + exitTimeout, killAt) : killAt))
     publishNewest()
   }
 
@@ -157,7 +157,7 @@ extension Transition {
 
   mutating func killDue() {
     guard state.phase == .terminating else { return }
-    // A hung trainer had its time: it is not asked to leave as well when a stop came meanwhile.
+    // A hung trainer is killed without SIGTERM, even if a stop was requested meanwhile.
     let isHung = state.attempt?.hung ?? false
     if !isHung, state.stop?.terminateSent == false, now.monotonic < graceEndsAt - reserve {
       terminate()
@@ -171,12 +171,12 @@ extension Transition {
     if state.publication != nil { emit(.cancelPublishing) }
     if state.attempt != nil { emit(.signal(.kill)) }
     state.attempt = nil
-    leaveUnpublished()
+    endUnpublished()
   }
 
-  /// A job whose final state is staged and not durable yet has not finished: the next start does that.
-  private mutating func leaveUnpublished() {
+  /// A job whose final state is staged but not durable has not finished; the next start publishes it.
+  private mutating func endUnpublished() {
     let ending = state.ending ?? .stopped
-    leave(ending == .finished ? .stopped : ending)
+    end(ending == .finished ? .stopped : ending)
   }
 }

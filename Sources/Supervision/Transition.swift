@@ -1,14 +1,14 @@
 import Vocabulary
 
-/// The supervisor's one decision function: what to do, and what to be, when `event` happens at
-/// `now` in `state`. Pure and total: an event that means nothing in a phase changes nothing.
+/// The supervisor's decision function: the next state and the actions when `event` happens at `now` in `state`.
+/// Pure and total: an event without meaning in a phase changes nothing.
 public func transition(_ state: State, _ event: Event, at now: Moment) -> (State, [Action]) {
   var next = Transition(state: state, now: now)
   next.apply(event)
   return (next.state, next.actions)
 }
 
-/// A transition in the making.
+/// The state and actions of a transition in progress.
 struct Transition {
   var state: State
   let now: Moment
@@ -22,13 +22,13 @@ struct Transition {
   mutating func emit(_ action: Action) { actions.append(action) }
   mutating func note(_ note: Note) { actions.append(.note(note)) }
 
-  // One line per row of the table; each row decides by phase.
+  // Each handler decides by phase.
   mutating func apply(_ event: Event) {
     switch event {
     case .begin(let remains): begin(remains)
     case .started: started()
     case .startFailed(let failure): startFailed(failure)
-    case .attached(let tellsStacks): attached(tellsStacks)
+    case .attached(let offersStacks): attached(offersStacks)
     case .stepped(let progress): stepped(progress)
     case .heartbeat: state.attempt?.aliveAt = now.monotonic
     case .answered(let sequence, let outcome): answered(sequence, outcome)
@@ -37,7 +37,7 @@ struct Transition {
     case .publishFailed(let slot, let step, let isDamaged): publishFailed(slot, step, isDamaged)
     case .exited(let status, let outOfMemory, let restoring): exited(status, outOfMemory, restoring)
     case .resumePointDamaged(let replacement): resumePointDamaged(replacement)
-    case .misled: misled()
+    case .loadedDamagedPoint: loadedDamagedPoint()
     case .stagedInitially(let slot, let outcome): stagedInitially(slot, outcome)
     case .cleared(let remains): cleared(remains)
     case .timer(let kind): fired(kind)
@@ -59,7 +59,7 @@ struct Transition {
     case .kill: killDue()
     case .graceEnd: graceEnd()
     case .backoff: if state.phase == .backingOff { startAttempt() }
-    case .preemption: leavingDue()
+    case .preemption: preemptionStopDue()
     }
   }
 
@@ -69,7 +69,7 @@ struct Transition {
     guard state.phase == .idle else { return }
     state.slots = remains.slots
     if state.standing.gaveUp {
-      // The user tries again: with a full budget.
+      // Started again by the user: with a full budget.
       state.standing.gaveUp = false
       state.standing.stalls = 0
       state.standing.deathTally = nil
@@ -86,7 +86,7 @@ struct Transition {
     state.attempt = State.Attempt(from: state.resume, aliveAt: now.monotonic)
     state.request = nil
     state.offered = nil
-    keepStanding()
+    persistStanding()
     emit(.start(attempt: state.standing.attempt, from: state.resume, skips: state.standing.skips))
   }
 
@@ -99,7 +99,7 @@ struct Transition {
     } else {
       state.phase = .running
       armHang()
-      armLeaving()
+      armPreemptionStop()
     }
   }
 
@@ -115,13 +115,13 @@ struct Transition {
       case .noRoom, .other: return settle(.cannotStart)
       }
     }
-    // It did start before (an upgrade in progress, a full tmpfs), or the system was short of something. Try again,
-    // within the budget.
+    // It started before (an upgrade in progress, a full tmpfs), or the system lacked a resource: retry within the
+    // budget.
     follow(progressed: false)
   }
 
-  /// Chooses what follows an attempt that did not finish.
-  /// - Parameter repeats: it ended as many before it did, none of which made a new step.
+  /// Applies the restart policy after an attempt that did not finish.
+  /// - Parameter repeats: many attempts in a row failed in the same way, without a new step.
   mutating func follow(progressed: Bool, repeats: Bool = false) {
     let verdict = RestartPolicy.judge(
       &state.standing, progressed: progressed, repeats: repeats, maxStalls: state.policy.maxStalls)
@@ -130,7 +130,7 @@ struct Transition {
       startAttempt()
     case .backOff(let pause):
       state.phase = .backingOff
-      keepStanding()
+      persistStanding()
       note(.backingOff(pause, stalls: state.standing.stalls))
       emit(.arm(.backoff, at: now.monotonic + pause))
     case .giveUp:
@@ -140,10 +140,10 @@ struct Transition {
     }
   }
 
-  mutating func keepStanding() {
+  mutating func persistStanding() {
     let undurable = max(.zero, now.monotonic - state.schedule.durableAt)
     state.standing.undurableSeconds = undurable / .seconds(1)
-    emit(.keepStanding)
+    emit(.persistStanding)
   }
 
   // MARK: Ending
@@ -169,30 +169,30 @@ struct Transition {
     state.stageIsWaiting = false
     state.resume = remains.resume
     state.attempt = nil
-    forgetRestoreDeaths()
+    pruneRestoreDeaths()
     let progressed = remains.resume.step > attempt.from.step
     if let finished = attempt.finishedStep, remains.resume.step >= finished {
       state.standing.completedStep = finished
     } else if let completed = state.standing.completedStep, remains.resume.step != completed {
       state.standing.completedStep = nil
     }
-    // A person's word: a notice that is taken back does not take it back.
+    // An interrupt by a person stays in effect if the notice is cancelled.
     if exit.isInterrupt { state.stop?.isByNotice = false }
     let cause = cause(of: attempt, exit)
     note(.attemptEnded(exit, cause, progressed: progressed))
     if cause == .finished { return settleFinished(attempt) }
     if let stop = state.stop {
       guard stop.isByNotice, state.preemption == nil else { return settle(.stopped) }
-      // Cancelled while the trainer left.
-      forgetStop()
+      // The notice was cancelled while the trainer exited.
+      clearStop()
       return startAttempt()
     }
-    // Nobody set a time for it: what is staged is made durable however long that takes, until a signal
-    // to us says otherwise. It is no death of a batch either.
+    // This stop has no deadline: what is staged is made durable however long that takes, unless the supervisor gets a
+    // signal. The interrupt does not count as a death in a batch either.
     if cause == .keyboardInterrupt { return settle(.stopped) }
-    // It did nothing wrong: it was given what was damaged.
-    if attempt.isMisled { return startAttempt() }
-    // With all of them made, no batch is to blame; and the final state is not lost with the power.
+    // The attempt did not fail: its resume point was damaged.
+    if attempt.loadedDamagedPoint { return startAttempt() }
+    // The loop is complete, so no batch is to blame. The final state is published to survive a power loss.
     if attempt.finishedStep != nil {
       publishNewest()
     } else {
@@ -206,9 +206,9 @@ struct Transition {
   }
 
   func cause(of attempt: State.Attempt, _ exit: ExitStatus) -> Cause {
-    // What comes after the loop belongs to the job: an export that fails is no success.
+    // Work after the loop belongs to the job: a failed export is not a success.
     if attempt.finishedStep != nil, exit == .exited(0) { return .finished }
-    // Any other program is finished when it says so the POSIX way, unless we made it go.
+    // A program without the protocol has finished when it exits with status 0, unless it was stopped.
     if exit == .exited(0), !attempt.attached, state.stop == nil { return .finished }
     if attempt.hung { return .hang }
     if let stop = state.stop { return stop.isByNotice || state.preemption != nil ? .preempted : .stopped }
@@ -223,8 +223,8 @@ struct Transition {
     }
   }
 
-  /// A final state that is in no checkpoint is no success: the job is run again from what there is,
-  /// when there is room.
+  /// A final state that is not in a checkpoint is not a success: once there is space, the job is run again from its
+  /// resume point.
   private mutating func settleFinished(_ attempt: State.Attempt) {
     if let step = attempt.finishedStep, state.resume.step < step {
       note(.finalStateLost(step: step))
@@ -233,36 +233,37 @@ struct Transition {
     settle(.finished)
   }
 
-  /// Makes the newest state durable, then leaves.
+  /// Makes the newest state durable, then ends.
   mutating func settle(_ ending: Ending) {
     state.phase = .settling
     state.ending = ending
     for kind in TimerKind.allCases where kind != .graceEnd { emit(.disarm(kind)) }
-    if state.publication == nil { publishNewestOrLeave() }
+    if state.publication == nil { publishNewestOrEnd() }
   }
 
-  mutating func publishNewestOrLeave() {
+  mutating func publishNewestOrEnd() {
     guard state.publication == nil, let ending = state.ending else { return }
     if let newest = state.newestStaged, newest.step > state.durableStep {
       publish(newest)
     } else {
-      leave(ending)
+      end(ending)
     }
   }
 
-  mutating func leave(_ ending: Ending) {
+  mutating func end(_ ending: Ending) {
     guard state.phase != .done else { return }
     state.phase = .done
     state.ending = ending
-    keepStanding()
+    persistStanding()
     if let stop = state.stop, let preemption = state.preemption {
       note(.preemptionSurvived(step: state.durableStep, spare: preemption.deadline - now.monotonic))
       let isDurable = state.newestStaged?.step ?? 0 <= state.durableStep
-      // By a signal the machine is going already. Acknowledged, it goes at once: not before all is safe.
+      // After a signal the machine is going down already. After an acknowledgement it may go down at once, so
+      // all must be durable first.
       if stop.isByNotice, isDurable, preemption.notice.wantsAcknowledgement {
         emit(.acknowledge(preemption.notice))
       }
     }
-    emit(.leave(ending))
+    emit(.end(ending))
   }
 }

@@ -5,7 +5,7 @@ public enum Cause: String, Hashable, Sendable, CaseIterable {
   /// The trainer alone was interrupted (Ctrl-C in a notebook, `kill -INT`), which counts as a stop. Not
   /// `interrupted`, which is a state of the job.
   case keyboardInterrupt = "keyboard_interrupt"
-  /// Stopped because the machine is being taken away.
+  /// Stopped because of a preemption notice.
   case preempted = "preempted"
   case crashed = "crashed"
   case killed = "killed"
@@ -13,7 +13,7 @@ public enum Cause: String, Hashable, Sendable, CaseIterable {
   case oomKilled = "oom_killed"
   case terminated = "terminated"
   case hang = "hang"
-  /// Exit 0 of a trainer that speaks the protocol and did not call `finish`.
+  /// Exit 0 of a trainer that uses the protocol and did not call `finish`.
   case incomplete = "incomplete"
   /// Its supervisor died.
   case orphaned = "orphaned"

@@ -1,4 +1,5 @@
-/// What kind of thing happened. Stored and shown as JSON: the raw values never change. Each has a message id, by which `journalctl -x` finds its text in `units/holdfast.catalog`.
+/// Kind of an event. Stored and shown as JSON: the raw values never change. Each has a message id, by which
+/// `journalctl -x` finds its text in `units/holdfast.catalog`.
 public enum EventKind: String, CaseIterable, Sendable {
   case attemptEnded = "attempt_ended"
   case attemptOrphaned = "attempt_orphaned"

@@ -9,7 +9,7 @@ public enum JobState: String, Hashable, Sendable, CaseIterable {
   case backingOff = "backing_off"
   case finished = "finished"
   case stopped = "stopped"
-  /// The supervisor ended without a word: killed, or the machine stopped.
+  /// The supervisor ended without recording it: it was killed, or the machine stopped.
   case interrupted = "interrupted"
   case failed = "failed"
   case gaveUp = "gave_up"

@@ -1,4 +1,4 @@
-/// Where a checkpoint is, and so what it survives. Stored and shown as JSON: the raw values never change.
+/// Where a checkpoint is stored, and so what it survives. Stored and shown as JSON: the raw values never change.
 public enum Level: String, Hashable, Sendable, Codable, CaseIterable {
   /// A full snapshot in the store.
   case snapshot = "snapshot"

@@ -1,4 +1,4 @@
-/// A word of the vocabulary as a file holds it. A word that a newer version wrote is kept and shown as it is.
+/// A word of the vocabulary as stored in a file. An unknown word of a newer version is retained and shown unchanged.
 public struct Stored<Word: RawRepresentable<String> & Sendable>: Hashable, Sendable {
   public let text: String
 

@@ -1,4 +1,4 @@
-/// What the supervisor of a job does, or how it ended, as its `live` record says. Stored: the raw values never
+/// What the supervisor of a job is doing, or how it ended, as stored in the `live` record. Stored: the raw values never
 /// change.
 public enum SupervisorState: String, Hashable, Sendable, CaseIterable {
   case idle = "idle"

@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test(arguments: ["steps", "order", "metrics", "answers", "failure"])
-  func nobodyFallsOverIt(kind: String) throws {
+  func extremeRecordsBreakNothing(kind: String) throws {
     let bench = Workbench()
     defer { bench.close() }
     let options = ["--stage-every", "20ms", "--every", "100ms", "--max-stalls", "1"]

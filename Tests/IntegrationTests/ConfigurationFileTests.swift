@@ -9,7 +9,7 @@ import Testing
     "command = [" + ([Programs.trainer] + arguments).map { "\"\($0)\"" }.joined(separator: ", ") + "]\n"
   }
 
-  @Test func aFileDescribesTheWholeJob() async throws {
+  @Test func fileConfiguresWholeJob() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
@@ -32,7 +32,7 @@ import Testing
     #expect(try bench.json(["status"])["job"] as? String == "resnet50", "named after its file")
   }
 
-  @Test func aWrongFileStartsNothing() throws {
+  @Test func invalidFileStartsNothing() throws {
     let bench = Workbench()
     defer { bench.close() }
     let file = try bench.write(
@@ -63,7 +63,7 @@ import Testing
     #expect((document["problems"] as? [[String: Any]])?.map { $0["line"] as? Int } == [3, 5])
   }
 
-  @Test func aFileThatCannotBeReadIsSaidToBe() throws {
+  @Test func unreadableFileIsReported() throws {
     let bench = Workbench()
     defer { bench.close() }
     let missing = try bench.holdfast(["run", "--config", bench.base + "/none.toml"])
@@ -77,7 +77,7 @@ import Testing
     #expect(empty.status == 78 && empty.err.contains("'command' is missing"))
   }
 
-  @Test(.enabled(if: geteuid() == 0, "only root becomes another user")) func anotherUsersFileIsRefused()
+  @Test(.enabled(if: geteuid() == 0, "only root becomes another user")) func fileOfAnotherUserIsRejected()
     throws
   {
     let bench = Workbench()
@@ -99,7 +99,7 @@ import Testing
     #expect(text.contains(" where: \(file)\n   why: Permission denied"), "\(text)")
   }
 
-  @Test func showSaysWhereEachValueComesFrom() throws {
+  @Test func showReportsSourceOfEachValue() throws {
     let bench = Workbench()
     defer { bench.close() }
     let file = try bench.write("job.toml", Self.command(Self.length) + "[checkpoint]\ninterval = \"5min\"\n")
@@ -120,7 +120,7 @@ import Testing
     #expect(grace["origin"] as? String == "command_line" && grace["value"] as? String == "9s")
   }
 
-  @Test func aReloadChangesARunningJob() throws {
+  @Test func reloadChangesRunningJob() throws {
     let bench = Workbench()
     defer { bench.close() }
     let slow = Self.command(["--epochs", "2000", "--step-delay", "5ms"])

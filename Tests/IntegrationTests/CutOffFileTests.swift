@@ -21,7 +21,7 @@ import Testing
     #expect(
       supervisor.terminationReason == .exit && supervisor.terminationStatus == 0, "\(bench.standardError)")
     #expect(digest(in: bench.standardOutput) == expected)
-    #expect(bench.standardError.contains("the ring of attempt 1 was cut off"), "\(bench.standardError)")
+    #expect(bench.standardError.contains("the ring of attempt 1 was truncated"), "\(bench.standardError)")
     #expect(try bench.attempts().count == 2)
     #expect(bench.standardError.contains("attempt 2 resumed from step"))
   }
@@ -97,7 +97,7 @@ import Testing
 
   /// A file of the right size whose pages there is no room for.
   @Test(.enabled(if: geteuid() == 0, "root is needed to mount a small tmpfs"))
-  func aNextRingWithHolesWhereThereIsNoRoom() throws {
+  func nextRingWithHolesOnFullDisk() throws {
     let bench = Workbench()
     defer { bench.close() }
     let disk = bench.base + "/disk"
@@ -110,11 +110,11 @@ import Testing
     try #require(made.status == 0, "\(made.err)")
     let result = try bench.holdfast(
       ["run", "--job", "test", "--state-dir", bench.state, "--run-dir", disk + "/run", "--"] + Self.command)
-    #expect(result.status == 73 && result.err.contains("no room in the run directory"), "\(result.err)")
+    #expect(result.status == 73 && result.err.contains("no space left in the run directory"), "\(result.err)")
   }
 
   /// Whatever it makes of the files that it may write to: another job's are as they were.
-  @Test func aTrainerHarmsItsOwnRunAlone() async throws {
+  @Test func trainerDamagesOnlyItsOwnRun() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let neighbour = Workbench()
     let bench = Workbench()

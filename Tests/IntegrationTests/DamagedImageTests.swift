@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  @Test func whateverIsDamagedTheRunIsTheSame() async throws {
+  @Test func damageDoesNotChangeResult() async throws {
     let expected = try await Undisturbed.shared.digest(["--epochs", "2"])
     let job = try KilledJob()
     defer { job.bench.close() }
@@ -106,7 +106,7 @@ import Testing
       #expect(status == 0, "\(what)\n\(text)")
       #expect(digest == expected, "\(what)\n\(text)")
       #expect(from.hasPrefix(point), "\(what): from \(from)\n\(text)")
-      #expect(!text.contains("is not the run it resumed"), "\(what)\n\(text)")
+      #expect(!text.contains("does not reproduce the run it resumed"), "\(what)\n\(text)")
       if from != newest { #expect(text.contains("is damaged"), "\(what)\n\(text)") }
     }
     func both() throws {
@@ -146,7 +146,7 @@ import Testing
     }
   }
 
-  @Test func anImageThatKillsItsTrainerIsPassedOverAfterTwoDeaths() throws {
+  @Test func imageThatKillsTrainerIsSkippedAfterTwoDeaths() throws {
     let bench = Workbench()
     defer { bench.close() }
     let options = ["--stage-every", "20ms", "--every", "10min"]
@@ -160,11 +160,11 @@ import Testing
     try #require(steps.count == 4, "\(bench.standardError)")
     #expect(steps[1] == steps[2] && steps[3] < steps[2] && steps[3] >= 0, "\(steps)")
     #expect(bench.standardError.contains("from now on an older resume point is used"))
-    #expect(!bench.standardError.contains("is not the run it resumed"))
+    #expect(!bench.standardError.contains("does not reproduce the run it resumed"))
   }
 
   /// The trainer does not answer, and its newest image is damaged when it is to be made durable.
-  @Test func whatIsDamagedIsNeverPublished() async throws {
+  @Test func damagedImageIsNeverPublished() async throws {
     let expected = try await Undisturbed.shared.digest(["--epochs", "2"])
     let bench = Workbench()
     defer { bench.close() }
@@ -198,7 +198,7 @@ import Testing
   }
 
   /// A script that sets no seed dies after its first, second and third step, before anything was asked of it.
-  @Test func theStateBeforeTheFirstStepIsKept() throws {
+  @Test func stateBeforeFirstStepIsRetained() throws {
     let bench = Workbench()
     defer { bench.close() }
     let command = [Programs.faulty, "unseeded", bench.base + "/marker"]
@@ -207,7 +207,7 @@ import Testing
     let first = bench.standardOutput.split(separator: "\n").filter { $0.hasPrefix("first ") }
     #expect(first.count >= 2 && Set(first).count == 1, "\(first)")
     #expect(bench.standardError.contains("resumed from the state before the first step (staged)"))
-    #expect(!bench.standardError.contains("is not the run it resumed"), "\(bench.standardError)")
+    #expect(!bench.standardError.contains("does not reproduce the run it resumed"), "\(bench.standardError)")
     let attempts = try bench.attempts()
     #expect(attempts.count == 4)
     let resumed = attempts[1]["resumed_from"] as? [String: Any]

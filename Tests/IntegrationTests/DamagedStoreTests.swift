@@ -19,7 +19,7 @@ import Testing
 
   /// The disk fails once, at one of the store's writes: among them that of a meta page.
   @Test(.enabled(if: access("/usr/bin/strace", X_OK) == 0, "strace is needed"), arguments: [2, 3, 4, 6])
-  func oneFailedWriteIsMadeUpFor(write: Int) async throws {
+  func oneFailedWriteIsRecovered(write: Int) async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
@@ -39,7 +39,7 @@ import Testing
   /// Somebody copies a backup over the store, cuts it, or removes it, under a supervisor at work.
   @Test(arguments: [
     // An older store in its place is whole, and takes what is known again.
-    ("cp backup data.mdb", "another program wrote over the store"),
+    ("cp backup data.mdb", "another program overwrote the store"),
     ("truncate -s 5000 data.mdb", "the store was damaged or replaced while it was open"),
     ("rm data.mdb", "the store was damaged or replaced while it was open"),
     ("mv backup data.mdb", "the store was damaged or replaced while it was open"),
@@ -69,7 +69,7 @@ import Testing
   }
 
   /// Without its store the job goes on from what is in memory, under the id that is in the ring.
-  @Test func aStoreThatIsGoneLeavesWhatIsStaged() async throws {
+  @Test func missingStoreLeavesStagedCheckpoints() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
@@ -93,7 +93,7 @@ import Testing
     .enabled(if: geteuid() == 0, "root is needed to mount an image"),
     .enabled(if: access("/dev/loop-control", F_OK) == 0, "loop devices are needed to mount an image"),
     arguments: [("ext4", ""), ("xfs", ""), ("btrfs", "; truncate -s -4096 disk/fill0")])
-  func aFullDiskRaisesNoSignal(system: String, then: String) async throws {
+  func fullDiskRaisesNoSignal(system: String, then: String) async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }

@@ -59,7 +59,7 @@ import Testing
       text.split(separator: "\n").last { $0.hasPrefix("0::") }.map { String($0.dropFirst(3)) })
   }
 
-  @Test(.enabled(if: isPossible, need)) func theTrainerHasItsOwnAndNothingStaysInIt() throws {
+  @Test(.enabled(if: isPossible, need)) func trainerHasOwnCgroupThatIsEmptied() throws {
     let cgroup = try #require(Delegated())
     let bench = Workbench()
     defer { bench.close() }
@@ -92,7 +92,7 @@ import Testing
   }
 
   /// Nobody is left to reap what the trainer forked; the next supervisor finds it in the cgroup alone.
-  @Test(.enabled(if: isPossible, need)) func whatAKilledSupervisorLeftIsGoneBeforeTheNextAttempt() throws {
+  @Test(.enabled(if: isPossible, need)) func leftoversOfKilledSupervisorAreKilledBeforeNextAttempt() throws {
     let cgroup = try #require(Delegated())
     let bench = Workbench()
     defer { bench.close() }

@@ -39,7 +39,7 @@ struct DiskFaultTests {
       ["run", "--job", "test", "--state-dir", state, "--run-dir", run] + options + ["--"] + command)
   }
 
-  @Test func aFullDiskNeitherStopsTheTrainerNorPassesForSuccess() async throws {
+  @Test func fullDiskNeitherStopsTrainerNorCountsAsSuccess() async throws {
     let expected = try await Undisturbed.shared.digest(["--epochs", "1"])
     let bench = Workbench()
     defer { bench.close() }
@@ -48,12 +48,12 @@ struct DiskFaultTests {
       bench, state: disk.path + "/job", run: bench.run, [], [Programs.trainer, "--epochs", "1"])
     #expect(digest(in: result.out) == expected)
     #expect(result.status == 74 && result.err.contains("(exit 74)"), "\(result.err)")
-    #expect(result.err.contains("warning: the store cannot be written"))
+    #expect(result.err.contains("warning: cannot write to the store"))
     #expect(result.err.contains("could not be made durable"))
   }
 
   /// What is there can be looked at; nothing can be started in it.
-  @Test func aDiskThatIsReadOnly() throws {
+  @Test func readOnlyDisk() throws {
     let bench = Workbench()
     defer { bench.close() }
     let disk = try SmallDisk(bench, size: "16m")
@@ -73,17 +73,17 @@ struct DiskFaultTests {
     }
   }
 
-  @Test func aRunDirectoryWithoutRoomForTheRing() throws {
+  @Test func runDirectoryWithoutSpaceForRing() throws {
     let bench = Workbench()
     defer { bench.close() }
     let disk = try SmallDisk(bench, size: "1m")
     let result = try supervise(
       bench, state: bench.state, run: disk.path + "/run", [], [Programs.trainer, "--epochs", "1"])
-    #expect(result.status == 73 && result.err.contains("no room in the run directory"), "\(result.err)")
+    #expect(result.status == 73 && result.err.contains("no space left in the run directory"), "\(result.err)")
     #expect(result.err.contains("  hint: df"))
   }
 
-  @Test func aRunDirectoryWithoutRoomForTheState() throws {
+  @Test func runDirectoryWithoutSpaceForState() throws {
     let bench = Workbench()
     defer { bench.close() }
     let disk = try SmallDisk(bench, size: "9m")
@@ -97,7 +97,7 @@ struct DiskFaultTests {
     #expect(again.status == 0 && digest(in: again.out) == digest(in: result.out), "\(again.err)")
   }
 
-  @Test func aDiskThatIsFullForAWhileLosesNothingInTheEnd() async throws {
+  @Test func temporarilyFullDiskLosesNothing() async throws {
     let expected = try await Undisturbed.shared.digest(["--epochs", "5"])
     let bench = Workbench()
     defer { bench.close() }

@@ -7,7 +7,7 @@ import Testing
 
   /// An export that fails, or a library that crashes while the interpreter shuts down, every time.
   @Test(arguments: [("exit 3", "exit 3"), ("kill -SEGV $$", "ended by SIGSEGV")])
-  func whatFailsAfterTheLoopIsReportedAndItsCheckpointKept(end: String, words: String) async throws {
+  func failureAfterLoopIsReportedAndCheckpointRetained(end: String, words: String) async throws {
     let bench = Workbench()
     defer { bench.close() }
     let script = "\(Programs.trainer) --epochs 1; \(end)"
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  @Test func aKillAfterTheLoopLetsTheProgramExportAgain() throws {
+  @Test func killAfterLoopRepeatsExport() throws {
     let bench = Workbench()
     defer { bench.close() }
     let process = try bench.start([], exporting(bench))
@@ -55,7 +55,7 @@ import Testing
     #expect(try bench.attempts().last?["steps"] as? Int == 0, "the training is not made again")
   }
 
-  @Test func aStopAfterTheLoopIsAStop() throws {
+  @Test func stopAfterLoopIsAStop() throws {
     let bench = Workbench()
     defer { bench.close() }
     let process = try bench.start(["--grace", "4s"], exporting(bench))
@@ -69,7 +69,7 @@ import Testing
     #expect(try bench.attempts().map { $0["cause"] as? String } == ["stopped", "finished"])
   }
 
-  @Test func aJobOfAnotherNameIsRefused() throws {
+  @Test func jobWithAnotherNameIsRejected() throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try bench.supervise([], Self.quick) == 0)
@@ -79,7 +79,7 @@ import Testing
   }
 
   /// The supervisor died after it had moved the checkpoints, before it moved the store.
-  @Test func anArchiveThatWasCutOffIsEnded() async throws {
+  @Test func interruptedArchivingIsCompleted() async throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try bench.supervise([], Self.quick) == 0)
@@ -96,7 +96,7 @@ import Testing
   }
 
   /// As above, and nobody says that it is to be started over: the finished run has its checkpoints.
-  @Test func anArchiveThatWasCutOffIsUndone() async throws {
+  @Test func interruptedArchivingIsUndone() async throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try bench.supervise([], Self.quick) == 0)
@@ -131,7 +131,7 @@ import Testing
   }
 
   /// The terminal has gone: no reason to lose anything, and none to go on without it.
-  @Test func aHangupWithoutAConfigurationFileIsAStop() throws {
+  @Test func hangupWithoutConfigurationFileStops() throws {
     let bench = Workbench()
     defer { bench.close() }
     let process = try bench.start([], [Programs.trainer, "--epochs", "1000", "--step-delay", "5ms"])
@@ -143,7 +143,7 @@ import Testing
   }
 
   /// Nobody reads the other end of stderr, and it is full.
-  @Test func aReaderThatIsSilentHoldsNothingUp() throws {
+  @Test func unreadStandardErrorBlocksNothing() throws {
     let bench = Workbench()
     defer { bench.close() }
     let path = bench.base + "/full"
@@ -168,7 +168,7 @@ import Testing
   }
 
   /// A screen in the background may not touch the terminal, and is stopped; a signal ends it still.
-  @Test func aWatchInTheBackgroundIsEnded() throws {
+  @Test func backgroundWatchIsEnded() throws {
     let bench = Workbench()
     defer { bench.close() }
     let process = try bench.start([], [Programs.trainer, "--epochs", "1000", "--step-delay", "5ms"])

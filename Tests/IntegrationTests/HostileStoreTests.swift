@@ -3,7 +3,7 @@ import Testing
 
 /// Numbers in a store that nobody can have written, all at once: no command and no start ends by a trap.
 @Suite struct HostileStoreTests {
-  @Test(arguments: ["largest", "smallest", "zero", "notFinite"]) func everyCommandAndAStartGoOn(
+  @Test(arguments: ["largest", "smallest", "zero", "notFinite"]) func commandsAndStartsDoNotTrap(
     numbers: String
   ) throws {
     let bench = Workbench()
@@ -29,7 +29,7 @@ import Testing
 
   /// A person may have put anything there.
   @Test(arguments: ["9223372036854775807", "-9223372036854775808", "99999999999999999999"])
-  func aRunIsSetAsideBesideAnyNumber(name: String) throws {
+  func archivingHandlesAnyEntryName(name: String) throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try bench.supervise([], ["/bin/true"]) == 0)

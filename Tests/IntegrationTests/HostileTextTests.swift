@@ -22,7 +22,7 @@ import Testing
     #expect(forged.isEmpty, "\(what): \(forged)")
   }
 
-  @Test func nothingThatOthersSayReachesATerminal() throws {
+  @Test func hostileTextDoesNotReachTerminal() throws {
     let bench = Workbench()
     defer { bench.close() }
     let notice = try bench.write(
@@ -69,7 +69,7 @@ import Testing
   }
 
   /// Names of checkpoints are names of directories, which others may have made; and paths go into hints.
-  @Test func namesOfFilesAreNoMoreThanNames() throws {
+  @Test func hostileFileNamesAreEscaped() throws {
     let bench = Workbench()
     defer { bench.close() }
     let state = bench.base + "/" + Self.word

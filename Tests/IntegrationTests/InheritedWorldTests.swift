@@ -30,7 +30,7 @@ import Testing
     #expect(try bench.attempts().last?["stopped_by"] as? String == "SIGTERM", "\(bench.standardError)")
   }
 
-  @Test func nothingOfOursIsInherited() throws {
+  @Test func trainerInheritsNothingFromSupervisor() throws {
     let bench = Workbench()
     defer { bench.close() }
     let supervisor = try start(bench, "exec \(run(bench, "grep -E 'SigIgn|SigBlk' /proc/self/status"))")
@@ -42,7 +42,7 @@ import Testing
   }
 
   /// The kernel would reap the trainer, and nobody would know how it ended.
-  @Test func ignoredSIGCHLDCostsNoStatus() throws {
+  @Test func ignoredSIGCHLDDoesNotLoseStatus() throws {
     let bench = Workbench()
     defer { bench.close() }
     let ignoring =
@@ -79,7 +79,7 @@ import Testing
   }
 
   /// It has no steps that could fail to come.
-  @Test func aProgramThatNeverAttachesDoesNotHang() throws {
+  @Test func programWithoutProtocolDoesNotCountAsHung() throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try bench.supervise(["--step-timeout", "20ms"], ["sleep", "1.5"]) == 0)
@@ -97,7 +97,7 @@ import Testing
   }
 
   /// No file may grow (`ulimit -f`): as a full disk, and no signal that ends the supervisor.
-  @Test func aLimitOfFileSizesIsAFullDisk() async throws {
+  @Test func fileSizeLimitIsHandledLikeFullDisk() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
@@ -116,7 +116,7 @@ import Testing
   }
 
   /// No descriptor is free, from before anything was digested: no checkpoint, no new attempt, and no end either.
-  @Test func withoutDescriptorsTheJobWaits() async throws {
+  @Test func jobWaitsForFreeDescriptors() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
@@ -138,7 +138,7 @@ import Testing
   }
 
   /// `holdfast run … <&- >&- 2>&-`: what is opened first must not become standard output.
-  @Test(arguments: ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]) func closedStandardStreamsHarmNothing(
+  @Test(arguments: ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]) func closedStandardStreamsAreHarmless(
     closed: String
   ) throws {
     let bench = Workbench()
@@ -162,7 +162,7 @@ import Testing
 
   /// `stty tostop` stops what writes to the terminal from the background. A supervisor that is stopped supervises
   /// nothing.
-  @Test func aSupervisorInTheBackgroundIsNotStopped() throws {
+  @Test func backgroundSupervisorIsNotStopped() throws {
     let bench = Workbench()
     defer { bench.close() }
     let script = try bench.write(
@@ -176,7 +176,7 @@ import Testing
   // MARK: Checkpoints
 
   /// A port in use has nothing to do with it.
-  @Test func aCheckpointIsMadeWhateverElseIsDegraded() throws {
+  @Test func checkpointSucceedsDespiteOtherDegradation() throws {
     let bench = Workbench()
     defer { bench.close() }
     let port = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -204,7 +204,7 @@ import Testing
   }
 
   /// A checkpoint that the store does not know was made when its manifest says.
-  @Test func aFoundCheckpointHasItsOwnTime() throws {
+  @Test func foundCheckpointHasManifestTime() throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try bench.supervise([], [Programs.trainer, "--epochs", "1"]) == 0)
@@ -223,7 +223,7 @@ import Testing
   }
 
   /// `| head -1`: the status is the result, whoever reads the words.
-  @Test func aFailureKeepsItsStatusWhereNobodyReadsTheError() throws {
+  @Test func failureKeepsStatusWithUnreadError() throws {
     let bench = Workbench()
     defer { bench.close() }
     let command = run(bench, "sh -c 'sleep 0.3; exit 3'", options: "--max-stalls 1")
@@ -232,7 +232,7 @@ import Testing
   }
 
   /// Little memory (`ulimit -v`): whatever is freed is gone at once, and none of it is read.
-  @Test(arguments: [150_000, 200_000]) func littleMemoryEndsNothingByASignal(kibibytes: Int) throws {
+  @Test(arguments: [150_000, 200_000]) func littleMemoryRaisesNoSignal(kibibytes: Int) throws {
     let bench = Workbench()
     defer { bench.close() }
     let command = run(bench, "\(Programs.trainer) --epochs 1")
@@ -244,7 +244,7 @@ import Testing
 
   /// No memory for a process, once: the first start is tried again as any other.
   @Test(.enabled(if: access("/usr/bin/strace", X_OK) == 0, "strace is needed"))
-  func theFirstStartIsTriedAgain() async throws {
+  func transientFirstStartFailureIsRetried() async throws {
     let expected = try await Undisturbed.shared.digest(["--epochs", "1"])
     let bench = Workbench()
     defer { bench.close() }
@@ -257,7 +257,7 @@ import Testing
 
   /// Stopped between fork and exec when its supervisor was killed: it holds no lock of the job, and is ended.
   @Test(.enabled(if: access("/usr/bin/strace", X_OK) == 0, "strace is needed"))
-  func aTrainerThatHasNotBegunHoldsNothing() async throws {
+  func trainerBeforeExecHoldsNoLock() async throws {
     let expected = try await Undisturbed.shared.digest(["--epochs", "1"])
     let bench = Workbench()
     defer { bench.close() }
@@ -278,11 +278,12 @@ import Testing
   }
 
   /// A daemon's way: exit 0 at once, and the work goes on elsewhere.
-  @Test func workInTheBackgroundIsNotEndedWithoutAWord() throws {
+  @Test func killedBackgroundWorkIsReported() throws {
     let bench = Workbench()
     defer { bench.close() }
     let result = try bench.shell(run(bench, "sh -c 'sleep 1000 & sleep 0.2'"))
-    #expect(result.status == 0 && result.err.contains("processes that it started still ran"), "\(result)")
+    #expect(
+      result.status == 0 && result.err.contains("processes that it started were still running"), "\(result)")
     let events = try bench.holdfast(["events", "--state-dir", bench.state, "--json"]).out
     #expect(events.contains(#""kind": "background_work""#) || events.contains(#""kind":"background_work""#))
   }

@@ -15,7 +15,7 @@ import Testing
 
   private func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
 
-  @Test func theFileThatIsWrittenRuns() throws {
+  @Test func writtenFileRuns() throws {
     defer { bench.close() }
     let result = try install([
       "job1", "--user", "--every", "90s", "--state-dir", bench.state, "--run-dir", bench.run, "--", "sh",
@@ -32,7 +32,7 @@ import Testing
     #expect(run.status == 0 && run.out.hasPrefix("it's /"), "\(run)")
   }
 
-  @Test func nothingIsOverwrittenUnlessItIsWanted() throws {
+  @Test func nothingIsOverwrittenWithoutForce() throws {
     defer { bench.close() }
     let file = home + "/holdfast/job.toml"
     let dry = try install(["job", "--user", "--dry-run", "--", "true"])
@@ -46,7 +46,7 @@ import Testing
     #expect(text(file) != first)
   }
 
-  @Test func aFileElsewhereIsLinkedAndEnabled() throws {
+  @Test func fileElsewhereIsLinkedAndEnabled() throws {
     defer { bench.close() }
     try FileManager.default.createDirectory(atPath: bench.base + "/bin", withIntermediateDirectories: true)
     _ = try bench.write("bin/systemctl", "#!/bin/sh\necho \"$@\" >>\(bench.base)/told\n", executable: true)
@@ -64,7 +64,7 @@ import Testing
     #expect(other.status == 73 && other.err.contains("already has another configuration file"))
   }
 
-  @Test func aSystemctlThatFailsIsTold() throws {
+  @Test func systemctlFailureIsReported() throws {
     defer { bench.close() }
     try FileManager.default.createDirectory(atPath: bench.base + "/bin", withIntermediateDirectories: true)
     _ = try bench.write("bin/systemctl", "#!/bin/sh\nexit 5\n", executable: true)
@@ -72,7 +72,7 @@ import Testing
     #expect(result.status == 69 && result.err.contains("why: exit 5"), "\(result.err)")
   }
 
-  @Test(arguments: [["a b", "--", "true"], ["j", "--every", "5s"], ["j", "--force"]]) func misuseIsRefused(
+  @Test(arguments: [["a b", "--", "true"], ["j", "--every", "5s"], ["j", "--force"]]) func misuseIsRejected(
     arguments: [String]
   ) throws {
     defer { bench.close() }

@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test(.enabled(if: isPossible, "needs root: a mount namespace"))
-  func whatHappensIsEntriesWithFields() throws {
+  func eventsAreEntriesWithFields() throws {
     let bench = Workbench()
     defer { bench.close() }
     let place = bench.base + "/journal"

@@ -54,7 +54,7 @@ import Testing
     ["sh", "-c", "env -i setsid --fork \"$0\" & sleep 1000"],
   ]
 
-  @Test(arguments: ways) func aTrainerThatOutlivesItsSupervisorIsEndedBeforeTheNextStarts(way: [String])
+  @Test(arguments: ways) func survivingTrainerIsKilledBeforeNextStart(way: [String])
     throws
   {
     let bench = Workbench()
@@ -75,7 +75,7 @@ import Testing
   }
 
   /// The original goes on, and so does its copy: two jobs.
-  @Test func aCopyLeavesTheOriginalsTrainerAlone() throws {
+  @Test func copyDoesNotTouchTrainerOfOriginal() throws {
     let bench = Workbench()
     let copy = Workbench()
     defer { bench.close() }
@@ -92,7 +92,7 @@ import Testing
   }
 
   /// Which of the two it belongs to cannot be told once the original is gone.
-  @Test func aCopyWhoseOriginalIsGoneDoesNotGuess() throws {
+  @Test func copyOfRemovedOriginalRefusesToStart() throws {
     let bench = Workbench()
     let copy = Workbench()
     defer { bench.close() }
@@ -110,7 +110,7 @@ import Testing
 
   /// Removed under a living job, or replaced: the living one is found, whatever its trainer hides.
   @Test(arguments: [["env", "-i"], []], [false, true])
-  func removingTheDirectoriesDoublesNothing(way: [String], isSupervisorGone: Bool) throws {
+  func removedDirectoriesStartNoSecondTrainer(way: [String], isSupervisorGone: Bool) throws {
     // Without directories, environment and supervisor nothing is left to know it by but its death signal.
     let way = isSupervisorGone ? ["setpriv", "--pdeathsig", "clear"] : way
     let bench = Workbench()
@@ -132,7 +132,7 @@ import Testing
   }
 
   /// A person's shell that has the trainer's environment: it is theirs to end.
-  @Test func aShellWithTheTrainersEnvironmentIsNotEnded() throws {
+  @Test func shellWithTrainerEnvironmentIsNotKilled() throws {
     let bench = Workbench()
     defer { bench.close() }
     // On a terminal and in a session of its own, as a debugger's or tmux's.
@@ -154,7 +154,7 @@ import Testing
   }
 
   /// Processes that cannot be seen are not processes that are not there.
-  @Test func anUnreadableProcStartsNothing() throws {
+  @Test func unreadableProcStartsNothing() throws {
     guard geteuid() == 0 else { return }
     let bench = Workbench()
     defer { bench.close() }
@@ -177,7 +177,7 @@ import Testing
 
   /// `hidepid=2`, and a trainer that became another user: neither it nor what it started is to be seen.
   @Test(.enabled(if: geteuid() == 0, "root is needed to mount /proc"), arguments: [false, true])
-  func whatIsHiddenIsInDoubt(belowAShell: Bool) throws {
+  func hiddenProcessPreventsStart(belowAShell: Bool) throws {
     let bench = Workbench()
     defer { bench.close() }
     defer { end(pids(bench)) }
@@ -225,7 +225,7 @@ import Testing
 
   /// Some process has hundreds of files open and locked: each of them is looked at once, not once for each lock.
   @Test(.enabled(if: access("/usr/bin/strace", X_OK) == 0, "strace is needed"))
-  func aProcessWithManyLocksHoldsUpNoStart() throws {
+  func processWithManyLocksDoesNotDelayStart() throws {
     let bench = Workbench()
     defer { bench.close() }
     let holder = Process()

@@ -22,7 +22,7 @@ import Testing
     return (numbers[0], numbers[1], text.count { $0 == UInt8(ascii: "\n") })
   }
 
-  @Test func itIsShownInLittleMemory() throws {
+  @Test func longHistoryIsShownInLittleMemory() throws {
     let bench = Workbench()
     defer { bench.close() }
     let counts = ["attempts=6000", "events=20000", "checkpoints=1500", "snapshots=20000", "traceback=24000"]
@@ -44,7 +44,7 @@ import Testing
   }
 
   /// A store that keeps no sums is read once, and is one that keeps them from then on.
-  @Test(arguments: [[], ["sums=1"]]) func aStartGoesOnFromTheNewest(sums: [String]) throws {
+  @Test(arguments: [[], ["sums=1"]]) func startReadsOnlyNewest(sums: [String]) throws {
     let bench = Workbench()
     defer { bench.close() }
     try StoreBuilder.build(["long", bench.state, "attempts=3000", "events=3000"] + sums)

@@ -3,7 +3,7 @@ import Testing
 
 /// What a trainer answers reaches the supervisor, though its record finds no room in the ring.
 @Suite struct LostAnswerTests {
-  @Test func anAnswerWithoutItsRecordIsTakenFromTheHeader() throws {
+  @Test func answerWithoutRecordIsReadFromHeader() throws {
     let bench = Workbench()
     defer { bench.close() }
     let supervisor = try bench.start(

@@ -31,7 +31,7 @@ import Testing
     return process.terminationStatus == 0 ? text : ""
   }
 
-  @Test func countersNeverGoBackWhoeverIsKilled() async throws {
+  @Test func countersNeverDecreaseAfterKills() async throws {
     let length = ["--epochs", "12"]
     let expected = try await Undisturbed.shared.digest(length)
     let bench = Workbench()
@@ -82,7 +82,7 @@ import Testing
     #expect(last[#"holdfast_replayed_steps_total{job="test"}"#] ?? 0 > 0)
   }
 
-  @Test func whatCannotBeHadIsSaidAndTheJobGoesOn() throws {
+  @Test func unavailableMetricsAreReportedAndJobContinues() throws {
     let bench = Workbench()
     defer { bench.close() }
     let missing = bench.base + "/none/x.prom"
@@ -97,7 +97,7 @@ import Testing
     }
   }
 
-  @Test func anAddressThatIsNoneStartsNothing() throws {
+  @Test func invalidAddressStartsNothing() throws {
     let bench = Workbench()
     defer { bench.close() }
     let option = try bench.holdfast([

@@ -95,7 +95,7 @@ import Testing
     try put(kind, [directory + "/lock"], bench)
     let result = try bench.holdfast(
       ["run", "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run, "--", Programs.trainer])
-    #expect(result.status == 73 && result.err.contains("cannot make the job's lock"), "\(result.err)")
+    #expect(result.status == 73 && result.err.contains("cannot create the job's lock"), "\(result.err)")
     #expect(result.err.contains("why: it is a ") && result.err.contains("hint: move it away: mv"))
     try expectNothingElseTouched(bench, kind)
   }
@@ -138,7 +138,7 @@ import Testing
     symlink(elsewhere, "\(bench.state)/\(name)")
     #expect(try bench.supervise([], [Programs.trainer, "--epochs", "1"]) == 73, "\(bench.standardError)")
     #expect(bench.standardError.contains("it is a symbolic link"))
-    #expect(bench.standardError.contains("hint: put the whole state directory there"))
+    #expect(bench.standardError.contains("hint: use that place for the whole state directory"))
     #expect(try FileManager.default.contentsOfDirectory(atPath: elsewhere) == [".publishing-0"])
   }
 

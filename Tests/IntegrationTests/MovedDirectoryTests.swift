@@ -25,7 +25,7 @@ import Testing
   }
 
   /// - Parameter parent: move the directory above it.
-  @Test(arguments: [false, true]) func theStateDirectoryIsMovedAndComesBack(parent: Bool) async throws {
+  @Test(arguments: [false, true]) func stateDirectoryIsMovedAndReturns(parent: Bool) async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
@@ -57,7 +57,7 @@ import Testing
     try FileManager.default.removeItem(atPath: moved)
     try FileManager.default.moveItem(atPath: moved + ".away", toPath: moved)
     try bench.wait(for: "the recovery") {
-      bench.standardError.contains("state directory is back in its place")
+      bench.standardError.contains("state directory is back in place")
     }
     try goOn(bench)
     supervisor.waitUntilExit()
@@ -68,7 +68,7 @@ import Testing
   }
 
   /// The trainer comes to its end, and nobody takes that for success.
-  @Test func theStateDirectoryIsRemoved() async throws {
+  @Test func stateDirectoryIsRemoved() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
@@ -90,7 +90,7 @@ import Testing
   }
 
   /// It has no checkpoints that could fail.
-  @Test func theStateDirectoryOfAnyProgramIsRemoved() throws {
+  @Test func stateDirectoryOfProgramWithoutProtocolIsRemoved() throws {
     let bench = Workbench()
     defer { bench.close() }
     let supervisor = try bench.start(
@@ -104,13 +104,13 @@ import Testing
   }
 
   /// It is made again, and what comes next is staged in it.
-  @Test func theRunDirectoryIsRemoved() async throws {
+  @Test func runDirectoryIsRemoved() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
     let supervisor = try start(bench)
     try bench.wait(for: "its removal") { rmdirTree(bench.run) }
-    try bench.wait(for: "the word") { bench.standardError.contains("the run directory was made again") }
+    try bench.wait(for: "the word") { bench.standardError.contains("the run directory was created again") }
     #expect(bench.standardError.contains("\(bench.run) was removed"))
     try goOn(bench)
     try bench.wait(for: "a staged image") { FileManager.default.fileExists(atPath: bench.run + "/arena-0-0") }
@@ -135,7 +135,7 @@ import Testing
     try bench.wait(for: "the word") { bench.standardError.contains("\(bench.run) was moved away") }
   }
 
-  @Test func theRunDirectoryIsMovedAndComesBack() async throws {
+  @Test func runDirectoryIsMovedAndReturns() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
@@ -146,7 +146,7 @@ import Testing
     try expectEmpty(bench.run)
     try FileManager.default.removeItem(atPath: bench.run)
     try FileManager.default.moveItem(atPath: away, toPath: bench.run)
-    try bench.wait(for: "the recovery") { bench.standardError.contains("run directory is back in its place") }
+    try bench.wait(for: "the recovery") { bench.standardError.contains("run directory is back in place") }
     try goOn(bench)
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 0, "\(bench.standardError)")
@@ -154,7 +154,7 @@ import Testing
   }
 
   /// What the trainer starts is written down beside the ring, at pauses of two seconds at most.
-  @Test func whatTheTrainerStartsMeanwhileIsNotWrittenThere() throws {
+  @Test func censusIsNotWrittenToReplacement() throws {
     let bench = Workbench()
     defer { bench.close() }
     let script = try bench.write(
@@ -177,7 +177,7 @@ import Testing
   }
 
   /// The next attempt has a new one.
-  @Test func theRunDirectoryIsMovedForGood() async throws {
+  @Test func runDirectoryIsMovedPermanently() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
@@ -202,7 +202,7 @@ import Testing
       "mv shared real; ln -s real shared; chown -h 4242 shared",
       "mv shared real; ln -s real shared; chmod 777 real",
     ])
-  func aRunDirectoryBelowADirectoryOfOthers(spoil: String) throws {
+  func runDirectoryBelowUntrustedDirectory(spoil: String) throws {
     let bench = Workbench()
     defer { bench.close() }
     let made = try bench.shell("cd \(bench.base) && mkdir shared && \(spoil)")
@@ -215,7 +215,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: run))
   }
 
-  @Test func aRunDirectoryBelowASharedOneOrALinkOfOurs() throws {
+  @Test func runDirectoryBelowSharedDirectoryOrOwnLink() throws {
     let bench = Workbench()
     defer { bench.close() }
     let made = try bench.shell("cd \(bench.base) && mkdir real && chmod 1777 real && ln -s real shared")

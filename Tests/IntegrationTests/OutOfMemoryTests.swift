@@ -32,7 +32,7 @@ import Testing
   private static let isPossible = LimitedCgroup() != nil
 
   @Test(.enabled(if: isPossible, "needs a memory cgroup of its own: root, and a kernel with that controller"))
-  func theKernelIsNamedAsTheCause() throws {
+  func outOfMemoryIsTheCause() throws {
     let cgroup = try #require(LimitedCgroup())
     let bench = Workbench()
     defer { bench.close() }
@@ -66,7 +66,7 @@ import Testing
   }
 
   @Test(.enabled(if: isPossible, "needs a memory cgroup of its own: root, and a kernel with that controller"))
-  func aKillByAPersonIsNotTakenForTheKernels() throws {
+  func killByUserIsNotOutOfMemory() throws {
     let cgroup = try #require(LimitedCgroup())
     let bench = Workbench()
     defer { bench.close() }

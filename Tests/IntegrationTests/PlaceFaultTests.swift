@@ -60,11 +60,11 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: bench.state), "no job was made")
   }
 
-  @Test func stateDirectoryThatCannotBeMade() throws {
+  @Test func stateDirectoryThatCannotBeCreated() throws {
     let bench = Workbench()
     defer { bench.close() }
     let file = try bench.write("state", "a file is in the way")
-    expectError(bench, try bench.supervise([], Self.quick), 73, "cannot make the state directory", file)
+    expectError(bench, try bench.supervise([], Self.quick), 73, "cannot create the state directory", file)
   }
 
   @Test(arguments: [false, true]) func stateDirectoryThatCannotBeWritten(exists: Bool) throws {
@@ -76,13 +76,13 @@ import Testing
     defer { chmod(directory, 0o755) }
     let result = try bench.unprivileged(
       ["run", "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run, "--"] + Self.quick)
-    let words = exists ? "cannot write to the state directory" : "cannot make the state directory"
+    let words = exists ? "cannot write to the state directory" : "cannot create the state directory"
     #expect(result.status == 73 && result.err.contains("error: \(words)"), "\(result.err)")
     #expect(result.err.contains(" where: \(bench.state)") && result.err.contains("Permission denied"))
     #expect(result.err.contains("  hint: ") && result.err.contains("(exit 73)"))
   }
 
-  @Test func runDirectoryOfSomebodyElse() throws {
+  @Test func runDirectoryOfAnotherUser() throws {
     let bench = Workbench()
     defer { bench.close() }
     try FileManager.default.createDirectory(atPath: bench.run, withIntermediateDirectories: true)
@@ -90,7 +90,7 @@ import Testing
     expectError(bench, try bench.supervise([], Self.quick), 73, "not private")
   }
 
-  @Test func aSecondSupervisor() throws {
+  @Test func secondSupervisor() throws {
     let bench = Workbench()
     defer { bench.close() }
     try bench.start([], [Programs.trainer, "--epochs", "1000", "--step-delay", "10ms"])
@@ -107,7 +107,7 @@ import Testing
     #expect(third.status == 73 && third.err.contains("used by another job"))
   }
 
-  @Test func aStoreThatIsNone() throws {
+  @Test func invalidStore() throws {
     let bench = Workbench()
     defer { bench.close() }
     try FileManager.default.createDirectory(atPath: bench.state + "/store", withIntermediateDirectories: true)
@@ -120,7 +120,7 @@ import Testing
     #expect(try bench.holdfast(["status", "--state-dir", bench.state]).status == 0)
   }
 
-  @Test func aStoreOfANewerFormat() throws {
+  @Test func storeOfNewerFormat() throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try bench.supervise([], Self.quick) == 0)

@@ -18,7 +18,7 @@ struct PowerLossTests {
     return process.terminationStatus
   }
 
-  @Test func whatWasDurableIsThereAfterwards() async throws {
+  @Test func durableStateSurvivesPowerLoss() async throws {
     let length = ["--epochs", "4"]
     let expected = try await Undisturbed.shared.digest(length)
     let bench = Workbench()

@@ -50,7 +50,7 @@ import Testing
     #expect(try bench.attempts().count == 2)
   }
 
-  @Test func amazonsNoticeEndsWithADurableCheckpoint() async throws {
+  @Test func amazonNoticeEndsWithDurableCheckpoint() async throws {
     let amazon = try FakeAmazon()
     defer { amazon.server.stop() }
     let bench = Workbench()
@@ -71,14 +71,14 @@ import Testing
   }
 
   /// As it is on GCE: the notice and the machine's shutdown come together.
-  @Test func googlesNoticeAndTheSignal() async throws {
+  @Test func googleNoticeTogetherWithSignal() async throws {
     let google = try FakeGoogle()
     defer { google.server.stop() }
     let bench = Workbench()
     defer { bench.close() }
     let supervisor = try Self.start(bench, "gce", "GCE_METADATA_HOST", google.server)
     google.set("preempted", "TRUE")
-    try bench.wait(for: "the notice") { bench.standardError.contains("GCE takes this machine away") }
+    try bench.wait(for: "the notice") { bench.standardError.contains("preemption notice from GCE (") }
     kill(supervisor.processIdentifier, SIGTERM)
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 75)
@@ -87,7 +87,7 @@ import Testing
     try await Self.resumeElsewhere(bench)
   }
 
-  @Test func azuresEventIsAcknowledgedOnceAllIsDurable() async throws {
+  @Test func azureEventIsAcknowledgedWhenDurable() async throws {
     let azure = try FakeAzure(machine: "train-7")
     defer { azure.server.stop() }
     let bench = Workbench()
@@ -99,7 +99,7 @@ import Testing
         notBefore: Self.date(in: 8, "EEE, dd MMM yyyy HH:mm:ss 'GMT'"))
     ])
     try bench.wait(for: "the notice") {
-      bench.standardError.contains("Azure takes this machine away (Reboot)")
+      bench.standardError.contains("preemption notice from Azure (Reboot)")
     }
     #expect(azure.started.isEmpty)
     supervisor.waitUntilExit()
@@ -112,7 +112,7 @@ import Testing
     try await Self.resumeElsewhere(bench)
   }
 
-  @Test func aNoticeThatIsTakenBackStopsNothing() async throws {
+  @Test func cancelledNoticeStopsNothing() async throws {
     let azure = try FakeAzure(machine: "train-7")
     defer { azure.server.stop() }
     let bench = Workbench()
@@ -121,7 +121,7 @@ import Testing
     azure.set([.init("E-1", "Redeploy", resources: ["train-7"], notBefore: "Fri, 19 Sep 2036 18:29:47 GMT")])
     try bench.wait(for: "the checkpoint") { bench.standardError.contains("is durable") }
     azure.set([])
-    try bench.wait(for: "its end") { bench.standardError.contains("taken its notice back") }
+    try bench.wait(for: "its end") { bench.standardError.contains("cancelled its preemption notice") }
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 0)
     #expect(try bench.attempts().count == 1)
@@ -130,7 +130,7 @@ import Testing
   }
 
   /// Not one step fits into what is left: the staged checkpoint is what becomes durable.
-  @Test func withTooLittleTimeTheStagedCheckpointBecomesDurable() throws {
+  @Test func tooLittleTimePublishesStagedCheckpoint() throws {
     let bench = Workbench()
     defer { bench.close() }
     let ready = bench.base + "/ready"
@@ -147,12 +147,12 @@ import Testing
     _ = try bench.write("ready", "")
     supervisor.waitUntilExit()
     #expect(supervisor.terminationStatus == 75)
-    #expect(bench.standardError.contains("notices takes this machine away (now)"))
+    #expect(bench.standardError.contains("preemption notice from notices (now)"))
     #expect(try bench.attempts().last?["cause"] as? String == "preempted")
     #expect(bench.leftovers().isEmpty)
   }
 
-  @Test func anEarlyWarningSavesAndTheProgramGoesWithTheSupervisor() async throws {
+  @Test func warningSavesAndWatcherEndsWithSupervisor() async throws {
     let bench = Workbench()
     defer { bench.close() }
     let pid = bench.base + "/pid"
@@ -172,7 +172,7 @@ import Testing
   }
 
   /// The trainer dies, its tree is cleared; the program that watches for notices is no part of it.
-  @Test func theProgramOutlivesAttempts() throws {
+  @Test func watcherSurvivesAttempts() throws {
     let bench = Workbench()
     defer { bench.close() }
     let starts = bench.base + "/starts"
@@ -189,7 +189,7 @@ import Testing
     #expect(try String(contentsOfFile: starts, encoding: .utf8) == "run\n")
   }
 
-  @Test func aMetadataServerThatLiesDegradesAndStopsNothing() throws {
+  @Test func invalidMetadataServerDegradesOnly() throws {
     let server = try FakeServer { _, _ in .whole(200, "<html>Please log in</html>") }
     defer { server.stop() }
     let bench = Workbench()
@@ -207,7 +207,7 @@ import Testing
     #expect(try bench.attempts().last?["cause"] as? String == "stopped")
   }
 
-  @Test func whatIsNoSourceIsRefusedBeforeAnythingStarts() throws {
+  @Test func invalidSourceIsRejectedBeforeStart() throws {
     let bench = Workbench()
     defer { bench.close() }
     let status = try bench.supervise(["--preemption", "ec2"], Self.slow)

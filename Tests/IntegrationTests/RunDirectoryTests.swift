@@ -122,7 +122,7 @@ import Testing
     try? file.write(contentsOf: Data(bytes))
   }
 
-  @Test func theResumeFileOfAnotherJobIsRefused() throws {
+  @Test func resumeFileOfAnotherJobIsRejected() throws {
     let bench = Workbench()
     defer { bench.close() }
     // The trainer's command first replaces the file that the supervisor wrote.

@@ -51,7 +51,7 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func aJobIsReadyTellsWhereItIsAndStopsWhenItLeaves(abstract: Bool) throws {
+  func jobReportsReadyStatusAndStopping(abstract: Bool) throws {
     let service = Service(abstract: abstract)
     defer { service.bench.close() }
     // It does not end by itself, however late it is looked at.
@@ -80,7 +80,7 @@ import Testing
 
   /// Nothing moves: the trainer stands still, and the loop waits in its next read for much longer than any
   /// service manager waits. The grace time is asked for all the same, when the signal comes.
-  @Test func theTimeOfAStopIsAskedForWhateverTheLoopDoes() throws {
+  @Test func stopTimeIsRequestedWhileLoopIsBlocked() throws {
     let service = Service()
     defer { service.bench.close() }
     let process = try service.start(["--grace", "1h"], ["sleep", "1000"])
@@ -114,7 +114,7 @@ import Testing
     #expect(!service.bench.standardError.contains("stopping"), "the loop knows nothing yet")
   }
 
-  @Test func theTrainerHearsNothingThatWasSaidToItsSupervisor() throws {
+  @Test func trainerDoesNotInheritServiceVariables() throws {
     let service = Service()
     defer { service.bench.close() }
     let process = try service.start(
@@ -127,7 +127,7 @@ import Testing
       !names.contains { $0 == "NOTIFY_SOCKET" || $0.hasPrefix("WATCHDOG_") || $0.hasPrefix("LISTEN_") })
   }
 
-  @Test func aTrainerThatDoesNothingDoesNotSilenceTheWatchdog() throws {
+  @Test func idleTrainerDoesNotStopWatchdogMessages() throws {
     let service = Service()
     defer { service.bench.close() }
     let process = try service.start([], ["sleep", "1000"], ["WATCHDOG_USEC": "300000"])
@@ -137,7 +137,7 @@ import Testing
   }
 
   /// systemd's watchdog sends it; Swift's runtime may have a handler that prints and returns.
-  @Test func theWatchdogsSignalEndsTheSupervisor() throws {
+  @Test func watchdogSignalEndsSupervisor() throws {
     let bench = Workbench()
     defer { bench.close() }
     let process = try bench.start([], ["sleep", "1000"], environment: ["SWIFT_BACKTRACE": "enable=yes"])
@@ -148,7 +148,7 @@ import Testing
     try bench.wait(for: "the trainer's end") { bench.leftovers().isEmpty }
   }
 
-  @Test func aSocketThatIsNotThereCostsOneWarning() throws {
+  @Test func missingSocketCausesOneWarning() throws {
     let bench = Workbench()
     defer { bench.close() }
     let process = try bench.start(
@@ -160,7 +160,7 @@ import Testing
     #expect(warnings.count { $0.contains("WATCHDOG_USEC=soon") } == 1 && warnings.count == 2, "\(warnings)")
   }
 
-  @Test func aSocketThatNobodyReadsHoldsNothingUp() throws {
+  @Test func unreadSocketBlocksNothing() throws {
     let service = Service()
     defer { service.bench.close() }
     let process = try service.start(
@@ -178,7 +178,7 @@ import Testing
     #expect(process.terminationStatus == 0)
   }
 
-  @Test func aReloadIsBetweenItsTwoWords() throws {
+  @Test func reloadSendsReloadingThenReady() throws {
     let service = Service()
     defer { service.bench.close() }
     let process = try service.start(["--config", try service.bench.write("test.toml", "")], Self.slow)
@@ -198,7 +198,7 @@ import Testing
     #expect(service.heard.suffix(2) == ["READY=1", "STOPPING=1\nSTATUS=finished at step 135"])
   }
 
-  @Test func aFailureHasItsNumber() throws {
+  @Test func failureHasErrno() throws {
     let service = Service()
     defer { service.bench.close() }
     let process = try service.start([], [service.bench.base + "/nothing-here"])

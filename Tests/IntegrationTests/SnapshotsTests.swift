@@ -28,7 +28,7 @@ import Testing
     return try JSONDecoder().decode(Listing.self, from: Data(shown.out.utf8))
   }
 
-  @Test func eachStepIsThereByName() throws {
+  @Test func eachStepIsListed() throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try bench.supervise([], [Programs.trainer, "--epochs", "2"]) == 0, "\(bench.standardError)")
@@ -59,7 +59,7 @@ import Testing
   }
 
   /// Commits are a second apart where nothing asks for one; whoever looks asks, by the time of access of the lock.
-  @Test(arguments: ["status", "snapshots"]) func whoeverLooksIsSeen(command: String) throws {
+  @Test(arguments: ["status", "snapshots"]) func readersTriggerCommit(command: String) throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try bench.supervise([], ["/bin/true"]) == 0)
@@ -73,7 +73,7 @@ import Testing
   }
 
   /// What waited for the next commit is in the ring, where the next supervisor finds it.
-  @Test func noStepIsMissingAfterTheSupervisorWasKilled() throws {
+  @Test func noStepIsMissingAfterSupervisorKill() throws {
     let bench = Workbench()
     defer { bench.close() }
     let (options, trainer) = (["--stage-every", "50ms"], [Programs.trainer, "--epochs", "8"])
@@ -88,7 +88,7 @@ import Testing
     #expect(steps == Array(1...steps.count) && steps.count == 360, "\(steps)")
   }
 
-  @Test func aRunningJobIsSeenWhileItRuns() throws {
+  @Test func runningJobIsListed() throws {
     let bench = Workbench()
     defer { bench.close() }
     let run = try bench.start([], [Programs.trainer, "--epochs", "1000", "--step-delay", "20ms"])

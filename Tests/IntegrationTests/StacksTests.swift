@@ -68,7 +68,7 @@ import Testing
   @Test(arguments: [
     [], ["/bin/bash", "-c", "\"$@\"; exit $?", "bash"], ["/usr/bin/env", "-u", "HOLDFAST_JOB_ID"],
   ])
-  func theHistoryTellsWhereItHung(launcher: [String]) throws {
+  func historyShowsWhereItHung(launcher: [String]) throws {
     let bench = Workbench()
     defer { bench.close() }
     let first = try finish(bench, launcher: launcher)
@@ -83,13 +83,13 @@ import Testing
 
   /// Signals that are ours or mean an end, and one that nobody handles.
   @Test(arguments: [0, 2, 9, 10, 15, 33, 65, 1 << 40, -12, 12, 40])
-  func aSignalThatIsNotOfferedInEarnestIsNotSent(signal: Int) throws {
+  func invalidOfferedSignalIsNotSent(signal: Int) throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try finish(bench, preparation: "offer(\(signal))")["failure"] is NSNull)
   }
 
-  @Test func aLinkInsteadOfStacksLeadsNowhere() throws {
+  @Test func linkInPlaceOfStacksIsNotFollowed() throws {
     let bench = Workbench()
     defer { bench.close() }
     let secret = try bench.write("secret", "the secret\n")
@@ -99,7 +99,7 @@ import Testing
   }
 
   /// One that is there before is not written through either.
-  @Test func aLinkBeforeTheStacksIsReplaced() throws {
+  @Test func existingLinkIsReplaced() throws {
     let bench = Workbench()
     defer { bench.close() }
     let secret = try bench.write("secret", "the secret\n")
@@ -122,7 +122,7 @@ import Testing
   }
 
   /// Whoever opens a pipe that nobody writes to waits for ever.
-  @Test func aPipeInsteadOfStacksKeepsNobodyWaiting() throws {
+  @Test func pipeInPlaceOfStacksDoesNotBlock() throws {
     let bench = Workbench()
     defer { bench.close() }
     let preparation = Self.replacing("os.mkfifo(stacks)")
@@ -130,7 +130,7 @@ import Testing
   }
 
   /// The next attempt removes what has the name, and not where it leads.
-  @Test func whatALinkInsteadOfStacksLeadsToStays() throws {
+  @Test func targetOfLinkIsNotRemoved() throws {
     let bench = Workbench()
     defer { bench.close() }
     let secret = try bench.write("secret", "the secret\n")
@@ -139,7 +139,7 @@ import Testing
     #expect(try String(contentsOfFile: secret, encoding: .utf8) == "the secret\n")
   }
 
-  @Test func ofManyStacksTheEndIsKept() throws {
+  @Test func endOfLongStacksIsRetained() throws {
     let bench = Workbench()
     defer { bench.close() }
     // It is appended to: the file was opened before.
@@ -162,7 +162,7 @@ import Testing
 
   /// A trainer names another process, which has a handler. It is asked where its environment has this job's
   /// id, as one that a launcher started on our behalf has, and left alone if not.
-  @Test(arguments: [true, false]) func onlyAProcessOfTheJobIsAsked(isOfTheJob: Bool) throws {
+  @Test(arguments: [true, false]) func onlyProcessOfTheJobIsSignaled(isOfTheJob: Bool) throws {
     let bench = Workbench()
     defer { bench.close() }
     // Ten times that until the first step, for which the other process must have begun.

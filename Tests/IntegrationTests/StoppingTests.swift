@@ -7,7 +7,7 @@ import Testing
   static let slow = [Programs.trainer] + length + ["--step-delay", "10ms"]
 
   @Test(arguments: [SIGTERM, SIGINT])
-  func stopSavesAndTheNextStartEndsWithTheSameBits(signal: Int32) async throws {
+  func stopSavesAndNextStartHasSameResult(signal: Int32) async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
@@ -48,7 +48,7 @@ import Testing
     #expect(again.status == 0 && again.out.contains("is not running"))
   }
 
-  @Test func terminatingTheTrainerAloneIsAnEndedAttempt() async throws {
+  @Test func terminatedTrainerEndsAttemptOnly() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()
     defer { bench.close() }
@@ -61,7 +61,7 @@ import Testing
     #expect(try bench.attempts().first?["cause"] as? String == "terminated")
   }
 
-  @Test func aTrainerThatIgnoresTheSignalIsKilledWithinTheGraceTime() throws {
+  @Test func trainerIgnoringSignalIsKilledWithinGraceTime() throws {
     let bench = Workbench()
     defer { bench.close() }
     let script = try bench.write(
@@ -76,7 +76,7 @@ import Testing
     #expect(try bench.attempts().last?["signal"] as? Int == 9)
   }
 
-  @Test func aSecondSignalHurries() throws {
+  @Test func secondSignalKillsTrainer() throws {
     let bench = Workbench()
     defer { bench.close() }
     // A step takes an hour, and the grace time ten: without the hurry nothing comes of the stop.
@@ -90,10 +90,10 @@ import Testing
     try bench.wait(for: "the end") { !supervisor.isRunning }
     #expect(supervisor.terminationStatus == 75)
     #expect(try bench.attempts().last?["signal"] as? Int == 9)
-    #expect(bench.standardError.contains("asked again"))
+    #expect(bench.standardError.contains("second stop request"))
   }
 
-  @Test func stepsLongerThanTheGraceTimeLeaveTheNewestStagedCheckpoint() throws {
+  @Test func stepsLongerThanGraceTimeKeepNewestStagedCheckpoint() throws {
     let bench = Workbench()
     defer { bench.close() }
     let supervisor = try bench.start(
@@ -105,7 +105,7 @@ import Testing
     #expect(try bench.json(["status"])["durable_step"] as? Int ?? 0 >= 1)
   }
 
-  @Test func aFinishedJobSaysSoAndStartsOverOnlyWhenTold() throws {
+  @Test func finishedJobStartsOverOnlyWithAgain() throws {
     let bench = Workbench()
     defer { bench.close() }
     let command = [Programs.trainer] + Self.length

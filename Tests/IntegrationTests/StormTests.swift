@@ -8,7 +8,7 @@ import Testing
   static let killsEach = 26
 
   /// How many kills a run has before it is over depends on the machine; their number in all does not.
-  @Test func killedAtRandomMomentsEndsWithTheSameBits() async throws {
+  @Test func randomKillsDoNotChangeResult() async throws {
     var kills = 0
     var seed: UInt64 = 0
     while kills < Self.kills {

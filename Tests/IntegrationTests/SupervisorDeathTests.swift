@@ -4,7 +4,7 @@ import Testing
 /// What outlives a supervisor that is killed.
 @Suite struct SupervisorDeathTests {
   /// Four attempts without progress are allowed in all, not four for each supervisor.
-  @Test func attemptsAndRestartBudgetOutliveTheSupervisor() throws {
+  @Test func attemptsAndBudgetSurviveSupervisor() throws {
     let bench = Workbench()
     defer { bench.close() }
     let options = ["--max-stalls", "4"]
@@ -27,7 +27,7 @@ import Testing
 
   /// A checkpoint is damaged while nobody looks, and the job goes on from the arena without reading it.
   /// When newer ones push it out, it is read first, named, and kept.
-  @Test func aDamagedOldCheckpointIsNamedAndKept() async throws {
+  @Test func damagedOldCheckpointIsReportedAndRetained() async throws {
     let length = ["--epochs", "6"]
     let expected = try await Undisturbed.shared.digest(length)
     let bench = Workbench()

@@ -77,7 +77,7 @@ import Testing
     #expect(bench.standardError.contains("exited with status 0 without finish()"))
   }
 
-  @Test func aFailureIsToldInItsOwnWords() throws {
+  @Test func failureMessageIsReported() throws {
     let bench = Workbench()
     defer { bench.close() }
     try finish("fail-in-batch", bench)
@@ -87,13 +87,13 @@ import Testing
     #expect(history.out.contains("Misfortune: Target 1000 is out of bounds"))
   }
 
-  @Test func workersThatOutliveTheTrainerAreEnded() throws {
+  @Test func survivingWorkersAreKilled() throws {
     let bench = Workbench()
     defer { bench.close() }
     try finish("fork-worker", bench)
   }
 
-  @Test func workersOfAKilledSupervisorAreEndedByTheNext() throws {
+  @Test func workersOfKilledSupervisorAreKilledByNext() throws {
     let bench = Workbench()
     defer { bench.close() }
     let command = [Programs.faulty, "fork-worker"]
@@ -106,7 +106,7 @@ import Testing
     #expect(bench.leftovers().isEmpty)
   }
 
-  @Test func closedDescriptorsHarmNobody() throws {
+  @Test func closedDescriptorsAreHarmless() throws {
     let bench = Workbench()
     defer { bench.close() }
     #expect(try bench.supervise(Self.options, [Programs.faulty, "close-descriptors"]) == 0)
@@ -114,7 +114,7 @@ import Testing
 
   /// A lock is its open file's, which a mapping keeps open (flock(2), mmap(2)): a trainer that closes all
   /// it has holds the ring until it ends. Whoever outlives its supervisor is ended before the next starts.
-  @Test func aLeftoverWithoutDescriptorsIsEndedBeforeTheNextStarts() throws {
+  @Test func leftoverWithoutDescriptorsIsKilledBeforeNextStart() throws {
     let bench = Workbench()
     defer { bench.close() }
     // A child of the supervisor's child: it gets no signal when the supervisor dies.
@@ -144,7 +144,7 @@ import Testing
   }
 
   /// It saves when it is asked to save and leave, and stays; SIGTERM it ignores.
-  @Test func ignoringSIGTERMIsNoUse() throws {
+  @Test func trainerIgnoringSIGTERMIsKilled() throws {
     let bench = Workbench()
     defer { bench.close() }
     let supervisor = try bench.start(Self.options + ["--grace", "5s"], [Programs.faulty, "ignore-sigterm"])
@@ -159,14 +159,14 @@ import Testing
     #expect(try bench.json(["status"])["durable_step"] as? Int == step, "what it saved is durable")
   }
 
-  @Test(arguments: ["hang", "hang-at-once"]) func aHangIsKilledAndRecorded(fault: String) throws {
+  @Test(arguments: ["hang", "hang-at-once"]) func hangIsKilledAndRecorded(fault: String) throws {
     let bench = Workbench()
     defer { bench.close() }
     try finish(fault, bench, Self.options + ["--step-timeout", "300ms"])
     #expect(try bench.attempts().first?["cause"] as? String == "hang")
   }
 
-  @Test func dyingInTheSameBatchGivesUpAndNamesIt() throws {
+  @Test func dyingInSameBatchGivesUpAndReportsIt() throws {
     let bench = Workbench()
     defer { bench.close() }
     let status = try bench.supervise(
@@ -181,19 +181,19 @@ import Testing
     #expect(check.status == 69)
   }
 
-  @Test func aBatchIsLeftOutWhenAskedFor() throws {
+  @Test func batchIsSkippedOnRequest() throws {
     let bench = Workbench()
     defer { bench.close() }
     let status = try bench.supervise(
       Self.options + ["--skip-batch-after", "2"], [Programs.faulty, "die-in-batch"])
     #expect(status == 0, "\(bench.standardError)")
     let events = try bench.holdfast(["events", "--state-dir", bench.state])
-    #expect(events.out.contains("leaving out batch 60 of epoch 0 from now on, after 2 deaths in it"))
+    #expect(events.out.contains("skipping batch 60 of epoch 0 from now on, after 2 deaths"))
     // One batch fewer is one step fewer.
     #expect(try bench.json(["status"])["step"] as? Int == 119)
   }
 
-  @Test func aReplayThatDiffersIsNamed() throws {
+  @Test func differingReplayIsReported() throws {
     let bench = Workbench()
     defer { bench.close() }
     // Staged at its first steps and never again: it dies with a replay window behind it.
@@ -201,7 +201,8 @@ import Testing
     let command = [Programs.faulty, "not-deterministic", bench.base + "/marker"]
     #expect(try bench.supervise(options, command) == 0)
     #expect(bench.standardError.contains("differs in its metrics (metric loss is"), "\(bench.standardError)")
-    #expect(bench.standardError.contains("finished at step 120; it is not the undisturbed run from step"))
+    #expect(
+      bench.standardError.contains("finished at step 120; it differs from an undisturbed run from step"))
     let attempt = try #require(try bench.attempts().first { $0["replay"] is Int })
     let step = try #require(attempt["replay"] as? Int)
     let differences = try #require(attempt["replay_differences"] as? [[String: Any]])
@@ -218,7 +219,7 @@ import Testing
     #expect(bench.standardError.contains("finished, but its replay deviates from step \(step) on"))
   }
 
-  @Test func aRunThatMustBeIdenticalAndIsNotFails() throws {
+  @Test func differingRunFailsIfIdenticalIsRequired() throws {
     let bench = Workbench()
     defer { bench.close() }
     let file = try bench.write("job.toml", "[restart]\nrequire-identical = true\n")
@@ -226,12 +227,12 @@ import Testing
     #expect(
       try bench.supervise(options, [Programs.faulty, "not-deterministic", bench.base + "/marker"]) == 4)
     #expect(
-      bench.standardError.contains("   why: likely cause: state that is not registered"),
+      bench.standardError.contains("   why: likely cause: unregistered state"),
       "\(bench.standardError)")
     #expect(try bench.json(["status"])["state"] as? String == "finished")
   }
 
-  @Test func aRunThatMustBeIdenticalAndIsSucceeds() throws {
+  @Test func identicalRunSucceedsIfIdenticalIsRequired() throws {
     let bench = Workbench()
     defer { bench.close() }
     let command = [Programs.faulty, "die-once", bench.base + "/marker"]
@@ -253,7 +254,7 @@ import Testing
     #expect((attempts.last?["resumed_from"] as? [String: Any])?["level"] as? String == "snapshot")
   }
 
-  @Test func aProgramThatKnowsNothingOfUsIsRestartedAndFinishes() throws {
+  @Test func programWithoutProtocolIsRestartedAndFinishes() throws {
     let bench = Workbench()
     defer { bench.close() }
     let script = try bench.write(

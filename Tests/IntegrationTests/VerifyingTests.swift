@@ -3,7 +3,7 @@ import Testing
 
 /// A checkpoint that takes minutes to read is read while the trainer starts, and holds nobody up.
 @Suite struct VerifyingTests {
-  @Test func aStopDoesNotWaitForACheckpointThatIsRead() throws {
+  @Test func stopDoesNotWaitForVerification() throws {
     let bench = Workbench()
     defer { bench.close() }
     let command = [Programs.trainer, "--epochs", "2", "--step-delay", "20ms"]

@@ -91,9 +91,9 @@ extension Action {
     case .arm(let kind, let deadline): "\(kind.rawValue) +\(seconds(deadline - now.monotonic))"
     case .disarm: nil
     case .note(let note): "'\(note.text)'"
-    case .keepStanding: "keep"
+    case .persistStanding: "keep"
     case .acknowledge(let notice): "acknowledge \(notice.source)"
-    case .leave(let ending): "leave \(ending)"
+    case .end(let ending): "leave \(ending)"
     }
   }
 }

@@ -6,7 +6,7 @@ import Vocabulary
 @Suite struct FailureTests {
   /// Its export fails: the loop is complete, and that is no success.
   @Test(arguments: [Supervision.ExitStatus.exited(3), .signaled(11), .signaled(9)])
-  func whatFailsAfterTheLoopIsTriedAgainAndGivenUp(status: Supervision.ExitStatus) {
+  func failureAfterLoopIsRetriedThenGivesUp(status: Supervision.ExitStatus) {
     var driver = Driver()
     driver.run(to: 20)
     let complete = ResumePoint.checkpoint(level: .staged, step: 20)
@@ -24,7 +24,7 @@ import Vocabulary
     #expect(driver.state.standing.completedStep == 20)
   }
 
-  @Test func whatEndsWellAfterTheLoopAtLastIsFinished() {
+  @Test func successAfterLoopFailureFinishes() {
     var driver = Driver()
     driver.run(to: 20)
     let complete = ResumePoint.checkpoint(level: .staged, step: 20)
@@ -39,7 +39,7 @@ import Vocabulary
   }
 
   /// A program of several fits tells the end of each.
-  @Test func stepsAfterTheEndThatWasToldTakeItBack() {
+  @Test func stepsAfterFinishRevokeIt() {
     var driver = Driver()
     driver.run(to: 20)
     driver.stage(20)
@@ -54,7 +54,7 @@ import Vocabulary
   }
 
   /// Both were read from the ring at once, and steps are told first.
-  @Test func anEndBeforeStepsThatAreKnownIsNone() {
+  @Test func finishBeforeKnownStepsIsIgnored() {
     var driver = Driver()
     driver.run(to: 20)
     driver.send(.stepped(progress(25)))
@@ -83,7 +83,7 @@ import Vocabulary
   private static let mistake = FailurePlace(
     type: "ValueError", message: "0x7f", traceback: "  File \"train.py\", line 42, in main\n    x()\n")
 
-  @Test func theSameFailureTenTimesIsNoProgress() {
+  @Test func tenIdenticalFailuresAreNoProgress() {
     var driver = Driver()
     driver.send(.begin(driver.remains(.beginning)))
     Self.fail(&driver, 9, Self.mistake) { _ in 60 }
@@ -99,14 +99,14 @@ import Vocabulary
     #expect(driver.state.ending == .gaveUp || driver.state.phase == .settling)
   }
 
-  @Test func aStepThatIsNewToTheJobIsProgressWhateverFails() {
+  @Test func newFurthestStepIsProgress() {
     var driver = Driver()
     driver.send(.begin(driver.remains(.beginning)))
     Self.fail(&driver, 30, Self.mistake) { 60 + $0 }
     #expect(driver.state.phase == .starting && driver.state.standing.stalls == 0)
   }
 
-  @Test func anotherFailureOrNoneBeginsTheCountAnew() {
+  @Test func differentOrNoFailureResetsCount() {
     let other = FailurePlace(
       type: "ValueError", message: "", traceback: "  File \"train.py\", line 43, in main")
     for between in [other, nil] {
@@ -120,7 +120,7 @@ import Vocabulary
     }
   }
 
-  @Test func aFailureIsKnownByItsInnermostLine() {
+  @Test func failureIsIdentifiedByInnermostLine() {
     func place(_ traceback: String?, message: String = "") -> String {
       FailurePlace(type: "E", message: message, traceback: traceback).place
     }

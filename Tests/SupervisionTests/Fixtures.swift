@@ -70,9 +70,9 @@ extension Action {
     case .arm(let kind, _): "+\(kind)"
     case .disarm: ""
     case .note(let note): "'\("\(note)".prefix { $0 != "(" })'"
-    case .keepStanding: "keep"
+    case .persistStanding: "keep"
     case .acknowledge: "acknowledge"
-    case .leave(let ending): "leave(\(ending))"
+    case .end(let ending): "leave(\(ending))"
     }
   }
 }

@@ -18,7 +18,7 @@ import Testing
     return nil
   }
 
-  @Test func aShorterIntervalCountsFromTheLastCheckpoint() {
+  @Test func shorterIntervalCountsFromLastCheckpoint() {
     var driver = Driver()
     driver.run(to: 50)
     driver.stage(50)
@@ -36,7 +36,7 @@ import Testing
     #expect(Self.deadline(.durable, in: driver.log) == driver.now.monotonic, "overdue: at once")
   }
 
-  @Test func theEndOfAPublicationFollowsTheNewInterval() {
+  @Test func publicationEndUsesNewInterval() {
     var driver = Driver()
     driver.run(to: 50)
     driver.stage(50)
@@ -48,7 +48,7 @@ import Testing
     #expect(Self.deadline(.durable, in: driver.log) == driver.now.monotonic + .seconds(5))
   }
 
-  @Test func theStepTimeoutFollows() {
+  @Test func stepTimeoutIsUpdated() {
     var driver = Driver()
     driver.run(to: 50)
     let aliveAt = driver.now.monotonic
@@ -65,7 +65,7 @@ import Testing
     #expect(Self.deadline(.hang, in: driver.log) != nil)
   }
 
-  @Test func aStopKeepsTheTimeItWasGiven() {
+  @Test func stopKeepsItsDeadline() {
     var driver = Driver(Self.policy { $0.grace = .seconds(20) })
     driver.run(to: 50)
     driver.send(.stopRequested)
@@ -78,7 +78,7 @@ import Testing
     #expect(kill.map { $0 < driver.now.monotonic + .seconds(20) } == true)
   }
 
-  @Test func aTrainerThatFinishedIsAskedForNothing() {
+  @Test func finishedTrainerGetsNoRequests() {
     var driver = Driver()
     driver.run(to: 50)
     driver.send(.finished(step: 50, slot: 0))
@@ -86,7 +86,7 @@ import Testing
     #expect(Self.deadline(.stage, in: actions) == nil && Self.deadline(.hang, in: actions) == nil)
   }
 
-  @Test func aSmallerBudgetCountsAtTheNextEnd() {
+  @Test func smallerBudgetAppliesAtNextEnd() {
     var driver = Driver()
     driver.run(to: 0)
     driver.end(.exited(1), driver.remains(.beginning))
@@ -97,7 +97,7 @@ import Testing
     #expect(driver.state.ending == .gaveUp)
   }
 
-  @Test func theArenaKeepsItsSlots() {
+  @Test func arenaKeepsItsSlots() {
     var driver = Driver()
     driver.send(.policyChanged(Self.policy { $0.slotCount = 7 }))
     #expect(driver.state.policy.slotCount == driver.state.slots.count)

@@ -59,7 +59,7 @@ import Vocabulary
 
   static func kinds(_ actions: [Action]) -> [String] { actions.map(\.word).filter { !$0.isEmpty } }
 
-  @Test func aNoticeSavesAtOnceTrainsOnAndLeavesBeforeTheDeadline() throws {
+  @Test func noticeSavesContinuesAndStopsBeforeDeadline() throws {
     var machine = Machine()
     let began = machine.driver.now.monotonic
     let asked = machine.send(.preemptionNotice(Self.notice(120, acknowledged: true)))
@@ -88,7 +88,7 @@ import Vocabulary
 
   /// Whatever the lead, the step time and the disk: gone by the deadline, the staged state durable.
   @Test(arguments: [1, 10, 30, 120, 900], [0, 1, 40, 4000])
-  func nobodyAnswersAndAllIsOverByTheDeadline(lead: Int, publishing: Int) {
+  func endsByDeadlineWithoutAnswers(lead: Int, publishing: Int) {
     var machine = Machine()
     if publishing > 0 {
       machine.send(.checkpointRequested)
@@ -109,7 +109,7 @@ import Vocabulary
     #expect(machine.driver.log.contains { if case .publish(_, kept) = $0 { true } else { false } })
   }
 
-  @Test func aSignalOutranksTheNotice() {
+  @Test func signalTakesPrecedenceOverNotice() {
     var machine = Machine()
     machine.send(.preemptionNotice(Self.notice(120)))
     let stopped = machine.send(.stopRequested)
@@ -119,7 +119,7 @@ import Vocabulary
     #expect(machine.armed[.preemption] == nil)
   }
 
-  @Test func aShortNoticeShortensTheGraceTime() throws {
+  @Test func shortNoticeShortensGraceTime() throws {
     var machine = Machine()
     machine.send(.stopRequested)
     let before = try #require(machine.armed[.saveDeadline])
@@ -129,7 +129,7 @@ import Vocabulary
   }
 
   /// systemd's stop, when it comes after we began to leave, is no second signal that hurries.
-  @Test func theAnnouncedSignalDoesNotHurry() {
+  @Test func announcedSignalIsNotASecondRequest() {
     var machine = Machine()
     machine.send(.preemptionNotice(Self.notice(30)))
     machine.answer(step: 61)
@@ -143,7 +143,7 @@ import Vocabulary
     #expect(machine.send(.stopRequested).contains(.signal(.kill)), "a second one does")
   }
 
-  @Test func aCancelledNoticeLeavesNothingBehind() {
+  @Test func cancelledNoticeIsCleared() {
     var machine = Machine()
     machine.send(.preemptionNotice(Self.notice(120)))
     machine.answer(step: 61)
@@ -155,7 +155,7 @@ import Vocabulary
     #expect(machine.driver.state.phase == .running && machine.driver.state.stop == nil)
   }
 
-  @Test func theEndOfAnotherEventCancelsNothing() {
+  @Test func cancellationOfAnotherEventIsIgnored() {
     var machine = Machine()
     var notice = Self.notice(120)
     notice.event = "preempted"
@@ -166,7 +166,7 @@ import Vocabulary
     #expect(machine.driver.state.preemption == nil)
   }
 
-  @Test(arguments: [false, true]) func cancelledWhileLeavingItStartsAgain(isSettling: Bool) {
+  @Test(arguments: [false, true]) func cancellationWhileStoppingStartsAgain(isSettling: Bool) {
     var machine = Machine()
     machine.send(.preemptionNotice(Self.notice(3)))
     machine.elapse(until: machine.driver.now.monotonic + .seconds(2))
@@ -185,7 +185,7 @@ import Vocabulary
   }
 
   /// Measured: the save cannot be durable in time. What is staged can.
-  @Test func withTooLittleTimeTheStagedCheckpointIsKeptAndThatIsSaid() {
+  @Test func tooLittleTimeKeepsStagedCheckpointAndReportsIt() {
     var machine = Machine()
     machine.send(.checkpointRequested)
     machine.answer(step: 60)
@@ -203,7 +203,7 @@ import Vocabulary
   }
 
   /// The same without a notice: a stop whose grace time is shorter than a save.
-  @Test func aStopThatIsTooShortForASaveSaysSo() {
+  @Test func stopTooShortForSaveIsReported() {
     var policy = Policy()
     policy.grace = .seconds(10)
     var machine = Machine(policy)
@@ -219,7 +219,7 @@ import Vocabulary
     #expect(machine.driver.state.publication?.step == 70)
   }
 
-  @Test func whatPublishingTakesIsKnownToTheNextSupervisor() {
+  @Test func publishingDurationIsPersisted() {
     var machine = Machine()
     machine.send(.checkpointRequested)
     machine.answer(step: 60)
@@ -228,7 +228,7 @@ import Vocabulary
     #expect(next.state.schedule.publishing == .seconds(20))
   }
 
-  @Test func aWarningSavesAndStopsNothing() {
+  @Test func warningSavesWithoutStopping() {
     var machine = Machine()
     let asked = machine.send(.preemptionWarning(source: "test", text: "rebalance"))
     #expect(Self.kinds(asked).contains("request(save)"))
@@ -239,7 +239,7 @@ import Vocabulary
   }
 
   /// A program that says "30 seconds" every second does not give more time with each.
-  @Test func aNoticeWithoutAClockIsNotExtendedByRepeatingIt() {
+  @Test func repeatedNoticeWithoutClockDoesNotExtendDeadline() {
     var machine = Machine()
     machine.send(.preemptionNotice(Self.notice(30)))
     let deadline = machine.driver.state.preemption?.deadline
@@ -252,7 +252,7 @@ import Vocabulary
     #expect(machine.driver.state.preemption?.deadline == machine.driver.now.monotonic + .seconds(600))
   }
 
-  @Test func anotherProgramHasItsGraceTime() {
+  @Test func programWithoutProtocolHasGraceTime() {
     var driver = Driver()
     driver.send(.begin(driver.remains(.beginning)))
     driver.send(.started)
@@ -263,7 +263,7 @@ import Vocabulary
     #expect(driver.send(.timer(.preemption)).contains(.signal(.terminate)))
   }
 
-  @Test func theSourcesClockIsBelievedAndBounded() {
+  @Test func sourceClockTakesPrecedenceWithinBounds() {
     let now = Moment(monotonic: .seconds(100), wall: .seconds(1_000_000))
     func lead(deadline: Int, saidAt: Int?) -> Duration {
       PreemptionNotice(

@@ -4,7 +4,7 @@ import Vocabulary
 
 /// What attempts start from, and what becomes of requests that nobody answers.
 @Suite struct ResumePointTests {
-  @Test func twoDeathsWhileItIsTakenCostAResumePointItsTurn() {
+  @Test func resumePointIsSkippedAfterTwoDeaths() {
     let staged = ResumePoint.checkpoint(level: .staged, step: 20)
     let durable = ResumePoint.checkpoint(level: .durable, step: 10)
     let candidates = [ResumeCandidate(durable, .unread), ResumeCandidate(staged, .unread)]
@@ -37,7 +37,7 @@ import Vocabulary
     #expect(driver.state.standing.restoreDeaths == nil)
   }
 
-  @Test func theFurthestThatIsNotDamagedIsChosen() {
+  @Test func furthestUndamagedPointIsChosen() {
     func point(_ level: Level, _ step: UInt64) -> ResumePoint { .checkpoint(level: level, step: step) }
     func best(_ candidates: [ResumeCandidate], _ deaths: [RestoreDeaths] = []) -> ResumePoint {
       ResumeChoice.best(of: candidates, deaths: deaths).map { candidates[$0].point } ?? .beginning
@@ -58,7 +58,7 @@ import Vocabulary
     #expect(best([ResumeCandidate(point(.staged, 0), .whole)]) == point(.staged, 0))
   }
 
-  @Test func aDamagedResumePointCostsNoBudget() {
+  @Test func damagedResumePointUsesNoBudget() {
     let staged = ResumePoint.checkpoint(level: .staged, step: 20)
     let durable = ResumePoint.checkpoint(level: .durable, step: 10)
     var driver = Driver(durableStep: 30)
@@ -72,14 +72,14 @@ import Vocabulary
     #expect(driver.state.attempt?.from == durable && driver.state.resume == durable)
     #expect(driver.state.newestStaged == nil && driver.state.durableStep == 10)
     // One that took it all the same is ended, and another begins at once.
-    #expect(driver.send(.misled) == [.signal(.kill)])
-    #expect(driver.send(.misled).isEmpty)
+    #expect(driver.send(.loadedDamagedPoint) == [.signal(.kill)])
+    #expect(driver.send(.loadedDamagedPoint).isEmpty)
     let actions = driver.end(.signaled(9), driver.remains(durable))
     #expect(actions.contains(.start(attempt: 2, from: durable, skips: [])))
     #expect(driver.state.standing.stalls == 0)
   }
 
-  @Test func aRequestIsMadeAgainWhenNobodyAnswers() throws {
+  @Test func unansweredRequestIsRepeated() throws {
     var driver = Driver()
     driver.run(to: 20)
     driver.send(.timer(.stage))
@@ -104,7 +104,7 @@ import Vocabulary
     #expect(driver.state.request == nil && driver.state.newestStaged?.step == 20)
   }
 
-  @Test func theStateBeforeTheFirstStepIsAResumePoint() {
+  @Test func stateBeforeFirstStepIsAResumePoint() {
     var driver = Driver()
     driver.send(.begin(driver.remains(.beginning)))
     #expect(driver.state.initialSlot == 0)

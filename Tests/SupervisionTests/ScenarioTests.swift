@@ -6,7 +6,7 @@ import Vocabulary
 @Suite struct ScenarioTests {
   static let atTen = ResumePoint.checkpoint(level: .staged, step: 10)
 
-  @Test func progressRestartsAtOnceAndRefillsTheBudget() {
+  @Test func progressRestartsAtOnceAndResetsBudget() {
     var driver = Driver()
     driver.run(to: 20)
     driver.state.standing.stalls = 3
@@ -15,7 +15,7 @@ import Vocabulary
     #expect(driver.state.standing.stalls == 0)
   }
 
-  @Test func withoutProgressPausesGrowAndEnd() throws {
+  @Test func pausesGrowWithoutProgressUntilGivingUp() throws {
     var driver = Driver()
     driver.run(to: 0)
     var pauses: [Duration] = []
@@ -35,7 +35,7 @@ import Vocabulary
     }
   }
 
-  @Test func theKernelsKillIsToldApartFromAPersons() {
+  @Test func outOfMemoryKillIsDistinguished() {
     func cause(outOfMemory: Bool, stopping: Bool = false) -> [Cause] {
       var driver = Driver()
       driver.run(to: 20)
@@ -50,7 +50,7 @@ import Vocabulary
   }
 
   @Test(arguments: [Supervision.ExitStatus.signaled(2), .exited(130)])
-  func whoeverInterruptsTheTrainerStopsTheJob(status: Supervision.ExitStatus) {
+  func interruptOfTrainerStopsJob(status: Supervision.ExitStatus) {
     var standing = Standing()
     standing.stalls = 3
     var driver = Driver(standing: standing)
@@ -62,7 +62,7 @@ import Vocabulary
     #expect(driver.state.standing.stalls == 3 && driver.state.standing.deathTally == nil)
   }
 
-  @Test func anInterruptOfBothIsOneStop() {
+  @Test func interruptOfBothIsOneStop() {
     func leave(_ first: Event, _ second: Event) -> [Action] {
       var driver = Driver()
       driver.run(to: 20)
@@ -76,11 +76,11 @@ import Vocabulary
     for log in [leave(.stopRequested, .exited(.signaled(2))), leave(.exited(.signaled(2)), .stopRequested)] {
       #expect(log.contains(.note(.attemptEnded(.signaled(2), .stopped, progressed: true))))
       #expect(log.contains(.publish(slot: 0, step: 20)) && !log.contains(.note(.hurrying)))
-      #expect(log.last == .leave(.stopped))
+      #expect(log.last == .end(.stopped))
     }
   }
 
-  @Test func aFinalStateInNoCheckpointIsNoSuccess() {
+  @Test func unsavedFinalStateIsNoSuccess() {
     var driver = Driver()
     driver.run(to: 20)
     driver.send(.finished(step: 20, slot: nil))
@@ -89,7 +89,7 @@ import Vocabulary
     #expect(driver.state.ending == .finalStateNotDurable)
   }
 
-  @Test func aNewStartAfterGivingUpHasAFullBudget() {
+  @Test func startAfterGivingUpHasFullBudget() {
     var standing = Standing()
     standing.gaveUp = true
     standing.stalls = 5
@@ -100,7 +100,7 @@ import Vocabulary
     #expect(driver.state.standing.stalls == 0 && !driver.state.standing.gaveUp)
   }
 
-  @Test func theSameBatchIsNamedAndLeftOut() {
+  @Test func repeatedBatchIsReportedAndSkipped() {
     var policy = Policy()
     policy.skipBatchAfter = 3
     var driver = Driver(policy)
@@ -116,7 +116,7 @@ import Vocabulary
     #expect(driver.log.contains { if case .start(4, _, let skips) = $0 { !skips.isEmpty } else { false } })
   }
 
-  @Test func theLastBatchOfAnEpochIsFollowedByTheFirstOfTheNext() {
+  @Test func lastBatchOfEpochIsFollowedByFirstOfNext() {
     #expect(progress(100).nextBatch == BatchPosition(epoch: 1, batch: 0))
     #expect(
       Progress(step: 5, position: .init(epoch: 0, batch: 100), batchesPerEpoch: 100).nextBatch
@@ -154,7 +154,7 @@ import Vocabulary
     #expect(published == 3)
   }
 
-  @Test(arguments: [-1_000_000, 1_000_000]) func aClockThatJumpsCostsAtMostOneInterval(seconds: Int) {
+  @Test(arguments: [-1_000_000, 1_000_000]) func clockJumpCostsAtMostOneInterval(seconds: Int) {
     var standing = Standing()
     standing.lastDurableWallSeconds = 1_700_000_000
     let now = Moment(monotonic: .seconds(50), wall: .seconds(1_700_000_000 + seconds))
@@ -191,7 +191,7 @@ import Vocabulary
     #expect(spent / (driver.now.monotonic - began) < 0.01)
   }
 
-  @Test func aStopWaitsForTheSaveAndThenMakesItDurable() {
+  @Test func stopWaitsForSaveAndPublishesIt() {
     var driver = Driver()
     driver.run(to: 50)
     let asked = driver.send(.stopRequested)
@@ -201,12 +201,12 @@ import Vocabulary
     driver.end(.exited(75), driver.remains(.checkpoint(level: .staged, step: 51)))
     #expect(driver.state.phase == .settling)
     let left = driver.send(.published(slot: 0, step: 51, took: .seconds(1)))
-    #expect(left.last == .leave(.stopped))
+    #expect(left.last == .end(.stopped))
     #expect(driver.state.standing.stalls == 0, "a stop costs no budget")
   }
 
   /// From the signal to the exit: never longer than the grace time, whatever does not answer.
-  @Test(arguments: [1, 5, 25, 600]) func everyStopEndsWithinTheGraceTime(seconds: Int) {
+  @Test(arguments: [1, 5, 25, 600]) func stopEndsWithinGraceTime(seconds: Int) {
     var policy = Policy()
     policy.grace = .seconds(seconds)
     var driver = Driver(policy)
@@ -234,7 +234,7 @@ import Vocabulary
     #expect(driver.log.contains(.publish(slot: 0, step: 50)), "the best there is becomes durable")
   }
 
-  @Test func aHangIsKilledAfterItsTimeoutAndNotBefore() {
+  @Test func hangIsKilledAfterTimeoutAndNotBefore() {
     var policy = Policy()
     policy.stepTimeout = .fixed(.seconds(10))
     var driver = Driver(policy)
@@ -251,7 +251,7 @@ import Vocabulary
   }
 
   /// It has no steps that could fail to come, however long it runs.
-  @Test func aProgramThatNeverAttachesIsNeverTakenForHung() {
+  @Test func programWithoutProtocolNeverCountsAsHung() {
     var policy = Policy()
     policy.stepTimeout = .fixed(.seconds(10))
     var driver = Driver(policy)
@@ -264,12 +264,12 @@ import Vocabulary
     #expect(attached.contains(.arm(.hang, at: driver.now.monotonic + .seconds(100))))
   }
 
-  @Test func aHungTrainerIsAskedForItsStacksAndKilledSoonAfter() throws {
+  @Test func stacksAreRequestedBeforeHungTrainerIsKilled() throws {
     var policy = Policy()
     policy.stepTimeout = .fixed(.seconds(10))
     var driver = Driver(policy)
     driver.run(to: 5)
-    driver.send(.attached(tellsStacks: true))
+    driver.send(.attached(offersStacks: true))
     driver.wait(.seconds(11))
     let asked = driver.send(.timer(.hang))
     #expect(asked.contains(.signal(.stacks)) && !asked.contains(.signal(.kill)))
@@ -282,7 +282,7 @@ import Vocabulary
     #expect(ended.contains(.note(.attemptEnded(.signaled(9), .hang, progressed: true))))
   }
 
-  @Test func autoKnowsNoHangBeforeAStepTimeIsKnown() {
+  @Test func autoHasNoTimeoutBeforeFirstStepTime() {
     var driver = Driver()
     driver.run(to: 0)
     driver.wait(.seconds(100_000))

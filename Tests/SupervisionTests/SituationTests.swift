@@ -5,7 +5,7 @@ import Testing
 /// expected lines are the specification. A line that is wrong is printed as it came out; whoever
 /// changes the core reads it before it goes into the table.
 @Suite struct SituationTests {
-  @Test func theTableIsOfTheseSituations() {
+  @Test func tableContainsExactlyTheseSituations() {
     #expect(Set(expectedCells.keys) == Set(Situations.all.map(\.name)))
   }
 

@@ -23,7 +23,7 @@ enum Situations {
     ("running, finish was said", { sent(staged(), .finished(step: 60, slot: 1)) }),
     ("running, the machine goes", { noticed(staged()) }),
     ("running, no sign of life", { overdue() }),
-    ("running, no sign of life, tells its stacks", { overdue(tellsStacks: true) }),
+    ("running, no sign of life, tells its stacks", { overdue(offersStacks: true) }),
     ("saving, the machine goes", { due(noticed(staged())) }),
     ("saving", { asked(staged()) }),
     ("saving, no slot is free", { asked(crowded()) }),
@@ -34,8 +34,8 @@ enum Situations {
     ("terminating, finish was said", { asked(sent(staged(), .finished(step: 60, slot: 1))) }),
     ("terminating, does not attach", { asked(started()) }),
     ("terminating, hung", { hung() }),
-    ("terminating, hung, asked for its stacks", { hung(tellsStacks: true) }),
-    ("terminating, hung, asked for its stacks and to stop", { asked(hung(tellsStacks: true)) }),
+    ("terminating, hung, asked for its stacks", { hung(offersStacks: true) }),
+    ("terminating, hung, asked for its stacks and to stop", { asked(hung(offersStacks: true)) }),
     ("clearing, killed", { sent(staged(), .exited(.signaled(9))) }),
     ("clearing, finished", { sent(staged(), .finished(step: 60, slot: 1), .exited(.exited(0))) }),
     ("clearing, exit 0 of a program that did not attach", { sent(started(), .exited(.exited(0))) }),
@@ -91,7 +91,7 @@ enum Situations {
     ("SIGKILL while it restores", { _ in .exited(.signaled(9), restoring: true) }),
     ("its resume point is damaged", { .resumePointDamaged(replacement($0.resume)) }),
     ("another resume point is damaged", { _ in .resumePointDamaged(replacement(at(7))) }),
-    ("it took a damaged resume point", { _ in .misled }),
+    ("it took a damaged resume point", { _ in .loadedDamagedPoint }),
     ("staged before its first step", { _ in .stagedInitially(slot: 0, .staged(step: 0, stall: .zero)) }),
     ("that failed", { _ in .stagedInitially(slot: 0, .failed(errno: 28)) }),
     ("staged before its first step into a slot that is none", { _ in .stagedInitially(slot: 9, .missed) }),
@@ -223,14 +223,14 @@ enum Situations {
   }
 
   /// Its last step is longer ago than the limit.
-  private static func overdue(tellsStacks: Bool = false) -> Driver {
-    var driver = sent(staged(), .attached(tellsStacks: tellsStacks))
+  private static func overdue(offersStacks: Bool = false) -> Driver {
+    var driver = sent(staged(), .attached(offersStacks: offersStacks))
     driver.wait(.seconds(4))
     return driver
   }
 
-  private static func hung(tellsStacks: Bool = false) -> Driver {
-    sent(overdue(tellsStacks: tellsStacks), .timer(.hang))
+  private static func hung(offersStacks: Bool = false) -> Driver {
+    sent(overdue(offersStacks: offersStacks), .timer(.hang))
   }
 
   private static func backingOff() -> Driver {

@@ -23,7 +23,7 @@ import Vocabulary
     return standing
   }
 
-  @Test func noNumberStopsAJob() {
+  @Test func implausibleNumbersDoNotTrap() {
     let now = Moment(monotonic: .seconds(100), wall: .seconds(1_700_000_000))
     for attempt in [0, 1, Standing.largestAttempt, Standing.largestAttempt + 1, UInt64.max] {
       for count in Self.integers {
@@ -38,7 +38,7 @@ import Vocabulary
               step: .max, position: BatchPosition(epoch: .max, batch: .max), batchesPerEpoch: 0),
             slots: state.slots)
           for event in [
-            .begin(remains), .started, .attached(tellsStacks: false),
+            .begin(remains), .started, .attached(offersStacks: false),
             .stepped(Progress(step: .max, position: BatchPosition(epoch: .max, batch: .max))),
             .stopRequested, .exited(.exited(1)), .cleared(remains),
           ] as [Event] {
@@ -51,7 +51,7 @@ import Vocabulary
     }
   }
 
-  @Test func whatCanBeIsKept() {
+  @Test func plausibleNumbersAreRetained() {
     let standing = Self.standing(7, 3, 1.5)
     #expect(standing.plausible == standing)
   }

@@ -27,7 +27,7 @@ struct Walk {
     var sequence: UInt64
     var slot: Int
     var kind: RequestKind
-    var askedAt: Duration
+    var requestedAt: Duration
   }
 
   private struct Image: Equatable {
@@ -121,14 +121,14 @@ struct Walk {
       return .stepped(progress(world.step))
     case 6...8 where world.request != nil && world.isUncleared: return answer()
     case 9 where world.isUncleared && !world.clearIsAsked && state.phase != .starting:
-      return .attached(tellsStacks: random.below(2) == 0)
+      return .attached(offersStacks: random.below(2) == 0)
     case 10 where state.phase != .starting && world.isUncleared:
       return .exited(status(), restoring: random.below(3) == 0)
     case 18 where world.isUncleared && !world.clearIsAsked && state.attempt?.progress == nil:
       if let slot = state.initialSlot, state.phase != .starting, world.attached {
         return .stagedInitially(slot: slot, .staged(step: 0, stall: .milliseconds(3)))
       }
-      return random.below(8) == 0 ? .misled : damaged()
+      return random.below(8) == 0 ? .loadedDamagedPoint : damaged()
     case 11: return published()
     case 12: return .checkpointRequested
     case 13 where random.below(4) == 0: return .stopRequested
@@ -276,7 +276,7 @@ struct Walk {
     // More steps take an end back.
     case .stepped: if world.isUncleared { world.finished = false }
     case .begin, .started, .heartbeat, .timer, .stopRequested, .checkpointRequested,
-      .preemptionNotice, .preemptionWarning, .preemptionCancelled, .policyChanged, .misled:
+      .preemptionNotice, .preemptionWarning, .preemptionCancelled, .policyChanged, .loadedDamagedPoint:
       break
     case .stagedInitially(let slot, let outcome):
       if case .staged(let step, _) = outcome, world.isUncleared { world.slots[slot] = .complete(step: step) }
@@ -286,7 +286,7 @@ struct Walk {
   }
 
   private var askedAgain: Bool {
-    world.request.map { driver.now.monotonic - $0.askedAt >= .seconds(60) } ?? false
+    world.request.map { driver.now.monotonic - $0.requestedAt >= .seconds(60) } ?? false
   }
 
   private mutating func endOfAttempt() {
@@ -320,9 +320,9 @@ struct Walk {
         "request \(sequence) while another is open")
       world.slots[slot] = .empty
       // Asked once more only after a while, counted from the first time.
-      let askedAt = world.request?.kind == kind ? world.request?.askedAt : nil
+      let requestedAt = world.request?.kind == kind ? world.request?.requestedAt : nil
       world.request = Request(
-        sequence: sequence, slot: slot, kind: kind, askedAt: askedAt ?? driver.now.monotonic)
+        sequence: sequence, slot: slot, kind: kind, requestedAt: requestedAt ?? driver.now.monotonic)
     case .offer(let slot):
       if let slot { claim(!isInUse(slot), "slot \(slot) is offered and in use") }
       world.offered = slot
@@ -335,8 +335,8 @@ struct Walk {
     case .signal(.kill): world.killed = true
     case .arm(let kind, let at): world.armed[kind] = at
     case .disarm(let kind): world.armed[kind] = nil
-    case .cancelPublishing, .signal(.terminate), .signal(.stacks), .note, .keepStanding, .acknowledge,
-      .leave:
+    case .cancelPublishing, .signal(.terminate), .signal(.stacks), .note, .persistStanding, .acknowledge,
+      .end:
       break
     }
   }

@@ -31,7 +31,7 @@ import Vocabulary
     return entries
   }
 
-  @Test func theCatalogHasEveryKindAndNothingElse() throws {
+  @Test func catalogHasExactlyTheEventKinds() throws {
     let entries = try entries()
     #expect(Set(entries.keys) == Set(EventKind.allCases.map(\.messageID)))
     #expect(Set(EventKind.allCases.map(\.messageID)).count == EventKind.allCases.count)
@@ -45,7 +45,7 @@ import Vocabulary
     }
   }
 
-  @Test func journaldTakesTheCatalog() throws {
+  @Test func journaldAcceptsCatalog() throws {
     let root = FileManager.default.temporaryDirectory.appendingPathComponent("catalog-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: root) }
     for place in ["usr/lib/systemd/catalog", "var/lib/systemd/catalog"] {
@@ -74,7 +74,7 @@ import Vocabulary
     return (process.terminationStatus, text)
   }
 
-  @Test func entriesSayWhatTheyAreAbout() {
+  @Test func entriesHaveJobAttemptAndStep() {
     Console.begin(job: "resnet50")
     let entry = Console.Entry(
       text: "attempt 3 crashed", kind: .attemptEnded, attempt: 3, step: 41_820,
@@ -90,7 +90,7 @@ import Vocabulary
       ])
   }
 
-  @Test func whatATerminalObeysIsInNoMessageAndInEveryField() {
+  @Test func escapeCodesAreRemovedFromMessagesOnly() {
     let text = "E\u{1b}[2J\n\u{202e}"
     let entry = Console.Entry(
       text: text, kind: .attemptEnded, fields: [("HOLDFAST_TRACEBACK", text)], furtherLines: text)
@@ -101,7 +101,7 @@ import Vocabulary
     #expect(Notification.ready.visible == .ready)
   }
 
-  @Test func prioritiesFollowTheHarm() {
+  @Test func priorityDependsOnSeverity() {
     func priority(_ kind: EventKind?, isWarning: Bool) -> String? {
       Console.fields(.init(text: "", isWarning: isWarning, kind: kind)).first { $0.name == "PRIORITY" }?.value
     }

@@ -58,13 +58,13 @@ import Testing
     #expect(verdict(of: JobMark(jobID: "", runDirectory: "/run/a")) == .doubtful)
   }
 
-  @Test func whoeverStartedUsIsNobodysTrainer() {
+  @Test func ancestorsAreNotTrainers() {
     let marks = Dictionary(uniqueKeysWithValues: [5, 6, 20].map { (Int32($0), Self.ours) })
     let sibling = Self.process(6, parent: 5, session: 5, terminal: true)
     #expect(judge([sibling, Self.process(20)], marks: marks) == ([20], []))
   }
 
-  @Test func theTrainersSessionIsOurs() {
+  @Test func trainerSessionBelongsToJob() {
     let trainer = ProcessIdentity(pid: 20, startTime: 20)
     let members = [Self.process(20), Self.process(21, session: 20), Self.process(22, parent: 21)]
     #expect(judge(members, trainer: trainer) == ([20, 21, 22], []), "and what descends from it")
@@ -75,7 +75,7 @@ import Testing
     #expect(judge([Self.process(20, zombie: true)], trainer: trainer) == ([], []))
   }
 
-  @Test func aTerminalBelowTheTrainerIsItsOwn() {
+  @Test func terminalBelowTrainerBelongsToIt() {
     let trainer = ProcessIdentity(pid: 20, startTime: 20)
     let sudo = [Self.process(20), Self.process(21, parent: 20, terminal: true)]
     #expect(judge(sudo, trainer: trainer) == ([20, 21], []))
@@ -85,7 +85,7 @@ import Testing
     #expect(found == ([40], [30, 31]))
   }
 
-  @Test func holdersOfTheRingAndRecordsOfOthersAreDoubtful() {
+  @Test func ringHoldersAndOthersRecordsAreDoubtful() {
     #expect(judge([Self.process(20)], attached: [20]) == ([], [20]))
     #expect(judge([Self.process(20)], marks: [20: Self.ours], attached: [20]) == ([20], []))
     let identity = ProcessIdentity(pid: 20, startTime: 20)

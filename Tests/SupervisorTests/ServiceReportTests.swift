@@ -6,7 +6,7 @@ import Vocabulary
 @testable import Supervisor
 
 @Suite struct ServiceReportTests {
-  @Test func theWatchdogNeedsATurnOfTheWriter() {
+  @Test func watchdogNeedsWriterTurn() {
     var report = ServiceReport(watchdogInterval: .seconds(30), now: .zero)
     #expect(report.watchdog(writerTurnAt: .seconds(1), now: .seconds(20)).isEmpty, "not ready yet")
     #expect(report.ready(now: .seconds(20)) == [.ready])
@@ -25,7 +25,7 @@ import Vocabulary
     #expect(ServiceReport(watchdogInterval: .seconds(1), now: .zero).beatInterval == .seconds(1) / 3)
   }
 
-  @Test func aStatusIsNewsAndNotTooOften() {
+  @Test func statusIsSentOnChangeAndRateLimited() {
     var report = ServiceReport(watchdogInterval: nil, now: .zero)
     #expect(report.status("step 1", now: .seconds(5)) == [.status("step 1")])
     #expect(report.status("step 2", now: .milliseconds(5999)).isEmpty)
@@ -34,7 +34,7 @@ import Vocabulary
   }
 
   /// All of the grace time, at once and again, with or without progress; and never more than that.
-  @Test func aStopAsksForItsGraceTime() {
+  @Test func stopRequestsGraceTime() {
     var report = ServiceReport(watchdogInterval: nil, now: .zero)
     let stop = { (left: Int, now: Int, isFirst: Bool) in
       report.extendStop(left: .seconds(left), isFirst: isFirst, now: .seconds(now))
@@ -47,7 +47,7 @@ import Vocabulary
     #expect(stop(60, 162, true) == [.extendTimeout(.seconds(65))])
   }
 
-  @Test func theStatusIsOneLineForPeople() {
+  @Test func statusIsOneLine() {
     var position = ServiceStatus.Position(
       step: 1620, totalSteps: nil, epoch: 2, totalEpochs: 10, batch: 120, batchesPerEpoch: 500,
       stepsPerSecond: 41.2, metric: ("loss", 0.1234), durableAge: .seconds(12))
@@ -71,7 +71,7 @@ import Vocabulary
         == "making step 9 durable, 120 MiB of 512 MiB")
   }
 
-  @Test func theRateIsOfOneAttempt() {
+  @Test func rateCoversOneAttempt() {
     var rate = StepRate()
     rate.sample(step: 10, attempt: 1, now: .seconds(1))
     #expect(rate.stepsPerSecond == nil)

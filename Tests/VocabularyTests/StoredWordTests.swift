@@ -8,7 +8,7 @@ import Vocabulary
     Set(Word.allCases.map(\.rawValue))
   }
 
-  @Test func noWordChanges() {
+  @Test func rawValuesAreStable() {
     #expect(words(Level.self) == ["snapshot", "staged", "durable"])
     #expect(words(Outcome.self) == ["finished", "stopped", "failed"])
     #expect(
@@ -33,7 +33,7 @@ import Vocabulary
   }
 
   /// An older holdfast reads the store of a newer one.
-  @Test func anUnknownWordIsKept() throws {
+  @Test func unknownWordIsRetained() throws {
     let stored = try JSONDecoder().decode([Stored<Cause>].self, from: Data(#"["killed","eaten"]"#.utf8))
     #expect(stored.map(\.word) == [.killed, nil])
     #expect(String(decoding: try JSONEncoder().encode(stored), as: UTF8.self) == #"["killed","eaten"]"#)

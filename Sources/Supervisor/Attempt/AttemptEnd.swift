@@ -6,7 +6,7 @@ import Supervision
 import TrainerProtocol
 import Vocabulary
 
-/// The end of an attempt: the trainer's exit, the rest of its processes, and what is left in its ring.
+/// Handles the end of an attempt: the trainer's exit, its remaining processes, and the rest of its ring.
 struct AttemptEnd {
   let store: JobStore
   let writer: StoreWriter
@@ -34,7 +34,7 @@ struct AttemptEnd {
       case .exited(let code):
         attempt.note { $0.exitStatus = code }
         if code == 0, core.state.attempt?.attached == false { reportBackgroundWork() }
-        // A shell around the trainer tells its child's SIGKILL so.
+        // A shell around the trainer reports its child's SIGKILL this way.
         let ranOut = code == 128 + SIGKILL && ranOutOfMemory(child.pid)
         core.send(.exited(.exited(code), outOfMemory: ranOut, restoring: link.isRestoring))
       case .signaled(let signal):
@@ -43,25 +43,25 @@ struct AttemptEnd {
         core.send(.exited(.signaled(signal), outOfMemory: ranOut, restoring: link.isRestoring))
       }
     } catch {
-      Console.warning("cannot learn how the trainer ended: \(error)")
+      Console.warning("cannot get the trainer's exit status: \(error)")
       unwatch(child)
       core.send(.exited(.signaled(SIGKILL)))
     }
   }
 
   private func unwatch(_ child: ChildProcess) {
-    // Closing the descriptor removes it too; this only makes sure of the order.
+    // Closing the descriptor removes it too, but the order matters.
     try? loop.remove(child.descriptor)
   }
 
-  /// Exit 0 of a program without the protocol is its end, whatever it has in the background: `setsid -f`, `&`.
+  /// Exit 0 of a program without the protocol ends the job, even with processes in the background (`setsid -f`, `&`).
   private func reportBackgroundWork() {
     let left = processes.remaining
     guard !left.isEmpty else { return }
     events.log(
       .backgroundWork,
-      "the command exited with status 0 while processes that it started still ran (\(Words.pids(left))); they are "
-        + "ended with it: start the program in the foreground",
+      "the command exited with status 0 while processes that it started were still running "
+        + "(\(Words.pids(left))); they are killed: run the program in the foreground",
       isWarning: true)
   }
 
@@ -72,7 +72,7 @@ struct AttemptEnd {
     return true
   }
 
-  /// Clears the tree; then drains the ring to its end and, when that is reported, tells the core.
+  /// Clears the tree, then drains the ring to its end and notifies the core.
   func clear() {
     if let pause = processes.clear(attempt: attempt.record.attempt, now: Moment.now.monotonic) {
       return timers.arm(.clearing, at: Moment.now.monotonic + pause)
@@ -81,16 +81,16 @@ struct AttemptEnd {
     writer.detach(durable: false) { [mailbox] in mailbox.post(.detached) }
   }
 
-  func lookAtProcesses() {
-    guard let pause = processes.lookAround() else { return }
+  func updateCensus() {
+    guard let pause = processes.updateCensus() else { return }
     timers.arm(.census, at: Moment.now.monotonic + pause)
   }
 
-  /// The ring is drained, and everything in it was reported.
+  /// Called when the ring is drained and everything in it was reported.
   func cleared() {
     let reachedItsLoop = core.state.attempt?.attached == true && link.isPastRestoring
     link.close()
-    // What the trainer itself said of its end comes first.
+    // A failure that the trainer reported takes precedence.
     if attempt.record.failure == nil, let failure = stacks.read() { attempt.note { $0.failure = failure } }
     catalogue.choose(deaths: core.state.standing.restoreDeaths ?? [])
     narrator.logReplay(atEnd: true)
@@ -103,16 +103,16 @@ struct AttemptEnd {
           resume: catalogue.choice.point, progress: progress(reachedItsLoop), slots: catalogue.choice.slots,
           failure: failure,
           furthest: attempt.furthestStep ?? 0)))
-    // The start of the next attempt has committed what this one left. Without one nobody waits for it.
+    // The start of a next attempt has committed this. Otherwise nothing waits for the commit.
     writer.commit()
   }
 
-  /// - Parameter reachedItsLoop: it attached, and has loaded its state; else it died in no batch.
+  /// - Parameter reachedItsLoop: it attached and loaded its state; if not, it did not die in a batch.
   private func progress(_ reachedItsLoop: Bool) -> Progress? {
     if let step = attempt.record.lastStep, let position = attempt.position {
       return Progress(step: step, position: position, batchesPerEpoch: job.record.batchesPerEpoch)
     }
-    // Died before its first step: in the batch after the newest one that was ever recorded.
+    // Died before its first step: in the batch after the newest recorded one.
     guard reachedItsLoop, let row = (try? store.newestSnapshots(1))?.last else { return nil }
     return Progress(
       step: row.step, position: BatchPosition(epoch: row.epoch, batch: row.batch),

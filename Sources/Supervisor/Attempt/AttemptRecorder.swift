@@ -6,26 +6,26 @@ import Supervision
 import TrainerProtocol
 import Vocabulary
 
-/// The record of the attempt that is under way, and how far the job has come: the one home of the newest step,
-/// of the position and the metrics that belong to it, and of what is known against the run.
+/// The record of the current attempt and the progress of the job: the newest step with its position and metrics, and
+/// the deviation of the run.
 final class AttemptRecorder {
   private let writer: StoreWriter
-  /// Number 0: there was none yet.
+  /// Number 0: there was no attempt yet.
   private(set) var record = AttemptRecord(
     attempt: 0, generation: 0, boot: "", startedAtNs: 0, resumedFrom: nil)
-  /// Where the loop stood after the attempt's newest step; nil: there was no step.
+  /// Position of the loop after the attempt's newest step; nil: there was no step.
   private(set) var position: BatchPosition?
   /// Values of the newest step, in the order of `metricNames`.
   private(set) var metrics: [Double] = []
   private(set) var metricNames: [String]
   /// The furthest step that any attempt recorded.
   private(set) var furthestStep: UInt64?
-  /// Where the run ceased to be the undisturbed one.
+  /// Where the run first differed from an undisturbed one.
   private(set) var deviation: Deviation?
   /// Why the trainer could not be started, as in errno(3).
   private(set) var startErrno: Int32?
   private var rate = StepRate()
-  private var verdictIsGiven = false
+  private var verdictIsLogged = false
   private var reportedProblems: Set<String> = []
   private static let mostProblems = 16
 
@@ -40,7 +40,7 @@ final class AttemptRecorder {
 
   // MARK: From the beginning to the end
 
-  /// Another attempt begins. Its record is not submitted: the caller waits for that commit.
+  /// Begins another attempt. Its record is not submitted here: the caller does so and waits for the commit.
   func begin(
     _ number: UInt64, boot: String, resumedFrom: AttemptRecord.Resume?, notice: AttemptRecord.Notice?
   ) {
@@ -49,20 +49,20 @@ final class AttemptRecorder {
       resumedFrom: resumedFrom)
     record.notice = notice
     position = nil
-    verdictIsGiven = false
+    verdictIsLogged = false
     reportedProblems = []
   }
 
-  /// Changes the record, and has it written to the store.
+  /// Changes the record and submits it to the store.
   func update(_ change: (inout AttemptRecord) -> Void) {
     change(&record)
     persist()
   }
 
-  /// Has the record written to the store as it is.
+  /// Submits the record to the store.
   func persist() { writer.submit([.attempt(record)]) }
 
-  /// Changes the record; what comes next has it written.
+  /// Changes the record without submitting it: a following update does.
   func note(_ change: (inout AttemptRecord) -> Void) { change(&record) }
 
   func end(_ cause: Cause) {
@@ -85,11 +85,11 @@ final class AttemptRecorder {
     }
   }
 
-  // MARK: What the ring has
+  // MARK: Content of the ring
 
   func rename(metrics names: [String]) { metricNames = names }
 
-  /// Counts what was drained from the ring, without its newest step.
+  /// Adds what was drained from the ring, except its newest step.
   func add(_ drained: Drained) {
     record.steps += drained.snapshots
     record.replayedSteps += drained.audit.replayed
@@ -107,18 +107,18 @@ final class AttemptRecorder {
     }
   }
 
-  /// The newest step of what was drained.
+  /// Sets the newest step to that of the drained records.
   func advance(to newest: Drained.Newest, hasReplayed: Bool) {
     record.lastStep = newest.step
     record.lastStepAtNs = newest.timeNs
-    // A supervisor that finds this attempt without an end can count what was made again by no other means.
+    // A later supervisor that finds this attempt without an end cannot count replayed steps in any other way.
     if hasReplayed { persist() }
     metrics = newest.metrics
     position = BatchPosition(epoch: newest.epoch, batch: newest.batch)
     furthestStep = max(furthestStep ?? 0, newest.step)
   }
 
-  /// - Returns: whether it is news: each field is reported once, and no more than some.
+  /// - Returns: whether to report it: each field is reported once, up to a limit.
   func add(_ problem: RecordProblem) -> Bool {
     guard record.recordProblems?.count ?? 0 < Self.mostProblems,
       reportedProblems.insert("\(problem.kind.name).\(problem.field ?? "")").inserted
@@ -127,7 +127,7 @@ final class AttemptRecorder {
     return true
   }
 
-  // MARK: How fast
+  // MARK: Rate
 
   func sampleRate(now: Duration) {
     if let step = record.lastStep { rate.sample(step: step, attempt: record.attempt, now: now) }
@@ -135,16 +135,16 @@ final class AttemptRecorder {
 
   var stepsPerSecond: Double? { rate.stepsPerSecond }
 
-  // MARK: What is said of it
+  // MARK: Reports
 
-  /// The verdict on the replay: once, as soon as it is over, or at once when it differs.
+  /// The verdict on the replay, returned once: when the replay is over, or as soon as it differs.
   func replayVerdict(atEnd: Bool) -> (message: Message, step: UInt64?)? {
-    guard !verdictIsGiven, record.replayedSteps > 0 else { return nil }
+    guard !verdictIsLogged, record.replayedSteps > 0 else { return nil }
     let verdict: (Message, UInt64?)
     if let step = record.differsAtStep {
       let difference = ReplayAudit.Difference(step: step, items: record.differences ?? [])
       let text =
-        "attempt \(record.attempt) is not the run it resumed: step \(Words.number(step)) differs in its "
+        "attempt \(record.attempt) does not reproduce the run it resumed: step \(Words.number(step)) differs in its "
         + "\(difference.part) (\(difference.words)); likely cause: \(difference.likelyCause)"
       verdict = (Message(kind: .replayDiffers, text: text, isWarning: true), step)
     } else if atEnd || record.steps > record.replayedSteps {
@@ -156,12 +156,12 @@ final class AttemptRecorder {
     } else {
       return nil
     }
-    verdictIsGiven = true
+    verdictIsLogged = true
     return verdict
   }
 
-  /// Why the attempt ended, for the error that ends a run.
-  var lastWords: String? {
+  /// Why the attempt ended, for the error message of the run.
+  var failureReason: String? {
     if let failure = record.failure { return "\(failure.type): \(failure.message)" }
     if record.cause?.word == .oomKilled { return "out of memory" }
     if let signal = record.signal { return "ended by \(Words.signal(signal))" }

@@ -7,7 +7,7 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// The beginning of an attempt: its record in the store, its trainer, and what that resumes from.
+/// Starts an attempt: its record in the store, its trainer, and the verification of its resume point.
 struct AttemptStart {
   let boot: String
   let stateID: String?
@@ -30,13 +30,12 @@ struct AttemptStart {
   let end: AttemptEnd
 
   func start(_ number: UInt64, from: ResumePoint, skips: [BatchPosition]) {
-    metrics.keep(attempt.record)
+    metrics.addPast(attempt.record)
     attempt.begin(number, boot: boot, resumedFrom: catalogue.resumedFrom, notice: preemption.record)
-    degradations.forget("ring", "records")
+    degradations.clear("ring", "records")
     stacks.begin()
-    // Durable before the launch: an attempt's number is never given twice. With a store that cannot
-    // be written the job goes on all the same; the ring's header knows the number too. The same commit takes
-    // what the last attempt left in its ring.
+    // Durable before the launch, so that attempt numbers are unique. If the store cannot be written, the job continues:
+    // the ring's header has the number too. The same commit contains the rest of the last attempt's ring.
     let commit = writer.begin([.attempt(attempt.record), .live(live.record(.starting))])
     do {
       let child = try launcher.launch(number, skips, after: commit)
@@ -45,13 +44,13 @@ struct AttemptStart {
         $0.pidStartTime = processes.startTime
         $0.stateIdentity = stateID
       }
-      if let pause = processes.firstLook { timers.arm(.census, at: Moment.now.monotonic + pause) }
+      if let pause = processes.firstCensusPause { timers.arm(.census, at: Moment.now.monotonic + pause) }
       try loop.add(child.descriptor) { [end] in end.childExited() }
       logStart(from)
       core.send(.started)
       service.isReady()
       verification.begin()
-      // It is the last one's, cleaned: not while the writer may have to read it once more.
+      // It reuses the previous ring, which the writer may have to read again until the commit is durable.
       if commit.isDurable { launcher.prepareNextRing() }
     } catch let failure as TrainerCommand.Failure {
       startFailed(failure.kind, failure.why)
@@ -76,7 +75,7 @@ struct AttemptStart {
     let replay = window == 0 ? "" : ", \(Words.count(window, "step")) to replay"
     events.log(.attemptStarted, "attempt \(number) \(place)\(replay)", step: from.step)
     for batch in core.state.standing.skips {
-      events.log(.skipBatch, "attempt \(number) leaves out \(Note.words(batch))")
+      events.log(.skipBatch, "attempt \(number) skips \(Note.words(batch))")
     }
   }
 }

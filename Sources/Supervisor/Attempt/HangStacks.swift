@@ -3,12 +3,12 @@ import POSIX
 import Reporting
 import TrainerProtocol
 
-/// A hung trainer's stacks: offered when it attaches, asked for before it is killed, kept with its attempt.
+/// Stacks of a hung trainer: offered when it attaches, requested before it is killed, stored with its attempt.
 final class HangStacks {
   private let runDirectory: RunDirectory
   private let jobID: JobID
   private var offer: StacksOffer?
-  /// For how long there was no step; nil: it does not hang.
+  /// Time without a step; nil: the trainer does not hang.
   private var hungAfter: Duration?
   private var wereRequested = false
 
@@ -19,12 +19,12 @@ final class HangStacks {
 
   var areOffered: Bool { offer != nil }
 
-  /// Another attempt begins.
+  /// Called when another attempt begins.
   func begin() {
     offer = nil
     hungAfter = nil
     wereRequested = false
-    // Not of what takes its place.
+    // Never in a directory that replaced it.
     guard runDirectory.displacement == nil else { return }
     do {
       try StacksFile.remove(in: runDirectory.path)
@@ -37,8 +37,8 @@ final class HangStacks {
 
   func hung(after: Duration) { hungAfter = after }
 
-  /// Only the process that offered it knows what the signal means. It is often not the one that we started
-  /// (`bash -c`, `env`, a launcher), and one in another pid namespace is not found by its number.
+  /// Sent only to the process that offered the signal. That is often not the process that was started (`bash -c`,
+  /// `env`, a launcher); one in another pid namespace is not found by its pid.
   func request() {
     guard let offer else { return }
     wereRequested =
@@ -46,7 +46,7 @@ final class HangStacks {
       && ProcessTable.signal(offer.signal, to: offer.pid, withEnvironment: "\(RunEnvironment.jobID)=\(jobID)")
   }
 
-  /// What they tell of the attempt's end; nobody writes to the file any more.
+  /// The stacks as a failure. Called when no process writes to the file any more.
   func read() -> Failure? {
     guard let hungAfter, wereRequested else { return nil }
     do {

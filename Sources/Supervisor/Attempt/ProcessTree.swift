@@ -3,15 +3,15 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// The trainer and whatever it forked. Every one of them is gone before the next attempt starts.
+/// The trainer and all processes that it forked. All of them are gone before the next attempt starts.
 ///
-/// Three nets, because each has a hole: the process group misses what made a session of its own; the
-/// subreaper misses nothing, but one generation at a time; the cgroup catches all at once, where
-/// there is one of our own.
+/// Three mechanisms, because each has a gap: the process group misses processes with a session of their own; the
+/// subreaper finds all of them, but one generation at a time; the cgroup finds all at once, but only exists if it was
+/// delegated.
 ///
-/// Not every child of ours is the trainer's: a shell may have forked helpers (`> >(tee log)`) in this
-/// process before it became the supervisor. What was there at the start is left alone, and so is
-/// whatever is in our own session: the trainer began a new one, and nobody can join another's.
+/// Not every child of this process belongs to the trainer: a shell may have forked helpers (`> >(tee log)`) in it
+/// before exec. Children that exist at the start are not touched, nor are processes in the supervisor's own session:
+/// the trainer has a new session, and a process cannot join an existing one.
 struct ProcessTree {
   let cgroup: Cgroup?
   private let bystanders = Set(ProcessTable.children() ?? [])
@@ -19,7 +19,7 @@ struct ProcessTree {
 
   init(cgroup: Cgroup?) { self.cgroup = cgroup }
 
-  /// - Returns: nil when /proc does not tell.
+  /// - Returns: nil when /proc does not show them.
   private func children(sparing session: pid_t?) -> [pid_t]? {
     ProcessTable.children()?.filter { pid in
       let itsSession = getsid(pid)
@@ -27,24 +27,24 @@ struct ProcessTree {
     }
   }
 
-  /// All processes of the trainer that there are now.
+  /// All current processes of the trainer.
   func census(sparing session: pid_t?) -> ProcessTable.Family {
     ProcessTable.descendants(of: children(sparing: session) ?? [])
   }
 
-  /// What is left, for whoever waits for its end.
+  /// Pids of the remaining processes.
   func remaining(sparing session: pid_t?) -> [pid_t] { census(sparing: session).processes.map(\.pid) }
 
-  /// Kills what is left, and reaps it.
-  /// - Parameter session: of a program that helps the supervisor, and stays.
-  /// - Returns: whether nothing is left. Call again shortly if not: a killed process takes a moment.
+  /// Kills and reaps the remaining processes.
+  /// - Parameter session: of a helper program of the supervisor, which is not killed.
+  /// - Returns: whether none is left. If not, call again shortly: a killed process takes a moment to exit.
   func clear(group: pid_t?, sparing session: pid_t?) -> Bool {
     if let group { kill(-group, SIGKILL) }
     if let cgroup, cgroup.isPopulated { try? cgroup.kill() }
-    // Killing a child hands us its children; a few rounds reach the leaves in one call mostly.
+    // When a child is killed, its children are reparented to this process. A few rounds usually reach the leaves.
     for _ in 0..<4 {
       ChildProcess.reapOrphans()
-      // Not seen is not gone. Whoever has no child at all, though, knows it without /proc.
+      // A process that is not visible is not gone. Without any child, though, /proc is not needed to know that.
       guard let left = children(sparing: session) else { return ChildProcess.hasNoChildren }
       if left.isEmpty { return !(cgroup?.isPopulated ?? false) }
       for child in left { kill(child, SIGKILL) }
@@ -52,18 +52,18 @@ struct ProcessTree {
     return false
   }
 
-  /// Ends what is in the trainer's cgroup before there is a trainer: an earlier supervisor was killed, and
-  /// left it, perhaps without anything in its environment by which it would be known.
-  func clearEarlier(patience: Duration) throws(SupervisorError) {
+  /// Kills processes in the trainer's cgroup before there is a trainer. An earlier supervisor that was killed left
+  /// them, perhaps without the job's mark in their environment.
+  func clearEarlier(timeout: Duration) throws(SupervisorError) {
     guard let cgroup, cgroup.isPopulated else { return }
-    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
+    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + timeout
     repeat {
       try? cgroup.kill()
       usleep(10_000)
       if !cgroup.isPopulated { return }
     } while .nanoseconds(Clock.monotonicNanoseconds) < deadline
     throw SupervisorError(
-      .leftoverProcess, "processes of an earlier attempt cannot be ended", path: cgroup.path,
+      .leftoverProcess, "cannot kill processes of an earlier attempt", path: cgroup.path,
       hint: "systemd-cgls \(cgroup.path)")
   }
 }

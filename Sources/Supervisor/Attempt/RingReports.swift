@@ -8,7 +8,7 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// What the trainer says through the ring: into the attempt's record, and to the core.
+/// Passes what the trainer reports through the ring to the attempt's record and to the core.
 struct RingReports {
   let core: Core
   let job: JobRecorder
@@ -29,7 +29,7 @@ struct RingReports {
     guard drained.attempt == attempt.record.attempt else { return }
     metrics.add(drained.stepDurations)
     attempt.add(drained)
-    if link.skips(drained.skipped) {
+    if link.updateSkipped(drained.skipped) {
       degradations.begin(
         "ring",
         "\(Words.count(drained.skipped, "snapshot")) skipped: the ring was full; "
@@ -39,11 +39,11 @@ struct RingReports {
     report(drained.problems)
     for case .attached(let attached) in drained.controls { self.attached(attached) }
     if core.state.attempt?.attached == false, drained.newest != nil || !drained.controls.isEmpty {
-      // It speaks the protocol, whatever it left out.
-      report([RecordProblem(.attached, nil, "did not come before the others")])
+      // It uses the protocol, although this record is missing.
+      report([RecordProblem(.attached, nil, "was not sent first")])
       core.send(.attached())
     }
-    let isAlive = link.beats(drained.heartbeat)
+    let isAlive = link.updateHeartbeat(drained.heartbeat)
     if let newest = drained.newest {
       attempt.advance(to: newest, hasReplayed: drained.audit.replayed > 0)
       core.send(
@@ -59,10 +59,10 @@ struct RingReports {
     if let acknowledged = drained.acknowledged { replaceLostAnswer(acknowledged) }
   }
 
-  /// Logs once what is wrong with a field, and shows it for as long as the attempt runs.
+  /// Logs the problem of a field once, and shows it as long as the attempt runs.
   private func report(_ problems: [RecordProblem]) {
     for problem in problems where attempt.add(problem) {
-      let text = "the trainer's records are not as they should be: \(problem.description)"
+      let text = "the trainer sent invalid records: \(problem.description)"
       events.log(.recordUnusable, text, isWarning: true)
       degradations.set(
         "records", degradations.reasons["records"].map { "\($0); \(problem.description)" } ?? text)
@@ -85,8 +85,8 @@ struct RingReports {
   private func attached(_ attached: Attached) {
     job.attached(attached)
     stacks.attached(attached)
-    core.send(.attached(tellsStacks: stacks.areOffered))
-    verification.endMisledTrainer()
+    core.send(.attached(offersStacks: stacks.areOffered))
+    verification.endTrainerWithDamagedPoint()
   }
 
   // MARK: Staged images
@@ -117,13 +117,13 @@ struct RingReports {
     }
   }
 
-  /// The ring was read to its end, and the record of an answer that the header tells of was not there.
+  /// The ring was read to its end without the record of an answer that the header contains.
   private func replaceLostAnswer(_ acknowledged: Acknowledgement) {
     guard let request = core.state.request, request.sequence == acknowledged.sequence else { return }
     var outcome = StageOutcome.missed
     switch acknowledged.outcome {
     case .staged:
-      // The slot says the rest.
+      // The slot's header has the rest.
       let image = catalogue.candidates.image(UInt32(request.slot))
       if let image, image.description.cutID == link.requestedCut {
         let step = image.description.step
@@ -138,11 +138,11 @@ struct RingReports {
     live.write()
   }
 
-  /// Nothing that its trainer does is recorded any more, no request reaches it, and it dies at the first page
-  /// that is gone: the next attempt begins now, from the newest resume point.
+  /// The trainer's steps are no longer recorded, requests do not reach it, and it dies at the first missing page. So
+  /// the next attempt starts now, from the newest resume point.
   func ringLost(_ number: UInt64) {
     guard number == attempt.record.attempt else { return }
-    let text = "the ring of attempt \(number) was cut off: \(runDirectory.path)/ring-0"
+    let text = "the ring of attempt \(number) was truncated: \(runDirectory.path)/ring-0"
     let isOver = processes.child == nil
     events.log(.ringLost, isOver ? text : "\(text); ending the attempt", isWarning: true)
     guard !isOver else { return }

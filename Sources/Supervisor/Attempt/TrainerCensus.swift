@@ -3,10 +3,10 @@ import JobStore
 import POSIX
 import SystemPackage
 
-/// Which processes are the trainer's: written down for a supervisor that comes after this one was killed.
+/// Records the trainer's processes, for the next supervisor if this one is killed.
 final class TrainerCensus {
-  /// Between two looks at most. What is born and orphaned in between, in a session and an environment of its
-  /// own, is known to nobody if we are killed just then.
+  /// Longest time between two scans. A process that is forked and orphaned in between, with its own session and
+  /// environment, is not found if the supervisor is killed then.
   private static let longestPause = Duration.seconds(2)
   private static let firstPause = Duration.milliseconds(250)
 
@@ -36,33 +36,33 @@ final class TrainerCensus {
   /// - Parameter family: as it is now.
   func update(_ family: ProcessTable.Family) {
     guard var record else { return }
-    // For good: what a hidden one started may outlive it.
+    // Never reset: processes that a hidden one started may outlive it.
     if family.hasHidden { record.hasHidden = true }
     record.others = family.processes.filter { $0 != record.trainer }
-    // Not into what takes the run directory's place.
-    let isNews =
+    // Never into a directory that replaced the run directory.
+    let hasChanged =
       Set(record.others) != Set(self.record?.others ?? []) || record.hasHidden != self.record?.hasHidden
-    guard isNews, runDirectory.displacement == nil else { return }
+    guard hasChanged, runDirectory.displacement == nil else { return }
     do {
       try record.write(in: runDirectory.path)
       self.record = record
-      degradations.end("census", "what the trainer starts can be written down again")
+      degradations.end("census", "the trainer's processes can be recorded again")
     } catch {
       degradations.begin(
         "census",
-        "what the trainer starts cannot be written down, for the time after a kill of this supervisor: \(error)"
+        "cannot record the trainer's processes, which the next supervisor needs if this one is killed: \(error)"
       )
     }
   }
 
-  /// Until the next look; nil: there is nothing to look at.
+  /// Time until the next scan; nil: there is no trainer.
   func nextPause() -> Duration? {
     guard record != nil else { return nil }
     defer { pause = min(pause * 2, Self.longestPause) }
     return pause
   }
 
-  /// All of it is gone.
+  /// Called when all processes are gone.
   func end() {
     record = nil
     if runDirectory.displacement == nil { TrainerRecord.remove(in: runDirectory.path) }

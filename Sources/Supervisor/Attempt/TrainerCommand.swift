@@ -4,7 +4,7 @@ import Supervision
 import SystemPackage
 import TrainerProtocol
 
-/// The command that is the trainer, and what its process is given.
+/// The trainer's command and the environment of its process.
 struct TrainerCommand {
   struct Failure: Error {
     var kind: StartFailure
@@ -12,7 +12,7 @@ struct TrainerCommand {
   }
 
   let arguments: [String]
-  /// What the supervisor inherited.
+  /// The supervisor's environment.
   let inherited: [String]
   let runDirectory: FilePath
   let mark: JobMark
@@ -41,7 +41,7 @@ struct TrainerCommand {
     _ path: FilePath, attempt: UInt64, cgroup: Cgroup?,
     beforeExec: @escaping (pid_t) throws(POSIXError) -> Void
   ) throws(Failure) -> ChildProcess {
-    // Ignored SIGCHLD would keep it from waiting for its own children.
+    // With SIGCHLD ignored it could not wait for its own children.
     let ignored = SignalDispositions.inherited & ~(1 << UInt64(SIGCHLD - 1))
     do {
       return try ChildProcess(
@@ -62,8 +62,8 @@ struct TrainerCommand {
     case .noSuchFileOrDirectory:
       return Failure(kind: .notFound, why: Executable.missingInterpreter(of: path) ?? "\(error)")
     case .execFormatError:
-      // A shell would run a text without it, and with it nobody needs to guess.
-      let hint = Executable.isText(path) ? "; it is a text, and has no line '#!/bin/sh' or the like" : ""
+      // A shell would run such a file; execve(2) needs the line.
+      let hint = Executable.isText(path) ? "; it is a text file without a '#!' line, such as '#!/bin/sh'" : ""
       return Failure(kind: .notExecutable, why: "\(error)\(hint)")
     case .permissionDenied, .notDirectory, .tooManySymbolicLinkLevels:
       return Failure(kind: .notExecutable, why: "\(error)")
@@ -71,15 +71,15 @@ struct TrainerCommand {
     }
   }
 
-  /// What the supervisor inherited, less what systemd said to it alone, and the run directory.
+  /// The supervisor's environment without systemd's variables for the supervisor, plus the run directory.
   private func environment(_ attempt: UInt64) -> [String] {
     inherited(without: ["NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "HOLDFAST_"]) + [
       "\(RunEnvironment.runDirectory)=\(runDirectory)", "\(RunEnvironment.attempt)=\(attempt)",
     ] + mark.environment
   }
 
-  /// For programs that help the supervisor: the job's mark, by which the next one finds what is left of
-  /// them, and the endpoints that the user named.
+  /// For helper programs of the supervisor. Contains the job's mark, by which the next supervisor finds leftover ones,
+  /// and the endpoints that the user set.
   var helperEnvironment: [String] {
     inherited(without: ["NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_"] + RunEnvironment.all.map { "\($0)=" })
       + mark.environment

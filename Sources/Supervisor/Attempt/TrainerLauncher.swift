@@ -25,11 +25,11 @@ struct TrainerLauncher {
     do {
       try RingReader.prepareNext(directory: directories.run, capacityBytes: configuration.ringBytes)
     } catch {
-      // The next start says it, if it is still so then.
+      // If the error persists, the next start reports it.
     }
   }
 
-  /// - Parameter commit: of the attempt's record. What needs no record is done while it is under way.
+  /// - Parameter commit: of the attempt's record. Independent work is done while it is in progress.
   func launch(
     _ number: UInt64, _ skips: [BatchPosition], after commit: StoreWriter.Commit
   ) throws -> ChildProcess {
@@ -58,12 +58,12 @@ struct TrainerLauncher {
     }
   }
 
-  /// Somebody may have cleared it away since: logind at logout, a person.
+  /// It may have been removed since, by logind at logout or by a user.
   private func prepareRunDirectory() throws {
     do {
       if runDirectory.displacement == nil {
         try directories.prepareRun()
-      } else if try !runDirectory.takeAgain() {
+      } else if try !runDirectory.reacquire() {
         throw TrainerCommand.Failure(
           kind: .other(errno: EBUSY), why: "the run directory is used by another job")
       }

@@ -2,20 +2,20 @@ import POSIX
 import Supervision
 import TrainerProtocol
 
-/// The supervisor's end of the ring that the trainer maps: requests, offers and verdicts go out by it, and its header
-/// says how far the trainer is.
+/// The supervisor's end of the ring that the trainer maps. It carries requests, offers and verdicts to the trainer;
+/// its header shows the trainer's progress.
 final class TrainerLink {
-  /// nil: there is no attempt, or all that it wrote was drained.
+  /// nil: there is no attempt, or its ring was drained to the end.
   private var ring: RingReader?
-  /// Cut that the open request asked for.
+  /// Cut id of the open request.
   private(set) var requestedCut: CutID?
-  /// The trainer was told, or is to be told, of another resume point than it began with.
+  /// The resume point of the running trainer was replaced.
   private var pointIsReplaced = false
   private var heartbeat: UInt64 = 0
   private var skipped: UInt64 = 0
 
-  /// An attempt begins; its trainer is not there yet.
-  /// - Parameter isUnread: it waits for a verdict on its resume point.
+  /// Called when an attempt begins, before its trainer is started.
+  /// - Parameter isUnread: the trainer must wait for the verdict on its resume point.
   func open(_ ring: RingReader, isUnread: Bool, initialSlot: Int?) {
     self.ring = ring
     heartbeat = 0
@@ -35,7 +35,7 @@ final class TrainerLink {
 
   /// - Parameter deadline: from now; nil: none.
   func post(_ kind: RequestKind, sequence: UInt64, slot: Int, generation: UInt64, deadline: Duration?) {
-    // Requests carry CLOCK_MONOTONIC, which every language reads.
+    // Requests use CLOCK_MONOTONIC, which every language can read.
     let wait = deadline.map { UInt64(max(.zero, $0) / .nanoseconds(1)) + Clock.monotonicNanoseconds } ?? 0
     let word: Request.Kind =
       switch kind {
@@ -53,36 +53,36 @@ final class TrainerLink {
 
   // MARK: The resume point
 
-  /// The trainer that runs gets another one. It waits on for the verdict.
+  /// Gives the running trainer another resume point. It continues to wait for the verdict.
   func replacePoint(initialSlot: Int?) {
     pointIsReplaced = true
     ring?.setInitialSlot(initialSlot.map(UInt32.init))
   }
 
-  func giveVerdict() { ring?.setVerdict(pointIsReplaced ? .replaced : .whole) }
+  func sendVerdict() { ring?.setVerdict(pointIsReplaced ? .replaced : .whole) }
 
   func setVerified(bytes: UInt64) { ring?.setVerified(bytes: bytes) }
 
-  /// It loads the state at this moment.
+  /// The trainer is loading the state.
   var isRestoring: Bool { ring?.restoring == .loading }
 
-  /// It is in its loop, as far as it says.
+  /// The trainer is in its loop, or does not report its restoring.
   var isPastRestoring: Bool { ring.map { $0.restoring == .done || $0.restoring == .silent } ?? false }
 
-  /// It does not wait for verdicts, and may have loaded the point that was replaced.
-  var mayBeMisled: Bool { pointIsReplaced && ring?.restoring == .silent }
+  /// The trainer does not wait for verdicts and may have loaded the point that was replaced.
+  var mayHaveLoadedDamagedPoint: Bool { pointIsReplaced && ring?.restoring == .silent }
 
-  // MARK: Its header
+  // MARK: The header
 
-  /// - Returns: whether it is another one than last time.
-  func beats(_ heartbeat: UInt64) -> Bool {
+  /// - Returns: whether it has changed.
+  func updateHeartbeat(_ heartbeat: UInt64) -> Bool {
     defer { self.heartbeat = heartbeat }
     return heartbeat != self.heartbeat
   }
 
-  /// - Parameter count: of records that the trainer dropped, in all.
-  /// - Returns: whether there are more than last time.
-  func skips(_ count: UInt64) -> Bool {
+  /// - Parameter count: total of records that the trainer dropped.
+  /// - Returns: whether it has increased.
+  func updateSkipped(_ count: UInt64) -> Bool {
     defer { skipped = max(skipped, count) }
     return count > skipped
   }

@@ -4,22 +4,22 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// The attempt's processes: the trainer, and whatever it started.
+/// The attempt's processes: the trainer and all that it started.
 final class TrainerProcesses {
-  /// Ending takes milliseconds, unless the kernel does not let go or it is another user's.
-  private static let clearingPatience = Duration.seconds(10)
+  /// A killed process exits within milliseconds, unless it is stuck in the kernel or belongs to another user.
+  private static let clearingTimeout = Duration.seconds(10)
   private static let longestPause = Duration.milliseconds(50)
 
   private let tree: ProcessTree
-  /// That of the supervisor when it began, which has the trainer in it too.
+  /// The supervisor's cgroup at its start, which also contains the trainer.
   private let sharedCgroup: Cgroup?
   private let census: TrainerCensus
   private let degradations: Degradations
-  /// nil: none was started, or all of its processes are gone.
+  /// nil: no trainer was started, or all of its processes are gone.
   private(set) var child: ChildProcess?
   private var outOfMemory: OutOfMemoryWatch?
   private var clearing: (since: Duration, pause: Duration) = (.zero, .zero)
-  /// Session of a program that helps the supervisor, and stays.
+  /// Session of a helper program of the supervisor, which is not killed.
   var sparedSession: () -> pid_t? = { nil }
 
   init(_ tree: ProcessTree, sharedCgroup: Cgroup?, _ census: TrainerCensus, _ degradations: Degradations) {
@@ -29,8 +29,8 @@ final class TrainerProcesses {
     self.degradations = degradations
   }
 
-  /// Ends what an earlier supervisor left in the trainer's cgroup.
-  func clearEarlier(patience: Duration) throws(SupervisorError) { try tree.clearEarlier(patience: patience) }
+  /// Kills what an earlier supervisor left in the trainer's cgroup.
+  func clearEarlier(timeout: Duration) throws(SupervisorError) { try tree.clearEarlier(timeout: timeout) }
 
   func launch(
     _ command: TrainerCommand, _ path: FilePath, attempt: UInt64, boot: String
@@ -44,7 +44,7 @@ final class TrainerProcesses {
     return child
   }
 
-  /// Clock ticks since boot at which the trainer began.
+  /// Start time of the trainer, in clock ticks since boot.
   var startTime: UInt64? { census.record?.trainer.startTime }
 
   func terminate() { try? child?.signal(SIGTERM) }
@@ -56,47 +56,47 @@ final class TrainerProcesses {
 
   // MARK: Out of memory
 
-  /// Processes of the attempt that the kernel killed because memory ran out; nil: none that is known.
+  /// Number of the attempt's processes that the kernel killed because memory ran out; nil: none, or unknown.
   var oomKills: UInt64? { outOfMemory?.killed.flatMap { $0 > 0 ? $0 : nil } }
 
-  /// Whether the kernel's log names this one.
+  /// Whether the kernel's log names this process.
   func isNamedAsOutOfMemory(_ pid: pid_t) -> Bool { outOfMemory?.logNames(pid) ?? false }
 
   // MARK: The census
 
-  /// Looks which there are.
-  /// - Returns: when to look again; nil: there is none any more.
-  func lookAround() -> Duration? {
+  /// Scans the processes.
+  /// - Returns: time until the next scan; nil: there is no trainer.
+  func updateCensus() -> Duration? {
     census.update(tree.census(sparing: sparedSession()))
     return census.nextPause()
   }
 
-  var firstLook: Duration? { census.nextPause() }
+  var firstCensusPause: Duration? { census.nextPause() }
 
-  // MARK: Their end
+  // MARK: Clearing
 
-  /// What the trainer leaves behind when it has exited.
+  /// Processes that are left when the trainer has exited.
   var remaining: [pid_t] { tree.remaining(sparing: sparedSession()).filter { $0 != child?.pid } }
 
   func beginClearing(now: Duration) { clearing = (now, .milliseconds(1)) }
 
-  /// Kills what is left.
-  /// - Returns: nil when nothing is; else how long to wait before the next call. The next attempt waits,
-  ///   however long that takes: whoever can help is told.
+  /// Kills the remaining processes.
+  /// - Returns: nil when none is left; else the time to wait before the next call. The next attempt waits without a
+  ///   limit; after some time the degradation is reported.
   func clear(attempt: UInt64, now: Duration) -> Duration? {
     guard !tree.clear(group: child?.pid, sparing: sparedSession()) else {
       child = nil
       census.end()
-      degradations.end("clearing", "all processes of attempt \(attempt) are gone")
+      degradations.end("clearing", "all processes of attempt \(attempt) have exited")
       return nil
     }
     clearing.pause = min(clearing.pause * 2, Self.longestPause)
-    if now - clearing.since > Self.clearingPatience {
+    if now - clearing.since > Self.clearingTimeout {
       let left = tree.remaining(sparing: sparedSession())
-      let which = left.isEmpty ? "and /proc does not show which" : Words.pids(left)
+      let which = left.isEmpty ? "/proc does not show which" : Words.pids(left)
       degradations.begin(
         "clearing",
-        "processes of attempt \(attempt) cannot be ended (\(which)); the next one waits until they are gone")
+        "cannot kill processes of attempt \(attempt) (\(which)); the next attempt waits until they exit")
     }
     return clearing.pause
   }

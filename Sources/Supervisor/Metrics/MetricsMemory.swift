@@ -4,15 +4,15 @@ import POSIX
 import Supervision
 import Vocabulary
 
-/// What the runtime remembers for metrics only.
+/// State that is only needed for metrics.
 struct MetricsMemory {
-  /// Between two looks at how things are.
+  /// Between two updates.
   static let interval = Duration.seconds(1)
-  /// Under which the counters are kept in the store.
+  /// Name of the store's document with the counters.
   static let document = "metrics"
 
-  /// What outlives the supervisor, so that no counter goes back.
-  struct Kept: Codable {
+  /// Persisted, so that no counter decreases when the supervisor is restarted.
+  struct Persisted: Codable {
     var counters = Counters()
     var stepDurations = Self.noDurations
 
@@ -20,45 +20,47 @@ struct MetricsMemory {
   }
 
   let export: MetricsExport
-  private var kept: Kept
-  /// Of the attempts before the one on record.
+  private var persisted: Persisted
+  /// Totals of the attempts before the current one.
   private var past: AttemptSummary
-  /// Facts whose counters are not known to be in the store yet.
+  /// Facts with counters that may not be in the store yet.
   private(set) var waiting: JobFacts?
 
   init(_ export: MetricsExport, store: JobStore) throws(StoreError) {
     self.export = export
     past = try store.attemptSummary()
-    kept = try store.document(Self.document) ?? Kept()
-    // Of a version that counted in other buckets.
-    if kept.stepDurations.bounds != Kept.noDurations.bounds { kept.stepDurations = Kept.noDurations }
+    persisted = try store.document(Self.document) ?? Persisted()
+    // Written by a version with other buckets.
+    if persisted.stepDurations.bounds != Persisted.noDurations.bounds {
+      persisted.stepDurations = Persisted.noDurations
+    }
   }
 
-  /// The attempt on record is over, and another will take its place.
-  mutating func keep(_ attempt: AttemptRecord) {
+  /// Adds an attempt that is over to the totals.
+  mutating func addPast(_ attempt: AttemptRecord) {
     if attempt.attempt > 0 { past.add(attempt) }
   }
 
   mutating func add(_ durations: StepDurations) {
-    kept.stepDurations.add(durations.counts, sum: Double(durations.sumNanoseconds) / 1e9)
+    persisted.stepDurations.add(durations.counts, sum: Double(durations.sumNanoseconds) / 1e9)
   }
 
-  /// Completes `facts` by what follows from the attempts.
-  /// - Parameter current: the attempt on record; number 0: there is none yet.
-  /// - Returns: what must be in the store before somebody reads the facts.
+  /// Adds what is computed from the attempts to `facts`.
+  /// - Parameter current: the current attempt; number 0: there is none yet.
+  /// - Returns: what must be in the store before the facts are published.
   mutating func complete(_ facts: inout JobFacts, current: AttemptRecord) -> StoreOperation {
     var all = past
     if current.attempt > 0 { all.add(current) }
     let spent = all.timeSpent(newestStep: current.lastStep, nowNs: facts.gatheredAtNs)
-    kept.counters.raise(to: Counters(all, spent))
+    persisted.counters.raise(to: Counters(all, spent))
     facts.goodput = spent.goodput
-    facts.counters = kept.counters
-    facts.stepDurations = kept.stepDurations
+    facts.counters = persisted.counters
+    facts.stepDurations = persisted.stepDurations
     waiting = facts
-    return .document(Self.document, kept)
+    return .document(Self.document, persisted)
   }
 
-  /// Lets the facts be read: their counters are in the store, or it cannot be waited for any longer.
+  /// Publishes the facts: their counters are in the store, or waiting any longer is not possible.
   mutating func publish() {
     guard let waiting else { return }
     export.publish(waiting)
@@ -67,7 +69,7 @@ struct MetricsMemory {
 }
 
 extension Counters {
-  /// Causes that are counted from the beginning, at 0.
+  /// Causes that are exported from the start, with 0.
   private static let causes: [String] =
     Cause.allCases.filter { $0 != .finished }.map(\.rawValue)
 

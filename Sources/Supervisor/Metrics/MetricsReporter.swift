@@ -6,7 +6,7 @@ import Reporting
 import Supervision
 import Vocabulary
 
-/// What whoever collects metrics reads.
+/// Gathers and publishes metrics.
 final class MetricsReporter {
   private let configuration: Configuration
   private let store: JobStore
@@ -40,7 +40,7 @@ final class MetricsReporter {
     self.mailbox = mailbox
   }
 
-  /// Metrics that cannot be had are said to be, and are no reason not to train.
+  /// Training continues without metrics if they cannot be exported; the degradation is reported.
   func begin() {
     guard configuration.metricsAddress != nil || configuration.metricsFile != nil else { return }
     do {
@@ -62,19 +62,19 @@ final class MetricsReporter {
     }
   }
 
-  /// Gathers the facts. They are published when the counters in them are in the store: after a kill of the
-  /// supervisor, the next one must not say less than was read.
+  /// Gathers the facts. They are published when their counters are in the store: if the supervisor is killed, the next
+  /// one must not report less than was already read.
   func publish() {
     guard memory != nil else { return }
-    // Those of the last time still wait: the store cannot be written, or only slowly.
+    // The previous facts may still wait if the store cannot be written or is slow.
     memory?.publish()
     if let operation = gather() {
-      writer.submit([operation]) { [mailbox] _ in mailbox.post(.metricsKept) }
+      writer.submit([operation]) { [mailbox] _ in mailbox.post(.metricsPersisted) }
     }
     timers.arm(.metrics, at: Moment.now.monotonic + MetricsMemory.interval)
   }
 
-  /// The last word: the supervisor leaves.
+  /// Publishes for the last time: the supervisor exits.
   func end() {
     guard memory != nil else { return }
     if let operation = gather(isSupervised: false) { _ = writer.submitAndWait([operation]) }
@@ -86,7 +86,7 @@ final class MetricsReporter {
   private func gather(isSupervised: Bool = true) -> StoreOperation? {
     var facts = JobFacts(
       job: job.record.job, jobID: "\(job.record.id)", version: configuration.version,
-      gatheredAtNs: Clock.wallNanoseconds, stepDurations: MetricsMemory.Kept.noDurations)
+      gatheredAtNs: Clock.wallNanoseconds, stepDurations: MetricsMemory.Persisted.noDurations)
     facts.isSupervised = isSupervised
     facts.attempt = core.state.standing.attempt > 0 ? core.state.standing.attempt : nil
     facts.trainerIsRunning = processes.child != nil
@@ -106,11 +106,11 @@ final class MetricsReporter {
     return memory?.complete(&facts, current: attempt.record)
   }
 
-  /// The counters that were gathered are in the store, or cannot be.
-  func publishKept() { memory?.publish() }
+  /// Called when the gathered counters are in the store, or cannot be.
+  func publishPersisted() { memory?.publish() }
 
   /// The attempt on record is over, and another will take its place.
-  func keep(_ attempt: AttemptRecord) { memory?.keep(attempt) }
+  func addPast(_ attempt: AttemptRecord) { memory?.addPast(attempt) }
 
   func add(_ durations: StepDurations) { memory?.add(durations) }
 }

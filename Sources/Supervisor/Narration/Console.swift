@@ -5,13 +5,13 @@ import Synchronization
 import Systemd
 import Vocabulary
 
-/// The supervisor's own few lines, on stderr; where that is the journal, as entries with fields.
-/// Standard output belongs to the trainer.
+/// The supervisor's own lines on stderr; if that is the journal, entries with fields. Standard output belongs to the
+/// trainer.
 ///
-/// Nothing here waits for a reader: lines go through a thread of their own, and where nobody reads them
-/// for long the newest are dropped and counted.
+/// Callers never wait for a reader: a separate thread writes the lines. If they are not read, the newest are dropped
+/// and counted.
 enum Console {
-  /// One line for the user, and what a program may want to know of it.
+  /// One line for the user, with fields for programs.
   struct Entry {
     var text: String
     var isWarning = false
@@ -20,14 +20,14 @@ enum Console {
     var step: UInt64?
     /// Further fields, for the journal only.
     var fields: [(name: String, value: String)] = []
-    /// Further lines of the message, for the journal only: on a terminal the trainer has said them.
+    /// Further lines of the message, for the journal only: on a terminal the trainer has printed them.
     var furtherLines: String?
   }
 
   private static let job = Mutex<String?>(nil)
   private static let isJournal = Journal.isStream(STDERR_FILENO)
 
-  /// Names the job that every further entry of this process is about.
+  /// Sets the job of all further entries of this process.
   static func begin(job name: String) { job.withLock { $0 = name } }
 
   static func line(_ text: String, _ kind: EventKind? = nil) { write(Entry(text: text, kind: kind)) }
@@ -38,14 +38,16 @@ enum Console {
   static func write(_ entry: Entry) {
     queue.append { dropped in
       if dropped > 0 {
-        print(Entry(text: "\(Words.count(dropped, "line")) dropped: nobody read them", isWarning: true))
+        print(
+          Entry(text: "\(Words.count(dropped, "line")) dropped: standard error was not read", isWarning: true)
+        )
       }
       print(entry)
     }
   }
 
-  /// Waits until all that was written is out, for at most `patience`.
-  static func flush(patience: Duration) { queue.flush(patience: patience) }
+  /// Waits at most `timeout` until all entries are written.
+  static func flush(timeout: Duration) { queue.flush(timeout: timeout) }
 
   private static let queue = LineQueue()
 
@@ -54,7 +56,7 @@ enum Console {
       do {
         return try Journal.send(fields(entry))
       } catch {
-        // A plain line may still come through: journald holds its other end.
+        // A plain line may still get through, since journald reads the stream.
       }
     }
     write("holdfast: \(entry.isWarning ? "warning: " : "")\(VisibleText.line(entry.text))\n")
@@ -63,7 +65,7 @@ enum Console {
   static func fields(_ entry: Entry) -> [(name: String, value: String)] {
     var priority = entry.kind?.priority ?? .info
     if entry.isWarning, priority != .error { priority = .warning }
-    // Other fields have the exact text: journalctl shows a message with an escape code in it as a blob.
+    // Other fields have the exact text. journalctl shows a MESSAGE with escape codes as a blob.
     let further = entry.furtherLines.map { VisibleText.lines($0).map { "\n" + $0 }.joined() } ?? ""
     let message = VisibleText.line(entry.text) + further
     var fields = [
@@ -78,11 +80,11 @@ enum Console {
     return fields + entry.fields
   }
 
-  /// One write(2) a line, so that lines of trainer and supervisor do not mix.
+  /// One write(2) per line, so that lines of trainer and supervisor do not mix.
   private static func write(_ text: String) {
     var text = text
     text.withUTF8 { bytes in
-      // Nowhere is left to say that stderr is closed.
+      // If stderr is closed, that cannot be reported anywhere.
       _ = Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
     }
   }

@@ -2,13 +2,13 @@ import JobStore
 import POSIX
 import Vocabulary
 
-/// What does not work at present, one reason for each kind. Logged once when it begins and once when it is over;
-/// `status` shows the newest reason of each.
+/// Current degradations, one reason for each kind. Logged once when one begins and once when it is over; `status`
+/// shows the newest reason of each kind.
 final class Degradations {
   private(set) var reasons: [String: String] = [:]
   private let events: EventLog
   private let runDirectory: RunDirectory
-  /// Called when there are others.
+  /// Called after each change.
   var changed: () -> Void = {}
 
   init(_ events: EventLog, _ runDirectory: RunDirectory) {
@@ -31,20 +31,20 @@ final class Degradations {
     persist()
   }
 
-  /// One that has an event of its own.
-  /// - Parameter text: nil: it is over.
+  /// Sets a degradation that has its own event.
+  /// - Parameter text: nil: the degradation is over.
   func set(_ kind: String, _ text: String?) {
     reasons[kind] = text
     persist()
   }
 
-  /// Those that cannot outlive an attempt. What is about to be persisted says so too.
-  func forget(_ kinds: String...) { for kind in kinds { reasons[kind] = nil } }
+  /// Removes those that end with an attempt. The caller persists this.
+  func clear(_ kinds: String...) { for kind in kinds { reasons[kind] = nil } }
 
-  /// In memory as well: a store that cannot be written cannot say so itself.
+  /// Also in the run directory: a store that cannot be written cannot record that itself.
   func persist() {
     changed()
-    // Not into what takes its place.
+    // Never into a directory that replaced it.
     guard runDirectory.displacement == nil else { return }
     do {
       try LiveRecord.writeDegraded(reasons, in: runDirectory.path)

@@ -11,37 +11,37 @@ extension Deviation {
 extension ReplayAudit.Difference {
   private static let shown = 4
 
-  /// What differs, the most telling first.
+  /// What differs, the most significant first.
   public var words: String {
     let texts = items.prefix(Self.shown).map(\.words)
     let more = items.count > Self.shown ? ["and \(items.count - Self.shown) more"] : []
     return (texts + more).joined(separator: "; ")
   }
 
-  /// What most often has this effect. Parts that are the same say as much as those that are not.
+  /// The most frequent cause of this pattern of differing and identical parts.
   public var likelyCause: String {
     let parts = Set(items.filter { !$0.isTrainedState }.map(\.part))
     if parts.contains("rng"), step == 1 {
-      return "the program sets no seed, so that a start from the beginning draws other numbers"
+      return "the program sets no seed, so a start from the beginning draws different random numbers"
     }
     if parts.contains("position") {
-      return "the data or its batches are others than before, or batches were left out"
+      return "the data or its batches changed, or batches were skipped"
     }
     if parts.contains("sampler") {
-      return "a loader went on at another place: its data changed, or batches that were prefetched are lost"
+      return "a loader resumed at a different position: its data changed, or prefetched batches were lost"
     }
     if parts.contains("rng") {
-      return "something drew more or fewer random numbers: an environment or a library whose state is not "
+      return "something drew more or fewer random numbers: an environment or library whose state is not "
         + "registered, or prefetched batches"
     }
-    return "state that is not registered (an environment, a buffer, a library's), or kernels that are not "
+    return "unregistered state (of an environment, a buffer or a library), or kernels that are not "
       + "deterministic; random streams and loaders agree"
   }
 }
 
 extension ReplayAudit.Item {
-  /// Python's checksum of a few elements of what is trained, which is recorded among the samplers under a name that
-  /// no loader may have.
+  /// Python's checksum of a few elements of the trained state. It is recorded among the samplers, under a name that is
+  /// reserved.
   fileprivate var isTrainedState: Bool { part == "sampler" && name == "state" }
 
   public var words: String {
@@ -55,7 +55,7 @@ extension ReplayAudit.Item {
       }
     var text = name.map { "\(what) \($0)" } ?? (part == "position" ? part : "\(what)s")
     if let recorded, let replayed {
-      // A position is a whole number; all digits of a metric, for the last ones may be all that differs.
+      // A position is a whole number. A metric has all digits, since only the last ones may differ.
       let isWhole = part == "position"
       func number(_ value: Double) -> String { isWhole ? Words.number(UInt64(max(0, value))) : "\(value)" }
       text += " is \(number(replayed)), was \(number(recorded))"

@@ -4,19 +4,18 @@ import Reporting
 import TrainerProtocol
 import Vocabulary
 
-/// Logs what happens to the job: a line on standard error (in the journal an entry with fields), and an event
-/// in the store.
+/// Logs events of the job: a line on standard error (in the journal an entry with fields), and an event in the store.
 final class EventLog {
   private let writer: StoreWriter
   private let attempt: AttemptRecorder
 
-  /// - Parameter attempt: which the entries are about.
+  /// - Parameter attempt: whose number and step the entries get.
   init(_ writer: StoreWriter, _ attempt: AttemptRecorder) {
     self.writer = writer
     self.attempt = attempt
   }
 
-  /// - Parameter step: nil: the newest of the attempt.
+  /// - Parameter step: nil: the newest step of the attempt.
   func log(_ kind: EventKind, _ text: String, isWarning: Bool = false, step: UInt64? = nil) {
     let record = attempt.record
     var entry = Console.Entry(
@@ -33,7 +32,7 @@ final class EventLog {
 }
 
 extension Console.Entry {
-  /// How an attempt ended is one entry, with all that is known of it.
+  /// Adds all that is known about the end of an attempt.
   fileprivate mutating func describe(_ attempt: AttemptRecord) {
     if let cause = attempt.cause { fields.append(("HOLDFAST_CAUSE", cause.text)) }
     if let signal = attempt.signal { fields.append(("HOLDFAST_SIGNAL", Words.signal(signal))) }

@@ -2,7 +2,7 @@ import JobStore
 import POSIX
 import TrainerProtocol
 
-/// The record of the job itself: what its trainer declares of it, and its end.
+/// The record of the job: what its trainer declares, and its end.
 final class JobRecorder {
   private let writer: StoreWriter
   private(set) var record: JobRecord
@@ -22,7 +22,7 @@ final class JobRecorder {
     persist()
   }
 
-  /// The caller has it written.
+  /// The caller persists it.
   func finish(atStep step: UInt64) {
     record.finishedAtNs = Clock.wallNanoseconds
     record.finishedStep = step

@@ -2,9 +2,9 @@ import Glibc
 import POSIX
 import Synchronization
 
-/// Carries out short pieces of work in order on a thread of its own, so that nobody waits for them.
+/// Performs short pieces of work in order on a separate thread, so that callers never wait.
 final class LineQueue: Sendable {
-  /// - Parameter dropped: how many before this one had no room.
+  /// - Parameter dropped: number of pieces before this one that did not fit in the queue.
   typealias Work = @Sendable (_ dropped: UInt64) -> Void
 
   private struct State {
@@ -32,12 +32,12 @@ final class LineQueue: Sendable {
     do {
       try NativeThread.start { [self] in run() }
     } catch {
-      // Without a thread they are late rather than lost.
+      // Without a thread the work delays the caller rather than being lost.
       run()
     }
   }
 
-  /// Ends when there is nothing more; the next piece starts another thread.
+  /// Ends when the queue is empty; the next piece of work starts another thread.
   private func run() {
     while true {
       let next = state.withLock { state -> (work: Work, dropped: UInt64)? in
@@ -49,13 +49,13 @@ final class LineQueue: Sendable {
       }
       guard let next else { return }
       next.work(next.dropped)
-      // Only now: who waits for an empty queue waits for this one too.
+      // Removed only now: `flush` must also wait for this piece.
       state.withLock { _ = $0.waiting.removeFirst() }
     }
   }
 
-  func flush(patience: Duration) {
-    let end = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
+  func flush(timeout: Duration) {
+    let end = Duration.nanoseconds(Clock.monotonicNanoseconds) + timeout
     while state.withLock({ !$0.waiting.isEmpty }), .nanoseconds(Clock.monotonicNanoseconds) < end {
       usleep(1000)
     }

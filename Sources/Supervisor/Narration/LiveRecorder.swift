@@ -5,7 +5,7 @@ import Supervision
 import SystemPackage
 import Vocabulary
 
-/// What the store says of the supervisor itself, for whoever asks how it is.
+/// Writes the state of the supervisor to the store, for `status` and other readers.
 final class LiveRecorder {
   private let writer: StoreWriter
   private let core: Core
@@ -17,7 +17,7 @@ final class LiveRecorder {
   private let startTime = ProcessTable.startTime(of: getpid()) ?? 0
   /// The newest image in the arena.
   var staged: LiveRecord.Staged?
-  /// What the trainer waits for, in words.
+  /// What the trainer is waiting for, as text.
   var doing: () -> String? = { nil }
 
   init(

@@ -3,8 +3,7 @@ import Reporting
 public import Supervision
 import Vocabulary
 
-/// The words for what the core has to say: one line each, and the kind under which it is kept among
-/// the job's events.
+/// The text of a note of the core: one line, and the kind of its event.
 struct Message {
   var kind: EventKind
   var text: String
@@ -13,17 +12,17 @@ struct Message {
 
 extension Note {
   /// - Parameters:
-  ///   - attempt: the number of the attempt that it is about.
-  ///   - step: the newest that this attempt recorded.
+  ///   - attempt: number of the attempt.
+  ///   - step: the newest step that this attempt recorded.
   func message(attempt: UInt64, step: UInt64?, policy: Policy, runDirectory: String) -> Message {
     switch self {
     case .attemptEnded(let exit, let cause, let progressed):
       let ending = Self.words(exit, cause)
       let isFruitless = !progressed && cause != .finished && !cause.isStop
       let place = step.map { " at step \(Words.number($0))" } ?? ""
-      // No other line says why the supervisor leaves: it was not asked to itself.
+      // The supervisor itself got no signal, so no other line explains why it exits.
       let further =
-        isFruitless ? ", without progress" : cause == .keyboardInterrupt ? "; the next start goes on" : ""
+        isFruitless ? ", without progress" : cause == .keyboardInterrupt ? "; the next start resumes" : ""
       return Message(kind: .attemptEnded, text: "attempt \(attempt) \(ending)\(place)\(further)")
     case .hung(let after):
       return Message(
@@ -32,8 +31,8 @@ extension Note {
     case .backingOff(let pause, let stalls):
       return Message(
         kind: .backoff,
-        text: "\(stalls) attempts in a row made no progress (gives up at \(policy.maxStalls)); "
-          + "next one in \(Words.duration(pause))")
+        text: "\(stalls) attempts in a row made no progress (gives up after \(policy.maxStalls)); "
+          + "next attempt in \(Words.duration(pause))")
     case .diesInBatch(let batch, let step, let times):
       return Message(
         kind: .diesInBatch,
@@ -42,7 +41,7 @@ extension Note {
     case .skipping(let batch, let deaths):
       return Message(
         kind: .skipBatch,
-        text: "leaving out \(Self.words(batch)) from now on, after \(deaths) deaths in it",
+        text: "skipping \(Self.words(batch)) from now on, after \(deaths) deaths",
         isWarning: true)
     case .repeatsFailure(let tally):
       return Message(
@@ -55,9 +54,9 @@ extension Note {
       return Message(
         kind: isByNotice ? .preemptionLeaving : .stopRequested,
         text:
-          "\(isByNotice ? "leaving before the machine goes: " : "")stopping within \(Words.duration(grace))")
+          "\(isByNotice ? "preemption: " : "")stopping within \(Words.duration(grace))")
     case .hurrying:
-      return Message(kind: .hurry, text: "asked again: killing the trainer, keeping what is staged")
+      return Message(kind: .hurry, text: "second stop request: killing the trainer; what is staged is kept")
     case .saveTimedOut:
       return Message(
         kind: .saveTimedOut,
@@ -69,32 +68,33 @@ extension Note {
       return Message(
         kind: .stageFailed,
         text:
-          "cannot stage a checkpoint in \(runDirectory): \(String(cString: strerror(errno))); trying again",
+          "cannot stage a checkpoint in \(runDirectory): \(String(cString: strerror(errno))); retrying",
         isWarning: true)
     case .stageRecovered:
       return Message(kind: .stageRecovered, text: "staging works again")
     case .saveUnanswered(let after):
       return Message(
         kind: .saveUnanswered,
-        text: "the trainer has not answered a save request for \(Words.duration(after)); asking again",
+        text: "the trainer has not answered a save request for \(Words.duration(after)); repeating it",
         isWarning: true)
     case .diedRestoring(let point, let times):
       let consequence =
-        times < ResumeChoice.patience
-        ? "" : "; from now on an older resume point is used, where there is one"
+        times < ResumeChoice.deathLimit
+        ? "" : "; from now on an older resume point is used, if there is one"
       return Message(
         kind: .restoreDied,
-        text: "attempt \(attempt) died while it loaded \(point.words)"
-          + (times > 1 ? ", as \(times - 1 == 1 ? "the one" : "\(times - 1)") before it" : "") + consequence,
+        text: "attempt \(attempt) died while loading \(point.words)"
+          + (times > 1 ? ", like the \(times == 2 ? "attempt" : "\(times - 1) attempts") before it" : "")
+          + consequence,
         isWarning: true)
     case .finalStateLost(let step):
       return Message(
         kind: .finalStateLost,
-        text: "the final state, step \(Words.number(step)), is in no checkpoint: it could not be staged",
+        text: "the final state (step \(Words.number(step))) is not in a checkpoint: it could not be staged",
         isWarning: true)
     case .checkpointUnavailable:
       return Message(
-        kind: .checkpointUnavailable, text: "no checkpoint can be taken now: the trainer made no step yet",
+        kind: .checkpointUnavailable, text: "cannot take a checkpoint now: the trainer has made no step yet",
         isWarning: true)
     case .startFailed(let failure):
       return Message(
@@ -102,18 +102,19 @@ extension Note {
     case .preemptionNoticed(let notice, let lead):
       return Message(
         kind: .preemptionNotice,
-        text: "\(notice.source) takes this machine away (\(notice.action)) in \(Words.duration(lead)); "
-          + "saving now, training on while there is time", isWarning: true)
+        text: "preemption notice from \(notice.source) (\(notice.action)): \(Words.duration(lead)) left; "
+          + "saving now, training continues while there is time", isWarning: true)
     case .preemptionWarned(let source, let text):
       return Message(
-        kind: .preemptionWarning, text: "\(source) warns: \(text); saving now, training on",
+        kind: .preemptionWarning, text: "\(source) warns: \(text); saving now, training continues",
         isWarning: true)
     case .preemptionCancelled(let source):
-      return Message(kind: .preemptionCancelled, text: "\(source) has taken its notice back; training on")
+      return Message(
+        kind: .preemptionCancelled, text: "\(source) cancelled its preemption notice; training continues")
     case .saveTooLong(let takes, let newest):
       return Message(
         kind: .saveTooLong,
-        text: "a save takes \(Words.duration(takes)), which is more than there is; keeping the newest staged "
+        text: "a save takes \(Words.duration(takes)), longer than the time left; keeping the newest staged "
           + "checkpoint, step \(Words.number(newest))", isWarning: true)
     case .preemptionSurvived(let step, let spare):
       let time =
@@ -127,7 +128,8 @@ extension Note {
   /// Why the supervisor gives up.
   public static func gaveUp(_ step: UInt64, _ standing: Standing) -> String {
     if let completed = standing.completedStep {
-      return "the training is complete at step \(Words.number(completed)), but what comes after it failed in "
+      return
+        "the training is complete at step \(Words.number(completed)), but the program failed after that in "
         + "\(standing.stalls) attempts in a row"
     }
     if let tally = standing.failureTally, tally.count >= Standing.FailureTally.longest {
@@ -147,7 +149,7 @@ extension Note {
     switch (cause, exit) {
     case (.finished, _): "finished"
     case (.stopped, _): "stopped"
-    case (.preempted, _): "stopped for the preemption"
+    case (.preempted, _): "was stopped for preemption"
     case (.keyboardInterrupt, _): "was stopped by a keyboard interrupt"
     case (.hang, _): "hung and was killed"
     case (.oomKilled, _): "was killed by the kernel: out of memory"
@@ -164,8 +166,8 @@ extension Note {
   static func words(_ failure: StartFailure) -> String {
     switch failure {
     case .notFound: "no such file"
-    case .notExecutable: "it cannot be executed"
-    case .noRoom: "no room in the run directory"
+    case .notExecutable: "it is not executable"
+    case .noRoom: "no space left in the run directory"
     case .other(let errno): String(cString: strerror(errno))
     }
   }

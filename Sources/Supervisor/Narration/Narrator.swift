@@ -8,7 +8,7 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// What the core has to say, in words and in the attempt's record.
+/// Logs the notes of the core and records them with the attempt.
 final class Narrator {
   private let core: Core
   private let attempt: AttemptRecorder
@@ -16,7 +16,7 @@ final class Narrator {
   private let events: EventLog
   private let degradations: Degradations
   private let runDirectory: RunDirectory
-  /// Which signal asked for the stop.
+  /// The signal that requested the stop.
   var stopSignal = SIGTERM
 
   init(
@@ -38,7 +38,7 @@ final class Narrator {
     case .stopping(let grace, let isByNotice): recordLeaving(grace, isByNotice: isByNotice)
     default: break
     }
-    // The core may have gone on to the next attempt already: notes are about the one on record.
+    // The core's state may already be that of the next attempt: notes are about the recorded one.
     let record = attempt.record
     var message = note.message(
       attempt: record.attempt, step: record.lastStep, policy: core.state.policy,
@@ -52,7 +52,7 @@ final class Narrator {
     }
   }
 
-  /// What else is known of an attempt's end.
+  /// Further details of an attempt's end.
   private static func further(_ record: AttemptRecord, _ cause: Cause) -> String {
     var text = ""
     if cause == .oomKilled, let bytes = record.peakResidentBytes { text += ", peak \(Words.bytes(bytes))" }
@@ -64,13 +64,13 @@ final class Narrator {
   func logReplay(atEnd: Bool) {
     guard let (message, step) = attempt.replayVerdict(atEnd: atEnd) else { return }
     events.log(message.kind, message.text, isWarning: message.isWarning, step: step)
-    // The verdict outlives this supervisor.
+    // The verdict must survive a restart of the supervisor.
     attempt.persist()
   }
 
   // MARK: Stops
 
-  /// How the attempt left, for its record: who asked, and how long it took until all was durable.
+  /// Records how the attempt was stopped: what requested it, and the grace time.
   private func recordLeaving(_ grace: Duration, isByNotice: Bool) {
     let by = isByNotice ? "\(core.state.preemption?.notice.source ?? "a") notice" : Words.signal(stopSignal)
     attempt.update { $0.leaving = .init(by: by, graceSeconds: grace / .seconds(1)) }

@@ -3,7 +3,7 @@ import Supervision
 import Vocabulary
 
 extension ResumePoint {
-  /// As it follows "from" or "loaded".
+  /// Worded to follow "from" or "loading".
   var words: String {
     switch self {
     case .beginning: "the beginning"

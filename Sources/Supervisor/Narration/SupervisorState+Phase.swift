@@ -1,7 +1,7 @@
 import Supervision
 import Vocabulary
 
-// A case of the core may be renamed; what is stored may not.
+// Phases may be renamed; stored values may not.
 extension SupervisorState {
   init(_ phase: Phase) {
     self =

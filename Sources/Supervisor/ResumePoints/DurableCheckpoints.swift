@@ -5,7 +5,7 @@ import Supervision
 import TrainerProtocol
 import Vocabulary
 
-/// Durable checkpoints: requested, published, recorded, and removed when newer ones are there.
+/// Requests, publishes, records and prunes durable checkpoints.
 struct DurableCheckpoints {
   let keptCheckpoints: Int
   let store: JobStore
@@ -22,7 +22,7 @@ struct DurableCheckpoints {
   let mailbox: Mailbox<Runtime.Report>
 
   func request(_ kind: RequestKind, sequence: UInt64, slot: Int, deadline: Duration?) {
-    // The core counts in time since boot.
+    // The core's deadlines are times since boot.
     link.post(
       kind, sequence: sequence, slot: slot, generation: core.state.standing.attempt,
       deadline: deadline.map { $0 - Moment.now.monotonic })
@@ -32,9 +32,9 @@ struct DurableCheckpoints {
   func publish(slot: Int, step: UInt64) {
     let order = Publisher.Order(slot: slot, step: step, job: job.record) {
       [store, writer, metricNames = attempt.metricNames] in
-      // The step may be one of the last of a trainer that has ended, and not written yet.
+      // The step may be one of the last of a trainer that has ended, and not be in the store yet.
       writer.submitAndWait([], timeout: .seconds(5))
-      // A row that cannot be read costs the manifest its metrics, and nothing else.
+      // If the row cannot be read, the manifest only lacks its metrics.
       let values = (try? store.snapshot(at: step))?.metrics ?? []
       return Dictionary(zip(metricNames, values)) { first, _ in first }
     }
@@ -50,7 +50,7 @@ struct DurableCheckpoints {
       }
     case .failed(let order, let why):
       degradations.begin("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
-      // Once more when that is no news: `holdfast checkpoint` waits for an answer.
+      // Even if the reason is unchanged: `holdfast checkpoint` waits for an answer.
       degradations.persist()
       core.send(.publishFailed(slot: order.slot, step: order.step))
     case .damaged(let order, let why):
@@ -74,8 +74,8 @@ struct DurableCheckpoints {
     core.send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))
   }
 
-  func wasRead(_ record: CheckpointRecord, fault: String?) {
-    catalogue.wasRead(record, fault: fault)
+  func readCompleted(_ record: CheckpointRecord, fault: String?) {
+    catalogue.readCompleted(record, fault: fault)
     prune()
   }
 

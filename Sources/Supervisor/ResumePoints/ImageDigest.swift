@@ -5,10 +5,10 @@ import Reporting
 import SystemPackage
 import TrainerProtocol
 
-/// What a staged image was when it was made: `digest-<rank>-<slot>.json`, beside its slot, so that it is
-/// there as long as the image is.
+/// Digest of a staged image, computed after it was staged: `digest-<rank>-<slot>.json`, beside its slot, so that both
+/// exist equally long.
 struct ImageDigest: Hashable, Sendable, Codable {
-  /// Of which image; a slot that holds another one has no digest.
+  /// Identifies the image; if the slot contains another one, the digest does not apply.
   var cutID: CutID
   var step: UInt64
   var lengthBytes: UInt64
@@ -23,8 +23,8 @@ struct ImageDigest: Hashable, Sendable, Codable {
     directory.appending("digest-0-\(slot).json")
   }
 
-  /// - Returns: nil where there is none.
-  /// - Throws: when there is one that cannot be read. It takes its name when it is whole, so it was damaged since.
+  /// - Returns: nil if there is none.
+  /// - Throws: if there is one that cannot be read. It was renamed into place when complete, so it was damaged since.
   static func read(in directory: FilePath, slot: UInt32) throws(Unreadable) -> ImageDigest? {
     let path = path(in: directory, slot: slot)
     guard FileKind.of(path) != nil else { return nil }
@@ -43,9 +43,9 @@ struct ImageDigest: Hashable, Sendable, Codable {
       Self.path(in: directory, slot: slot), with: JSON.encode(self), durable: false, clearing: true)
   }
 
-  /// SHA-256 of a part of a file. Read, where a mapping would answer a file that was cut off with SIGBUS.
-  /// - Parameter progress: told of every piece; returns whether to go on.
-  /// - Returns: nil when the file ends before, cannot be read, or `progress` wants no more.
+  /// SHA-256 of a part of a file. Uses read(2), since a mapping raises SIGBUS if the file is truncated.
+  /// - Parameter progress: called with the size of each chunk; returns whether to continue.
+  /// - Returns: nil if the file is too short, cannot be read, or `progress` returned false.
   static func sha256(
     _ path: FilePath, offsetBytes: Int, lengthBytes: Int, progress: (Int) -> Bool = { _ in true }
   ) -> String? {

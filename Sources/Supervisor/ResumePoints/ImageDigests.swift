@@ -4,17 +4,17 @@ import Synchronization
 import SystemPackage
 import TrainerProtocol
 
-/// Makes a digest of each staged image, on a thread that takes no processor from the trainer. An image that
-/// is overwritten meanwhile gets none.
+/// Computes a digest of each staged image, on a thread of low priority. An image that is overwritten meanwhile gets
+/// none.
 final class ImageDigests: Sendable {
   private struct State {
-    /// Slots whose images wait, and the one that is being read.
+    /// Slots whose images are to be read, and the one that is being read.
     var waiting: [UInt32] = []
     var current: UInt32?
     var isRunning = false
-    /// Made by this supervisor, which looked at the images' headers too.
+    /// Made by this supervisor, which also checked the images' headers.
     var made: [UInt32: ImageDigest] = [:]
-    var whoWaits: [Gate] = []
+    var waiters: [Gate] = []
   }
 
   private let directory: FilePath
@@ -26,7 +26,7 @@ final class ImageDigests: Sendable {
     self.image = image
   }
 
-  /// Something was staged into `slot`.
+  /// Called when an image was staged into `slot`.
   func make(_ slot: UInt32) {
     let mustStart = state.withLock { state in
       if !state.waiting.contains(slot) { state.waiting.append(slot) }
@@ -37,7 +37,7 @@ final class ImageDigests: Sendable {
     let work: @Sendable () -> Void = { [self] in
       while let slot = next() { read(slot) }
     }
-    // Without a thread there is no digest, and the image is checked by its structure alone.
+    // Without a thread there is no digest, and only the structure of the image is checked.
     if (try? NativeThread.start(niceness: 19, work)) == nil {
       state.withLock { state in
         state.waiting = []
@@ -46,43 +46,43 @@ final class ImageDigests: Sendable {
     }
   }
 
-  /// The digest of the image that has this cut, where one was made, now or by an earlier supervisor.
+  /// The digest of the image of this cut, if this or an earlier supervisor made one.
   func digest(_ slot: UInt32, of cut: CutID) -> ImageDigest? {
     if let made = state.withLock({ $0.made[slot] }), made.cutID == cut { return made }
     return (try? ImageDigest.read(in: directory, slot: slot)).flatMap { $0.cutID == cut ? $0 : nil }
   }
 
-  /// What is wrong with the digest that an earlier supervisor left; nil: nothing.
+  /// The fault of the digest that an earlier supervisor left; nil: none.
   func fault(_ slot: UInt32, of cut: CutID) -> String? {
     if state.withLock({ $0.made[slot]?.cutID == cut }) { return nil }
     do throws(ImageDigest.Unreadable) {
       _ = try ImageDigest.read(in: directory, slot: slot)
       return nil
     } catch {
-      return "its digest cannot be read: \(error.path)"
+      return "cannot read its digest: \(error.path)"
     }
   }
 
-  /// As `digest`, after the one that is being made is.
+  /// As `digest`, but waits for one that is being made.
   func awaitedDigest(_ slot: UInt32, of cut: CutID) -> ImageDigest? {
     let gate: Gate? = state.withLock { state in
       guard state.isRunning, state.current == slot || state.waiting.contains(slot) else { return nil }
       let gate = Gate()
-      state.whoWaits.append(gate)
+      state.waiters.append(gate)
       return gate
     }
     gate?.wait()
     return digest(slot, of: cut)
   }
 
-  /// Whether this supervisor has compared the image of this header with it.
-  func knows(_ slot: UInt32, _ image: StagedImage) -> Bool {
+  /// Whether this supervisor made a digest of the image with this header, and so has checked the image.
+  func hasVerified(_ slot: UInt32, _ image: StagedImage) -> Bool {
     guard let made = state.withLock({ $0.made[slot] }) else { return false }
     return made.cutID == image.description.cutID && made.step == image.description.step
       && made.lengthBytes == UInt64(image.bytes.count)
   }
 
-  /// The newest first: an older one is the likelier to be overwritten.
+  /// The newest first: older ones are more likely to be overwritten.
   private func next() -> UInt32? {
     state.withLock { state in
       state.current = state.waiting.popLast()
@@ -93,14 +93,14 @@ final class ImageDigests: Sendable {
 
   private static func end(_ state: inout State) {
     state.isRunning = false
-    for gate in state.whoWaits { gate.open() }
-    state.whoWaits = []
+    for gate in state.waiters { gate.open() }
+    state.waiters = []
   }
 
   private func read(_ slot: UInt32) {
     guard let image = image(slot), ResumeCandidates.fault(of: image) == nil else { return }
     let description = image.description
-    // Of an earlier supervisor's making: it saw the image sooner.
+    // A digest of an earlier supervisor is preferred: it was made sooner after staging.
     guard digest(slot, of: description.cutID) == nil else { return }
     guard
       let sha256 = ImageDigest.sha256(
@@ -110,7 +110,7 @@ final class ImageDigests: Sendable {
     let digest = ImageDigest(
       cutID: description.cutID, step: description.step, lengthBytes: UInt64(image.bytes.count),
       sha256: sha256)
-    // In memory only where the run directory is full: the next supervisor then knows less.
+    // If the run directory is full, the digest is in memory only, and the next supervisor has none.
     try? digest.write(in: directory, slot: slot)
     state.withLock { $0.made[slot] = digest }
   }

@@ -7,26 +7,26 @@ import Synchronization
 import SystemPackage
 import TrainerProtocol
 
-/// Makes staged checkpoints durable, off the loop, one at a time.
+/// Makes staged checkpoints durable, on a separate thread, one at a time.
 final class Publisher: Sendable {
   struct Order: Sendable {
     var slot: Int
     var step: UInt64
     var job: JobRecord
-    /// Finds the metrics of the step, where they are known; called on the publishing thread: the store may
-    /// be on a disk that stalls.
+    /// Returns the metrics of the step, if known. Called on the publishing thread, since the store may be on a disk
+    /// that stalls.
     var metrics: @Sendable () -> [String: Double]
   }
 
   enum Result: Sendable {
     case published(Order, CheckpointRecord)
     case failed(Order, String)
-    /// The slot does not hold what was staged into it.
+    /// The slot does not contain what was staged into it.
     case damaged(Order, String)
   }
 
   private let candidates: @Sendable (UInt32) -> StagedImage?
-  /// How far the running publication is.
+  /// Progress of the running publication.
   final class Progress: Sendable {
     let writtenBytes = Atomic<UInt64>(0)
     let totalBytes = Atomic<UInt64>(0)
@@ -34,14 +34,14 @@ final class Publisher: Sendable {
 
   let progress: Progress
   private let checkpoints: any CheckpointStorage
-  /// The same place; what is read is no progress of a publication.
+  /// The same directory, without counting reads as progress of a publication.
   private let reading: any CheckpointStorage
   private let cancelled = Atomic(false)
   private let digests: ImageDigests
 
   /// - Parameters:
   ///   - directory: of the checkpoints.
-  ///   - parent: the state directory, as for `LocalCheckpoints`.
+  ///   - parent: the state directory; see `LocalCheckpoints`.
   init(
     _ directory: FilePath, below parent: OpenFile, _ digests: ImageDigests,
     image: @escaping @Sendable (UInt32) -> StagedImage?
@@ -56,9 +56,9 @@ final class Publisher: Sendable {
     candidates = image
   }
 
-  /// Publishes what `order` names and hands the result to `completion` on the publishing thread.
+  /// Publishes as `order` says and passes the result to `completion` on the publishing thread.
   func publish(_ order: Order, _ completion: @escaping @Sendable (Result) -> Void) {
-    // Nicer than the trainer: the digest takes a processor for a while.
+    // Lower priority than the trainer: the digest keeps a processor busy for a while.
     let work: @Sendable () -> Void = { [self] in completion(run(order)) }
     do {
       try NativeThread.start(niceness: 5, work)
@@ -67,7 +67,7 @@ final class Publisher: Sendable {
     }
   }
 
-  /// Reads a checkpoint in full, and tells what is wrong with it; nil when it is whole.
+  /// Verifies a checkpoint in full; `completion` gets its fault, or nil if it is whole.
   func read(_ record: CheckpointRecord, _ completion: @escaping @Sendable (String?) -> Void) {
     let work: @Sendable () -> Void = { [reading] in
       completion(reading.verify(record.name, thorough: true).fault)
@@ -79,7 +79,7 @@ final class Publisher: Sendable {
     }
   }
 
-  /// Lets the running publication end at its next chunk, and any later one at its first.
+  /// Stops the running publication at its next chunk, and any later one at its first.
   func cancel() { cancelled.store(true, ordering: .relaxed) }
 
   private func run(_ order: Order) -> Result {
@@ -114,9 +114,9 @@ final class Publisher: Sendable {
           createdAtNs: now, tookNs: Clock.monotonicNanoseconds - began,
           metrics: metrics.filter { $0.value.isFinite }))
     } catch {
-      // Whatever was found in what is not there.
+      // If the image was truncated, the error above is only a consequence.
       let isIntact = image.isIntact
-      let what = isIntact ? "\(error)" : "the staged image was cut off while it was read: \(image.path)"
+      let what = isIntact ? "\(error)" : "the staged image was truncated while it was read: \(image.path)"
       return error.code == .damaged || !isIntact ? .damaged(order, what) : .failed(order, what)
     }
   }

@@ -8,16 +8,16 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// Finds what an attempt can start from: the newest checkpoint of any level, or a newer full snapshot, or the
-/// beginning. Only what costs no reading is looked at here; `ResumePointReading` reads what was chosen.
+/// Finds what an attempt can start from: the newest checkpoint of any level, a newer full snapshot, or the beginning.
+/// Only headers and manifests are checked here; `ResumePointReading` reads the chosen one in full.
 struct ResumeCandidates: Sendable {
-  /// A place that the state can be loaded from.
+  /// A source that the state can be loaded from.
   enum Source: Hashable, Sendable {
     case staged(slot: UInt32, ImageDescription, lengthBytes: UInt64)
     case durable(CheckpointRecord)
     case snapshot(step: UInt64)
 
-    /// The same for as long as it is the same state.
+    /// Identifies the state, not the place.
     var identity: String {
       switch self {
       case .staged(_, let image, _): "staged \(image.cutID) \(image.step)"
@@ -35,7 +35,7 @@ struct ResumeCandidates: Sendable {
     }
   }
 
-  /// What is known of candidates, by reading them in full. Identities.
+  /// Identities of candidates that were read in full, by result.
   struct Knowledge {
     var whole: Set<String> = []
     var damaged: Set<String> = []
@@ -44,12 +44,12 @@ struct ResumeCandidates: Sendable {
   struct Choice {
     var source: Source?
     var file: ResumeFile.Point?
-    /// It was not read in full, and there is something to compare it with.
+    /// It was not read in full, and there is a digest to compare it with.
     var isUnread = false
     var slots: [SlotContent] = []
-    /// Whose headers are damaged, though they say that there is an image.
+    /// Slots that are marked as complete but have a damaged header.
     var unreadable: [UInt32] = []
-    /// What was found to be damaged just now.
+    /// Candidates that this choice found to be damaged.
     var damaged: [(source: Source, what: String)] = []
 
     var point: ResumePoint { source?.point ?? .beginning }
@@ -69,7 +69,7 @@ struct ResumeCandidates: Sendable {
     digests = ImageDigests(directories.run) { Self.image($0, directories.run, jobID) }
   }
 
-  /// What a slot says that it holds. A half-written slot, or one of another job, is empty.
+  /// The image that a slot contains; nil for an incomplete one or one of another job.
   func image(_ slot: UInt32) -> StagedImage? { Self.image(slot, directories.run, jobID) }
 
   private static func image(_ slot: UInt32, _ directory: FilePath, _ jobID: JobID) -> StagedImage? {
@@ -79,13 +79,13 @@ struct ResumeCandidates: Sendable {
     return image
   }
 
-  /// Whether a slot's header and the image's own say the same; nil: they do. The tensors' places make up the
-  /// image's length exactly, so that is compared too.
+  /// The fault of an image whose header differs from its slot's header; nil: they agree. Reading the header also
+  /// checks that the tensors' extents add up to the image's length.
   static func fault(of image: StagedImage) -> String? {
     do {
       let step = try ImageReader.loop(image.bytes).step
       return step == image.description.step
-        ? nil : "its slot says step \(image.description.step), the image \(step)"
+        ? nil : "its slot is of step \(image.description.step), the image of step \(step)"
     } catch {
       return error.what
     }
@@ -133,7 +133,7 @@ struct ResumeCandidates: Sendable {
       let source = Source.staged(
         slot: slot, image.description, lengthBytes: UInt64(image.bytes.count))
       if known.damaged.contains(source.identity) { continue }
-      let structure = digests.knows(slot, image) ? nil : Self.fault(of: image)
+      let structure = digests.hasVerified(slot, image) ? nil : Self.fault(of: image)
       if let what = structure ?? digests.fault(slot, of: image.description.cutID) {
         choice.damaged.append((source, what))
       } else {
@@ -146,8 +146,8 @@ struct ResumeCandidates: Sendable {
   private func condition(of source: Source, _ known: Knowledge) -> ResumeCandidate.Condition {
     if known.damaged.contains(source.identity) { return .damaged }
     switch source {
-    // Without a digest nobody can tell more than its structure does. Read each time: the arena is memory
-    // that faulty trainers had mapped.
+    // Without a digest only the structure can be checked. Read each time, since the arena is memory that a faulty
+    // trainer may have mapped.
     case .staged(let slot, let image, _):
       return digests.digest(slot, of: image.cutID) == nil ? .whole : .unread
     case .durable: return known.whole.contains(source.identity) ? .whole : .unread
@@ -155,14 +155,14 @@ struct ResumeCandidates: Sendable {
     }
   }
 
-  /// What is left in each slot that is worth keeping.
+  /// The usable content of each slot.
   private func slots(
     _ candidates: [ResumeCandidate], _ sources: [Source], _ choice: Choice, _ deaths: [RestoreDeaths]
   ) -> [SlotContent] {
     var contents = [SlotContent](repeating: .empty, count: slotCount)
     for (candidate, source) in zip(candidates, sources) where candidate.condition != .damaged {
       guard case .staged(let slot, let image, _) = source else { continue }
-      if source != choice.source, ResumeChoice.isPassedOver(candidate.point, deaths) { continue }
+      if source != choice.source, ResumeChoice.isSkipped(candidate.point, deaths) { continue }
       contents[Int(slot)] = .complete(step: image.step)
     }
     return contents
@@ -170,7 +170,7 @@ struct ResumeCandidates: Sendable {
 
   // MARK: For the trainer
 
-  /// Where the trainer finds it.
+  /// Where the trainer finds the source.
   private func place(_ source: Source, _ store: JobStore) throws(Fault) -> ResumeFile.Point {
     switch source {
     case .staged(let slot, let image, let lengthBytes):
@@ -194,10 +194,10 @@ struct ResumeCandidates: Sendable {
 
   var snapshotPath: FilePath { directories.run.appending("snapshot-0.safetensors") }
 
-  /// A full snapshot lies in the store; the trainer finds it as a file in the run directory.
+  /// Copies a full snapshot from the store to a file in the run directory, for the trainer.
   private func placeFullSnapshot(_ step: UInt64, _ store: JobStore) throws(Fault) -> ResumeFile.Point {
     guard let (found, image) = try? store.fullSnapshot(), found == step else {
-      throw Fault(what: "the store has other bytes than were written")
+      throw Fault(what: "its bytes in the store differ from those that were written")
     }
     do {
       let inside = try image.withUnsafeBytes({ try ImageReader($0) }).loop.step
@@ -208,7 +208,7 @@ struct ResumeCandidates: Sendable {
     do {
       try FileSystem.replace(snapshotPath, with: image, durable: false, clearing: true)
     } catch {
-      throw Fault(what: "it cannot be written for the trainer: \(error)")
+      throw Fault(what: "cannot write it for the trainer: \(error)")
     }
     return .init(
       level: Stored(.snapshot), step: step, path: snapshotPath.string, offsetBytes: 0,

@@ -6,10 +6,10 @@ import Supervision
 import TrainerProtocol
 import Vocabulary
 
-/// What attempts can start from: the list of durable checkpoints, what is known of the condition of every resume
-/// point, and the one that was chosen.
+/// The resume points of the job: the list of durable checkpoints, the known condition of each point, and the chosen
+/// one.
 final class ResumeCatalogue {
-  /// By the order in which they were written.
+  /// In the order in which they were written.
   private(set) var records: [CheckpointRecord]
   private(set) var choice: ResumeCandidates.Choice
   private var known = ResumeCandidates.Knowledge()
@@ -32,20 +32,20 @@ final class ResumeCatalogue {
     self.events = events
   }
 
-  // MARK: What there is
+  // MARK: Durable checkpoints
 
-  /// Step of the newest durable checkpoint that this supervisor did not find damaged; 0: there is none.
+  /// Step of the newest durable checkpoint that this supervisor has not found damaged; 0: there is none.
   var durableStep: UInt64 {
     records.filter { !known.damaged.contains($0.source.identity) }.map(\.step).max() ?? 0
   }
 
-  /// Those of which no supervisor ever said that they are damaged.
+  /// Those that no supervisor has recorded as damaged.
   var undamaged: [CheckpointRecord] { records.filter { $0.damage == nil } }
 
   /// When the newest was written, CLOCK_REALTIME; nil: there is none.
   var newestDurableAtNs: UInt64? { undamaged.map(\.createdAtNs).max() }
 
-  /// What the chosen point is called in an attempt's record; nil: the beginning.
+  /// The chosen point as an attempt's record has it; nil: the beginning.
   var resumedFrom: AttemptRecord.Resume? { choice.file.map { .init(level: $0.level, step: $0.step) } }
 
   // MARK: The choice
@@ -55,7 +55,7 @@ final class ResumeCatalogue {
     logDamage()
   }
 
-  /// Logs once what the choice found to be damaged.
+  /// Logs once each candidate that the choice found to be damaged.
   func logDamage() {
     for (source, what) in choice.damaged { markDamaged(source, what) }
     for slot in choice.unreadable where known.damaged.insert("slot \(slot)").inserted {
@@ -65,26 +65,26 @@ final class ResumeCatalogue {
     }
   }
 
-  /// The chosen one was read, or cannot be: nobody waits for it any more.
+  /// Called when the chosen one was read, or cannot be.
   func endReading() { choice.isUnread = false }
 
-  // MARK: Their condition
+  // MARK: Condition
 
-  /// One was published.
+  /// Called when a checkpoint was published.
   func add(_ record: CheckpointRecord) {
     records.append(record)
     known.whole.insert(record.source.identity)
   }
 
-  /// An old one was read in full.
-  func wasRead(_ record: CheckpointRecord, fault: String?) {
+  /// Called when an old checkpoint was read in full.
+  func readCompleted(_ record: CheckpointRecord, fault: String?) {
     beingRead.remove(record.name)
     if let fault { markDamaged(record.source, fault) } else { markWhole(record.source) }
   }
 
-  /// It was read in full, and is whole.
+  /// Records that `source` was read in full and is whole.
   func markWhole(_ source: ResumeCandidates.Source) {
-    // The arena is memory that a faulty trainer may have mapped: it is read each time.
+    // Not for the arena, memory that a faulty trainer may have mapped: it is read each time.
     guard case .durable(let record) = source, known.whole.insert(source.identity).inserted else { return }
     update(record.name) {
       $0.damage = nil
@@ -101,12 +101,12 @@ final class ResumeCatalogue {
         isWarning: true)
     }
     update(record.name) { $0.damage = what }
-    // Right wherever the job lives, and whatever the reader's environment is.
+    // With the directory: correct for any job and in any environment.
     let verify: Hint =
       "holdfast checkpoints verify --state-dir \(candidates.directories.state) \(record.name)"
     events.log(
       .checkpointDamaged,
-      "checkpoint \(record.name) is damaged (\(what)) and is skipped; it is kept as it is: \(verify)",
+      "checkpoint \(record.name) is damaged (\(what)) and is skipped, not deleted; to verify it: \(verify)",
       isWarning: true)
   }
 
@@ -116,10 +116,10 @@ final class ResumeCatalogue {
     writer.submit([.checkpoint(records[index])])
   }
 
-  // MARK: Old ones
+  // MARK: Retention
 
-  /// Removes those that newer ones make superfluous. Damaged ones are nobody's to delete.
-  /// - Returns: those that must be read in full first.
+  /// Removes checkpoints that newer ones supersede. Damaged ones are never removed.
+  /// - Returns: those that must be read in full before they can be removed.
   func prune(keepLast: Int) -> [CheckpointRecord] {
     let plan = Retention.plan(
       records.map { .init(name: $0.name, step: $0.step, condition: condition(of: $0)) }, keepLast: keepLast)
@@ -133,7 +133,7 @@ final class ResumeCatalogue {
     return known.whole.contains(record.source.identity) ? .verified : .unread
   }
 
-  /// Out of the list first, then off the disk; on the writer's thread, not on the loop's.
+  /// Removed from the list first, then from the disk, on the writer's thread.
   private func remove(_ record: CheckpointRecord) {
     records.removeAll { $0.name == record.name }
     known.whole.remove(record.source.identity)

@@ -2,7 +2,7 @@ import JobStore
 import Supervision
 import TrainerProtocol
 
-/// Writes `resume.json`: what an attempt starts from.
+/// Writes `resume.json`, which contains the resume point of an attempt.
 struct ResumeFileWriter {
   let job: JobRecorder
   let attempt: AttemptRecorder

@@ -5,7 +5,7 @@ import Synchronization
 import SystemPackage
 import TrainerProtocol
 
-/// Reads a resume point in full, on a thread of its own, while the trainer that will take it starts.
+/// Reads a resume point in full, on a separate thread, while the trainer that will load it starts.
 final class ResumePointReading: Sendable {
   let source: ResumeCandidates.Source
   let totalBytes: UInt64
@@ -25,7 +25,7 @@ final class ResumePointReading: Sendable {
     self.store = store
   }
 
-  /// - Parameter completion: called on the thread; nil: every byte is right.
+  /// - Parameter completion: called on that thread with the fault; nil: all bytes are as written.
   func start(_ completion: @escaping @Sendable (String?) -> Void) throws(POSIXError) {
     try NativeThread.start { [self] in completion(fault()) }
   }
@@ -53,17 +53,17 @@ final class ResumePointReading: Sendable {
       done.wrappingAdd(UInt64(bytes), ordering: .relaxed)
       return true
     }
-    // A trainer that does not wait may have staged into this slot meanwhile: then this one is nobody's.
+    // A trainer that does not wait may have staged into this slot meanwhile. Then the read image no longer matters.
     if let now = candidates.image(slot), now.description.cutID != description.cutID { return nil }
-    guard let found else { return "\(path) cannot be read to its end" }
+    guard let found else { return "cannot read \(path) to its end" }
     if found == expected.sha256 { return nil }
     return SHA256.mismatch(found, expected.sha256)
   }
 
-  /// The file that the trainer loads is compared with the store, whose bytes have their own digest.
+  /// Compares the file that the trainer loads with the store, which has its own digest.
   private func snapshotFault(_ step: UInt64) -> String? {
     guard let (found, image) = try? store.fullSnapshot(), found == step else {
-      // A trainer that does not wait has recorded a newer one.
+      // A trainer that does not wait has recorded a newer snapshot.
       return nil
     }
     let path = candidates.snapshotPath
@@ -72,6 +72,6 @@ final class ResumePointReading: Sendable {
       done.wrappingAdd(UInt64(bytes), ordering: .relaxed)
       return true
     }
-    return read == expected ? nil : "\(path) is not what was written"
+    return read == expected ? nil : "\(path) differs from what was written"
   }
 }

@@ -4,8 +4,8 @@ import Supervision
 import TrainerProtocol
 import Vocabulary
 
-/// What attempts start from is chosen by what costs no reading, read in full while the trainer starts, and
-/// replaced when it is damaged. The trainer waits for the verdict only where it loads the point.
+/// Verifies the chosen resume point by reading it in full while the trainer starts, and replaces it if it is damaged.
+/// The trainer waits for the verdict only before it loads the point.
 final class ResumePointVerification {
   private let store: JobStore
   private let core: Core
@@ -18,7 +18,7 @@ final class ResumePointVerification {
   private let degradations: Degradations
   private let timers: Timers
   private let mailbox: Mailbox<Runtime.Report>
-  /// The resume point that is being read.
+  /// The read in progress.
   private var reading: ResumePointReading?
 
   init(
@@ -51,28 +51,28 @@ final class ResumePointVerification {
       self.reading = reading
       timers.arm(.reading, at: Moment.now.monotonic + .seconds(1))
     } catch {
-      // As it was before anything was read: the trainer itself sees what does not fit.
-      Console.warning("\(source.point.words) cannot be verified: \(error)")
-      giveVerdict()
+      // Without verification the trainer itself detects an image that does not fit.
+      Console.warning("cannot verify \(source.point.words): \(error)")
+      sendVerdict()
     }
   }
 
-  func wasRead(_ source: ResumeCandidates.Source, fault: String?) {
+  func readCompleted(_ source: ResumeCandidates.Source, fault: String?) {
     if reading?.source.identity == source.identity { reading = nil }
     let isChosen = catalogue.choice.source?.identity == source.identity
     guard let fault else {
       catalogue.markWhole(source)
       if case .staged(let slot, _, _) = source { catalogue.candidates.digests.make(slot) }
-      if isChosen { giveVerdict() }
+      if isChosen { sendVerdict() }
       return
     }
     catalogue.markDamaged(source, fault)
     if isChosen { replaceResumePoint(source.point) }
   }
 
-  private func giveVerdict() {
+  private func sendVerdict() {
     catalogue.endReading()
-    link.giveVerdict()
+    link.sendVerdict()
     live.write()
   }
 
@@ -87,29 +87,29 @@ final class ResumePointVerification {
     attempt.update { $0.resumedFrom = catalogue.resumedFrom }
     events.log(
       .attemptStarted,
-      "attempt \(attempt.record.attempt) goes on from \(choice.point.words) instead"
-        + (choice.point == .beginning ? ": there is nothing else" : ""),
+      "attempt \(attempt.record.attempt) continues from \(choice.point.words) instead"
+        + (choice.point == .beginning ? ": there is no other resume point" : ""),
       isWarning: choice.point == .beginning, step: choice.point.step)
     link.replacePoint(initialSlot: core.state.initialSlot)
     do {
       try resumeFile.write(attempt.record.attempt, core.state.standing.skips)
     } catch {
-      // The verdict stays away, and the trainer gives up waiting: it never loads what is damaged.
-      return degradations.begin("run directory", "the resume point cannot be replaced: \(error)")
+      // No verdict is sent, so the trainer times out and never loads the damaged point.
+      return degradations.begin("run directory", "cannot replace the resume point: \(error)")
     }
-    endMisledTrainer()
-    if choice.isUnread { begin() } else { giveVerdict() }
+    endTrainerWithDamagedPoint()
+    if choice.isUnread { begin() } else { sendVerdict() }
   }
 
-  /// One that does not wait for verdicts may have loaded the damaged point already.
-  func endMisledTrainer() {
-    guard link.mayBeMisled, core.state.attempt?.attached == true else { return }
-    core.send(.misled)
+  /// A trainer that does not wait for verdicts may have loaded the damaged point already.
+  func endTrainerWithDamagedPoint() {
+    guard link.mayHaveLoadedDamagedPoint, core.state.attempt?.attached == true else { return }
+    core.send(.loadedDamagedPoint)
   }
 
-  // MARK: Showing it
+  // MARK: Status
 
-  /// What the trainer waits for.
+  /// What the trainer is waiting for.
   var doing: String? {
     guard let reading, core.state.attempt != nil else { return nil }
     return ServiceStatus.verifying(

@@ -4,38 +4,38 @@ public import Preemption
 public import Supervision
 public import SystemPackage
 
-/// Everything that one run of the supervisor is told.
+/// Settings of one run of the supervisor.
 public struct Configuration: Sendable {
   public var job: String
-  /// Whether the user named it; else the name was guessed from the command, and the store knows better.
+  /// Whether the user set the name. If not, it was derived from the command; a name in the store takes precedence.
   public var isJobNamed = false
-  /// The job's own directory: store, checkpoints and lock.
+  /// The job's directory: store, checkpoints and lock.
   public var stateDirectory: FilePath
   /// On tmpfs: ring, arena and `resume.json`.
   public var runDirectory: FilePath
   /// The trainer's `argv`.
   public var command: [String]
-  /// `NAME=value`, what the trainer inherits.
+  /// `NAME=value`, for the trainer.
   public var environment: [String]
   public var policy: Policy
-  /// Reads the configuration again, at SIGHUP; nil: there is no file.
+  /// Reads the configuration file again at SIGHUP; nil: there is no file.
   public var reload: (@Sendable () -> Reload)?
-  /// Start a finished job over; the old run is kept aside.
+  /// Start a finished job over; the finished run is archived.
   public var again: Bool
-  /// Between looks at the ring.
+  /// Between polls of the ring.
   public var lookInterval: Duration
-  /// Between group commits of snapshots, where nothing asks for one sooner.
+  /// Between group commits of snapshots, unless one is requested sooner.
   public var commitInterval: Duration
   public var ringBytes: Int
-  /// Durable checkpoints that are kept.
+  /// Number of durable checkpoints to keep.
   public var keptCheckpoints: Int
-  /// Where notices come from that the machine will be taken away.
+  /// Source of preemption notices.
   public var preemption: PreemptionSource
-  /// Where metrics are served; nil: nowhere.
+  /// Address on which metrics are served; nil: none.
   public var metricsAddress: ListenAddress?
-  /// Where metrics are written, an absolute path; nil: nowhere.
+  /// Absolute path to which metrics are written; nil: none.
   public var metricsFile: FilePath?
-  /// Of this program, for whoever asks.
+  /// Version of this program.
   public var version: String
 
   public init(

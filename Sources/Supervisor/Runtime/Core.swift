@@ -2,20 +2,20 @@ import Glibc
 import POSIX
 import Supervision
 
-/// The core's state, and the only way to change it: an event goes in, `transition` decides, and the actions are
-/// handed out in order.
+/// The core's state. It changes only through `send`: `transition` computes the next state and the actions, which are
+/// performed in order.
 final class Core {
   private(set) var state: State
-  /// Called with each action. Actions may bring new events, which wait for their turn.
+  /// Called with each action. Events sent meanwhile are queued.
   var perform: (Action) -> Void = { _ in }
-  /// Called when the core has decided, before its actions.
+  /// Called after the transition, before its actions.
   var willPerform: (_ before: Before) -> Void = { _ in }
   /// Called after the actions.
   var didPerform: (_ before: Before) -> Void = { _ in }
   private var queue: [Event] = []
   private var isHandling = false
 
-  /// What there was before an event.
+  /// The state before an event, as far as it is needed.
   struct Before {
     var phase: Phase
     var isStopping: Bool

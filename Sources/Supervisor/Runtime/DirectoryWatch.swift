@@ -5,7 +5,7 @@ import Supervision
 import TrainerProtocol
 import Vocabulary
 
-/// The job's directories, which somebody may move or remove while it runs.
+/// Detects that the job's directories are moved or removed while the job runs.
 final class DirectoryWatch {
   private static let interval = Duration.seconds(1)
 
@@ -29,41 +29,41 @@ final class DirectoryWatch {
     self.mailbox = mailbox
   }
 
-  /// Looks from now on whether they are in their places.
+  /// Starts checking whether the directories are in place.
   func begin() {
     do {
-      stateWatch = try StateWatch(stateDirectory) { [mailbox] text in mailbox.post(.statePlace(text)) }
+      stateWatch = try StateWatch(stateDirectory) { [mailbox] text in mailbox.post(.stateDirectory(text)) }
     } catch {
-      Console.warning("the state directory is not watched: \(error)")
+      Console.warning("cannot watch the state directory: \(error)")
     }
-    lookAtRunDirectory()
+    checkRunDirectory()
   }
 
   func stateDirectoryChanged(_ text: String?) {
     if let text {
       degradations.begin("state", text)
     } else {
-      degradations.end("state", "the state directory is back in its place")
+      degradations.end("state", "the state directory is back in place")
     }
   }
 
-  /// Memory does not keep the loop waiting as a disk would.
-  func lookAtRunDirectory() {
-    defer { timers.arm(.places, at: Moment.now.monotonic + Self.interval) }
+  /// Called on the loop's thread: the run directory is in memory, so this does not block as a disk could.
+  func checkRunDirectory() {
+    defer { timers.arm(.runDirectory, at: Moment.now.monotonic + Self.interval) }
     guard let displacement = runDirectory.displacement else {
-      return degradations.end("run", "the run directory is back in its place")
+      return degradations.end("run", "the run directory is back in place")
     }
     degradations.begin(
       "run",
-      "the run directory \(runDirectory.path) was \(displacement.words): what is staged in it is out of reach; the "
-        + "trainer goes on")
-    // Moved, it may come back, and the trainer's files are in it. Removed, they are gone: the trainer makes
-    // them anew where it can.
+      "the run directory \(runDirectory.path) was \(displacement.words): checkpoints staged in it are out of reach; "
+        + "the trainer keeps running")
+    // A moved directory may come back, and the trainer's files are in it. If it was removed they are gone, and the
+    // trainer creates them again where it can.
     guard displacement == .removed, processes.child != nil else { return }
     do {
-      if try runDirectory.takeAgain() { degradations.end("run", "the run directory was made again") }
+      if try runDirectory.reacquire() { degradations.end("run", "the run directory was created again") }
     } catch {
-      // That it is gone is shown already; the next look tries again.
+      // The degradation is reported already; the next check retries.
     }
   }
 

@@ -1,7 +1,7 @@
 import POSIX
 import Synchronization
 
-/// What other threads have to say to the loop's thread, in order.
+/// Messages of other threads to the loop's thread, in order.
 final class Mailbox<Message: Sendable>: Sendable {
   private let messages = Mutex<[Message]>([])
   private let wakeUp: WakeUp
@@ -15,12 +15,12 @@ final class Mailbox<Message: Sendable>: Sendable {
       messages.append(message)
       return messages.count == 1
     }
-    // Whoever finds it empty wakes the loop; the others ride along.
+    // Only the first message wakes the loop; it then receives all of them.
     if wasEmpty { wakeUp.signal() }
   }
 
-  /// All messages so far.
-  func take() -> [Message] {
+  /// Removes and returns all messages.
+  func drain() -> [Message] {
     wakeUp.acknowledge()
     return messages.withLock { messages in
       defer { messages = [] }

@@ -1,9 +1,9 @@
 public import Supervision
 
-/// What became of a configuration that was read again.
+/// The result of a configuration reload.
 public enum Reload: Sendable {
-  /// The values in force stay; why, on one line.
-  case refused(String)
-  /// - Parameter changes: what to tell of it, a line each; none: nothing changed.
-  case taken(Policy, changes: [String])
+  /// The previous configuration is kept. The reason, on one line.
+  case rejected(String)
+  /// - Parameter changes: lines to log, one for each change.
+  case accepted(Policy, changes: [String])
 }

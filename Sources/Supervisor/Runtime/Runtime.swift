@@ -10,26 +10,26 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// The imperative shell: the event loop, and the dispatch of what the kernel, other threads and the core say to
-/// the owners of the state. Everything here is on the main thread, which also spawns the trainer: the parent-death
-/// signal follows the spawning thread, and this one ends with the process.
+/// The imperative shell: the event loop, and the dispatch of events from the kernel, other threads and the core to the
+/// owners of the state. All of it runs on the main thread, which also spawns the trainer: the parent-death signal is
+/// sent when the spawning thread ends, and the main thread ends with the process.
 final class Runtime {
   enum Report: Sendable {
     case store(StoreReport)
     case detached
     case publisher(Publisher.Result)
-    /// The checkpoint is in the store; or not, when the commit failed.
+    /// The checkpoint is in the store, unless the commit failed.
     case recorded(Publisher.Order, CheckpointRecord, durable: Bool)
-    /// What the attempt starts from was read in full; `fault` says what is wrong with it.
+    /// The resume point was read in full; `fault` says what is wrong with it.
     case pointRead(ResumeCandidates.Source, fault: String?)
     /// An old checkpoint was read in full; `fault` says what is wrong with it.
     case read(CheckpointRecord, fault: String?)
     case preemption(NoticeReport)
     case metrics(MetricsReport)
-    /// The state directory is not in its place, in words; nil: it is back.
-    case statePlace(String?)
-    /// The counters that metrics have are in the store, or cannot be.
-    case metricsKept
+    /// The state directory is displaced, with a description; nil: it is back in place.
+    case stateDirectory(String?)
+    /// The counters of the metrics are in the store, or cannot be.
+    case metricsPersisted
   }
 
   private let configuration: Configuration
@@ -67,7 +67,7 @@ final class Runtime {
   private let ringReports: RingReports
 
   private var ending: Ending?
-  /// Why the supervisor fails, where the kernel said it.
+  /// The system error that ends the supervisor.
   private var fatalErrno: Int32?
 
   init(
@@ -96,7 +96,7 @@ final class Runtime {
         policy: configuration.policy, standing: recovered.standing, durableStep: catalogue.durableStep,
         now: .now))
     let command = TrainerCommand(configuration, directories, recovered.mark)
-    // The whole cgroup is looked at before it is divided.
+    // Determined before the cgroup is split.
     let sharedCgroup = Cgroup.own
     processes = TrainerProcesses(
       ProcessTree(cgroup: Cgroup.split(own: "supervisor", children: "trainer")), sharedCgroup: sharedCgroup,
@@ -148,7 +148,7 @@ final class Runtime {
     connect()
   }
 
-  /// What one owner has to say to another that was made before it.
+  /// Connects owners to ones that were created before them.
   private func connect() {
     degradations.changed = { [live] in live.write() }
     live.doing = { [unowned verification] in verification.doing }
@@ -167,7 +167,7 @@ final class Runtime {
 
   /// - Parameter repair: of the store, when it was opened.
   func run(after repair: StoreRepair?) throws -> Ending {
-    try processes.clearEarlier(patience: .seconds(10))
+    try processes.clearEarlier(timeout: .seconds(10))
     job.persist()
     if let repair { storeReports.log(repair, whileOpen: false) }
     degradations.persist()
@@ -180,7 +180,7 @@ final class Runtime {
     metrics.begin()
     directoryWatch.begin()
     core.send(.begin(Remains(resume: catalogue.choice.point, progress: nil, slots: catalogue.choice.slots)))
-    // No wake-up is relied on: one that is lost costs a second.
+    // A lost wake-up delays reports by a second at most.
     try loop.run(checkingEvery: .seconds(1)) {
       handleReports()
       ChildProcess.reapOrphans()
@@ -188,7 +188,7 @@ final class Runtime {
     return ending ?? .stopped
   }
 
-  private func handleReports() { for report in mailbox.take() { handle(report) } }
+  private func handleReports() { for report in mailbox.drain() { handle(report) } }
 
   private func handle(_ report: Report) {
     switch report {
@@ -201,12 +201,12 @@ final class Runtime {
     case .detached: attemptEnd.cleared()
     case .publisher(let result): checkpoints.published(result)
     case .recorded(let order, let record, let durable): checkpoints.recorded(order, record, durable: durable)
-    case .read(let record, let fault): checkpoints.wasRead(record, fault: fault)
-    case .pointRead(let source, let fault): verification.wasRead(source, fault: fault)
+    case .read(let record, let fault): checkpoints.readCompleted(record, fault: fault)
+    case .pointRead(let source, let fault): verification.readCompleted(source, fault: fault)
     case .preemption(let report): preemption.handle(report)
     case .metrics(let report): metrics.handle(report)
-    case .metricsKept: metrics.publishKept()
-    case .statePlace(let text): directoryWatch.stateDirectoryChanged(text)
+    case .metricsPersisted: metrics.publishPersisted()
+    case .stateDirectory(let text): directoryWatch.stateDirectoryChanged(text)
     }
   }
 
@@ -226,16 +226,16 @@ final class Runtime {
     core.send(.stopRequested)
   }
 
-  /// SIGHUP: from the signal until the new values are in force, or were refused. Without a file to read
-  /// again it means what it means to any program: the terminal has gone.
+  /// Handles SIGHUP. Without a configuration file to reload it has its usual meaning: the terminal was closed, so the
+  /// job is stopped.
   private func reload() {
     guard let reload = configuration.reload else { return stop(by: SIGHUP) }
     serviceLink.reloading()
     defer { serviceLink.reloaded() }
     switch reload() {
-    case .refused(let why):
+    case .rejected(let why):
       events.log(.reloadRefused, "reload rejected, previous configuration kept: \(why)", isWarning: true)
-    case .taken(let policy, let changes):
+    case .accepted(let policy, let changes):
       core.send(.policyChanged(policy))
       for line in changes { events.log(.reloaded, line) }
       live.write()
@@ -243,21 +243,21 @@ final class Runtime {
   }
 
   private func handleTimers() {
-    for name in timers.takeDue(now: Moment.now.monotonic) {
+    for name in timers.removeDue(now: Moment.now.monotonic) {
       switch name {
       case .core(let kind): core.send(.timer(kind))
       case .clearing: attemptEnd.clear()
       case .beat: service.beat()
       case .metrics: metrics.publish()
       case .reading: verification.show()
-      case .places: directoryWatch.lookAtRunDirectory()
-      case .census: attemptEnd.lookAtProcesses()
+      case .runDirectory: directoryWatch.checkRunDirectory()
+      case .census: attemptEnd.updateCensus()
       }
     }
   }
 
-  /// The kernel refuses what it cannot refuse a correct program: log it and leave. The trainer dies with this
-  /// process, and a new supervisor continues from what is staged.
+  /// An unexpected system error: log it and exit. The trainer dies with this process, and a new supervisor continues
+  /// from what is staged.
   private func fail(_ error: POSIXError) {
     Console.warning("internal error: \(error)", .internalError)
     fatalErrno = error.errno.rawValue
@@ -284,14 +284,14 @@ final class Runtime {
     case .arm(let kind, let deadline): timers.arm(.core(kind), at: deadline)
     case .disarm(let kind): timers.disarm(.core(kind))
     case .note(let note): narrator.log(note)
-    case .keepStanding: writer.submit([.document("standing", core.state.standing)])
+    case .persistStanding: writer.submit([.document("standing", core.state.standing)])
     case .acknowledge(let notice): preemption.acknowledge(notice)
-    case .leave(let ending): leave(ending)
+    case .end(let ending): end(ending)
     }
   }
 
-  private func leave(_ ending: Ending) {
-    // A program without checkpoints has no final state, and its store is gone all the same.
+  private func end(_ ending: Ending) {
+    // Also without checkpoints, and so without a final state to publish, the store is lost.
     let isLost = ending == .finished && stateDirectory.displacement != nil
     let ending = isLost ? .finalStateNotDurable : ending
     self.ending = ending
@@ -301,7 +301,7 @@ final class Runtime {
     if ending == .finished {
       job.finish(atStep: core.state.resume.step)
       let step = Words.number(core.state.resume.step)
-      let doubt = attempt.deviation.map { "; it is not the undisturbed run \($0.words)" } ?? ""
+      let doubt = attempt.deviation.map { "; it differs from an undisturbed run \($0.words)" } ?? ""
       events.log(
         .finished, "job \(job.record.job) finished at step \(step)\(doubt)",
         isWarning: attempt.deviation != nil)
@@ -313,14 +313,14 @@ final class Runtime {
     } else if writer.submitAndWait(last, timeout: .seconds(2)) {
       writer.stop()
     } else {
-      // Whoever asked for the stop does not wait for a disk that stalls.
-      Console.warning("the store did not take the last record in time")
+      // A stop does not wait for a disk that stalls.
+      Console.warning("the last record was not written to the store in time")
     }
     if ending == .finished { clearRunDirectory() }
     loop.stop()
   }
 
-  /// Gives the memory of a finished job back.
+  /// Frees the memory of a finished job.
   private func clearRunDirectory() {
     link.close()
     for name in (try? FileSystem.list(runDirectory.path)) ?? [] where name != JobLock.name {
@@ -332,7 +332,7 @@ final class Runtime {
     }
   }
 
-  /// What systemd shows as the reason; nil: it is no failure, or none that has a number.
+  /// The error number that systemd shows; nil: no failure, or one without a number.
   func errno(_ ending: Ending) -> Int32? {
     switch ending {
     case .finished, .stopped, .gaveUp: nil

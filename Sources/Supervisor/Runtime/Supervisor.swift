@@ -8,76 +8,76 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// Supervises one job until it is finished, stopped or given up.
+/// Supervises one job until it is finished, stopped or the supervisor gives up.
 public enum Supervisor {
-  /// How it went.
+  /// The result of a run.
   public struct Result: Sendable {
     public var ending: Ending
-    /// The newest step behind a resume point.
+    /// The step of the newest resume point.
     public var step: UInt64
-    /// Cause of the last attempt's end, in words.
+    /// Why the last attempt ended.
     public var why: String?
-    /// Where the trainer says that it failed, line by line.
+    /// The trainer's traceback.
     public var traceback: String?
-    /// What it gave up for.
+    /// Why the supervisor gave up.
     public var gaveUp: String?
     /// The durable checkpoint of `step`.
     public var checkpoint: String?
-    /// A finished run that is not the undisturbed one…
+    /// The deviation of a finished run from an undisturbed one…
     public var deviation: Deviation?
-    /// …and whether that is to be a failure.
+    /// …and whether it counts as a failure.
     public var requiresIdentical = false
     public var attempt: UInt64
     /// The job had finished before; nothing was started.
     public var wasFinished = false
-    /// What does not work, a sentence each.
+    /// Current degradations, a sentence each.
     public var degraded: [String] = []
-    /// The state directory is not where it was.
+    /// The state directory was moved or removed.
     public var stateIsDisplaced = false
-    /// Why it failed, as in errno(3), where that is known.
+    /// The error number of a failure, if known.
     var errno: Int32?
   }
 
   /// Runs on the calling thread, which must be the main one, until the job is over.
   public static func run(_ configuration: Configuration) throws -> Result {
     Console.begin(job: configuration.job)
-    // While there is a free descriptor: without one its first use aborts the process.
+    // While a descriptor is free: without one the first use would abort the process.
     SHA256.prepare()
     let stopSignals = Self.stopSignals
-    // Before any other thread: they inherit the mask.
-    let signals = try SignalSource(stopSignals + [SIGHUP, SIGUSR1, SIGCHLD].filter(isTaken))
-    arrangeSignals()
+    // Before other threads are started, since they inherit the mask.
+    let signals = try SignalSource(stopSignals + [SIGHUP, SIGUSR1, SIGCHLD].filter(isHandled))
+    configureSignals()
     let service = try ServiceLink()
     try service.announceStop(by: stopSignals, grace: configuration.policy.grace)
-    // The command line's own words come after ours.
-    defer { Console.flush(patience: .seconds(1)) }
+    // Before the command line prints its result.
+    defer { Console.flush(timeout: .seconds(1)) }
     do {
       let result = try supervise(configuration, signals, service)
-      service.leaving(status: ServiceStatus.ended(result), errno: result.errno)
+      service.ending(status: ServiceStatus.ended(result), errno: result.errno)
       return result
     } catch {
-      service.leaving(status: "failed: \(error)", errno: ServiceStatus.errno(error))
+      service.ending(status: "failed: \(error)", errno: ServiceStatus.errno(error))
       throw error
     }
   }
 
-  /// SIGXCPU: batch systems warn by it before they kill, and so does the kernel (`ulimit -t`).
-  private static var stopSignals: [CInt] { [SIGTERM, SIGINT, SIGXCPU].filter(isTaken) }
+  /// SIGXCPU is the warning of batch systems, and of the kernel (`ulimit -t`), before SIGKILL.
+  private static var stopSignals: [CInt] { [SIGTERM, SIGINT, SIGXCPU].filter(isHandled) }
 
-  /// nohup(1) has SIGHUP ignored, and a shell without job control SIGINT in what it starts by `&`: whoever did
-  /// that wants the job to go on. All others are taken whatever was inherited.
-  private static func isTaken(_ signal: CInt) -> Bool {
+  /// Inherited ignoring of SIGHUP and SIGINT is kept: nohup(1) ignores SIGHUP, and a shell without job control ignores
+  /// SIGINT for `&`, so that the job continues. All other signals are always handled.
+  private static func isHandled(_ signal: CInt) -> Bool {
     ![SIGHUP, SIGINT].contains(signal) || !SignalDispositions.isInheritedIgnored(signal)
   }
 
-  private static func arrangeSignals() {
-    // A write that fails says so by its error: to a pipe that nobody reads (SIGPIPE), beyond the largest file
-    // that is allowed (SIGXFSZ, `ulimit -f`). One to the terminal from the background goes through, also with
-    // `stty tostop` (SIGTTOU): a supervisor that stands still looks after nobody.
+  private static func configureSignals() {
+    // A failed write is reported by its error: to a pipe without a reader (SIGPIPE), beyond the file size limit
+    // (SIGXFSZ, `ulimit -f`). A write to the terminal from the background must not stop the supervisor with
+    // `stty tostop` (SIGTTOU).
     SignalDispositions.ignore([SIGPIPE, SIGXFSZ, SIGTTOU])
-    // Ignored, the kernel would reap the trainer itself and its status would be lost. systemd's watchdog ends a
-    // service that hangs by SIGABRT; where Swift's runtime prints a backtrace for that signal, the process
-    // goes on afterwards: it came from outside.
+    // With SIGCHLD ignored, the kernel would reap the trainer and its status would be lost. systemd's watchdog ends a
+    // hung service by SIGABRT; if Swift's runtime handles that signal to print a backtrace, the process continues
+    // afterwards.
     SignalDispositions.setDefault([SIGCHLD, SIGABRT])
   }
 
@@ -85,29 +85,29 @@ public enum Supervisor {
     _ configuration: Configuration, _ signals: SignalSource, _ service: ServiceLink
   ) throws -> Result {
     let directories = JobDirectory(state: configuration.stateDirectory, run: configuration.runDirectory)
-    // A command that is not there makes no job.
+    // A command that does not exist must not create a job.
     if !FileSystem.exists(directories.store) { try checkCommand(configuration) }
     try directories.prepareState()
     let stateDirectory = try open(directories.state)
     let lock = try lockJob(configuration, directories)
     defer { withExtendedLifetime(lock) {} }
-    // It takes a while, in which the store is read.
+    // Reading the locks takes a while, in which the store is opened.
     let locks = try BackgroundValue { LockTable() }
     let runDirectory = try lockRun(directories, locks)
 
-    try directories.endArchiving()
+    try directories.finishArchiving()
     var store: JobStore? = try openStore(directories)
     try Leftovers.checkForLivingSupervisor(directories, locks.value)
     if let job = try store?.job()?.job, job != configuration.job, configuration.isJobNamed {
       throw SupervisorError(
         .otherJob, "the job in this directory is '\(job)', not '\(configuration.job)'",
-        path: directories.state, hint: "name another directory: holdfast run --state-dir DIR …")
+        path: directories.state, hint: "use another directory: holdfast run --state-dir DIR …")
     }
     if let job = try store?.job(), let step = job.finishedStep {
       guard configuration.again else {
         Console.line(
           "job \(job.job) finished at step \(Words.number(step)) "
-            + "(\(Timestamp.text(job.finishedAtNs ?? 0))); nothing to do. To start it over, keeping this "
+            + "(\(Timestamp.text(job.finishedAtNs ?? 0))); nothing to do. To start over and keep this "
             + "run: add --again")
         var result = Result(ending: .finished, step: step, why: nil, attempt: 0, wasFinished: true)
         result.deviation = try store?.deviation()
@@ -122,7 +122,7 @@ public enum Supervisor {
     guard let store else { preconditionFailure("the store was opened above") }
     let job = try loadJob(configuration, directories, store)
     if !FileSystem.isInMemory(directories.run) {
-      Console.warning("the run directory \(directories.run) is not on tmpfs: every step goes to a disk")
+      Console.warning("the run directory \(directories.run) is not on tmpfs: every step is written to disk")
     }
     let mark = JobMark(
       jobID: job.id.hexadecimal, runDirectory: directories.run.string,
@@ -134,7 +134,7 @@ public enum Supervisor {
     let ending = try runtime.run(after: store.repair)
     let state = runtime.core.state
     var result = Result(
-      ending: ending, step: state.resume.step, why: runtime.attempt.lastWords,
+      ending: ending, step: state.resume.step, why: runtime.attempt.failureReason,
       attempt: state.standing.attempt,
       errno: runtime.errno(ending))
     result.degraded = runtime.degradations.texts
@@ -147,7 +147,7 @@ public enum Supervisor {
     return result
   }
 
-  /// The state directory itself, to know it again.
+  /// Opens the state directory, to detect later that it was moved or replaced.
   private static func open(_ state: FilePath) throws(SupervisorError) -> OpenFile {
     do {
       return try OpenFile(directory: state)
@@ -158,14 +158,14 @@ public enum Supervisor {
     }
   }
 
-  /// A disk that fails once must not cost a start: it is tried a few times.
+  /// Retries a few times, so that a transient disk error does not fail the start.
   private static func openStore(_ directories: JobDirectory) throws -> JobStore {
     for _ in 0..<4 {
       do throws(StoreError) {
         return try JobStore(stateDirectory: directories.state, .create)
       } catch {
         guard error.code == .io else { throw error }
-        Console.warning("\(error); trying again")
+        Console.warning("\(error); retrying")
         usleep(200_000)
       }
     }
@@ -190,9 +190,9 @@ public enum Supervisor {
     }
   }
 
-  /// Who holds the lock, as far as the store can tell: ` (pid 2143, attempt 4)`.
+  /// The holder of the lock, if the store has it: ` (pid 2143, attempt 4)`.
   private static func holder(_ directories: JobDirectory) -> String {
-    // Of one that has just begun there is nothing to read yet.
+    // One that has just started has not recorded itself yet.
     let store = try? JobStore(stateDirectory: directories.state, .readOnly)
     return (try? store?.live()).map { " (pid \($0.pid), attempt \($0.attempt))" } ?? ""
   }
@@ -200,7 +200,7 @@ public enum Supervisor {
   private static func lockJob(
     _ configuration: Configuration, _ directories: JobDirectory
   ) throws -> JobLock {
-    let lock = try takeLock(directories.state) { try JobLock.take(in: directories.state) }
+    let lock = try acquireLock(directories.state) { try JobLock.acquire(in: directories.state) }
     guard let lock else {
       throw SupervisorError(
         .alreadySupervised, "job '\(configuration.job)' is already supervised\(holder(directories))",
@@ -217,25 +217,25 @@ public enum Supervisor {
   private static func lockRun(
     _ directories: JobDirectory, _ locks: BackgroundValue<LockTable>
   ) throws -> RunDirectory {
-    let run = try takeLock(directories.state) { try RunDirectory.take(directories) }
+    let run = try acquireLock(directories.state) { try RunDirectory.acquire(directories) }
     guard let run else {
-      // It may be this job's own.
+      // The holder may be a supervisor of this job.
       try Leftovers.checkForLivingSupervisor(directories, locks.value)
       throw SupervisorError(
         .alreadySupervised, "the run directory is used by another job", path: directories.run,
-        hint: "name another on tmpfs: holdfast run --run-dir DIR …")
+        hint: "use another one on tmpfs: holdfast run --run-dir DIR …")
     }
     return run
   }
 
-  /// - Returns: what `take` does. The system's errors are told with the lock that could not be made.
-  private static func takeLock<Lock>(_ state: FilePath, _ take: () throws -> Lock) throws -> Lock {
+  /// - Returns: the result of `acquire`. Converts system errors.
+  private static func acquireLock<Lock>(_ state: FilePath, _ acquire: () throws -> Lock) throws -> Lock {
     do {
-      return try take()
+      return try acquire()
     } catch let error as POSIXError {
       let path = error.path ?? state
       throw SupervisorError(
-        error.errno.isNoRoom ? .io : .cannotCreate, "cannot make the job's lock", path: path,
+        error.errno.isNoRoom ? .io : .cannotCreate, "cannot create the job's lock", path: path,
         why: error.reason,
         hint: error.isMisplaced ? "move it away: mv \(path) \(path).aside" : "ls -ld \(state); df \(state)")
     }
@@ -248,11 +248,11 @@ public enum Supervisor {
       job.command = configuration.command
       return job
     }
-    // Checkpoints without a store: it was lost or set aside, and they are still this job's.
+    // Checkpoints without a store: the store was lost or moved, but they still belong to this job.
     let checkpoints = LocalCheckpoints(directory: directories.checkpoints)
     let manifests = try checkpoints.names().compactMap { checkpoints.verify($0, thorough: false).manifest }
     let newest = manifests.filter { $0.job == configuration.job }.max { $0.step < $1.step }
-    // The run directory is this job's too: what it holds belongs to the id in its ring.
+    // The run directory belongs to this job too: its content belongs to the id in its ring.
     let inMemory = try? RingReader.open(directory: directories.run).identity.jobID
     return JobRecord(
       job: configuration.job, id: newest.flatMap { JobID($0.jobID) } ?? inMemory ?? JobID(),

@@ -1,6 +1,6 @@
 public import Reporting
 
-/// Why the supervisor could not do its work. The command line gives each code its exit status.
+/// An error of the supervisor. The command line maps each code to an exit status.
 public typealias SupervisorError = CodedError<SupervisorErrorCode>
 
 public enum SupervisorErrorCode: Hashable, Sendable {

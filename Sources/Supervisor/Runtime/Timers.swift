@@ -5,22 +5,22 @@ import Supervision
 final class Timers {
   enum Name: Hashable {
     case core(TimerKind)
-    /// Look again whether the tree is gone.
+    /// Check again whether all processes of the tree are gone.
     case clearing
-    /// Tell the service manager how it is.
+    /// Notify the service manager.
     case beat
-    /// Gather what metrics say.
+    /// Update the metrics.
     case metrics
-    /// Tell how much of the resume point was read.
+    /// Report how much of the resume point was read.
     case reading
-    /// Look whether the run directory is in its place.
-    case places
-    /// Write down what the trainer has started.
+    /// Check whether the run directory is in place.
+    case runDirectory
+    /// Record what the trainer has started.
     case census
   }
 
   private let timer: DeadlineTimer
-  /// Called when the kernel refuses a timer, which it cannot refuse a correct program.
+  /// Called if setting the timer fails, which is unexpected.
   var failed: (POSIXError) -> Void = { _ in }
   private var deadlines: [Name: Duration] = [:]
 
@@ -37,11 +37,11 @@ final class Timers {
     if deadlines.removeValue(forKey: name) != nil { set() }
   }
 
-  /// When it fires, nil: not.
+  /// When the timer fires; nil: it is not armed.
   func deadline(_ name: Name) -> Duration? { deadlines[name] }
 
-  /// Names whose time has come, the earliest first; each fires once.
-  func takeDue(now: Duration) -> [Name] {
+  /// Removes and returns the timers that are due, earliest first.
+  func removeDue(now: Duration) -> [Name] {
     timer.acknowledge()
     let due = deadlines.filter { $0.value <= now }.sorted { $0.value < $1.value }.map(\.key)
     for name in due { deadlines[name] = nil }

@@ -3,10 +3,10 @@ import Reporting
 import Synchronization
 import Systemd
 
-/// Sends notifications, in order, from a thread of its own: a socket that nobody reads is full after a few
-/// messages, and sd_notify(3) waits then. The loop must not.
+/// Sends notifications in order on a separate thread: if the socket is not read, it is full after a few messages and
+/// sd_notify(3) blocks, which the loop must not.
 final class NotificationSender: Sendable {
-  /// Who reads nothing for so long needs no old news.
+  /// Beyond this, status updates are dropped.
   private static let longestQueue = 16
 
   private let queue = Mutex<[[Notification]]>([])
@@ -31,9 +31,9 @@ final class NotificationSender: Sendable {
     if isQueued { isWanted.open() }
   }
 
-  /// Waits until all is sent, but no longer than `patience`.
-  func flush(patience: Duration) {
-    let end = Clock.monotonicNanoseconds + UInt64(patience / .nanoseconds(1))
+  /// Waits until all is sent, but no longer than `timeout`.
+  func flush(timeout: Duration) {
+    let end = Clock.monotonicNanoseconds + UInt64(timeout / .nanoseconds(1))
     while !queue.withLock(\.isEmpty) {
       let now = Clock.monotonicNanoseconds
       guard now < end else { return }
@@ -52,7 +52,7 @@ final class NotificationSender: Sendable {
         if !hasFailed { failed(error) }
         hasFailed = true
       }
-      // Only now: who waits for an empty queue waits for this one too.
+      // Removed only now: `flush` must also wait for this one.
       queue.withLock { _ = $0.removeFirst() }
       isSent.signal()
     }
@@ -60,7 +60,7 @@ final class NotificationSender: Sendable {
 }
 
 extension Notification {
-  /// `systemctl status` shows it on somebody's terminal.
+  /// Without escape codes, since `systemctl status` shows the text on a terminal.
   var visible: Notification {
     if case .status(let text) = self { .status(VisibleText.line(text)) } else { self }
   }

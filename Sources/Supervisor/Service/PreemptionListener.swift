@@ -5,7 +5,7 @@ import Reporting
 import Supervision
 import Vocabulary
 
-/// Notices that this machine will be taken away: from their source to the core, and into the attempt's record.
+/// Passes preemption notices from their source to the core and into the attempt's record.
 final class PreemptionListener {
   private let source: PreemptionSource
   private let command: TrainerCommand
@@ -32,7 +32,7 @@ final class PreemptionListener {
     self.mailbox = mailbox
   }
 
-  /// A source that cannot be listened to is said, and is no reason not to train.
+  /// Training continues if the source is not available; the degradation is reported.
   func listen() {
     do {
       let watch = try PreemptionWatch(
@@ -63,7 +63,7 @@ final class PreemptionListener {
     }
   }
 
-  /// What is known of the machine's end, as the store keeps it.
+  /// The current notice as the store has it.
   var record: AttemptRecord.Notice? {
     core.state.preemption.map { preemption in
       let left = max(.zero, preemption.deadline - Moment.now.monotonic)
@@ -73,19 +73,21 @@ final class PreemptionListener {
     }
   }
 
-  /// In the attempt's record: should the machine go before we do, the next supervisor knows why.
+  /// If the machine goes down before the supervisor exits, the next supervisor finds the reason in the record.
   private func recordNotice() {
     attempt.update { $0.notice = record }
   }
 
-  /// Before we leave: the source acts on it at once.
+  /// Called last, since the source acts on it at once.
   func acknowledge(_ notice: PreemptionNotice) {
     do {
       try watch?.acknowledge(event: notice.event, timeout: .seconds(2))
-      events.log(.preemptionAcknowledged, "told \(notice.source) that it need not wait any longer")
+      events.log(
+        .preemptionAcknowledged,
+        "acknowledged the preemption notice from \(notice.source): it need not wait any longer")
     } catch {
       events.log(
-        .preemptionUnacknowledged, "\(notice.source) was not told that it need not wait: \(error)",
+        .preemptionUnacknowledged, "cannot acknowledge the preemption notice from \(notice.source): \(error)",
         isWarning: true)
     }
   }

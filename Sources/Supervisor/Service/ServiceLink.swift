@@ -4,8 +4,8 @@ import Synchronization
 import Systemd
 import Vocabulary
 
-/// The supervisor as a service: what systemd, or whoever set `NOTIFY_SOCKET`, is told. Without that, every
-/// call does nothing.
+/// Notifies the service manager: systemd, or another one that set `NOTIFY_SOCKET`. Without that variable, calls have
+/// no effect.
 final class ServiceLink: Sendable {
   private struct State {
     var report: ServiceReport
@@ -15,7 +15,7 @@ final class ServiceLink: Sendable {
   private let sender: NotificationSender?
   private let state: Mutex<State>
 
-  /// Looks at the environment of the process. What is wrong there is told, and does no more harm.
+  /// Reads the environment of the process. Faults in it are logged and otherwise ignored.
   init() throws(POSIXError) {
     let now = Self.now
     guard let address = NotificationSocket.address else {
@@ -25,21 +25,21 @@ final class ServiceLink: Sendable {
     }
     sender = try NotificationSender { error in
       Console.warning(
-        "the service manager cannot be told how the job is: \(error) (NOTIFY_SOCKET=\(address)); the job goes on",
+        "cannot notify the service manager: \(error) (NOTIFY_SOCKET=\(address)); the job continues",
         .serviceManager)
     }
     var interval: Duration?
     do {
       interval = try NotificationSocket.watchdogInterval()
     } catch {
-      Console.warning("no watchdog: \(error); the job goes on", .serviceManager)
+      Console.warning("no watchdog: \(error); the job continues", .serviceManager)
     }
     state = Mutex(State(report: ServiceReport(watchdogInterval: interval, now: now)))
   }
 
   private static var now: Duration { .nanoseconds(Clock.monotonicNanoseconds) }
 
-  /// How often `beat` is to be called; nil: nobody listens.
+  /// How often to call `beat`; nil: there is no service manager.
   var beatInterval: Duration? { sender == nil ? nil : state.withLock { $0.report.beatInterval } }
 
   /// Makes the watchdog depend on this writer.
@@ -54,7 +54,7 @@ final class ServiceLink: Sendable {
       })
   }
 
-  /// - Parameter stopTimeLeft: of a stop's grace time; nil: there is no stop.
+  /// - Parameter stopTimeLeft: remaining grace time; nil: no stop is in progress.
   func beat(status: String, stopTimeLeft: Duration?) {
     guard let sender else { return }
     sender.send(
@@ -63,7 +63,7 @@ final class ServiceLink: Sendable {
         var notifications = state.report.watchdog(
           writerTurnAt: state.writer.map(Self.turn) ?? .zero, now: now)
         if let stopTimeLeft {
-          // First: nothing else of it is as urgent.
+          // First, since it is the most urgent.
           notifications = state.report.extendStop(left: stopTimeLeft, now: now) + notifications
         }
         return notifications + state.report.status(status, now: now)
@@ -72,20 +72,20 @@ final class ServiceLink: Sendable {
 
   private static func turn(_ writer: StoreWriter) -> Duration { .nanoseconds(writer.lastTurnNanoseconds) }
 
-  /// A stop begins.
+  /// Called when a stop begins.
   func beginStop(timeLeft: Duration) {
     guard let sender else { return }
     sender.send(state.withLock { $0.report.extendStop(left: timeLeft, isFirst: true, now: Self.now) })
   }
 
-  /// Asks for the time of a stop when its signal arrives, from a thread of its own: the loop may be busy, or
-  /// wait for a disk, for longer than the service manager waits for it.
-  /// - Parameter signals: blocked ones, which the loop takes.
+  /// Requests the time for a stop when its signal arrives, on a separate thread: the loop may be busy or wait for a
+  /// disk for longer than the service manager waits.
+  /// - Parameter signals: blocked ones, which the loop handles.
   func announceStop(by signals: [CInt], grace: Duration) throws(POSIXError) {
     guard let sender else { return }
     let arrivals = try SignalSource(watching: signals)
     try NativeThread.start {
-      // The loop may have taken it before this thread looked. Then it also says it.
+      // The loop may have handled it first. Then the loop also sends the extension.
       while !arrivals.isPending() {}
       sender.send([ServiceReport.stopExtension(left: grace)])
     }
@@ -95,14 +95,14 @@ final class ServiceLink: Sendable {
   func reloading() { sender?.send([.reloading(monotonicNanoseconds: Clock.monotonicNanoseconds)]) }
   func reloaded() { sender?.send([.ready]) }
 
-  /// The last word. Whoever has not said `ready` yet and is done all the same says it now: a service that
-  /// was never ready counts as failed.
-  /// - Parameter errno: why it fails; nil: it does not.
-  func leaving(status: String, errno: Int32?) {
+  /// The final notification. Without a failure, `ready` is sent if it was not yet: a service that was never ready
+  /// counts as failed.
+  /// - Parameter errno: of the failure; nil: no failure.
+  func ending(status: String, errno: Int32?) {
     guard let sender else { return }
     if errno == nil, !state.withLock(\.report.isReady) { sender.send([.ready]) }
     sender.send([.stopping, .status(status)] + (errno.map { [.errno($0)] } ?? []))
-    // PID 1 reads at once; whoever does not is not waited for.
-    sender.flush(patience: .seconds(2))
+    // systemd reads at once; any other reader is not waited for much longer.
+    sender.flush(timeout: .seconds(2))
   }
 }

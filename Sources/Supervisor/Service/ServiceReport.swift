@@ -1,21 +1,20 @@
 import Systemd
 
-/// What the service manager is told, and when. Pure: time and facts come in, notifications go out.
+/// Decides which notifications the service manager gets, and when. Pure.
 ///
-/// - `WATCHDOG=1` speaks for the supervisor, never for the trainer: whoever calls is the loop, which
-///   is alive then, and the store's writer must have made a turn since the last one.
-/// - `EXTEND_TIMEOUT_USEC=` is sent for a stop, which has its own limit, the grace time: all of that is
-///   asked for when it begins, since a busy machine may show no progress for longer than
-///   `TimeoutStopSec=`.
-/// - `STATUS=` is sent when it says something new, at most once a second.
+/// - `WATCHDOG=1` covers the supervisor, never the trainer: the loop calls, so it is alive, and the writer must
+///   have made a turn since the last one.
+/// - `EXTEND_TIMEOUT_USEC=` is sent for a stop, which is limited by the grace time. All of it is requested when the stop
+///   begins, since a busy machine may show no progress for longer than `TimeoutStopSec=`.
+/// - `STATUS=` is sent when it has changed, at most once a second.
 struct ServiceReport {
-  /// A word may be lost: more time is asked for again after this.
+  /// A notification may be lost, so the extension is repeated.
   static let extensionInterval = Duration.seconds(10)
-  /// More than the grace time, in which the last commit is made.
+  /// Added to the grace time, for the last commit.
   static let graceMargin = Duration.seconds(5)
   static let statusInterval = Duration.seconds(1)
 
-  /// Between two `WATCHDOG=1` at most; nil: nobody waits for them.
+  /// Longest time between two `WATCHDOG=1`; nil: there is no watchdog.
   let watchdogInterval: Duration?
   private(set) var isReady = false
   private var watchdogAt: Duration
@@ -33,7 +32,7 @@ struct ServiceReport {
 
   mutating func ready(now: Duration) -> [Notification] {
     isReady = true
-    // systemd begins to wait for the first one now.
+    // systemd starts its watchdog timer now.
     watchdogAt = now
     return [.ready]
   }
@@ -53,7 +52,7 @@ struct ServiceReport {
     return [.status(text)]
   }
 
-  /// For a stop: at its beginning and then every ten seconds, for a word that was lost.
+  /// For a stop: at its beginning and then every ten seconds, in case one was lost.
   /// - Parameter left: of the grace time.
   mutating func extendStop(left: Duration, isFirst: Bool = false, now: Duration) -> [Notification] {
     if !isFirst, let stopExtendedAt, now - stopExtendedAt < Self.extensionInterval { return [] }

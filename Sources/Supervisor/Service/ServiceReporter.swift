@@ -6,7 +6,7 @@ import Supervision
 import Synchronization
 import TrainerProtocol
 
-/// The job as a service: ready, alive, how far, how much longer.
+/// Reports the job to the service manager: readiness, liveness, status and remaining stop time.
 struct ServiceReporter {
   let link: ServiceLink
   let core: Core
@@ -20,7 +20,7 @@ struct ServiceReporter {
 
   /// The store is open, the resume point chosen, and the trainer's exec confirmed.
   func isReady() {
-    // Without a listener there is nothing to do, now or later.
+    // Without a service manager there is nothing to do.
     guard attempt.record.running, link.beatInterval != nil, timers.deadline(.beat) == nil else { return }
     link.ready(status: fullStatus)
     beat()
@@ -34,13 +34,13 @@ struct ServiceReporter {
     timers.arm(.beat, at: now + interval)
   }
 
-  /// What the core decided may be news.
+  /// Reports changes after a transition.
   func notify(since phase: Phase, wasStopping: Bool) {
     guard timers.deadline(.beat) != nil else { return }
     if (core.state.stop != nil) != wasStopping || core.state.phase != phase { beat() }
   }
 
-  /// Before anything is done for it: the service manager counts already.
+  /// Called before the stop's actions, since the service manager's timeout is running.
   func notifyOfStop() { if let stopTimeLeft { link.beginStop(timeLeft: stopTimeLeft) } }
 
   private var stopTimeLeft: Duration? {
@@ -55,11 +55,11 @@ struct ServiceReporter {
       text = "stopping: \(stopStatus) · \(Words.duration(left)) left"
     } else if let preemption = core.state.preemption {
       let left = max(.zero, preemption.deadline - Moment.now.monotonic)
-      text = "\(preemption.notice.source) takes this machine away in \(Words.duration(left)) · \(status)"
+      text = "preemption notice from \(preemption.notice.source), \(Words.duration(left)) left · \(status)"
     } else {
       text = status
     }
-    // The worst first: one line has no room for two.
+    // One reason only, since the status is one line.
     guard let reason = degradations.reasons.min(by: { $0.key < $1.key })?.value else { return text }
     return "degraded: \(reason) · \(text)"
   }
@@ -81,17 +81,17 @@ struct ServiceReporter {
         left, stalls: core.state.standing.stalls, maxStalls: core.state.policy.maxStalls,
         resume: core.state.resume)
     case .saving, .terminating: return "ending attempt \(attempt.record.attempt)"
-    case .clearing: return "attempt \(attempt.record.attempt) ended, clearing up"
-    case .settling, .done: return publishing ?? "leaving"
+    case .clearing: return "attempt \(attempt.record.attempt) ended, cleaning up"
+    case .settling, .done: return publishing ?? "exiting"
     }
   }
 
   private var stopStatus: String {
     switch core.state.phase {
     case .saving: "waiting for the trainer to save\(atStep)"
-    case .terminating: publishing ?? "waiting for the trainer to leave\(atStep)"
+    case .terminating: publishing ?? "waiting for the trainer to exit\(atStep)"
     case .idle, .starting, .running, .clearing, .backingOff, .settling, .done:
-      publishing ?? "leaving\(atStep)"
+      publishing ?? "exiting\(atStep)"
     }
   }
 

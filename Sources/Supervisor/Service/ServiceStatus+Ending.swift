@@ -5,23 +5,23 @@ import Supervision
 import SystemPackage
 
 extension ServiceStatus {
-  /// The last word, which `systemctl status` goes on to show.
+  /// The final status, which `systemctl status` continues to show.
   static func ended(_ result: Supervisor.Result) -> String {
     let step = Words.number(result.step)
     let why = result.why.map { ": \($0)" } ?? ""
     switch result.ending {
     case .finished:
       return
-        "finished at step \(step)\(result.deviation.map { "; not the undisturbed run \($0.words)" } ?? "")"
+        "finished at step \(step)\(result.deviation.map { "; differs from an undisturbed run \($0.words)" } ?? "")"
     case .stopped: return "stopped, resumes at step \(step)"
     case .gaveUp: return "gave up: \(result.gaveUp ?? "no progress past step \(step)")\(why)"
-    case .commandNotFound, .commandNotExecutable, .cannotStart: return "the trainer cannot be started\(why)"
+    case .commandNotFound, .commandNotExecutable, .cannotStart: return "cannot start the trainer\(why)"
     case .finalStateNotDurable: return "finished, but the final state is not durable\(why)"
     case .internalError: return "the supervisor failed\(why)"
     }
   }
 
-  /// As in errno(3), for what ended the supervisor before its job was supervised.
+  /// The error number for an error that ended the supervisor before the job was supervised.
   static func errno(_ error: any Error) -> Int32 {
     if let error = error as? POSIXError { return error.errno.rawValue }
     guard let error = error as? SupervisorError else { return EIO }

@@ -1,9 +1,9 @@
 import Reporting
 import Supervision
 
-/// The one line that `systemctl status` shows.
+/// The status line that `systemctl status` shows.
 enum ServiceStatus {
-  /// Where the loop stands.
+  /// Position of the loop.
   struct Position {
     var step: UInt64
     var totalSteps: UInt64?
@@ -14,7 +14,7 @@ enum ServiceStatus {
     var batchesPerEpoch: UInt64?
     var stepsPerSecond: Double?
     var metric: (name: String, value: Double)?
-    /// Since the newest durable checkpoint; nil: there is none.
+    /// Age of the newest durable checkpoint; nil: there is none.
     var durableAge: Duration?
   }
 
@@ -46,34 +46,16 @@ enum ServiceStatus {
 
   static func from(_ resume: ResumePoint) -> String { "from \(resume.words)" }
 
-  /// - Parameter readBytes: of what the trainer waits for.
+  /// - Parameter readBytes: of the resume point that the trainer waits for.
   static func verifying(_ resume: ResumePoint, readBytes: UInt64, totalBytes: UInt64) -> String {
     "verifying \(resume.words), \(Words.bytes(readBytes)) of \(Words.bytes(totalBytes))"
   }
 
   /// - Parameters:
-  ///   - step: which is being made durable.
-  ///   - totalBytes: 0 before it is known.
+  ///   - step: the step that is being made durable.
+  ///   - totalBytes: 0: not known yet.
   static func publishing(step: UInt64, writtenBytes: UInt64, totalBytes: UInt64) -> String {
     let text = "making step \(Words.number(step)) durable"
     return totalBytes == 0 ? text : text + ", \(Words.bytes(writtenBytes)) of \(Words.bytes(totalBytes))"
-  }
-}
-
-/// Steps per second over the last seconds of one attempt.
-struct StepRate {
-  private static let window = 10
-  private var samples: [(at: Duration, step: UInt64, attempt: UInt64)] = []
-
-  mutating func sample(step: UInt64, attempt: UInt64, now: Duration) {
-    if samples.last?.attempt != attempt { samples = [] }
-    samples.append((now, step, attempt))
-    if samples.count > Self.window { samples.removeFirst() }
-  }
-
-  var stepsPerSecond: Double? {
-    guard let first = samples.first, let last = samples.last, last.at > first.at, last.step > first.step
-    else { return nil }
-    return Double(last.step - first.step) / ((last.at - first.at) / .seconds(1))
   }
 }

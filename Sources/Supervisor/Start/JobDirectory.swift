@@ -4,8 +4,8 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// The places of a job: the state directory, which is the job, and the run directory, which may go
-/// with a reboot.
+/// The directories of a job: the state directory, which contains everything that persists, and the run directory,
+/// which need not survive a reboot.
 struct JobDirectory {
   let state: FilePath
   let run: FilePath
@@ -13,56 +13,56 @@ struct JobDirectory {
   var checkpoints: FilePath { state.appending("checkpoints") }
   var store: FilePath { state.appending("store") }
 
-  /// Makes the state directory where it is not there, and checks that it can be written.
+  /// Creates the state directory if it does not exist, and checks that it is writable.
   func prepareState() throws(SupervisorError) {
     do {
       try FileSystem.makeDirectories(state, mode: 0o750)
     } catch {
       throw SupervisorError(
-        .cannotCreate, "cannot make the state directory", path: error.path ?? state, why: "\(error.errno)",
-        hint: "name another: holdfast run --state-dir DIR …")
+        .cannotCreate, "cannot create the state directory", path: error.path ?? state, why: "\(error.errno)",
+        hint: "use another one: holdfast run --state-dir DIR …")
     }
     guard state.withPlatformString({ access($0, W_OK | X_OK) }) == 0 else {
       throw SupervisorError(
         .cannotCreate, "cannot write to the state directory", path: state, why: "\(Errno(rawValue: errno))",
-        hint: "ls -ld \(state); or name another: holdfast run --state-dir DIR …")
+        hint: "ls -ld \(state); or use another one: holdfast run --state-dir DIR …")
     }
     for path in [store, checkpoints, runs] { try checkDirectory(path) }
   }
 
-  /// What is below the state directory is written, renamed and removed: not where a link leads.
+  /// Files below the state directory are written, renamed and removed, so links are not followed.
   private func checkDirectory(_ path: FilePath) throws(SupervisorError) {
     guard let kind = FileKind.of(path), kind != .directory else { return }
     let hint: Hint =
       kind == .symbolicLink
-      ? "put the whole state directory there, and name it: --state-dir DIR; or: mount --bind TARGET \(path)"
+      ? "use that place for the whole state directory: --state-dir DIR; or: mount --bind TARGET \(path)"
       : "move it away: mv \(path) \(path).aside"
     throw SupervisorError(
-      .cannotCreate, "there is no directory where one of the job's should be", path: path,
+      .cannotCreate, "this path of the job must be a directory", path: path,
       why: "it is \(kind.rawValue)", hint: hint)
   }
 
-  /// Makes the run directory, private to this user.
+  /// Creates the run directory, private to this user.
   func prepareRun() throws(SupervisorError) {
     try checkTrust()
     do {
       try FileSystem.makeDirectories(run, mode: 0o700)
     } catch {
       throw SupervisorError(
-        .cannotCreate, "cannot make the run directory", path: error.path ?? run, why: "\(error.errno)",
-        hint: "name another on tmpfs: holdfast run --run-dir DIR …")
+        .cannotCreate, "cannot create the run directory", path: error.path ?? run, why: "\(error.errno)",
+        hint: "use another one on tmpfs: holdfast run --run-dir DIR …")
     }
-    // Again: what was made meanwhile is looked at too.
+    // Again, for directories that were created meanwhile.
     try checkTrust()
     var status = stat()
     guard run.withPlatformString({ lstat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFDIR,
       status.st_uid == geteuid(), status.st_mode & 0o022 == 0
     else {
-      throw notPrivate(run, why: "it is no directory of this user, or others may write to it")
+      throw notPrivate(run, why: "it is not a directory of this user, or others may write to it")
     }
   }
 
-  /// Someone else could put a ring or an image of his there, where he could exchange a directory on the way.
+  /// Someone who can replace a directory on the path could substitute a ring or an image.
   private func checkTrust() throws(SupervisorError) {
     do throws(PathTrust.Fault) {
       try PathTrust.check(run)
@@ -75,18 +75,18 @@ struct JobDirectory {
     SupervisorError(
       .cannotCreate, "the run directory is not private to this user", path: path, why: why,
       hint: """
-        ls -ld \(path)  who made it; root can remove it
-        name another on tmpfs: holdfast run --run-dir DIR …
+        ls -ld \(path)  who owns it; root can remove it
+        use another one on tmpfs: holdfast run --run-dir DIR …
         """)
   }
 
   private var runs: FilePath { state.appending("runs") }
-  /// A run that is being set aside; whole when it has a store, which is moved last.
+  /// A run that is being archived; complete when it has a store, which is moved last.
   private var archiving: FilePath { runs.appending(".archiving") }
 
-  /// Sets a finished run aside, as a job directory of its own: `runs/1`, `runs/2`, … Whoever dies on the way
-  /// goes on the next time: as long as the store is in its place, the job is a finished one.
-  /// - Returns: where it is kept.
+  /// Archives a finished run as a job directory of its own: `runs/1`, `runs/2`, … If this is interrupted, the next
+  /// start continues: as long as the store is in place, the job counts as finished.
+  /// - Returns: the directory of the archived run.
   func archive() throws(SupervisorError) -> FilePath {
     do {
       try FileSystem.makeDirectories(archiving, mode: 0o750)
@@ -100,9 +100,9 @@ struct JobDirectory {
     }
   }
 
-  /// Ends what an earlier supervisor died in. Its store was moved, and the run has no number yet; or it was not, and
-  /// the finished run has its checkpoints back.
-  func endArchiving() throws(SupervisorError) {
+  /// Completes an interrupted archiving. If the store was moved, the run gets its number; if not, the checkpoints are
+  /// moved back to the finished run.
+  func finishArchiving() throws(SupervisorError) {
     do {
       if FileSystem.exists(archiving.appending("store")) {
         _ = try nameArchive()
@@ -116,7 +116,7 @@ struct JobDirectory {
   }
 
   private func nameArchive() throws(POSIXError) -> FilePath {
-    // What a person put there has a name too, whatever number it is: it is neither replaced nor counted on.
+    // Entries of the user may have any number as their name: they are never replaced.
     let taken = try FileSystem.list(runs).compactMap { Int($0) }.filter { $0 < 1 << 53 }.max() ?? 0
     var number = max(0, taken) + 1
     while FileSystem.exists(runs.appending("\(number)")) { number += 1 }
@@ -128,7 +128,7 @@ struct JobDirectory {
 
   private func archiveFailure(_ error: POSIXError) -> SupervisorError {
     SupervisorError(
-      .io, "cannot set the finished run aside", path: error.path ?? runs, why: "\(error.errno)",
+      .io, "cannot archive the finished run", path: error.path ?? runs, why: "\(error.errno)",
       hint: "df \(state); ls -l \(state)")
   }
 }

@@ -1,15 +1,15 @@
 import SystemPackage
 import TrainerProtocol
 
-/// What a trainer's processes have in their environment, by which they are known when their supervisor is gone.
+/// Variables in the environment of a trainer's processes, which identify them when their supervisor is gone.
 struct JobMark: Hashable, Sendable {
   var jobID: String
-  /// Nil in what an older supervisor began, as are the two below.
+  /// Nil for processes of an older supervisor, as are the two below.
   var runDirectory: String?
   /// Without symbolic links.
   var stateDirectory: String?
-  /// Device and inode of the lock in there, which is never replaced: another one is another job's, whatever
-  /// was copied or moved to that place.
+  /// Device and inode of the lock in the state directory, which is never replaced. A different value means another
+  /// job, even if its directory was copied or moved to that path.
   var stateID: String?
 
   init(jobID: String, runDirectory: String?, stateDirectory: String? = nil, stateID: String? = nil) {
@@ -19,7 +19,7 @@ struct JobMark: Hashable, Sendable {
     self.stateID = stateID
   }
 
-  /// - Parameter environment: `NAME=value`; nil is returned where no job is named.
+  /// - Parameter environment: `NAME=value`. Without a job in it the result is nil.
   init?(_ environment: [ArraySlice<UInt8>]) {
     func value(_ name: String) -> String? {
       let entry = environment.first {
@@ -35,7 +35,7 @@ struct JobMark: Hashable, Sendable {
       stateID: value(RunEnvironment.stateID))
   }
 
-  /// All but the run directory, which only a trainer has.
+  /// All but the run directory, which only trainers have.
   var environment: [String] {
     [
       (RunEnvironment.jobID, jobID), (RunEnvironment.stateDirectory, stateDirectory),

@@ -1,8 +1,8 @@
 import Glibc
 import POSIX
 
-/// Which of the machine's processes an earlier supervisor of a job left. Pure. Only what is certainly of this
-/// job's trainer may be ended; what may be is somebody's to look at before another trainer starts.
+/// Decides which processes of the machine an earlier supervisor of a job left. Pure. Only processes that certainly
+/// belong to this job's trainer may be killed; doubtful ones must be checked by a person before another trainer starts.
 struct LeftoverJudgement {
   enum Verdict: Hashable { case ours, doubtful, foreign }
 
@@ -14,44 +14,44 @@ struct LeftoverJudgement {
   }
 
   let place: Place
-  /// Written by a supervisor of this very state directory, under this kernel and with this namespace's numbers.
+  /// Recorded by a supervisor of this state directory, in this boot and pid namespace.
   let recorded: Set<ProcessIdentity>
-  /// The trainers among them, whose pids are also those of their sessions.
+  /// The trainers among them; each is the leader of its session.
   let leaders: Set<ProcessIdentity>
-  /// Written by whoever had our run directory, or of a store that was copied: somebody's.
+  /// Recorded by another owner of this run directory, or in a store that was copied.
   let doubtful: Set<ProcessIdentity>
   /// Holders of the ring's lock.
   let attached: Set<pid_t>
-  /// The identity of the lock that lies in a state directory.
+  /// The identity of the lock in a state directory.
   let lockIdentity: (_ stateDirectory: String) -> String?
 
   /// - Parameters:
-  ///   - sessions: that were found to be ours before; their leaders may be gone by now.
-  ///   - mark: of a process; nil: it has none, or may not be looked at.
+  ///   - sessions: already found to be of this job; their leaders may be gone.
+  ///   - mark: of a process; nil: it has none, or cannot be inspected.
   func judge(
     _ processes: [ProcessStatus], sessions: Set<pid_t>, mark: (ProcessStatus) -> JobMark?
   ) -> (ours: [ProcessStatus], doubtful: [ProcessStatus]) {
     let all = Dictionary(processes.map { ($0.pid, $0) }) { first, _ in first }
     let ourselves = ancestors(of: place.pid, all).union([place.pid])
     let candidates = processes.filter {
-      // Whoever started us, or sits where we were started, is no trainer.
+      // Ancestors of this process, and processes in its session, are not trainers.
       !$0.isZombie && !ourselves.contains($0.pid) && $0.session != place.session
     }
     var verdicts: [pid_t: Verdict] = [:]
     for process in candidates { verdicts[process.pid] = verdict(process, mark(process)) }
-    // Nobody joins another's session: its members descend from its leader.
+    // A process cannot join an existing session: its members descend from its leader.
     let certain = Set(candidates.filter { leaders.contains($0.identity) }.map(\.pid)).union(sessions)
     let known = Set(leaders.map(\.pid))
     for process in candidates where verdicts[process.pid] == .foreign {
       if certain.contains(process.session) {
         verdicts[process.pid] = .ours
       } else if known.contains(process.session), all[process.session] == nil {
-        // The leader is gone, and the number may have been another one's since.
+        // The leader is gone, and its pid may have been reused.
         verdicts[process.pid] = .doubtful
       }
     }
     addDescendants(candidates, all, &verdicts)
-    doubtWhoeverSitsAtATerminal(candidates, all, sessions: certain, &verdicts)
+    doubtTerminalProcesses(candidates, all, sessions: certain, &verdicts)
     return (
       candidates.filter { verdicts[$0.pid] == .ours }, candidates.filter { verdicts[$0.pid] == .doubtful }
     )
@@ -62,7 +62,7 @@ struct LeftoverJudgement {
     if let mark {
       let verdict = verdict(mark)
       if verdict != .foreign { return verdict }
-      // A mark that says whose it is outweighs what a copied store says.
+      // A mark with an identity takes precedence over the records of a copied store.
       if mark.stateID != nil { return attached.contains(process.pid) ? .doubtful : .foreign }
     }
     return doubtful.contains(process.identity) || attached.contains(process.pid) ? .doubtful : .foreign
@@ -74,13 +74,13 @@ struct LeftoverJudgement {
       mark.jobID == ours.jobID || mark.runDirectory == ours.runDirectory
       || (mark.stateDirectory != nil && mark.stateDirectory == ours.stateDirectory)
     guard isNear else { return .foreign }
-    // The state directory was removed and made again, or another job had our run directory.
+    // The state directory was removed and created again, or another job used this run directory.
     guard mark.jobID == ours.jobID else { return .doubtful }
     guard let stateID = mark.stateID, let stateDirectory = mark.stateDirectory else {
       return mark.runDirectory == ours.runDirectory ? .ours : .doubtful
     }
     if stateID == ours.stateID { return .ours }
-    // One of the two is a copy of the other. While that lies where its trainer says, it has its own supervisor.
+    // One directory is a copy of the other. If the other one still exists at its path, the process belongs to it.
     return stateDirectory != ours.stateDirectory && lockIdentity(stateDirectory) == stateID
       ? .foreign : .doubtful
   }
@@ -92,7 +92,7 @@ struct LeftoverJudgement {
     return found
   }
 
-  /// What one of ours started is ours.
+  /// Descendants of this job's processes belong to the job too.
   private func addDescendants(
     _ candidates: [ProcessStatus], _ all: [pid_t: ProcessStatus], _ verdicts: inout [pid_t: Verdict]
   ) {
@@ -104,10 +104,10 @@ struct LeftoverJudgement {
     }
   }
 
-  /// A terminal that was opened below the trainer (sudo's, su's) belongs to it for as long as the trainer's session
-  /// is there. Any other is a person's (tmux started from a debugger, a shell with the trainer's
-  /// environment), and with it the whole tree that it stands in.
-  private func doubtWhoeverSitsAtATerminal(
+  /// A terminal that was opened below the trainer (by sudo, su) belongs to it as long as the trainer's session exists.
+  /// Any other one is a person's (tmux started from a debugger, a shell with the trainer's environment), which makes
+  /// its whole tree doubtful.
+  private func doubtTerminalProcesses(
     _ candidates: [ProcessStatus], _ all: [pid_t: ProcessStatus], sessions: Set<pid_t>,
     _ verdicts: inout [pid_t: Verdict]
   ) {

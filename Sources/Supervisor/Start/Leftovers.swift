@@ -4,19 +4,19 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// Processes that an earlier supervisor of this job left when it was killed: a trainer dies with its
-/// supervisor, unless it changed its user (sudo, su) or asked not to, and what it forked may live on.
+/// Processes that an earlier supervisor of this job left when it was killed. A trainer dies with its supervisor, unless
+/// it changed its user (sudo, su) or cleared its parent-death signal; processes that it forked may survive.
 struct Leftovers {
   let job: JobRecord
   let directories: JobDirectory
   let mark: JobMark
-  /// Attempts whose end is not on record.
+  /// Attempts without a recorded end.
   let unended: [AttemptRecord]
   private let record: TrainerRecord?
   private let locks: LockTable
   private let boot = ProcessTable.bootID
 
-  /// - Parameter locks: read since this job's lock was taken: nobody has started a trainer of it since then.
+  /// - Parameter locks: read after this job's lock was acquired, so no other supervisor has started a trainer since.
   init(
     _ job: JobRecord, _ directories: JobDirectory, _ mark: JobMark, _ store: JobStore, _ locks: LockTable
   ) throws {
@@ -28,25 +28,25 @@ struct Leftovers {
     self.locks = locks
   }
 
-  /// Ends what is certainly ours.
-  /// - Throws: where something may be the job's trainer, or is and cannot be ended. Then nothing may be started.
-  func end(patience: Duration) throws(SupervisorError) {
-    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + patience
+  /// Kills processes that certainly belong to this job.
+  /// - Throws: if a process may be the job's trainer, or is and cannot be killed. Then nothing may be started.
+  func end(timeout: Duration) throws(SupervisorError) {
+    let deadline = Duration.nanoseconds(Clock.monotonicNanoseconds) + timeout
     var sessions: Set<pid_t> = []
     var pause: UInt32 = 1_000
     var locks = locks
     while true {
-      guard let processes = ProcessTable.all() else { return try endUnseen() }
+      guard let processes = ProcessTable.all() else { return try checkWithoutProcesses() }
       let found = judgement(locks).judge(processes, sessions: sessions) { process in
         ProcessTable.environment(of: process.pid).flatMap(JobMark.init)
       }
       let hidden = hiddenTrainers(processes)
       guard found.doubtful.isEmpty, hidden.isEmpty else {
-        // Nothing is ended then: who looks at them sees all of them.
+        // Nothing is killed then, so that a person can inspect all of them.
         throw refusal(found.doubtful.map(\.pid) + hidden, certain: found.ours.map(\.pid))
       }
       if found.ours.isEmpty {
-        try checkUnseen()
+        try checkHidden()
         return TrainerRecord.remove(in: directories.run)
       }
       let refused = found.ours.filter { !ProcessTable.kill($0.identity) }.map(\.pid)
@@ -86,54 +86,54 @@ struct Leftovers {
       lockIdentity: { JobLock.identity(in: FilePath($0)) })
   }
 
-  /// Its numbers mean something here.
+  /// The record, if its pids are valid in this boot and namespace.
   private var validRecord: TrainerRecord? {
     guard let record, record.boot == boot, record.pidNamespace == ProcessTable.namespace else { return nil }
     return record
   }
 
-  /// Trainers on record whose number is in use, by a process that is hidden from us (`hidepid=2`): of another user.
+  /// Recorded trainers whose pid is in use by a hidden process (`hidepid=2`) of another user.
   private func hiddenTrainers(_ processes: [ProcessStatus]) -> [pid_t] {
     let seen = Set(processes.map(\.pid))
     let trainers =
       [validRecord?.trainer.pid].compactMap { $0 } + unended.filter { $0.boot == boot }.compactMap(\.pid)
-    // It may have begun after the list was made, or ended since.
+    // A process may have started after the list was made, or ended since.
     return Set(trainers).filter { !seen.contains($0) && ProcessTable.isHidden($0) }.sorted()
   }
 
-  /// The trainer was, or had started, another user's process that was hidden from its supervisor, and may be from us.
-  private func checkUnseen() throws(SupervisorError) {
+  /// The trainer was, or had started, a process of another user that its supervisor could not see.
+  private func checkHidden() throws(SupervisorError) {
     guard let record = validRecord, record.hasHidden == true, ProcessTable.hidesOthers else { return }
     let path = directories.run.appending(TrainerRecord.name)
     throw SupervisorError(
       .leftoverProcess,
       "a trainer of this job may still be running as another user, whose processes are hidden here",
-      path: "/proc", why: "it is mounted with hidepid; a second trainer is never started in doubt",
+      path: "/proc", why: "it is mounted with hidepid; no second trainer is started while one may be running",
       hint: """
-        sudo ps -eo pid,ppid,user,lstart,args  look for the trainer, and end it: sudo kill -KILL PID
+        sudo ps -eo pid,ppid,user,lstart,args  look for the trainer and kill it: sudo kill -KILL PID
         rm \(path)  when it is gone; then start the job again
         """)
   }
 
-  /// Without a look at processes a trainer may be there, if one was and nobody saw it end.
-  private func endUnseen() throws(SupervisorError) {
+  /// If processes cannot be listed, a trainer without a recorded end may still be running.
+  private func checkWithoutProcesses() throws(SupervisorError) {
     guard record != nil || !unended.isEmpty else { return }
     throw SupervisorError(
       .leftoverProcess,
-      "a trainer of an earlier attempt may still be running, and /proc does not show this process the others",
-      path: "/proc", hint: "mount -t proc proc /proc  or start it where processes can be seen")
+      "a trainer of an earlier attempt may still be running, and /proc does not show other processes",
+      path: "/proc", hint: "mount -t proc proc /proc  or start the job where /proc shows processes")
   }
 
   private func refusal(_ pids: [pid_t], certain: [pid_t]) -> SupervisorError {
     let all = (pids + certain).sorted()
     return SupervisorError(
       .leftoverProcess,
-      "a trainer of this job may still be running: \(Words.pids(all)) cannot be told apart from it for certain",
+      "a trainer of this job may still be running: it is unclear whether \(Words.pids(all)) belong to it",
       path: directories.state,
-      why: "a second trainer is never started in doubt, and nothing was ended",
+      why: "no second trainer is started while one may be running, and nothing was killed",
       hint: """
         ps -o pid,ppid,user,lstart,args -p \(Self.list(all))  what they are
-        kill -KILL \(words: Self.list(all, " "))  ends them; then start the job again
+        kill -KILL \(words: Self.list(all, " "))  kills them; then start the job again
         """)
   }
 
@@ -143,14 +143,14 @@ struct Leftovers {
       "the trainer of an earlier attempt is still running, as another user (\(Words.pids(pids)))",
       path: directories.state, why: "\(Errno.notPermitted)",
       hint: """
-        sudo kill -KILL \(words: Self.list(pids, " "))  ends it; then start the job again
+        sudo kill -KILL \(words: Self.list(pids, " "))  kills it; then start the job again
         ps -o pid,ppid,user,lstart,args -p \(Self.list(pids))
         """)
   }
 
   private func stuck(_ pids: [pid_t]) -> SupervisorError {
     SupervisorError(
-      .leftoverProcess, "processes of an earlier attempt cannot be ended (\(Words.pids(pids)))",
+      .leftoverProcess, "cannot kill processes of an earlier attempt (\(Words.pids(pids)))",
       path: directories.state, hint: "ps -o pid,stat,wchan,args -p \(Self.list(pids))")
   }
 
@@ -158,8 +158,8 @@ struct Leftovers {
     pids.map(String.init).joined(separator: separator)
   }
 
-  /// A supervisor that lives, and whose state directory was removed, moved away or replaced under it: its lock is
-  /// another file by now, and does not keep us out.
+  /// Finds a running supervisor whose state directory was removed, moved away or replaced. It holds the lock of the
+  /// old file, so acquiring the new one succeeds.
   static func checkForLivingSupervisor(_ directories: JobDirectory, _ locks: LockTable)
     throws(SupervisorError)
   {
@@ -168,7 +168,7 @@ struct Leftovers {
     guard !pids.isEmpty else { return }
     throw SupervisorError(
       .alreadySupervised,
-      "this job is still supervised (\(Words.pids(pids))), though its state directory was removed or replaced",
+      "this job is still supervised (\(Words.pids(pids))), although its state directory was removed or replaced",
       path: directories.state,
       hint: """
         kill -TERM \(words: list(pids, " "))  stops it and its trainer; then start the job again

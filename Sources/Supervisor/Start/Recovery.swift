@@ -8,9 +8,8 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// What a new supervisor finds, and puts in order before anything starts: processes of an earlier
-/// one, unread records in its ring, an attempt without an end, checkpoints that the store does not
-/// list.
+/// Recovers what an earlier supervisor left, before anything is started: its processes, unread records in its ring,
+/// attempts without an end, checkpoints that the store does not list.
 enum Recovery {
   struct Result {
     var directories: JobDirectory
@@ -34,7 +33,7 @@ enum Recovery {
     _ stateDirectory: OpenFile, _ mark: JobMark, _ locks: LockTable, _ service: ServiceLink
   ) throws -> Result {
     let mailbox = try Mailbox<Runtime.Report>()
-    try Leftovers(job, directories, mark, store, locks).end(patience: .seconds(10))
+    try Leftovers(job, directories, mark, store, locks).end(timeout: .seconds(10))
     let writer = try StoreWriter(
       store, lookInterval: configuration.lookInterval, commitInterval: configuration.commitInterval,
       isWatched: ReaderMark.watch(directories.state), report: { mailbox.post(.store($0)) })
@@ -48,7 +47,7 @@ enum Recovery {
     let checkpoints = LocalCheckpoints(directory: directories.checkpoints, below: stateDirectory)
     try checkpoints.removeLeftovers()
     let records = try adoptCheckpoints(checkpoints, store, writer, job)
-    // A store that lost its records must not give an attempt's number twice.
+    // Attempt numbers stay unique even if the store lost its records.
     standing.attempt = max(standing.attempt, records.map(\.attempt).max() ?? 0)
     let candidates = ResumeCandidates(
       directories, jobID: job.id, slotCount: configuration.policy.slotCount, checkpoints: checkpoints)
@@ -64,7 +63,7 @@ enum Recovery {
       deviation: try store.deviation())
   }
 
-  /// Takes the records that the earlier supervisor had not committed.
+  /// Drains records that the earlier supervisor had not committed.
   private static func drainRing(
     _ directories: JobDirectory, _ job: JobRecord, _ writer: StoreWriter, _ mailbox: Mailbox<Runtime.Report>,
     _ standing: inout Standing
@@ -82,11 +81,11 @@ enum Recovery {
         "the ring of the earlier attempt is unusable: it names attempt \(ring.identity.attempt)")
       return []
     }
-    // A process that dies loses its environment, by which it is found, before its files.
+    // A dying process loses its environment, by which it is found, before its files are closed.
     for _ in 0..<1000 where ring.isHeld { usleep(10_000) }
     if ring.isHeld {
       throw SupervisorError(
-        .leftoverProcess, "a trainer of an earlier attempt is still alive", path: directories.run,
+        .leftoverProcess, "a trainer of an earlier attempt is still running", path: directories.run,
         hint: "fuser -v \(directories.run)/ring-0")
     }
     standing.attempt = max(standing.attempt, ring.identity.attempt)
@@ -94,15 +93,15 @@ enum Recovery {
     writer.attach(ring, attempt: ring.identity.attempt)
     writer.detach { gate.open() }
     gate.wait()
-    return mailbox.take().compactMap { report in
+    return mailbox.drain().compactMap { report in
       if case .store(.drained(let drained)) = report { return drained }
-      // Of the store's own state: for the loop, which does not run yet.
+      // A report on the store itself: for the loop, which is not running yet.
       mailbox.post(report)
       return nil
     }
   }
 
-  /// Ends, in the record, attempts that nobody saw end.
+  /// Records the end of attempts that ended while no supervisor was running.
   private static func closeAttempts(_ store: JobStore, _ writer: StoreWriter, _ drained: [Drained]) throws {
     let boot = ProcessTable.bootID
     for var attempt in try store.unendedAttempts() {
@@ -124,7 +123,7 @@ enum Recovery {
         attempt.steps = max(attempt.steps, newest.step >= first ? newest.step - first &+ 1 : 0)
         attempt.endedAtNs = max(attempt.startedAtNs, newest.timeNs)
       } else {
-        // It died while it made steps again: the newest row is an earlier attempt's.
+        // It died during the replay: the newest row is that of an earlier attempt.
         let last = drained.filter { $0.attempt == attempt.attempt }.compactMap(\.newest).last
         if let last {
           attempt.firstStep = attempt.firstStep ?? drained.compactMap(\.firstStep).first
@@ -148,7 +147,7 @@ enum Recovery {
     }
   }
 
-  /// All checkpoints on disk: one that was published but not recorded is as good as any.
+  /// Reconciles the list with the checkpoints on disk: one that was published but not recorded is listed.
   private static func adoptCheckpoints(
     _ checkpoints: LocalCheckpoints, _ store: JobStore, _ writer: StoreWriter, _ job: JobRecord
   ) throws -> [CheckpointRecord] {
@@ -156,7 +155,7 @@ enum Recovery {
     let names = Set(try checkpoints.names())
     for record in records where !names.contains(record.name) {
       Console.warning(
-        "checkpoint \(record.name) is listed but gone from \(checkpoints.directory)", .checkpointMissing)
+        "checkpoint \(record.name) is listed but missing from \(checkpoints.directory)", .checkpointMissing)
       writer.submit([.removeCheckpoint(record)])
     }
     records.removeAll { !names.contains($0.name) }

@@ -2,8 +2,8 @@ import Glibc
 import POSIX
 import SystemPackage
 
-/// The run directory as it was locked. Invariant: nothing is written to what takes its place, unless that was
-/// found private and locked in turn.
+/// The locked run directory. Invariant: nothing is written to a directory that replaced it, unless that one was found
+/// private and was locked in turn.
 final class RunDirectory {
   private let directories: JobDirectory
   private var locked: Locked
@@ -12,18 +12,18 @@ final class RunDirectory {
     var directory: OpenFile
     var lock: JobLock
 
-    /// - Returns: nil when another job holds it.
-    static func take(_ directories: JobDirectory) throws -> Locked? {
+    /// - Returns: nil if another job holds the lock.
+    static func acquire(_ directories: JobDirectory) throws -> Locked? {
       try directories.prepareRun()
       let directory = try OpenFile(directory: directories.run)
-      return try JobLock.take(in: directories.run).map { Locked(directory: directory, lock: $0) }
+      return try JobLock.acquire(in: directories.run).map { Locked(directory: directory, lock: $0) }
     }
   }
 
-  /// Makes it where it is not there, and locks it.
-  /// - Returns: nil when another job holds it.
-  static func take(_ directories: JobDirectory) throws -> RunDirectory? {
-    try Locked.take(directories).map { RunDirectory(directories, $0) }
+  /// Creates the directory if it does not exist, and locks it.
+  /// - Returns: nil if another job holds the lock.
+  static func acquire(_ directories: JobDirectory) throws -> RunDirectory? {
+    try Locked.acquire(directories).map { RunDirectory(directories, $0) }
   }
 
   private init(_ directories: JobDirectory, _ locked: Locked) {
@@ -35,12 +35,12 @@ final class RunDirectory {
 
   var displacement: OpenFile.Displacement? { locked.directory.displacement }
 
-  /// Makes and locks what is to be the run directory from now on, where this one is not in its place.
-  /// - Returns: false when another job has locked it.
-  func takeAgain() throws -> Bool {
+  /// Creates and locks a new run directory if this one is not in place.
+  /// - Returns: false if another job has locked it.
+  func reacquire() throws -> Bool {
     guard displacement != nil else { return true }
-    guard let taken = try Locked.take(directories) else { return false }
-    locked = taken
+    guard let acquired = try Locked.acquire(directories) else { return false }
+    locked = acquired
     return true
   }
 }

@@ -2,18 +2,18 @@ import Glibc
 import POSIX
 import SystemPackage
 
-/// Looks, on a thread of its own since the disk may hang, whether the state directory is still where it was:
-/// somebody may move or remove it under a live job, or put another in its place.
+/// Detects that the state directory is moved, removed or replaced while the job runs. Uses a separate thread, since
+/// the disk may hang.
 final class StateWatch: Sendable {
-  /// Between two looks.
+  /// Between two checks.
   private static let interval = Duration.milliseconds(500)
 
   private let directory: OpenFile
   private let cancellation: WakeUp
 
   /// - Parameters:
-  ///   - directory: as it was opened before anything was written.
-  ///   - report: called on the watch's thread when it changes; nil: all is in its place.
+  ///   - directory: opened before anything was written.
+  ///   - report: called on the watch's thread when the result changes; nil: in place.
   init(_ directory: OpenFile, report: @escaping @Sendable (String?) -> Void) throws(POSIXError) {
     self.directory = directory
     cancellation = try WakeUp()
@@ -33,7 +33,7 @@ final class StateWatch: Sendable {
     guard let how = directory.displacement else { return nil }
     return
       "the state directory \(directory.path) was \(how.words): nothing more can be made durable there, and "
-      + "nothing is written to what takes its place; the trainer goes on"
+      + "nothing is written to a replacement; the trainer keeps running"
   }
 }
 
@@ -49,10 +49,10 @@ extension OpenFile {
     }
   }
 
-  /// What became of the directory that the path led to when it was opened; nil: it does still.
+  /// Whether the path no longer leads to this directory, and why; nil: it does.
   var displacement: Displacement? {
     if (try? isStillNamed()) == true { return nil }
-    // A directory that is open and has no name any more; one of a server that forgot it cannot be asked.
+    // A removed directory has no links. On a network file system that lost it, fstat(2) fails.
     return ((try? status().st_nlink) ?? 0) == 0 ? .removed : .moved
   }
 }

@@ -35,4 +35,4 @@ def _check(job: Job) -> None:
         assert attempts[1]["resumed_from"] == {"level": "staged", "step": 0}
         # A slow attempt may have staged its state before it died.
         assert sum(attempt["replayed_steps"] for attempt in attempts) >= 1
-        assert "is not the run it resumed" not in job.errors.read_text()
+        assert "does not reproduce the run it resumed" not in job.errors.read_text()

@@ -47,7 +47,7 @@ def deviation(tmp_path: Path, body: str, has_hidden: bool, *options: str) -> tup
 @pytest.mark.parametrize(
     ("body", "has_hidden", "part", "name", "cause"),
     [
-        ("pass", True, "metrics", "reward", "state that is not registered"),
+        ("pass", True, "metrics", "reward", "unregistered state"),
         ("began and batch == 20 and random.random()", False, "rng", "python", "more or fewer random numbers"),
         ("began and batch == 20 and extra.random()", False, "rng", "extra", "more or fewer random numbers"),
     ],

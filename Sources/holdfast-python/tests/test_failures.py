@@ -119,7 +119,7 @@ def test_an_interrupt_of_the_trainer_alone_stops_the_job(tmp_path: Path, interru
         words = [HOLDFAST, "history", "--state-dir", job.state]
         history = subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode()
         assert f"stopped by a keyboard interrupt: {ended}" in history
-        assert "at step 20; the next start goes on" in job.errors.read_text()
+        assert "at step 20; the next start resumes" in job.errors.read_text()
         status = job.json("status")
         assert status["state"] == "stopped"
         assert status["restart_budget"] == 5

@@ -67,7 +67,7 @@ CASES = {
     ),
     "never-attached": (
         "if kind == at.RECORD_ATTACHED: return None",
-        "record 'attached' did not come before the others",
+        "record 'attached' was not sent first",
     ),
     "names": (
         "if kind == at.RECORD_METRIC_NAMES: payload = b'[7]'",
@@ -101,8 +101,8 @@ def test_invalid_records_are_reported_and_the_job_finishes(case: str, tmp_path: 
         words = [HOLDFAST, "events", "--state-dir", job.state]
         events = subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode()
         for text in (errors, events):
-            assert (problem or "records are not as they should be") in text or not problem
-            assert problem or "records are not" not in text
+            assert (problem or "sent invalid records") in text or not problem
+            assert problem or "sent invalid records" not in text
 
 
 def test_a_failure_without_a_type_is_still_reported(tmp_path: Path) -> None:

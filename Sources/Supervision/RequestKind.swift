@@ -1,0 +1,1 @@
+public enum RequestKind: Hashable, Sendable { case save, saveAndLeave, cancel }
