@@ -1,9 +1,9 @@
 import FakeMetadata
 import POSIX
+import Reporting
 import Testing
 
 @testable import Preemption
-import Reporting
 
 /// The client with valid and invalid responses.
 @Suite struct HTTPClientTests {

@@ -1,7 +1,7 @@
+import Reporting
 import Testing
 
 @testable import Preemption
-import Reporting
 
 @Suite struct ResponseParserTests {
   /// Parses `text` in pieces of the given sizes, repeated.
