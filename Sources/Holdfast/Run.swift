@@ -68,7 +68,7 @@ public final class Run {
       guard resume.jobID == ring.identity.jobID, resume.attempt == ring.identity.attempt else {
         throw ProtocolError(
           .foreign, "\(ResumeFile.name) belongs to another job or attempt", path: path,
-          hint: "start the trainer through holdfast run, once for each attempt")
+          hint: "start the trainer with 'holdfast run', once per attempt")
       }
       let run = Run(path, ring, resume, hyperparameters)
       let total = totalEpochs.flatMap { epochs in

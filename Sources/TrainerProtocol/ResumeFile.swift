@@ -102,7 +102,7 @@ public struct ResumeFile: Hashable, Sendable, Codable {
 
   public static func read(in directory: FilePath) throws(ProtocolError) -> ResumeFile {
     let path = directory.appending(name)
-    let hint: Hint = "start the trainer through holdfast run"
+    let hint: Hint = "start the trainer with 'holdfast run'"
     let bytes: [UInt8]
     let isTooLarge: Bool
     do {

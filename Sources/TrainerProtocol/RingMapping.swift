@@ -21,7 +21,7 @@ struct RingMapping {
   /// Opens and checks a ring.
   /// - Parameter lock: whether to acquire the trainer's lock.
   init(_ path: FilePath, lock: Bool, populate: Bool) throws(ProtocolError) {
-    let hint: Hint = "start the trainer with holdfast run"
+    let hint: Hint = "start the trainer with 'holdfast run'"
     let what = "the ring cannot be opened"
     do {
       file = try OpenFile(path, .readWrite)

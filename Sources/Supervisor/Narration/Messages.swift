@@ -94,7 +94,8 @@ extension Note {
         isWarning: true)
     case .checkpointUnavailable:
       return Message(
-        kind: .checkpointUnavailable, text: "cannot take a checkpoint now: the trainer has made no step yet",
+        kind: .checkpointUnavailable,
+        text: "cannot take a checkpoint now: the trainer is not running, or has made no step since the last one",
         isWarning: true)
     case .startFailed(let failure):
       return Message(
