@@ -57,7 +57,7 @@ extension State {
     if stageIsWaiting { words.append("waiting") }
     if publishNext { words.append("publishNext") }
     if let stop { words.append(stop.isByNotice ? "stopsByNotice" : "stops") }
-    if preemption != nil { words.append("goes") }
+    if preemption != nil { words.append("preempting") }
     if stageIsFailing { words.append("failing") }
     if standing.stalls > 0 { words.append("stalls \(standing.stalls)") }
     return words.joined(separator: " ")

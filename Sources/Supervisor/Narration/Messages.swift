@@ -95,7 +95,7 @@ extension Note {
     case .checkpointUnavailable:
       return Message(
         kind: .checkpointUnavailable,
-        text: "cannot take a checkpoint now: the trainer is not running, or has made no step since the last one",
+        text: "cannot take a checkpoint now: the trainer is not running, or made no step since the last one",
         isWarning: true)
     case .startFailed(let failure):
       return Message(

@@ -84,7 +84,8 @@ def test_kills_at_every_point_with_the_older_lightning() -> None:
     ]
     chosen = [
         "-k",
-        "(validation and after and epoch) or accumulation or manual or recreated or repeatedly or checkpoint or refused",
+        "(validation and after and epoch) or accumulation or manual or recreated or repeatedly or checkpoint "
+        "or refused",
     ]
     environment = {**os.environ, "PYTHONPATH": f"{OLD}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     done = subprocess.run(
