@@ -2,7 +2,7 @@
 public struct JobFileError: Error, Sendable, CustomStringConvertible {
   public enum Code: Hashable, Sendable {
     case missing
-    /// It cannot be opened or read, or is no regular file.
+    /// It cannot be opened or read, or is not a regular file.
     case unreadable
     /// `problems` says what and where.
     case wrong

@@ -9,10 +9,10 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
   public var operation: String
   public var path: String?
 
-  /// Ours: this process has the environment open already. Share the open one.
+  /// Holdfast's own: this process has the environment open already. Share the open one.
   public static let alreadyOpen: Int32 = -1
   public static let corrupted: Int32 = MDB_CORRUPTED
-  /// Ours: somebody else changed the file. `Environment.reopen`.
+  /// Holdfast's own: another program changed the file. `Environment.reopen`.
   public static let disturbed: Int32 = -2
 
   public init(code: Int32, operation: String, path: String? = nil) {
@@ -27,7 +27,7 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
   public var isMapFull: Bool { code == MDB_MAP_FULL }
   /// Another program changed the file since the last transaction: `Environment.reopen`.
   public var isDisturbed: Bool { code == Self.disturbed }
-  /// LMDB was led astray by what lies in its file: `Environment.reopen`.
+  /// Damage in the file led LMDB to a signal: `Environment.reopen`.
   public var isFault: Bool { code < HF_LMDB_FAULT && code > HF_LMDB_FAULT - 65 }
   /// The file has another format, which LMDB of another version may read.
   public var isOtherVersion: Bool { code == MDB_VERSION_MISMATCH }

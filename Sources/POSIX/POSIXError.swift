@@ -8,7 +8,7 @@ public struct POSIXError: Error, Equatable, CustomStringConvertible {
   /// What it was applied to, where that has a name.
   public var path: FilePath?
   public var errno: Errno
-  /// What stands where an ordinary file of ours should.
+  /// What is in the place of a regular file.
   public private(set) var found: FileKind?
 
   public init(_ operation: String, path: FilePath? = nil, errno: Errno) {
@@ -17,7 +17,7 @@ public struct POSIXError: Error, Equatable, CustomStringConvertible {
     self.errno = errno
   }
 
-  /// Something else than the file stands there: nothing was opened.
+  /// It is not a regular file: nothing was opened.
   public init(misplaced found: FileKind, _ path: FilePath) {
     self.init("open", path: path, errno: found.errno)
     self.found = found

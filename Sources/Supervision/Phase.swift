@@ -6,7 +6,7 @@ public enum Phase: String, Hashable, Sendable, CaseIterable {
   case running
   /// Asked to stop; waiting for the trainer's save.
   case saving
-  /// The trainer was told to exit, or reported that it exits.
+  /// The trainer was asked to exit, or reported that it exits.
   case terminating
   /// The trainer exited; its tree and its ring are being cleared.
   case clearing

@@ -14,7 +14,7 @@ extension Transition {
 
   /// Reserved at the end for SIGKILL, reaping and the last commit.
   private var reserve: Duration { min(.seconds(1), budget / 10) }
-  /// How long a trainer may take to exit after it was told to.
+  /// How long a trainer may take to exit after the request.
   private var exitTimeout: Duration { min(.seconds(5), budget / 5) }
 
   private var graceEndsAt: Duration { state.stop?.endsAt ?? now.monotonic + state.policy.grace }

@@ -55,7 +55,7 @@ public final class ArenaSlot {
   private func mapping(for imageBytes: Int) throws(ProtocolError) -> MappedFile {
     let bytes = Int(HF_HEADER_BYTES) + imageBytes
     do throws(POSIXError) {
-      // If the run directory was cleared, nobody could find the unlinked file.
+      // If the run directory was cleared, the supervisor cannot find the unlinked file.
       if let file, try !file.isStillNamed() {
         self.file = nil
         mapping = nil

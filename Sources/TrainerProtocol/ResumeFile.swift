@@ -106,7 +106,7 @@ public struct ResumeFile: Hashable, Sendable, Codable {
     let bytes: [UInt8]
     let isTooLarge: Bool
     do {
-      // It is a few kilobytes; whatever is larger was not written by us, and is not read into memory.
+      // It has a few kilobytes; a larger file was not written by the supervisor, and is not read into memory.
       isTooLarge = try OpenFile(path, .readOnly).size() > largestBytes
       bytes = isTooLarge ? [] : try FileSystem.read(path)
     } catch {

@@ -5,7 +5,7 @@ import POSIX
 import SystemPackage
 import TrainerProtocol
 
-// Each figure stands beside its limit or its peer, measured in the same run. Ratios travel between
+// Each figure is printed with its limit or its peer, measured in the same run. Ratios travel between
 // machines; the absolute targets are for one like the project's own (2 cores, local disk).
 
 if CommandLine.arguments.dropFirst().first == "pace" {

@@ -36,7 +36,7 @@ enum AbsurdTrainer {
     try FileSystem.replace(directory.appending("said"), with: [], durable: false)
     while true {
       ring.beat()
-      // Its records of answers are lost, as in a ring that is full; the header alone tells of them.
+      // Its records of answers are lost, as in a full ring; only the header has them.
       if kind == "absurd-unrecorded", let request = ring.pendingRequest() {
         ring.acknowledge(request, .missed)
       }

@@ -31,7 +31,7 @@ final class Counter: Stateful {
     loadMarker = marker
   }
 
-  /// Whether nobody came here before, in any attempt.
+  /// Whether no attempt came here before.
   static func once(_ marker: String) -> Bool {
     let descriptor = open(marker, O_CREAT | O_EXCL | O_WRONLY, 0o600)
     if descriptor >= 0 { close(descriptor) }

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Files that both sides have mapped, cut off by somebody: at rest, while they are drained, staged and published.
+/// Files that both sides have mapped, truncated by another process: at rest, while drained, staged and published.
 /// The supervisor lives, what is lost is said, and the end has the same bits.
 @Suite struct CutOffFileTests {
   static let length = ["--epochs", "4"]
@@ -51,7 +51,7 @@ import Testing
     try bench.wait(for: "a staged step") { try bench.status("staged_step") > 0 }
     let trainer = try #require(bench.trainerPID)
     var step = 0
-    // Never the final state: it stands still while that is made sure of, however slow the machine is.
+    // Never the final state: the trainer is stopped while this is checked, however slow the machine is.
     for _ in 0..<20 where step < 100 {
       kill(trainer, SIGSTOP)
       try bench.wait(for: "all of its records") { try bench.isDrained() }
@@ -67,7 +67,7 @@ import Testing
     #expect(digest(in: bench.standardOutput) == expected)
   }
 
-  /// That publication fails, the checkpoint before it stays, and the job goes on.
+  /// That publication fails, the checkpoint before it stays, and the job continues.
   @Test func whileItIsPublished() throws {
     let bench = Workbench()
     defer { bench.close() }
@@ -95,7 +95,7 @@ import Testing
     #expect(verify.status == 0, "\(verify)")
   }
 
-  /// A file of the right size whose pages there is no room for.
+  /// A file of the right size without room for its pages.
   @Test(.enabled(if: geteuid() == 0, "root is needed to mount a small tmpfs"))
   func nextRingWithHolesOnFullDisk() throws {
     let bench = Workbench()

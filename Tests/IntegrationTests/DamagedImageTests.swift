@@ -19,7 +19,7 @@ import Testing
       let bench = bench
       try bench.wait(for: "two images, both newer than a checkpoint") {
         guard let trainer = bench.trainerPID else { return false }
-        // Both processes stand still for the look, and for what follows it.
+        // Both processes are stopped while the files are read and changed.
         let both = [process.processIdentifier, trainer]
         for pid in both { kill(pid, SIGSTOP) }
         let names = (try? FileManager.default.contentsOfDirectory(atPath: bench.state + "/checkpoints")) ?? []

@@ -9,7 +9,7 @@ import Testing
   private static let command = [Programs.trainer] + length + ["--step-delay", "15ms"]
   private static let questions = [["status"], ["history"], ["checkpoints"], ["events"], ["snapshots"]]
 
-  /// No question is answered by a signal, whatever lies there at that moment.
+  /// No command ends by a signal, whatever the file contains at that moment.
   private func ask(_ bench: Workbench, _ state: String) throws {
     for question in Self.questions {
       let result = try bench.holdfast(question + ["--state-dir", state])
@@ -68,7 +68,7 @@ import Testing
     #expect(try bench.holdfast(["status", "--state-dir", bench.state]).out.contains("finished"))
   }
 
-  /// Without its store the job goes on from what is in memory, under the id that is in the ring.
+  /// Without its store the job resumes from memory, with the id in the ring.
   @Test func missingStoreLeavesStagedCheckpoints() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()

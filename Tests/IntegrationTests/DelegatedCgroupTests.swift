@@ -4,7 +4,7 @@ import Testing
 /// Under systemd with `Delegate=yes` the trainer has a cgroup of its own: whatever it leaves behind is
 /// in it, however it hides. Here the test is what systemd would be.
 @Suite struct DelegatedCgroupTests {
-  /// A cgroup of version 2 that is marked as delegated; nil where we may not make one.
+  /// A delegated cgroup of version 2; nil if it cannot be created.
   private final class Delegated {
     let path: String
     private static let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
@@ -63,7 +63,7 @@ import Testing
     let cgroup = try #require(Delegated())
     let bench = Workbench()
     defer { bench.close() }
-    // A worker in a session of its own, without anything of ours in its environment.
+    // A worker in its own session, without holdfast's variables in its environment.
     let script = try bench.write(
       "forks",
       """

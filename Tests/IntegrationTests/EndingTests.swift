@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// How a job ends, or goes on, when something else than its trainer is odd.
+/// How a job ends or continues when something other than its trainer misbehaves.
 @Suite struct EndingTests {
   private static let quick = [Programs.trainer, "--epochs", "1"]
 
@@ -95,7 +95,7 @@ import Testing
     #expect(try bench.attempts().first?["resumed_from"] is NSNull, "the new run begins at the beginning")
   }
 
-  /// As above, and nobody says that it is to be started over: the finished run has its checkpoints.
+  /// As above, without --again: the finished run keeps its checkpoints.
   @Test func interruptedArchivingIsUndone() async throws {
     let bench = Workbench()
     defer { bench.close() }
@@ -113,7 +113,7 @@ import Testing
     #expect(after.status == 0 && after.out == before && before.contains("verified"), "\(after)")
   }
 
-  /// Each is whole, and neither is what the store says: a resume uses none of them, and whoever asks is told so.
+  /// Each is whole, but not what the store lists: a resume uses neither, and `verify` reports it.
   @Test func exchangedCheckpointsDoNotVerify() throws {
     let bench = Workbench()
     defer { bench.close() }

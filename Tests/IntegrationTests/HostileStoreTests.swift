@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Numbers in a store that nobody can have written, all at once: no command and no start ends by a trap.
+/// Impossible numbers in a store, all at once: no command and no start traps.
 @Suite struct HostileStoreTests {
   @Test(arguments: ["largest", "smallest", "zero", "notFinite"]) func commandsAndStartsDoNotTrap(
     numbers: String
@@ -20,7 +20,7 @@ import Testing
     }
     let status = try bench.supervise(["--metrics-file", bench.base + "/metrics"], ["/bin/true"])
     #expect(status == 0, "\(bench.standardError)")
-    // Its number goes on from those that can be.
+    // Its number follows the plausible ones.
     let newest = try #require(try bench.attempts().last)
     #expect(newest["attempt"] as? Int == 4 && newest["cause"] as? String == "finished")
     let metrics = try String(contentsOfFile: bench.base + "/metrics", encoding: .utf8)
@@ -44,7 +44,7 @@ import Testing
   }
 }
 
-/// Makes stores as nobody has the time to make them.
+/// Makes stores that would take too long to make by running jobs.
 enum StoreBuilder {
   private static let program: String = {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

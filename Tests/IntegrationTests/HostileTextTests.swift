@@ -47,7 +47,7 @@ import Testing
       let json = try bench.holdfast(command + ["--state-dir", bench.state, "--json"])
       expectHarmless(json.out + json.err, "\(command) --json")
     }
-    // On a terminal only what we put there ourselves is an escape code.
+    // On a terminal the only escape codes are holdfast's own.
     let screen = try bench.terminal(
       "timeout 2 \(Programs.holdfast) status --watch --state-dir \(bench.state)"
     ).out

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What whoever starts a supervisor hands down to it: ignored signals, limits, closed descriptors, children.
+/// What a supervisor inherits: ignored signals, limits, closed descriptors, children.
 @Suite struct InheritedWorldTests {
   /// The command of a supervisor, for a shell.
   private func run(_ bench: Workbench, _ trainer: String, options: String = "") -> String {
@@ -21,7 +21,7 @@ import Testing
     let supervisor = try start(bench, "trap '' HUP INT; exec \(run(bench, trainer))")
     try bench.wait(for: "the trainer") { bench.standardOutput.contains("SigIgn") }
     for signal in [SIGHUP, SIGINT, SIGHUP] { kill(supervisor.processIdentifier, signal) }
-    // Bits of SIGHUP and SIGINT: the trainer begins as if nobody stood between.
+    // Bits of SIGHUP and SIGINT: the trainer starts as if there were no supervisor.
     let mask = UInt64(bench.standardOutput.filter { !$0.isWhitespace }.suffix(16), radix: 16)
     #expect(mask.map { $0 & ~(3 << 31) } == 3, "\(bench.standardOutput)")
     kill(supervisor.processIdentifier, SIGTERM)
@@ -41,7 +41,7 @@ import Testing
     #expect(masks == [0, 0], "\(lines)")
   }
 
-  /// The kernel would reap the trainer, and nobody would know how it ended.
+  /// The kernel would reap the trainer, and its status would be lost.
   @Test func ignoredSIGCHLDDoesNotLoseStatus() throws {
     let bench = Workbench()
     defer { bench.close() }
@@ -222,7 +222,7 @@ import Testing
     #expect(after.last == before.last, "\(after) \(before)")
   }
 
-  /// `| head -1`: the status is the result, whoever reads the words.
+  /// `| head -1`: the status is the result, whether or not the text is read.
   @Test func failureKeepsStatusWithUnreadError() throws {
     let bench = Workbench()
     defer { bench.close() }
@@ -277,7 +277,7 @@ import Testing
     #expect(result.status == 0 && digest(in: result.out) == expected, "\(result.err)")
   }
 
-  /// A daemon's way: exit 0 at once, and the work goes on elsewhere.
+  /// As a daemon: exit 0 at once, and the work continues in another process.
   @Test func killedBackgroundWorkIsReported() throws {
     let bench = Workbench()
     defer { bench.close() }

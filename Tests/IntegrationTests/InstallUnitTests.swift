@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// `install-unit`, with a user's own directories and a systemctl that only notes what it is told.
+/// `install-unit`, with a user's own directories and a systemctl that only records its arguments.
 @Suite struct InstallUnitTests {
   private let bench = Workbench()
   private var home: String { bench.base + "/config" }

@@ -74,7 +74,7 @@ import Testing
     #expect(next.terminationStatus == 75 && !pids(bench).contains(where: isAlive), "\(bench.standardError)")
   }
 
-  /// The original goes on, and so does its copy: two jobs.
+  /// The original continues, and so does its copy: two jobs.
   @Test func copyDoesNotTouchTrainerOfOriginal() throws {
     let bench = Workbench()
     let copy = Workbench()
@@ -91,7 +91,7 @@ import Testing
     #expect(isAlive(original))
   }
 
-  /// Which of the two it belongs to cannot be told once the original is gone.
+  /// Which of the two it belongs to is unknown once the original is gone.
   @Test func copyOfRemovedOriginalRefusesToStart() throws {
     let bench = Workbench()
     let copy = Workbench()

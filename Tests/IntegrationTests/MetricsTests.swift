@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Metrics of a job that trains, is killed, and goes on.
+/// Metrics of a job that trains, is killed, and resumes.
 @Suite struct MetricsTests {
   /// Samples by name and labels.
   private func samples(_ text: String) -> [String: Double] {

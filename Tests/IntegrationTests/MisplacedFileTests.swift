@@ -84,7 +84,7 @@ import Testing
     try expectNothingElseTouched(bench, kind)
   }
 
-  /// The lock is never replaced: whoever had it open would hold one without a name.
+  /// The lock is never replaced: a process that had it open would hold an unlinked one.
   @Test(arguments: [Kind.pipe, .device, .link, .danglingLink, .directory, .socket], ["state", "run"])
   func inPlaceOfTheLock(kind: Kind, place: String) throws {
     let bench = Workbench()

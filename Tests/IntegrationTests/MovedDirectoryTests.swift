@@ -46,7 +46,7 @@ import Testing
     let away = parent ? "\(bench.base)/parent.away/state" : moved + ".away"
     let status = try bench.holdfast(["status", "--check", "--state-dir", away])
     #expect(status.status == 5 && status.out.contains("Degraded: the state directory"), "\(status)")
-    // Whoever asks for it under its old name is told what became of it.
+    // Commands with its old name report what happened to it.
     let gone = try bench.holdfast(["status", "--state-dir", place], environment: memory)
     #expect(gone.status == 74 && gone.err.contains("kill -TERM \(supervisor.processIdentifier)"), "\(gone)")
     try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
@@ -67,7 +67,7 @@ import Testing
     #expect(verify.status == 0, "\(verify)")
   }
 
-  /// The trainer comes to its end, and nobody takes that for success.
+  /// The trainer ends, which is not reported as success.
   @Test func stateDirectoryIsRemoved() async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()

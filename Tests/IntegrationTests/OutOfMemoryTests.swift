@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-/// A trainer that wants more memory than its cgroup has is killed by the kernel, and that is told.
+/// A trainer that needs more memory than its cgroup allows is killed by the kernel, which is reported.
 @Suite struct OutOfMemoryTests {
-  /// A cgroup with a limit of memory, of whichever version; nil where we may not make one.
+  /// A cgroup of either version with a memory limit; nil if it cannot be created.
   private final class LimitedCgroup {
     let path: String
 
@@ -16,7 +16,7 @@ import Testing
         let path = "\(root)/\(name)"
         guard mkdir(path, 0o755) == 0 else { continue }
         if (try? limit.write(toFile: "\(path)/\(file)", atomically: false, encoding: .utf8)) != nil {
-          // With swap there is no end of memory.
+          // With swap the limit would not be reached.
           try? "0".write(toFile: "\(path)/memory.swap.max", atomically: false, encoding: .utf8)
           self.path = path
           return

@@ -100,7 +100,7 @@ import Testing
     #expect(second.status == 73)
     #expect(second.err.contains("error: job 'test' is already supervised"))
     #expect(second.err.contains("  hint: holdfast status"))
-    // Another state directory with the same run directory is no better.
+    // Another state directory with the same run directory is refused too.
     let third = try bench.holdfast(
       ["run", "--job", "other", "--state-dir", bench.base + "/other", "--run-dir", bench.run, "--"]
         + Self.quick)

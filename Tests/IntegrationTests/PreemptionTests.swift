@@ -171,7 +171,7 @@ import Testing
     try bench.wait(for: "the end of what the program started") { !Processes.isRunning(sleeper) }
   }
 
-  /// The trainer dies, its tree is cleared; the program that watches for notices is no part of it.
+  /// The trainer dies and its tree is cleared; the program that watches for notices is not part of it.
   @Test func watcherSurvivesAttempts() throws {
     let bench = Workbench()
     defer { bench.close() }

@@ -77,7 +77,7 @@ import Testing
   }
 
   /// Over the trainer's line of the ring's header, and over its records, while both sides use them.
-  /// What was recorded may be lost; nobody falls over it, and the end has the same bits.
+  /// Records may be lost; nothing crashes, and the end has the same bits.
   @Test(arguments: 1...3 as ClosedRange<UInt64>) func randomBytesInALiveRing(seed: UInt64) async throws {
     let expected = try await Undisturbed.shared.digest(Self.length)
     let bench = Workbench()

@@ -58,7 +58,7 @@ import Testing
     #expect(try bench.holdfast(["snapshots", "--last", "0", "--state-dir", bench.state]).status == 64)
   }
 
-  /// Commits are a second apart where nothing asks for one; whoever looks asks, by the time of access of the lock.
+  /// Commits are a second apart unless a reader sets the access time of the lock.
   @Test(arguments: ["status", "snapshots"]) func readersTriggerCommit(command: String) throws {
     let bench = Workbench()
     defer { bench.close() }

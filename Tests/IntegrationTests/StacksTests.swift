@@ -81,7 +81,7 @@ import Testing
     #expect(try bench.attempts().last?["failure"] is NSNull)
   }
 
-  /// Signals that are ours or mean an end, and one that nobody handles.
+  /// Signals of the supervisor, signals that end the process, and one without a handler.
   @Test(arguments: [0, 2, 9, 10, 15, 33, 65, 1 << 40, -12, 12, 40])
   func invalidOfferedSignalIsNotSent(signal: Int) throws {
     let bench = Workbench()
@@ -121,7 +121,7 @@ import Testing
     """
   }
 
-  /// Whoever opens a pipe that nobody writes to waits for ever.
+  /// Opening a pipe without a writer blocks forever.
   @Test func pipeInPlaceOfStacksDoesNotBlock() throws {
     let bench = Workbench()
     defer { bench.close() }

@@ -25,7 +25,7 @@ import Testing
     #expect(try bench.attempts().count == 6)
   }
 
-  /// A checkpoint is damaged while nobody looks, and the job goes on from the arena without reading it.
+  /// A checkpoint is damaged between attempts, and the job resumes from the arena without reading it.
   /// When newer ones push it out, it is read first, named, and kept.
   @Test func damagedOldCheckpointIsReportedAndRetained() async throws {
     let length = ["--epochs", "6"]
@@ -38,7 +38,7 @@ import Testing
     try bench.wait(for: "two checkpoints") {
       bench.standardError.components(separatedBy: "is durable").count > 3
     }
-    // Something newer must be in the arena, or the checkpoint is what the job goes on from.
+    // Something newer must be in the arena, or the job resumes from the checkpoint.
     try bench.wait(for: "a newer image") { try bench.status("staged_step") > bench.status("durable_step") }
     kill(supervisor.processIdentifier, SIGKILL)
     supervisor.waitUntilExit()

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// A checkpoint that takes minutes to read is read while the trainer starts, and holds nobody up.
+/// A checkpoint that takes minutes to read is read while the trainer starts, and delays nothing.
 @Suite struct VerifyingTests {
   @Test func stopDoesNotWaitForVerification() throws {
     let bench = Workbench()

@@ -150,7 +150,7 @@ final class Workbench {
     return try #require(object as? [String: Any], "\(result.err)")
   }
 
-  /// A number of `status`; 0 as long as there is no job.
+  /// A number from `status`; 0 while there is no job.
   func status(_ key: String) throws -> Int {
     let result = try holdfast(["status", "--state-dir", state, "--json"])
     guard result.status == 0 else { return 0 }
@@ -174,7 +174,7 @@ final class Workbench {
     try file.close()
   }
 
-  /// An arena slot as it lies there: the word `complete` of its header, and the image's bytes.
+  /// An arena slot as it is now: the word `complete` of its header, and the image's bytes.
   func slot(_ number: Int) throws -> (complete: UInt32, image: Data) {
     let data = try Data(contentsOf: URL(fileURLWithPath: "\(run)/arena-0-\(number)"))
     try #require(data.count > 4096)

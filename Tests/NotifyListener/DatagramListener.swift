@@ -1,6 +1,6 @@
 import Glibc
 
-/// A datagram socket that stands in for systemd's or journald's.
+/// A datagram socket in place of systemd's or journald's.
 public final class DatagramListener {
   public let address: String
   private let descriptor: Int32

@@ -6,7 +6,7 @@ import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
-/// Makes stores that would take days to come about, or that nobody should ever see.
+/// Makes stores that would take days to grow, or that should never exist.
 ///
 ///     StoreBuilder hostile STATE-DIRECTORY largest|smallest|zero|notFinite
 ///     StoreBuilder long STATE-DIRECTORY [attempts=N] [events=N] [checkpoints=N] [snapshots=N] [traceback=BYTES] [sums=1]

@@ -4,7 +4,7 @@ import Vocabulary
 
 /// What fails after the loop, and what fails again and again.
 @Suite struct FailureTests {
-  /// Its export fails: the loop is complete, and that is no success.
+  /// Its export fails: the loop is complete, but the job did not succeed.
   @Test(arguments: [Supervision.ExitStatus.exited(3), .signaled(11), .signaled(9)])
   func failureAfterLoopIsRetriedThenGivesUp(status: Supervision.ExitStatus) {
     var driver = Driver()
@@ -38,7 +38,7 @@ import Vocabulary
     #expect(driver.state.ending == .finished)
   }
 
-  /// A program of several fits tells the end of each.
+  /// A program of several fits reports the end of each.
   @Test func stepsAfterFinishRevokeIt() {
     var driver = Driver()
     driver.run(to: 20)
@@ -53,7 +53,7 @@ import Vocabulary
     #expect(driver.state.ending != .finished)
   }
 
-  /// Both were read from the ring at once, and steps are told first.
+  /// Both were read from the ring at once, and steps are reported first.
   @Test func finishBeforeKnownStepsIsIgnored() {
     var driver = Driver()
     driver.run(to: 20)

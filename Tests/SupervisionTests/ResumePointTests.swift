@@ -2,7 +2,7 @@ import Supervision
 import Testing
 import Vocabulary
 
-/// What attempts start from, and what becomes of requests that nobody answers.
+/// What attempts start from, and what happens to unanswered requests.
 @Suite struct ResumePointTests {
   @Test func resumePointIsSkippedAfterTwoDeaths() {
     let staged = ResumePoint.checkpoint(level: .staged, step: 20)
@@ -24,7 +24,7 @@ import Vocabulary
     }
     #expect(driver.state.resume == durable)
     driver.send(.timer(.backoff))
-    // What nobody died of, and what somebody stopped, is not counted.
+    // Deaths after loading, and stops, are not counted.
     driver.send(.started)
     driver.send(.attached())
     driver.send(.exited(.signaled(9)))

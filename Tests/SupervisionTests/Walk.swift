@@ -7,7 +7,7 @@ import Vocabulary
 /// staged or alive it keeps for itself from the actions alone.
 struct Walk {
   private(set) var complaints: [String] = []
-  /// What led to the complaint, for whoever has to find out.
+  /// The events that led to the failure, for the report.
   var trail: String {
     last.map { "\($0.at) \($0.state.text) ← \($0.event)" }.joined(separator: "\n") + "\n"
       + complaints.joined(separator: "\n")
@@ -205,7 +205,7 @@ struct Walk {
     return .published(slot: open.slot, step: open.step, took: .milliseconds(random.below(9000)))
   }
 
-  /// What means nothing now: late, for somebody else, or absurd.
+  /// Events without a meaning now: late, for another attempt, or absurd.
   private mutating func nonsense() -> Event {
     let far = UInt64.max - UInt64(random.below(3))
     switch random.below(10) {

@@ -7,7 +7,7 @@ import Testing
     ReplayAudit.Difference(step: 7, items: items)
   }
 
-  /// Weights are recorded among the samplers, and are no loader's.
+  /// Weights are recorded among the samplers, but do not belong to a loader.
   @Test func differingWeightsAreNotBlamedOnLoader() {
     let weights = ReplayAudit.Item(part: "sampler", name: "state")
     let loss = ReplayAudit.Item(part: "metrics", name: "loss", recorded: 1.5, replayed: 1.25)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Supervisor
 
-/// Whose a process is, by what is known of it. The numbers: our own process is 10, started by the shell 5.
+/// Which job a process belongs to. In the tests, this process is 10, started by shell 5.
 @Suite struct LeftoverJudgementTests {
   static let ours = JobMark(jobID: "a", runDirectory: "/run/a", stateDirectory: "/state/a", stateID: "1:1")
 

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct MailboxTests {
   #if DEBUG
-  /// A write to the eventfd that fails wakes nobody. What was posted is found all the same.
+  /// A failed write to the eventfd wakes no thread. The posted messages are found nevertheless.
   @Test func lostWakeUpLosesNoMessage() throws {
     let mailbox = try Mailbox<Int>()
     let thread = pthread_self()
