@@ -43,7 +43,7 @@ public enum Executable {
     case .notExecutable(let path, .permissionDenied) where !FileSystem.isDirectory(path): "chmod +x \(path)"
     case .notExecutable(let path, _): "ls -ld \(path)"
     case .notFound where name.contains("/"): "ls -l \(name)"
-    case .notFound: "command -v \(name)  shows where PATH finds it; in this directory, it is \("./" + name)"
+    case .notFound: "command -v \(name)  is it in PATH? For a file in this directory, write \("./" + name)"
     }
   }
 
