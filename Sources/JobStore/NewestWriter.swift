@@ -6,11 +6,11 @@ import TrainerProtocol
 /// replay.
 final class NewestWriter {
   private let meta: Database
-  private var partNames = PartNames()
+  private var partNames: PartNames
 
   init(_ store: JobStore) {
     meta = store.databases.meta
-    if let known: PartNames = try? store.document(PartNames.document) { partNames = known }
+    partNames = (try? store.partNamesByAttempt()) ?? PartNames()
   }
 
   func write(_ newest: Newest, _ transaction: borrowing Transaction) throws {

@@ -52,12 +52,12 @@ extension JobStore {
 
   private static var pageRows: Int { 4096 }
 
-  private func metricNamesByAttempt() throws(StoreError) -> MetricNames {
+  func metricNamesByAttempt() throws(StoreError) -> MetricNames {
     if let names: MetricNames = try document(MetricNames.document) { return names }
     return MetricNames(ofAll: try metricNames())
   }
 
-  private func partNamesByAttempt() throws(StoreError) -> PartNames {
+  func partNamesByAttempt() throws(StoreError) -> PartNames {
     try document(PartNames.document) ?? PartNames()
   }
 

@@ -17,8 +17,7 @@ final class RingIntake {
   private var answerPause: Duration?
 
   init(_ store: JobStore) {
-    namesByAttempt = MetricNames(ofAll: (try? store.metricNames()) ?? [])
-    if let known: MetricNames = try? store.document(MetricNames.document) { namesByAttempt = known }
+    namesByAttempt = (try? store.metricNamesByAttempt()) ?? MetricNames()
     lastStep = (try? store.newestSnapshots(1))?.last?.step
   }
 
