@@ -28,10 +28,7 @@ public struct JSONText {
 
   public mutating func string(_ text: String) {
     var text = text
-    let isPlain = text.utf8.allSatisfy {
-      0x20..<0x7f ~= $0 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
-    }
-    if isPlain || escaping == .required {
+    if escaping == .required || Self.isPlain(text) {
       text.withUTF8 { string($0) }
     } else {
       var escaped: [UInt8] = []
@@ -84,6 +81,10 @@ public struct JSONText {
     }
     bytes.append(contentsOf: text[begin...])
     bytes.append(UInt8(ascii: "\""))
+  }
+
+  private static func isPlain(_ text: String) -> Bool {
+    text.utf8.allSatisfy { 0x20..<0x7f ~= $0 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
   }
 
   private func isEscaped(_ scalar: Unicode.Scalar) -> Bool {
