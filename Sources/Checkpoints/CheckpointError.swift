@@ -5,7 +5,7 @@ import SystemPackage
 /// Why a checkpoint could not be written, read or verified.
 public typealias CheckpointError = CodedError<CheckpointErrorCode>
 
-public enum CheckpointErrorCode: Hashable, Sendable {
+public enum CheckpointErrorCode: ErrorCode {
   case missing
   case damaged
   case newerVersion

@@ -5,7 +5,9 @@ import TrainerProtocol
 /// Why a run could not be attached, restored or recorded.
 public typealias HoldfastError = CodedError<HoldfastErrorCode>
 
-public enum HoldfastErrorCode: Hashable, Sendable {
+public enum HoldfastErrorCode: ErrorCode {
+  public static var describesHint: Bool { true }
+
   /// The run directory cannot be used or belongs to another job.
   case cannotAttach
   case cannotRestore

@@ -6,7 +6,7 @@ import SystemPackage
 /// Why the store could not be opened, read or written.
 public typealias StoreError = CodedError<StoreErrorCode>
 
-public enum StoreErrorCode: Hashable, Sendable {
+public enum StoreErrorCode: ErrorCode {
   /// The store does not exist.
   case missing
   /// LMDB cannot open it, or it is not a store of holdfast.

@@ -3,7 +3,7 @@ public import Reporting
 /// Why a source of notices cannot be reached or understood.
 public typealias PreemptionError = CodedError<PreemptionErrorCode>
 
-public enum PreemptionErrorCode: Hashable, Sendable {
+public enum PreemptionErrorCode: ErrorCode {
   /// What the user named is not a source, or not an endpoint.
   case badSource
   case unreachable

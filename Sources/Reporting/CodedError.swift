@@ -2,7 +2,7 @@ public import SystemPackage
 
 /// An error in the parts that every command prints: what happened, to which path, why, and what to do about
 /// it. `code` is for programs, the rest for users.
-public struct CodedError<Code: Hashable & Sendable>: Error, Hashable, Sendable, CustomStringConvertible {
+public struct CodedError<Code: ErrorCode>: Error, Hashable, Sendable, CustomStringConvertible {
   public var code: Code
   /// What happened.
   public var what: String
@@ -26,8 +26,10 @@ public struct CodedError<Code: Hashable & Sendable>: Error, Hashable, Sendable, 
     self.hint = hint
   }
 
-  /// On one line, without the hint: `what: path: why`.
+  /// On one line: `what: path: why`, and `; hint` if the code's `describesHint` is set.
   public var description: String {
-    [what, path?.string, why].compactMap { $0 }.joined(separator: ": ")
+    let text = [what, path?.string, why].compactMap { $0 }.joined(separator: ": ")
+    guard Code.describesHint, let hint else { return text }
+    return "\(text); \(hint)"
   }
 }

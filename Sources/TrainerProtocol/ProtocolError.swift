@@ -5,7 +5,9 @@ import SystemPackage
 /// Why something in the run directory could not be used.
 public typealias ProtocolError = CodedError<ProtocolErrorCode>
 
-public enum ProtocolErrorCode: Hashable, Sendable {
+public enum ProtocolErrorCode: ErrorCode {
+  public static var describesHint: Bool { true }
+
   case missing
   /// Belongs to another job or attempt.
   case foreign

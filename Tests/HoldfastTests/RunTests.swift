@@ -128,6 +128,17 @@ import Vocabulary
     }
   }
 
+  /// A trainer prints it as it is: no command of holdfast adds the path and the hint.
+  @Test func errorTextHasPathAndHint() throws {
+    try withDirectory { directory in
+      setenv(RunEnvironment.runDirectory, directory.string, 1)
+      let error = #expect(throws: HoldfastError.self) { _ = try Run.attach() }
+      let text = "\(try #require(error))"
+      #expect(text.contains(directory.string), "\(text)")
+      #expect(text.hasSuffix("; start the trainer with 'holdfast run'"), "\(text)")
+    }
+  }
+
   @Test func errorNamesMissingComponent() throws {
     try withDirectory { directory in
       let saved = try Run.attach()

@@ -3,7 +3,7 @@ public import Reporting
 /// An error of the supervisor. The command line maps each code to an exit status.
 public typealias SupervisorError = CodedError<SupervisorErrorCode>
 
-public enum SupervisorErrorCode: Hashable, Sendable {
+public enum SupervisorErrorCode: ErrorCode {
   case alreadySupervised
   case cannotCreate
   case leftoverProcess
