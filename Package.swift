@@ -55,7 +55,7 @@ let package = Package(
     module(
       "JobFile",
       [
-        "Reporting",
+        "Vocabulary", "Reporting",
         "Supervision", "Preemption", "Metrics", "POSIX", system,
         .product(name: "TOMLKit", package: "TOMLKit"),
       ]),

@@ -11,6 +11,8 @@ struct CheckpointPublication {
   let image: UnsafeRawBufferPointer
   /// Without files and ranks, which are added here.
   let draft: Manifest
+  /// nil: `step-` and the step.
+  let name: String?
 
   func run(
     isIntact: @Sendable () -> Bool, isCancelled: @Sendable () -> Bool, expected: @Sendable () -> String?
@@ -72,7 +74,7 @@ struct CheckpointPublication {
     manifest.ranks = [.init(rank: 0, files: [LocalCheckpoints.stateName], loopState: loop)]
     let text = try manifest.encoded()
     let sums = digests(manifest, manifestText: text)
-    let name = freeName(manifest)
+    let name = freeName
     do throws(POSIXError) {
       try write(text, to: aside.appending(LocalCheckpoints.manifestName))
       try write(sums, to: aside.appending(LocalCheckpoints.digestsName))
@@ -96,21 +98,29 @@ struct CheckpointPublication {
 
   // MARK: Names
 
-  /// `step-48700`; if that exists, with the first digits of the cut's id, or all of them.
-  private static func possibleNames(_ manifest: Manifest) -> [String] {
-    let name = "step-\(manifest.step)"
-    return [name, "\(name)-\(manifest.cutID.prefix(8))", "\(name)-\(manifest.cutID)"]
+  /// `step-48700`; if that exists, with the first digits of the cut's id, or all of them. A name that was given:
+  /// with the suffix `-v1`, `-v2` …, as many as exist and one more.
+  private var possibleNames: [String] {
+    guard let name else {
+      let name = "step-\(draft.step)"
+      return [name, "\(name)-\(draft.cutID.prefix(8))", "\(name)-\(draft.cutID)"]
+    }
+    var names = [name]
+    while exists(names[names.count - 1]) { names.append("\(name)-v\(names.count)") }
+    return names
   }
 
-  private func freeName(_ manifest: Manifest) -> String {
-    let names = Self.possibleNames(manifest)
+  private func exists(_ name: String) -> Bool { LocalCheckpoints.pathExists(checkpoints.path(of: name)) }
+
+  private var freeName: String {
+    let names = possibleNames
     // If all exist, renaming to the last one fails: no checkpoint is ever replaced.
-    return names.first { !LocalCheckpoints.pathExists(checkpoints.path(of: $0)) } ?? names[2]
+    return names.first { !exists($0) } ?? names[names.count - 1]
   }
 
   /// The checkpoint of this cut if it was already published and is intact.
   private func published() throws(CheckpointError) -> PublishedCheckpoint? {
-    for name in Self.possibleNames(draft) where LocalCheckpoints.pathExists(checkpoints.path(of: name)) {
+    for name in possibleNames where exists(name) {
       guard let manifest = checkpoints.verify(name, thorough: false).manifest, manifest.cutID == draft.cutID,
         manifest.jobID == draft.jobID, checkpoints.verify(name, thorough: true).manifest == manifest,
         let file = manifest.files.first, file.bytes == UInt64(image.count)

@@ -81,17 +81,41 @@ public struct LocalCheckpoints: CheckpointStorage {
   /// - Parameters:
   ///   - image: page-aligned if possible, for direct I/O.
   ///   - draft: the manifest without files and ranks, which are added here.
+  ///   - name: with the suffix `-v1`, `-v2` … if it is taken; nil: `step-` and the step.
   ///   - isIntact: called after the image was read; whether it was never truncated.
   ///   - isCancelled: called between chunks.
   ///   - expected: the image's required SHA-256, called after writing; nil if unknown.
   /// - Throws: `noRoom`, `io`, `cancelled`; `damaged` if it is not an image or not the expected one. Nothing
   ///   is listed then.
   public func publish(
-    image: UnsafeRawBufferPointer, _ draft: Manifest, isIntact: @Sendable () -> Bool = { true },
+    image: UnsafeRawBufferPointer, _ draft: Manifest, name: String? = nil,
+    isIntact: @Sendable () -> Bool = { true },
     isCancelled: @Sendable () -> Bool = { false }, expected: @Sendable () -> String? = { nil }
   ) throws(CheckpointError) -> PublishedCheckpoint {
-    try CheckpointPublication(checkpoints: self, image: image, draft: draft)
+    try CheckpointPublication(checkpoints: self, image: image, draft: draft, name: name)
       .run(isIntact: isIntact, isCancelled: isCancelled, expected: expected)
+  }
+
+  /// The name of the link to the newest checkpoint.
+  public static let lastName = "last"
+
+  /// Makes the link `last` name this checkpoint. It is replaced by a rename, so that it always names one.
+  /// - Throws: `last` exists and is not a link.
+  public func pointLast(to name: String) throws(CheckpointError) {
+    let last = directory.appending(Self.lastName)
+    let aside = directory.appending(".\(Self.lastName)")
+    do throws(POSIXError) {
+      _ = try directoryExists()
+      if let kind = FileKind.of(last), kind != .symbolicLink { throw POSIXError(misplaced: kind, last) }
+      if Self.pathExists(aside) { try FileSystem.remove(aside) }
+      try posix("symlink", aside) {
+        aside.withPlatformString { link in name.withCString { symlink($0, link) } }
+      }
+      try FileSystem.rename(aside, to: last)
+      try FileSystem.synchronizeDirectory(directory)
+    } catch {
+      throw CheckpointError("cannot replace the link '\(Self.lastName)'", error)
+    }
   }
 
   // MARK: Verifying

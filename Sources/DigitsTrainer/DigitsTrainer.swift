@@ -77,7 +77,9 @@ struct DigitsTrainer: ParsableCommand {
         if pause > .zero { sleep(pause) }
       }
       run.phase = .validation
-      log("epoch \(epoch + 1)/\(epochs) validation accuracy \(network.accuracy(images, labels))")
+      let accuracy = network.accuracy(images, labels)
+      log("epoch \(epoch + 1)/\(epochs) validation accuracy \(accuracy)")
+      try run.log(["val_accuracy": Double(accuracy)])
       run.phase = .training
       try run.safepoint()
     }

@@ -61,6 +61,11 @@ final class RegisteredState {
     for (_, sampler) in samplers { sampler.seek(epoch: number) }
   }
 
+  /// Whether the first sampler has returned all batches of the epoch.
+  var isAtEndOfEpoch: Bool {
+    samplers.first.map { $0.sampler.position >= UInt64($0.sampler.batchesPerEpoch) } ?? false
+  }
+
   // MARK: Saving
 
   /// The whole state as an image.

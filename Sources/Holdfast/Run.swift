@@ -4,6 +4,7 @@ import POSIX
 import Reporting
 public import SystemPackage
 public import TrainerProtocol
+import Vocabulary
 
 /// A training run that can be killed at any moment and continues with the same bits.
 ///
@@ -42,6 +43,8 @@ public final class Run {
   private let state = RegisteredState()
   private var resumeFile: ResumeFile?
   private var metricNames: [String] = []
+  /// Metrics of the last step that were computed after it.
+  private var logged: [String: Double] = [:]
   private let metrics: UnsafeMutablePointer<Double>
   private var sentMetricNames = 0
   private var isRestored = false
@@ -184,6 +187,10 @@ public final class Run {
         isFirst = false
       } else {
         state.beginEpoch(epoch == .max ? epoch : epoch + 1)
+        // Validation is over, and the state is consistent. After the last epoch, finish() saves it.
+        if epoch < UInt64(clamping: total), let request = ring?.pendingRequest() {
+          stager?.answer(request, at: .validation, onLeave: onLeave)
+        }
       }
       return epoch < UInt64(clamping: total) ? Int(epoch) : nil
     }
@@ -191,7 +198,9 @@ public final class Run {
 
   /// Current metrics by name.
   private var metricValues: [String: Double] {
-    Dictionary(uniqueKeysWithValues: metricNames.indices.map { (metricNames[$0], metrics[$0]) })
+    let declared = Dictionary(
+      uniqueKeysWithValues: metricNames.indices.map { (metricNames[$0], metrics[$0]) })
+    return declared.merging(logged) { _, logged in logged }
   }
 
   /// Marks the end of a step, when everything registered is consistent. Records the step, and stages the
@@ -202,6 +211,7 @@ public final class Run {
     state.counters.pointee.step &+= 1
     state.counters.pointee.samples &+= UInt64(truncatingIfNeeded: count)
     state.counters.pointee.batch = state.position?.pointee ?? state.counters.pointee.batch &+ 1
+    if !logged.isEmpty { logged = [:] }
     guard let ring else { return }
     if ForkGuard.isForked { throw ForkGuard.error }
     records?.send()
@@ -214,7 +224,9 @@ public final class Run {
       phase: phase, metrics: UnsafeBufferPointer(start: metrics, count: metricNames.count),
       parts: UnsafeRawBufferPointer(state.parts.bytes), partCount: state.parts.count, image: image)
     ring.beat()
-    if let request = ring.pendingRequest() { stager?.answer(request, onLeave: onLeave) }
+    if let request = ring.pendingRequest() {
+      stager?.answer(request, at: state.isAtEndOfEpoch ? .training : nil, onLeave: onLeave)
+    }
   }
 
   /// Like `step(samples:)`, but sets metrics by name; a little slower.
@@ -231,6 +243,15 @@ public final class Run {
     records?.send()
     ring.beat()
     if let request = ring.pendingRequest() { stager?.answer(request, onLeave: onLeave) }
+  }
+
+  /// Reports metrics that were computed after the last step, such as by a validation. They belong to the state
+  /// after that step, and so to its checkpoint.
+  public func log(_ values: [String: Double]) throws(HoldfastError) {
+    for (name, value) in values { logged[name] = value }
+    guard ring != nil, !values.isEmpty else { return }
+    if ForkGuard.isForked { throw ForkGuard.error }
+    records?.append(.metrics, JSON.encode(StepMetrics(step: step, values: values)))
   }
 
   private func sendMetricNames() {

@@ -4,6 +4,7 @@ import POSIX
 import Reporting
 import SystemPackage
 import TrainerProtocol
+import Vocabulary
 
 /// Copies the state into the arena, where it survives this process, and answers the supervisor's requests.
 final class Stager {
@@ -22,17 +23,21 @@ final class Stager {
 
   private var step: UInt64 { state.counters.pointee.step }
 
-  func answer(_ request: Request, onLeave: () -> Void) {
+  /// - Parameter end: the end of an epoch that this moment is; nil: it is another moment.
+  func answer(_ request: Request, at end: EpochEnd? = nil, onLeave: () -> Void) {
     switch request.kind {
     case .none: break
     case .cancel: ring.acknowledge(request, .cancelled)
     case .save, .saveAndLeave:
-      // The target step is a little ahead, so that all ranks save the same step.
-      if request.targetStep > step { return }
       let isLate =
-        request.targetStep != 0 && request.targetStep < step
+        request.isMissed(atStep: step)
         || request.deadlineNanoseconds != 0 && request.deadlineNanoseconds < Clock.monotonicNanoseconds
-      let answer = isLate ? missed(request) : stage(request)
+      // After validation the next epoch has begun.
+      let epoch = state.counters.pointee.epoch &- (end == .validation ? 1 : 0)
+      let endsEpoch = end.map { request.isDue(atEndOf: epoch, $0) } ?? false
+      guard isLate || endsEpoch || request.isDue(atStep: step) else { return }
+      var answer = isLate ? missed(request) : stage(request)
+      if endsEpoch { answer.completedEpochs = UInt32(clamping: epoch &+ 1) }
       records.append(.staged, encode(answer))
       ring.acknowledge(request, answer.outcome)
       if request.kind == .saveAndLeave, answer.outcome == .staged {

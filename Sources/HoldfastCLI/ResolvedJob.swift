@@ -2,6 +2,7 @@ import Glibc
 import JobFile
 import POSIX
 import Reporting
+import Supervision
 import SystemPackage
 
 /// A job as described by the command line and its configuration file.
@@ -12,6 +13,8 @@ struct ResolvedJob {
   var name: String
   var state: FilePath
   var run: FilePath
+  /// nil: below the state directory.
+  var checkpointDirectory: FilePath?
 
   /// - Parameter needsCommand: whether the file must have a command if the command line has none.
   init(_ options: RunOptions, command: [String], needsCommand: Bool = true) throws {
@@ -31,10 +34,21 @@ struct ResolvedJob {
     name = settings.name ?? fileName.map(JobName.sanitize) ?? Locations.jobName(settings.command)
     state = locations.state(job: name, option: settings.stateDirectory)
     run = locations.run(job: name, option: settings.runDirectory, state: state)
+    checkpointDirectory = settings.checkpointDirectory.map(locations.resolve)
   }
 }
 
 extension ResolvedJob {
+  /// Throws if settings of the command line and the file do not fit together.
+  func checkPolicies() throws(Failure) {
+    guard let mistake = settings.policy.checkpoint.mistake else { return }
+    let from = resolution.origin(of: settings.policy.checkpoint.keepBest > 0 ? .keepBest : .monitor)
+    guard case .file(let path, let line) = from else {
+      throw Failure(.usage, "--\(mistake)", hints: ["holdfast run --help  the options of checkpoints"])
+    }
+    throw Failure(.configuration, mistake, path: "\(path):\(line)", hints: ["holdfast config keys"])
+  }
+
   /// `NAME=value` entries of this process, overridden by those of the file.
   var environment: [String] {
     let own = settings.environment

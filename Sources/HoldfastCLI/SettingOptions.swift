@@ -7,6 +7,23 @@ struct SettingOptions: ParsableArguments {
   @Option(.stateDirectory) var stateDirectory: Resolution.Argument?
   @Option(.runDirectory) var runDirectory: Resolution.Argument?
   @Option(.checkpointInterval) var every: Resolution.Argument?
+  @Option(.everySteps) var everySteps: Resolution.Argument?
+  @Option(.everyEpochs) var everyEpochs: Resolution.Argument?
+  @Option(.saveOnTrainEpochEnd) var saveOnTrainEpochEnd: Resolution.Argument?
+  @Option(.keepLast) var keepLast: Resolution.Argument?
+  @Option(.keepBest) var keepBest: Resolution.Argument?
+  @Option(.monitor) var monitor: Resolution.Argument?
+  @Option(.mode) var mode: Resolution.Argument?
+  @Option(.keepEverySteps) var keepEverySteps: Resolution.Argument?
+  @Option(.keepDaily) var keepDaily: Resolution.Argument?
+  @Flag(.saveLast) var saveLast = false
+  @Option(.checkpointName) var checkpointName: Resolution.Argument?
+  @Option(.autoInsertMetricName) var autoInsertMetricName: Resolution.Argument?
+  @Option(.checkpointDirectory) var checkpointDirectory: Resolution.Argument?
+  @Flag(
+    name: .customLong("no-checkpoints"),
+    help: "Write no checkpoints to disk, except on request: a power loss then costs the whole run.")
+  var noCheckpoints = false
   @Option(.stageInterval) var stageEvery: Resolution.Argument?
   @Option(.grace) var grace: Resolution.Argument?
   @Option(.stepTimeout) var stepTimeout: Resolution.Argument?
@@ -23,6 +40,8 @@ struct SettingOptions: ParsableArguments {
       ($0.value as? Option<Resolution.Argument?>)?.wrappedValue
     }
     return options + (requireIdentical ? [Resolution.Argument(on: .requireIdentical)] : [])
+      + (saveLast ? [Resolution.Argument(on: .saveLast)] : [])
+      + (noCheckpoints ? [Resolution.Argument(off: .checkpointsEnabled)] : [])
   }
 }
 

@@ -14,6 +14,10 @@ public struct JobSettings: Hashable, Sendable {
   /// Added to the environment that the trainer inherits.
   public var environment: [String: String] = [:]
   public var policy = Policy()
+  /// nil: below the state directory.
+  public var checkpointDirectory: String?
+  /// Whether a link names the newest durable checkpoint.
+  public var savesLast = false
   public var preemption = PreemptionSource.auto
   /// Where metrics are served.
   public var metricsAddress: ListenAddress?

@@ -1,3 +1,4 @@
+import Supervision
 import SystemPackage
 
 /// The settings of a job and the origin of each. The command line takes precedence over the file, the file
@@ -29,6 +30,12 @@ public struct Resolution: Sendable {
       apply = { (settings) throws(Mistakes) in try setting.parse("true", &settings) }
     }
 
+    /// Turns off a setting that is on by default.
+    public init(off setting: Setting) {
+      self.setting = setting
+      apply = { (settings) throws(Mistakes) in try setting.parse("false", &settings) }
+    }
+
     /// The words after `--`.
     public init(command: [String]) {
       setting = .command
@@ -44,6 +51,11 @@ public struct Resolution: Sendable {
       for given in file?.given ?? [] {
         try given.setting.read(given.node, given.base, &settings)
         origins[given.setting.name] = .file(path: file?.path.string ?? "", line: given.place.line)
+      }
+      let policyNames = Setting.policySettings.map(\.name)
+      if arguments.contains(where: { policyNames.contains($0.setting.name) }) {
+        settings.policy.additional = []
+        origins[Setting.checkpointPolicies.name] = nil
       }
       for argument in arguments {
         try argument.apply(&settings)

@@ -5,7 +5,11 @@ import Supervision
 extension Setting {
   public static let all: [Setting] = [
     command, workingDirectory, environment, jobName, stateDirectory, runDirectory, checkpointInterval,
-    stageInterval, maxStalls, skipBatchAfter, requireIdentical, grace, stepTimeout, preemption, metricsListen,
+    everySteps, everyEpochs, saveOnTrainEpochEnd, keepLast, keepBest, monitor, mode, keepEverySteps,
+    keepDaily,
+    saveLast, checkpointName, autoInsertMetricName, checkpointDirectory, checkpointsEnabled, stageInterval,
+    checkpointPolicies, maxStalls, skipBatchAfter, requireIdentical, grace, stepTimeout, preemption,
+    metricsListen,
     metricsFile,
   ]
 
@@ -36,9 +40,77 @@ extension Setting {
   public static let checkpointInterval = Setting(
     "checkpoint", "interval", option: "every", .duration, \.policy.durableInterval, .atOnce,
     "Maximum time between durable checkpoints.")
+  public static let everySteps = Setting(
+    "checkpoint", "every-steps", option: "every-steps", .optional(.number), \.policy.checkpoint.everySteps,
+    .atOnce,
+    "Save after each step whose number is a multiple of this.")
+  public static let everyEpochs = Setting(
+    "checkpoint", "every-epochs", option: "every-epochs", .epochs, \.policy.checkpoint.epochs, .atOnce,
+    """
+    Save at the end of each epoch whose number, from 1, is a multiple of this. auto: at the end of every epoch, \
+    as far as this takes less than 1 % of the time.
+    """)
+  public static let saveOnTrainEpochEnd = Setting(
+    "checkpoint", "save-on-train-epoch-end", option: "save-on-train-epoch-end", .epochEnd,
+    \.policy.checkpoint.epochEnd, .atOnce,
+    "The end of an epoch is its last step (true) or comes after the validation that follows (false).")
+  public static let keepLast = Setting(
+    "checkpoint", "keep-last", option: "keep-last", .optional(.count), \.policy.checkpoint.keepLast, .atOnce,
+    unset: "\(CheckpointPolicy.defaultKeepLast), or the newest with another keep- key",
+    "Keep this number of the newest checkpoints. The newest is always kept.")
+  public static let keepBest = Setting(
+    "checkpoint", "keep-best", option: "keep-best", .countOrNone, \.policy.checkpoint.keepBest, .atOnce,
+    "Keep this number of checkpoints with the best values of monitor.")
+  public static let monitor = Setting(
+    "checkpoint", "monitor", option: "monitor", .optional(.metric), \.policy.checkpoint.monitor, .atOnce,
+    "Metric for keep-best, as the trainer reports it with a step or after a validation.")
+  public static let mode = Setting(
+    "checkpoint", "mode", option: "mode", .mode, \.policy.checkpoint.mode, .atOnce,
+    "Whether the smallest or the largest value of monitor is the best.")
+  public static let keepEverySteps = Setting(
+    "checkpoint", "keep-every-steps", option: "keep-every-steps", .optional(.number),
+    \.policy.checkpoint.keepEverySteps, .atOnce,
+    "Keep each checkpoint whose step is a multiple of this.")
+  public static let keepDaily = Setting(
+    "checkpoint", "keep-daily", option: "keep-daily", .countOrNone, \.policy.checkpoint.keepDaily, .atOnce,
+    "For the newest days that have a checkpoint, this number of them, keep the last one of the day.")
+  public static let saveLast = Setting(
+    "checkpoint", "save-last", option: "save-last", .flag, \.savesLast, .nextStart,
+    "Maintain a link, last, to the newest durable checkpoint.")
+  public static let checkpointName = Setting(
+    "checkpoint", "name", option: "checkpoint-name", .optional(.nameTemplate),
+    \.policy.checkpoint.nameTemplate, .atOnce,
+    unset: "step-STEP",
+    """
+    Template of a checkpoint's name with epoch (from 0), step and metrics in braces, such as \
+    mnist-{epoch:02d}-{val_loss:.2f}. A name that is taken gets the suffix -v1.
+    """)
+  public static let autoInsertMetricName = Setting(
+    "checkpoint", "auto-insert-metric-name", option: "auto-insert-metric-name", .flag,
+    \.policy.checkpoint.insertsMetricNames, .atOnce,
+    "Whether name contains name=value (true) or only the value (false).")
+  public static let checkpointDirectory = Setting(
+    "checkpoint", "dir", option: "checkpoint-dir", .optional(.path), \.checkpointDirectory, .nextStart,
+    unset: "checkpoints in state-dir",
+    "Directory of the checkpoints, on any filesystem. It serves one job.")
+  public static let checkpointsEnabled = Setting(
+    "checkpoint", "enabled", option: "no-checkpoints", .flag, \.policy.isDurable, .atOnce,
+    "Whether checkpoints are written to disk without a request for one.")
   public static let stageInterval = Setting(
     "checkpoint", "stage-interval", option: "stage-every", .limit("auto"), \.policy.stageInterval, .atOnce,
     "Time between staged checkpoints; auto keeps their overhead below 1 %.")
+  public static let checkpointPolicies = Setting(
+    "checkpoint", "policy", .policies, \.policy.additional, .atOnce,
+    """
+    [[checkpoint.policy]]: a further policy, with the keys of this section that say when to save, which to keep and \
+    how to name. An option of the command line for one of them replaces all further policies.
+    """)
+
+  /// Those that a policy consists of.
+  static let policySettings = [
+    checkpointInterval, everySteps, everyEpochs, saveOnTrainEpochEnd, keepLast, keepBest, monitor, mode,
+    keepEverySteps, keepDaily, checkpointName, autoInsertMetricName,
+  ]
 
   public static let maxStalls = Setting(
     "restart", "max-stalls", option: "max-stalls", .count, \.policy.maxStalls, .atOnce,

@@ -14,6 +14,8 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
   public var createdAtNs: UInt64
   public var tookNs: UInt64
   public var metrics: [String: Double]
+  /// Why it was saved, `CheckpointReason.word`; nil: by a version that did not record this.
+  public var savedFor: [String]?
   /// Its damage; nil if none is known.
   public var damage: String?
   /// When it was last read in full and its digest matched.

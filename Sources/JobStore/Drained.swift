@@ -10,6 +10,7 @@ public struct Drained: Sendable {
     case failure(Failure)
     case finished(Staged)
     case metricNames([String])
+    case metrics(StepMetrics)
   }
 
   public struct Newest: Sendable {

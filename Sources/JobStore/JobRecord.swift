@@ -15,6 +15,8 @@ public struct JobRecord: Hashable, Sendable, Codable {
   public var totalEpochs: UInt64?
   public var batchesPerEpoch: UInt64?
   public var hyperparameters: [String: Scalar] = [:]
+  /// Where its checkpoints are; nil: below the state directory.
+  public var checkpointDirectory: String?
 
   public init(job: String, id: JobID, createdAtNs: UInt64, command: [String]) {
     self.job = job

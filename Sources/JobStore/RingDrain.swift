@@ -215,6 +215,10 @@ struct RingDrain {
       metricNames = names
       namesByAttempt.set(names, attempt: attempt)
       drained.controls.append(.metricNames(names))
+    case .metrics:
+      let (value, problems) = RecordReading.metrics(payload)
+      note(problems)
+      if let value { drained.controls.append(.metrics(value)) }
     case .snapshot, .padding:
       break
     }

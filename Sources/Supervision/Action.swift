@@ -2,10 +2,13 @@
 public enum Action: Hashable, Sendable {
   /// Record the attempt durably, write ring and `resume.json`, spawn.
   case start(attempt: UInt64, from: ResumePoint, skips: [BatchPosition])
-  case request(RequestKind, sequence: UInt64, slot: Int, deadline: Duration?)
+  /// - Parameter target: when the state is to be saved; nil: at the next step.
+  case request(RequestKind, sequence: UInt64, slot: Int, target: SaveTarget? = nil, deadline: Duration?)
   /// The slot that `finish()` may fill without a request.
   case offer(slot: Int?)
-  case publish(slot: Int, step: UInt64)
+  case publish(slot: Int, step: UInt64, Set<CheckpointReason>)
+  /// Record further reasons for the checkpoint of a step that is durable or being published.
+  case mark(step: UInt64, Set<CheckpointReason>)
   /// Stop the running publication at its next chunk.
   case cancelPublishing
   case signal(TrainerSignal)

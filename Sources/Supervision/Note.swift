@@ -24,6 +24,8 @@ public enum Note: Hashable, Sendable {
   /// The trainer finished, and its final state could not be staged.
   case finalStateLost(step: UInt64)
   case checkpointUnavailable
+  /// Checkpoints of exact steps cannot be written as often as the policy asks for.
+  case checkpointsSkipped(every: UInt64)
   case startFailed(StartFailure)
   case preemptionNoticed(PreemptionNotice, lead: Duration)
   case preemptionWarned(source: String, text: String)

@@ -7,8 +7,12 @@ public struct Policy: Hashable, Sendable {
     case fixed(Duration)
   }
 
-  /// Longest wall time between durable checkpoints.
-  public var durableInterval: Duration = .seconds(600)
+  /// When and which checkpoints are durable.
+  public var checkpoint = CheckpointPolicy.initial
+  /// Policies beside that.
+  public var additional: [CheckpointPolicy] = []
+  /// Whether checkpoints become durable without a request for one.
+  public var isDurable = true
   /// Time between staged checkpoints. `auto` keeps the measured stall under 1 % of the time.
   public var stageInterval: Limit = .auto
   /// Time to save and exit after a stop signal.
@@ -26,4 +30,15 @@ public struct Policy: Hashable, Sendable {
   public var requiresIdentical = false
 
   public init() {}
+
+  public var policies: [CheckpointPolicy] { [checkpoint] + additional }
+
+  /// Longest wall time between durable checkpoints.
+  public var durableInterval: Duration {
+    get { policies.compactMap(\.interval).min() ?? CheckpointPolicy.defaultInterval }
+    set { checkpoint.interval = newValue }
+  }
+
+  /// The smallest number of steps after which a policy saves.
+  var shortestSteps: UInt64? { policies.compactMap(\.everySteps).min() }
 }

@@ -45,6 +45,8 @@ public struct Standing: Hashable, Sendable, Codable {
   public var lastDurableWallSeconds: Double?
   /// Supervised time since then, in seconds. Used if the wall clock jumped.
   public var undurableSeconds: Double = 0
+  /// Wall time of the newest checkpoint of each interval, in seconds since 1970, by `CheckpointReason.word`.
+  public var intervalsWallSeconds: [String: Double]?
   /// Duration of the newest publication.
   public var publishingSeconds: Double?
   public var gaveUp = false
@@ -70,6 +72,7 @@ public struct Standing: Hashable, Sendable, Codable {
     standing.failureTally?.count = min(max(0, failureTally?.count ?? 0), Self.largestCount)
     standing.lastDurableWallSeconds = lastDurableWallSeconds.flatMap(Self.plausible)
     standing.undurableSeconds = Self.plausible(undurableSeconds) ?? 0
+    standing.intervalsWallSeconds = intervalsWallSeconds?.compactMapValues(Self.plausible)
     standing.publishingSeconds = publishingSeconds.flatMap(Self.plausible)
     return standing
   }

@@ -1,3 +1,5 @@
+public import Vocabulary
+
 /// The whole state of the core. Invariants:
 /// - `attempt` is set exactly from `starting` to `clearing`.
 /// - At most one request is open, at most one slot is being published.
@@ -10,6 +12,8 @@ public struct State: Hashable, Sendable {
     public var progress: Progress?
     /// Monotonic time of its start, or of its last step or heartbeat.
     public var aliveAt: Duration
+    /// Monotonic time of its newest step.
+    public var steppedAt: Duration = .zero
     public var exit: ExitStatus?
     /// It offers a signal at which it writes its stacks.
     public var offersStacks = false
@@ -19,6 +23,16 @@ public struct State: Hashable, Sendable {
     public var stagedOnce = false
     /// Its end does not count as a failure.
     public var loadedDamagedPoint = false
+    /// It saves at its next step instead of an epoch's end.
+    public var ignoresEpochEnds = false
+    /// A save at the end of an epoch was answered.
+    public var hasEndedEpoch = false
+    /// The end of an epoch that comes next, where policies ask for both.
+    public var epochEnd = EpochEnd.training
+    /// Steps by which a target is ahead of the trainer, after ones that were missed.
+    public var lead: UInt64 = 0
+    /// Targets up to this step are not requested.
+    public var targetFloor: UInt64 = 0
     var hangIsArmed = false
   }
 
@@ -26,6 +40,8 @@ public struct State: Hashable, Sendable {
     public var sequence: UInt64
     public var slot: Int
     public var kind: RequestKind
+    /// nil: at the next step.
+    public var target: SaveTarget?
     /// Monotonic time of the first request.
     public var requestedAt: Duration
     /// How often it was requested.
@@ -82,6 +98,11 @@ public struct State: Hashable, Sendable {
   public var stageIsWaiting = false
   /// The next staged checkpoint is to be published at once.
   public var publishNext = false
+  /// Why the newest staged checkpoint, or the next one, is to be published.
+  public var reasons: Set<CheckpointReason> = []
+  public var pace = Pace()
+  /// Targets of this supervisor that were passed without a save.
+  public var skippedTargets: UInt64 = 0
 
   public init(policy: Policy, standing: Standing, durableStep: UInt64, now: Moment) {
     self.policy = policy
@@ -106,8 +127,10 @@ public struct State: Hashable, Sendable {
   public var initialSlot: Int? { resume == .beginning ? freeSlot : nil }
 
   /// A slot that may be overwritten now.
-  var freeSlot: Int? {
+  var freeSlot: Int? { freeSlots.first }
+
+  var freeSlots: [Int] {
     let newest = newestStaged?.slot
-    return slots.indices.first { $0 != newest && $0 != publication?.slot && $0 != request?.slot }
+    return slots.indices.filter { $0 != newest && $0 != publication?.slot && $0 != request?.slot }
   }
 }

@@ -22,10 +22,11 @@ extension Transition {
   private mutating func rearmCheckpoints() {
     guard let attempt = state.attempt, attempt.progress != nil else { return }
     // An open request arms the stage timer when it is answered.
-    if state.request == nil, attempt.finishedStep == nil {
+    if state.request == nil || state.request?.target != nil, attempt.finishedStep == nil {
       emit(.arm(.stage, at: state.schedule.nextStage(state.policy, now: now.monotonic)))
     }
     rearmDurable()
+    rearmTarget()
   }
 
   private mutating func rearmDurable() {

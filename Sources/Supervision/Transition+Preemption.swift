@@ -20,7 +20,7 @@ extension Transition {
       return shortenStop(to: latestEnd(requestedAt: stop.requestedAt))
     }
     guard state.phase != .settling else { return }
-    if isNew { stageAndPublish() }
+    if isNew { stageAndPublish(.preemption) }
     armPreemptionStop()
   }
 
@@ -28,7 +28,7 @@ extension Transition {
   mutating func preemptionWarned(_ source: String, _ text: String) {
     guard state.phase != .done else { return }
     note(.preemptionWarned(source: source, text: text))
-    if state.stop == nil { stageAndPublish() }
+    if state.stop == nil { stageAndPublish(.preemption) }
   }
 
   mutating func preemptionCancelled(_ event: String) {
@@ -56,18 +56,20 @@ extension Transition {
   }
 
   /// Stages the newest state and publishes it as soon as possible.
-  mutating func stageAndPublish() {
+  mutating func stageAndPublish(_ reason: CheckpointReason) {
     switch state.phase {
     case .starting:
       state.publishNext = true
+      state.reasons.insert(reason)
     case .running where state.attempt?.finishedStep != nil:
       // There will be no newer state.
-      publishNewest()
+      publishNewest(reason)
     case .running:
       state.publishNext = true
+      state.reasons.insert(reason)
       if state.publication == nil || state.freeSlot != nil { requestStage() }
     case .backingOff:
-      publishNewest()
+      publishNewest(reason)
     case .idle, .saving, .terminating, .clearing, .settling, .done:
       break
     }

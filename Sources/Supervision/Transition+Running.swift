@@ -19,6 +19,11 @@ extension Transition {
       let pause = now.monotonic - attempt.aliveAt
       state.longestPause = max(pause, state.longestPause ?? .zero)
     }
+    if let before = attempt.progress?.step, progress.step > before {
+      state.pace.add(steps: progress.step - before, in: now.monotonic - attempt.steppedAt)
+      passTargets(progress, since: before)
+    }
+    state.attempt?.steppedAt = now.monotonic
     state.attempt?.progress = progress
     state.attempt?.aliveAt = now.monotonic
     if let finished = attempt.finishedStep, progress.step > finished { continueAfterFinish() }
@@ -27,6 +32,7 @@ extension Transition {
       emit(.arm(.stage, at: state.schedule.nextStage(state.policy, now: now.monotonic)))
       emit(.arm(.durable, at: max(now.monotonic, state.schedule.nextDurable(state.policy))))
     }
+    armTarget()
     // The limit changes with the first step. `auto` has one only after the second.
     if isFirst || state.policy.stepTimeout == .auto && !attempt.hangIsArmed { armHang() }
   }
@@ -35,8 +41,9 @@ extension Transition {
 
   mutating func offer() {
     guard state.attempt?.attached == true else { return }
-    // An offered slot may be filled at any moment, so it is offered only while no request is open.
-    let slot = state.request == nil ? state.freeSlot : nil
+    // An offered slot may be filled at any moment, so it is offered only while no request is open, or one for later:
+    // the trainer fills its slot once, at the requested moment or when it finishes.
+    let slot = state.request.map { $0.target == nil ? nil : $0.slot } ?? state.freeSlot
     guard slot != state.offered else { return }
     state.offered = slot
     emit(.offer(slot: slot))
@@ -44,8 +51,9 @@ extension Transition {
 
   mutating func requestStage() {
     guard let attempt = state.attempt, attempt.attached, attempt.finishedStep == nil,
-      let progress = attempt.progress, state.request == nil
+      let progress = attempt.progress, state.request == nil || state.request?.target != nil
     else { return repeatRequest() }
+    if waitForTarget() { return }
     if let newest = state.newestStaged, newest.step == progress.step, attempt.stagedOnce {
       // No step since: there is nothing new to stage.
       if state.publishNext, newest.step > state.durableStep { publishNewest() }
@@ -54,20 +62,26 @@ extension Transition {
     post(.save, deadline: nil)
   }
 
+  /// Requests the state of the next step. A request for later is replaced.
   mutating func post(_ kind: RequestKind, deadline: Duration?) {
     guard let slot = state.request?.slot ?? state.freeSlot else {
       state.stageIsWaiting = true
       return
     }
     state.stageIsWaiting = false
+    post(kind, slot: slot, deadline: deadline)
+    // While a request is open no staging is due: the timer limits the wait for the answer.
+    if kind == .save { emit(.arm(.stage, at: now.monotonic + answerTimeout)) }
+  }
+
+  mutating func post(_ kind: RequestKind, target: SaveTarget? = nil, slot: Int, deadline: Duration? = nil) {
     state.lastSequence += 1
     state.slots[slot] = .empty
     state.request = State.Request(
-      sequence: state.lastSequence, slot: slot, kind: kind, requestedAt: now.monotonic)
+      sequence: state.lastSequence, slot: slot, kind: kind, target: target, requestedAt: now.monotonic)
     offer()
-    emit(.request(kind, sequence: state.lastSequence, slot: slot, deadline: deadline))
-    // While a request is open no staging is due: the timer limits the wait for the answer.
-    if kind == .save { emit(.arm(.stage, at: now.monotonic + answerTimeout)) }
+    emit(
+      .request(kind, sequence: state.lastSequence, slot: slot, target: target, deadline: deadline))
   }
 
   /// How long an answer may take. A trainer may validate first.
@@ -80,7 +94,8 @@ extension Transition {
   /// The request was not answered in time: the answer was lost, or the trainer cannot save now. The trainer answers
   /// only the newest request, so a repetition costs nothing.
   private mutating func repeatRequest() {
-    guard var request = state.request, request.kind == .save, state.attempt?.finishedStep == nil,
+    guard var request = state.request, request.kind == .save, request.target == nil,
+      state.attempt?.finishedStep == nil,
       now.monotonic >= request.requestedAt + Schedule.answerTimeout
     else { return }
     note(.saveUnanswered(after: now.monotonic - request.requestedAt))
@@ -98,7 +113,7 @@ extension Transition {
       slot != state.request?.slot, slot != state.publication?.slot
     else { return }
     switch outcome {
-    case .staged(let step, let stall):
+    case .staged(let step, let stall, _):
       state.slots[slot] = .complete(step: step)
       state.schedule.measured(stall: stall)
     case .failed(let errno): stageFailed(errno)
@@ -117,7 +132,7 @@ extension Transition {
     guard let request = state.request, request.sequence == sequence else { return }
     state.request = nil
     switch outcome {
-    case .staged(let step, let stall):
+    case .staged(let step, let stall, let completedEpochs):
       state.slots[request.slot] = .complete(step: step)
       // A new image: deaths of the earlier one at this step do not count.
       state.standing.restoreDeaths?.removeAll { $0.point == .checkpoint(level: .staged, step: step) }
@@ -128,17 +143,24 @@ extension Transition {
         note(.stageRecovered)
       }
       if state.phase == .saving { note(.saveAnswered(step: step)) }
+      // A request for the next step may be answered at a target, too.
+      reached(request.target ?? SaveTarget(), step: step, completedEpochs: completedEpochs)
     case .failed(let errno): stageFailed(errno)
-    case .missed:
-      break
+    case .missed(let step):
+      if let target = request.target { missed(target, at: step) }
     }
     offer()
     switch state.phase {
     case .running:
       emit(.arm(.stage, at: now.monotonic + state.schedule.stageInterval(state.policy)))
-      if state.publishNext || now.monotonic >= state.schedule.nextDurable(state.policy) { publishNewest() }
+      if state.publishNext || !state.reasons.isEmpty
+        || now.monotonic >= state.schedule.nextDurable(state.policy)
+      {
+        publishNewest()
+      }
+      armTarget()
     case .saving:
-      publishNewest()
+      publishNewest(.stop)
       if case .staged = outcome { awaitExit() } else { terminate() }
     case .idle, .starting, .terminating, .clearing, .backingOff, .settling, .done:
       break
@@ -151,6 +173,7 @@ extension Transition {
     // Steps that were drained together with it came after it.
     if let progress = attempt.progress, progress.step > step { return offer() }
     state.attempt?.finishedStep = step
+    noteLastEpoch()
     // The trainer may still evaluate or export: no more requests, no hang.
     state.request = nil
     emit(.disarm(.stage))
@@ -163,6 +186,7 @@ extension Transition {
     state.attempt?.finishedStep = nil
     guard state.phase == .running else { return }
     offer()
+    armTarget()
     emit(.arm(.stage, at: now.monotonic + state.schedule.stageInterval(state.policy)))
     armHang()
   }
@@ -170,7 +194,7 @@ extension Transition {
   // MARK: Publishing
 
   mutating func durableDue() {
-    guard state.phase == .running || state.phase == .backingOff else { return }
+    guard state.phase == .running || state.phase == .backingOff, state.policy.isDurable else { return }
     // The last publication before a preemption must not wait for this one.
     if let preemptionStopAt, now.monotonic + (state.schedule.publishing ?? .zero) > preemptionStopAt {
       return
@@ -183,10 +207,16 @@ extension Transition {
     }
   }
 
-  mutating func publishNewest() {
-    guard state.publication == nil, let newest = state.newestStaged, newest.step > state.durableStep else {
+  /// - Parameter reason: nil: one that was noted before, or that a checkpoint is due.
+  mutating func publishNewest(_ reason: CheckpointReason? = nil) {
+    guard let newest = state.newestStaged, newest.step > state.durableStep,
+      state.policy.isDurable || reason == .request || state.reasons.contains(.request)
+    else { return }
+    if let publication = state.publication {
+      if let reason, publication.step == newest.step { emit(.mark(step: newest.step, [reason])) }
       return
     }
+    if let reason { state.reasons.insert(reason) }
     publish(newest)
   }
 
@@ -194,7 +224,25 @@ extension Transition {
     state.publishNext = false
     state.publication = publication
     offer()
-    emit(.publish(slot: publication.slot, step: publication.step))
+    emit(.publish(slot: publication.slot, step: publication.step, dueReasons()))
+    state.reasons = []
+  }
+
+  /// The reasons noted so far, and the intervals that are over.
+  private mutating func dueReasons() -> Set<CheckpointReason> {
+    var reasons = state.reasons
+    let wall = now.wall / .seconds(1)
+    for interval in Set(state.policy.policies.compactMap(\.interval)) {
+      let reason = CheckpointReason.interval(interval)
+      let last = state.standing.intervalsWallSeconds?[reason.word]
+      // The clock may have been set back. Without a checkpoint so far, the interval begins with this one.
+      let isOver = last.map { wall < $0 || wall - $0 >= interval / .seconds(1) } ?? false
+      guard isOver || last == nil else { continue }
+      state.standing.intervalsWallSeconds = (state.standing.intervalsWallSeconds ?? [:])
+      state.standing.intervalsWallSeconds?[reason.word] = wall
+      if isOver { reasons.insert(reason) }
+    }
+    return reasons.isEmpty ? [.interval(state.policy.durableInterval)] : reasons
   }
 
   mutating func published(_ slot: Int, _ step: UInt64, _ took: Duration) {
@@ -209,7 +257,7 @@ extension Transition {
     publicationEnded(retryAfter: state.policy.durableInterval)
     if state.stop == nil, state.phase != .settling { armPreemptionStop() }
     // A newer one may have been staged meanwhile, and this attempt stages no more.
-    if state.phase == .terminating { publishNewest() }
+    if state.phase == .terminating { publishNewest(endReason) }
   }
 
   mutating func publishFailed(_ slot: Int, _ step: UInt64, _ isDamaged: Bool) {
@@ -229,7 +277,10 @@ extension Transition {
     switch state.phase {
     case .running, .backingOff:
       emit(.arm(.durable, at: now.monotonic + pause))
+      // A state for an exact moment was staged meanwhile.
+      if state.phase == .running, !state.reasons.isEmpty, !state.publishNext { publishNewest() }
       if state.phase == .running, state.stageIsWaiting || state.publishNext { requestStage() }
+      armTarget()
     case .saving:
       if state.request == nil, state.stageIsWaiting { requestSave() }
     case .settling:
@@ -245,10 +296,10 @@ extension Transition {
       guard let attempt = state.attempt, attempt.attached, attempt.progress != nil else {
         return note(.checkpointUnavailable)
       }
-      stageAndPublish()
+      stageAndPublish(.request)
     case .running, .backingOff:
       if state.newestStaged?.step ?? 0 > state.durableStep {
-        publishNewest()
+        publishNewest(.request)
       } else {
         note(.checkpointUnavailable)
       }

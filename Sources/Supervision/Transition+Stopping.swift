@@ -114,7 +114,10 @@ extension Transition {
     }
   }
 
-  private mutating func cancelRequest() {
+  /// Why the last state of an attempt is published.
+  var endReason: CheckpointReason { state.stop == nil ? .failure : .stop }
+
+  mutating func cancelRequest() {
     guard let request = state.request else { return }
     state.lastSequence += 1
     emit(.request(.cancel, sequence: state.lastSequence, slot: request.slot, deadline: nil))
@@ -137,7 +140,7 @@ extension Transition {
     let killAt = graceEndsAt - reserve
     let attached = state.attempt?.attached ?? false
     emit(.arm(.kill, at: attached ? min(now.monotonic + exitTimeout, killAt) : killAt))
-    publishNewest()
+    publishNewest(endReason)
   }
 
   private mutating func kill() {
@@ -145,7 +148,7 @@ extension Transition {
     emit(.disarm(.saveDeadline))
     emit(.disarm(.kill))
     emit(.signal(.kill))
-    publishNewest()
+    publishNewest(endReason)
   }
 
   mutating func saveDeadline() {

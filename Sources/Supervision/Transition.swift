@@ -98,6 +98,7 @@ struct Transition {
       terminate()
     } else {
       state.phase = .running
+      armTarget()
       armHang()
       armPreemptionStop()
     }
@@ -192,10 +193,10 @@ struct Transition {
     if cause == .keyboardInterrupt { return settle(.stopped) }
     // The attempt did not fail: its resume point was damaged.
     if attempt.loadedDamagedPoint { return startAttempt() }
-    // The loop is complete, so no batch is to blame. The final state is published to survive a power loss.
-    if attempt.finishedStep != nil {
-      publishNewest()
-    } else {
+    // The next failure may be that of the machine.
+    publishNewest(.failure)
+    // The loop is complete, so no batch is to blame.
+    if attempt.finishedStep == nil {
       let tallied = RestartPolicy.tally(
         &state.standing, progress: remains.progress, skipAfter: state.policy.skipBatchAfter)
       for one in tallied { note(one) }
@@ -238,12 +239,18 @@ struct Transition {
     state.phase = .settling
     state.ending = ending
     for kind in TimerKind.allCases where kind != .graceEnd { emit(.disarm(kind)) }
+    // The final state may have been published for another reason.
+    let newest = state.newestStaged?.step ?? state.durableStep
+    if ending == .finished, newest > 0, newest == state.durableStep || newest == state.publication?.step {
+      emit(.mark(step: newest, [.finish]))
+    }
     if state.publication == nil { publishNewestOrEnd() }
   }
 
   mutating func publishNewestOrEnd() {
     guard state.publication == nil, let ending = state.ending else { return }
-    if let newest = state.newestStaged, newest.step > state.durableStep {
+    if let newest = state.newestStaged, newest.step > state.durableStep, state.policy.isDurable {
+      state.reasons.insert(ending == .finished ? .finish : ending == .stopped ? .stop : .failure)
       publish(newest)
     } else {
       end(ending)

@@ -93,8 +93,8 @@ struct RecordFields {
     return range.contains(number) ? number : nil
   }
 
-  mutating func count(_ field: String) -> UInt64? {
-    guard let value = member(field, isRequired: false) else { return nil }
+  mutating func count(_ field: String, isRequired: Bool = false) -> UInt64? {
+    guard let value = member(field, isRequired: isRequired) else { return nil }
     switch value {
     case .large(let number): return number
     case .scalar(.integer(let number)) where number >= 0: return UInt64(number)
@@ -124,5 +124,20 @@ struct RecordFields {
       }
     }
     return scalars
+  }
+
+  /// Numbers by name. JSON has no NaN and no infinities: they are text.
+  mutating func numbers(_ field: String) -> [String: Double] {
+    var numbers: [String: Double] = [:]
+    for (name, value) in scalars(field) {
+      switch value {
+      case .integer(let number): numbers[name] = Double(number)
+      case .real(let number): numbers[name] = number
+      case .string(let text) where ["NaN", "Infinity", "-Infinity"].contains(text):
+        numbers[name] = text == "NaN" ? .nan : text == "Infinity" ? .infinity : -.infinity
+      case .string, .bool: note("\(field).\(name)", "is not a number")
+      }
+    }
+    return numbers
   }
 }

@@ -11,4 +11,5 @@ public enum RecordKind: UInt16, Hashable, Sendable {
   case failure = 4
   case finished = 5
   case metricNames = 6
+  case metrics = 7
 }

@@ -28,6 +28,7 @@ extension RecordKind {
     case .failure: "failure"
     case .finished: "finished"
     case .metricNames: "metric names"
+    case .metrics: "metrics"
     }
   }
 }

@@ -24,6 +24,14 @@ public enum RecordReading {
     return (Failure(type: type, message: message, traceback: fields.text("traceback")), fields.problems)
   }
 
+  /// - Returns: nil if the step or all values are unreadable.
+  public static func metrics(_ payload: UnsafeRawBufferPointer) -> (StepMetrics?, [RecordProblem]) {
+    var fields = RecordFields(.metrics, payload)
+    let step = fields.count("step", isRequired: true)
+    let values = fields.numbers("values")
+    return (step.flatMap { values.isEmpty ? nil : StepMetrics(step: $0, values: values) }, fields.problems)
+  }
+
   /// - Returns: nil if it is not an array; the previous names stay valid then.
   public static func metricNames(_ payload: UnsafeRawBufferPointer) -> ([String]?, [RecordProblem]) {
     guard case .array(let values)? = RecordFields.value(payload) else {

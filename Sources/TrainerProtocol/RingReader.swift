@@ -211,6 +211,8 @@ public final class RingReader: @unchecked Sendable {
     base.put(request.targetStep, at: HF_RING_REQUEST_TARGET_STEP)
     base.put(request.generation, at: HF_RING_REQUEST_GENERATION)
     base.put(request.deadlineNanoseconds, at: HF_RING_REQUEST_DEADLINE_NS)
+    base.put(request.everyEpochs, at: HF_RING_REQUEST_EVERY_EPOCHS)
+    base.put(request.epochEnd.rawValue, at: HF_RING_REQUEST_EPOCH_END)
     ring.word(HF_RING_REQUEST_SEQUENCE).pointee.store(request.sequence, ordering: .releasing)
     lock.pointee.store(before &+ 2, ordering: .releasing)
   }

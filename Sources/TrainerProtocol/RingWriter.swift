@@ -27,6 +27,8 @@ public final class RingWriter {
     var consumed: UInt64 = 0
     var answered: UInt64 = 0
     var heartbeats: UInt64 = 0
+    /// The newest request that was read.
+    var request: Request?
   }
 
   /// Opens the ring of a run directory and locks it for the life of this process.
@@ -199,7 +201,11 @@ public final class RingWriter {
   @inline(__always)
   public func pendingRequest() -> Request? {
     let sequence = ring.word(HF_RING_REQUEST_SEQUENCE).pointee.load(ordering: .relaxed)
-    return sequence == at.pointee.answered ? nil : readRequest()
+    if sequence == at.pointee.answered { return nil }
+    // A request for a later step waits for many steps. It never changes under the same sequence.
+    if let request = at.pointee.request, request.sequence == sequence { return request }
+    at.pointee.request = readRequest()
+    return at.pointee.request
   }
 
   @inline(never)
@@ -215,6 +221,8 @@ public final class RingWriter {
       sequence: bytes.u64(HF_RING_REQUEST_SEQUENCE), kind: Request.Kind(rawValue: kind) ?? .none,
       slot: bytes.u32(HF_RING_REQUEST_SLOT), cutID: CutID(at: base + Int(HF_RING_REQUEST_CUT_ID)),
       targetStep: bytes.u64(HF_RING_REQUEST_TARGET_STEP),
+      everyEpochs: bytes.u32(HF_RING_REQUEST_EVERY_EPOCHS),
+      epochEnd: EpochEnd(rawValue: bytes.u32(HF_RING_REQUEST_EPOCH_END)) ?? .validation,
       generation: bytes.u64(HF_RING_REQUEST_GENERATION),
       deadlineNanoseconds: bytes.u64(HF_RING_REQUEST_DEADLINE_NS))
     atomicMemoryFence(ordering: .acquiring)

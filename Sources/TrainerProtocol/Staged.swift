@@ -20,12 +20,14 @@ public struct Staged: Hashable, Sendable {
   public var slot: UInt32?
   public var outcome: Outcome
   public var error: Int32
+  /// The number of the epoch, from 1, at whose end it was saved; 0: elsewhere.
+  public var completedEpochs: UInt32
   /// Time for which the copy blocked the trainer.
   public var stallNanoseconds: UInt64
 
   public init(
     requestSequence: UInt64, step: UInt64, imageBytes: UInt64 = 0, cutID: CutID, slot: UInt32?,
-    outcome: Outcome, error: Int32 = 0, stallNanoseconds: UInt64 = 0
+    outcome: Outcome, error: Int32 = 0, completedEpochs: UInt32 = 0, stallNanoseconds: UInt64 = 0
   ) {
     self.requestSequence = requestSequence
     self.step = step
@@ -34,6 +36,7 @@ public struct Staged: Hashable, Sendable {
     self.slot = slot
     self.outcome = outcome
     self.error = error
+    self.completedEpochs = completedEpochs
     self.stallNanoseconds = stallNanoseconds
   }
 
@@ -48,7 +51,7 @@ public struct Staged: Hashable, Sendable {
     pointer.put(slot ?? HF_NO_SLOT, at: HF_STAGED_SLOT)
     pointer.put(outcome.rawValue, at: HF_STAGED_OUTCOME)
     pointer.put(UInt32(bitPattern: error), at: HF_STAGED_ERROR)
-    pointer.put(UInt32(0), at: HF_STAGED_ERROR + 4)
+    pointer.put(completedEpochs, at: HF_STAGED_COMPLETED_EPOCHS)
     pointer.put(stallNanoseconds, at: HF_STAGED_STALL_NS)
   }
 
@@ -62,6 +65,7 @@ public struct Staged: Hashable, Sendable {
       requestSequence: bytes.u64(HF_STAGED_REQUEST_SEQUENCE), step: bytes.u64(HF_STAGED_STEP),
       imageBytes: bytes.u64(HF_STAGED_IMAGE_BYTES), cutID: CutID(at: base + Int(HF_STAGED_CUT_ID)),
       slot: slot == HF_NO_SLOT ? nil : slot, outcome: outcome,
-      error: Int32(bitPattern: bytes.u32(HF_STAGED_ERROR)), stallNanoseconds: bytes.u64(HF_STAGED_STALL_NS))
+      error: Int32(bitPattern: bytes.u32(HF_STAGED_ERROR)),
+      completedEpochs: bytes.u32(HF_STAGED_COMPLETED_EPOCHS), stallNanoseconds: bytes.u64(HF_STAGED_STALL_NS))
   }
 }

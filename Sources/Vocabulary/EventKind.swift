@@ -10,6 +10,8 @@ public enum EventKind: String, CaseIterable, Sendable {
   case checkpointFound = "checkpoint_found"
   case checkpointMissing = "checkpoint_missing"
   case checkpointUnavailable = "checkpoint_unavailable"
+  /// Checkpoints of exact steps cannot be written as often as requested.
+  case checkpointsSkipped = "checkpoints_skipped"
   case degraded = "degraded"
   case diesInBatch = "dies_in_batch"
   case finalStateLost = "final_state_lost"
@@ -18,6 +20,8 @@ public enum EventKind: String, CaseIterable, Sendable {
   case hang = "hang"
   case hurry = "hurry"
   case internalError = "internal_error"
+  /// A checkpoint lacks the metric by which it is ranked.
+  case metricMissing = "metric_missing"
   case preempted = "preempted"
   case preemptionAbsent = "preemption_absent"
   case preemptionAcknowledged = "preemption_acknowledged"
@@ -61,6 +65,8 @@ public enum EventKind: String, CaseIterable, Sendable {
     case .checkpointFound: "e55b1dcaea324e8385a6cf2963d8c05f"
     case .checkpointMissing: "0f44d6f736c04255910d7b9552f00ebd"
     case .checkpointUnavailable: "e262cd9e141a43208bb1e3c78d2b1f66"
+    case .checkpointsSkipped: "994ad8eb15c647798194bb1afe2fbcfb"
+    case .metricMissing: "23bfb90d93c449279eb434721c3ee266"
     case .degraded: "477c90c6783f4bdba718fb3848ee9f62"
     case .diesInBatch: "c9021dbb9fbd41d5974b52e75b5de19a"
     case .finalStateLost: "4a8933f6e0484e109382b90578ff04cb"

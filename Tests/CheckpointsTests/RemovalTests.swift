@@ -83,38 +83,3 @@ struct RemovalTests {
       place.checkpoints.verify("notes", thorough: true) == .damaged(file: "manifest.json", what: "missing"))
   }
 }
-
-/// Damaged checkpoints, the newest ones and unread ones are never removed.
-struct RetentionTests {
-  /// `v9` is verified, `u9` unread, `d9` damaged; the number is the step.
-  private static func listed(_ text: String) -> [Retention.Listed] {
-    text.split(separator: " ").map { word in
-      let step = UInt64(word.drop { !$0.isNumber }) ?? 0
-      let condition: Retention.Condition =
-        switch word.first {
-        case "d": .damaged
-        case "u": .unread
-        default: .verified
-        }
-      return .init(name: String(word), step: step, condition: condition)
-    }
-  }
-
-  @Test(arguments: [
-    ("", 2, [], []), ("v1", 1, [], []), ("v1 v2", 2, [], []), ("v1 v2 v3", 2, ["v1"], []),
-    ("v3 v1 v2", 1, ["v1", "v2"], []), ("v9 v10 v11", 1, ["v9", "v10"], []),
-    ("d1 v2 d3 v4 d5", 1, ["v2"], []), ("d1 v2 d3 v4 d5", 2, [], []), ("v1 d2 d3", 1, [], []),
-    ("d1 d2 d3", 1, [], []), ("v1 v2", 0, ["v1"], []), ("v1 v2", -5, ["v1"], []), ("v1 v2", .max, [], []),
-    ("v1 v2 d3", 1, ["v1"], []), ("u1 v2 v3", 2, [], ["u1"]), ("u1 u2 v3", 2, [], []),
-    ("u1 v2 u3 v4", 2, [], ["u1"]), ("v1 u2 v3 v4", 2, ["v1"], ["u2"]), ("u1 u2 u3", 1, [], []),
-  ]) func retentionPlan(found: String, keepLast: Int, remove: [String], read: [String]) {
-    let plan = Retention.plan(Self.listed(found), keepLast: keepLast)
-    #expect(plan.remove == remove)
-    #expect(plan.read == read)
-  }
-
-  @Test func oldestKeptIsTheOldestRetainedCheckpoint() {
-    #expect(Retention.plan(Self.listed("v1 v2 u3 v4"), keepLast: 2).oldestKept == 2)
-    #expect(Retention.plan(Self.listed("u1 d2"), keepLast: 2).oldestKept == nil)
-  }
-}

@@ -50,12 +50,16 @@ extension State {
     }
     words.append("[\(contents.joined(separator: " "))]")
     if durableStep > 0 { words.append("durable \(durableStep)") }
-    if let request { words.append("\(request.kind) \(request.sequence) in \(request.slot)") }
+    if let request {
+      let target = request.target.map { " at \($0.text)" } ?? ""
+      words.append("\(request.kind) \(request.sequence) in \(request.slot)\(target)")
+    }
     if let publication { words.append("publishes \(publication.step) of \(publication.slot)") }
     if let step = attempt?.progress?.step { words.append("at \(step)") }
     if let step = attempt?.finishedStep { words.append("finished \(step)") }
     if stageIsWaiting { words.append("waiting") }
     if publishNext { words.append("publishNext") }
+    if !reasons.isEmpty { words.append("for \(Action.text(reasons))") }
     if let stop { words.append(stop.isByNotice ? "stopsByNotice" : "stops") }
     if preemption != nil { words.append("preempting") }
     if stageIsFailing { words.append("failing") }
@@ -80,11 +84,13 @@ extension Action {
     case .start(let attempt, let from, let skips):
       "start \(attempt) from \(from.text)"
         + (skips.isEmpty ? "" : " without \(skips.map { "\($0.epoch)/\($0.batch)" })")
-    case .request(let kind, let sequence, let slot, let deadline):
+    case .request(let kind, let sequence, let slot, let target, let deadline):
       "request \(kind) \(sequence) in \(slot)"
+        + (target.map { " at \($0.text)" } ?? "")
         + (deadline.map { " by +\(seconds($0 - now.monotonic))" } ?? "")
     case .offer(let slot): slot.map { "offer \($0)" } ?? "withdraw"
-    case .publish(let slot, let step): "publish \(step) of \(slot)"
+    case .publish(let slot, let step, let reasons): "publish \(step) of \(slot) for \(Self.text(reasons))"
+    case .mark(let step, let reasons): "mark \(step) for \(Self.text(reasons))"
     case .cancelPublishing: "cancelPublishing"
     case .signal(let signal): "\(signal)"
     case .clear: "clear"
@@ -95,6 +101,19 @@ extension Action {
     case .acknowledge(let notice): "acknowledge \(notice.source)"
     case .end(let ending): "leave \(ending)"
     }
+  }
+}
+
+extension Action {
+  static func text(_ reasons: Set<CheckpointReason>) -> String {
+    reasons.isEmpty ? "nothing" : reasons.map(\.word).sorted().joined(separator: "+")
+  }
+}
+
+extension SaveTarget {
+  var text: String {
+    let epochs = everyEpochs.map { "end of \($0) epochs (\(epochEnd))" }
+    return [step.map { "step \($0)" }, epochs].compactMap { $0 }.joined(separator: " or ")
   }
 }
 

@@ -13,8 +13,8 @@ let cellsWhenEnding: [String: String] = [
     resume point damaged            | clearing [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | clearing [50 -] at 60
     cleared, nothing left           | starting [- -] stalls 1: 'ended signaled(9) killed without progress'; keep; start 2 from beginning
-    cleared, 50 staged              | starting [50 -]: 'ended signaled(9) killed'; keep; start 2 from staged 50
-    cleared, 60 staged              | starting [60 -]: 'ended signaled(9) killed'; keep; start 2 from staged 60
+    cleared, 50 staged              | starting [50 -] publishes 50 of 0: 'ended signaled(9) killed'; publish 50 of 0 for failure; keep; start 2 from staged 50
+    cleared, 60 staged              | starting [60 -] publishes 60 of 0: 'ended signaled(9) killed'; publish 60 of 0 for failure; keep; start 2 from staged 60
     stop                            | clearing [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | clearing [50 -] at 60: 'checkpointUnavailable'
     notice                          | clearing [50 -] at 60 preempting: 'noticed cloud in 120s'; preemption +106999ms
@@ -32,8 +32,8 @@ let cellsWhenEnding: [String: String] = [
     resume point damaged            | clearing [- -] durable 40 at 60 finished 60: offer 0
     loaded a damaged resume point   | clearing [50 60] at 60 finished 60
     cleared, nothing left           | done [- -]: 'ended exited(0) finished without progress'; 'finalStateLost(step: 60)'; -timers; keep; leave finalStateNotDurable
-    cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended exited(0) finished'; 'finalStateLost(step: 60)'; -timers; publish 50 of 0
-    cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended exited(0) finished'; -timers; publish 60 of 0
+    cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended exited(0) finished'; 'finalStateLost(step: 60)'; -timers; publish 50 of 0 for failure
+    cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended exited(0) finished'; -timers; publish 60 of 0 for finish
     stop                            | clearing [50 60] at 60 finished 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | clearing [50 60] at 60 finished 60: 'checkpointUnavailable'
     notice                          | clearing [50 60] at 60 finished 60 preempting: 'noticed cloud in 120s'; preemption +106999ms
@@ -53,8 +53,8 @@ let cellsWhenEnding: [String: String] = [
     staged before the first step    | clearing [0 -]
     initial staging failed          | clearing [- -] failing: 'stageFailed(errno: 28)'
     cleared, nothing left           | done [- -]: 'ended exited(0) finished without progress'; -timers; keep; leave finished
-    cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended exited(0) finished'; -timers; publish 50 of 0
-    cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended exited(0) finished'; -timers; publish 60 of 0
+    cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended exited(0) finished'; -timers; publish 50 of 0 for finish
+    cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended exited(0) finished'; -timers; publish 60 of 0 for finish
     stop                            | clearing [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | clearing [- -]: 'checkpointUnavailable'
     notice                          | clearing [- -] preempting: 'noticed cloud in 120s'; preemption +95s
@@ -72,8 +72,8 @@ let cellsWhenEnding: [String: String] = [
     resume point damaged            | clearing [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | clearing [50 -] at 60
     cleared, nothing left           | done [- -]: 'ended signaled(2) keyboard_interrupt without progress'; -timers; keep; leave stopped
-    cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended signaled(2) keyboard_interrupt'; -timers; publish 50 of 0
-    cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended signaled(2) keyboard_interrupt'; -timers; publish 60 of 0
+    cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended signaled(2) keyboard_interrupt'; -timers; publish 50 of 0 for stop
+    cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended signaled(2) keyboard_interrupt'; -timers; publish 60 of 0 for stop
     stop                            | clearing [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | clearing [50 -] at 60: 'checkpointUnavailable'
     notice                          | clearing [50 -] at 60 preempting: 'noticed cloud in 120s'; preemption +106999ms
@@ -91,8 +91,8 @@ let cellsWhenEnding: [String: String] = [
     resume point damaged            | clearing [- -] durable 40 at 60 stops: offer 0
     loaded a damaged resume point   | clearing [50 -] at 60 stops
     cleared, nothing left           | done [- -] stops: 'ended signaled(2) stopped without progress'; -timers; keep; leave stopped
-    cleared, 50 staged              | settling [50 -] publishes 50 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 50 of 0
-    cleared, 60 staged              | settling [60 -] publishes 60 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 60 of 0
+    cleared, 50 staged              | settling [50 -] publishes 50 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 50 of 0 for stop
+    cleared, 60 staged              | settling [60 -] publishes 60 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 60 of 0 for stop
     graceEnd                        | done [50 -] stops: kill; keep; leave stopped
     stop                            | clearing [50 -] at 60 stops
     checkpoint                      | clearing [50 -] at 60 stops: 'checkpointUnavailable'
@@ -113,8 +113,8 @@ let cellsWhenEnding: [String: String] = [
     staged before the first step    | clearing [0 -]
     initial staging failed          | clearing [- -] failing: 'stageFailed(errno: 28)'
     cleared, nothing left           | done [- -]: 'ended exited(130) keyboard_interrupt without progress'; -timers; keep; leave stopped
-    cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended exited(130) keyboard_interrupt'; -timers; publish 50 of 0
-    cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended exited(130) keyboard_interrupt'; -timers; publish 60 of 0
+    cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended exited(130) keyboard_interrupt'; -timers; publish 50 of 0 for stop
+    cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended exited(130) keyboard_interrupt'; -timers; publish 60 of 0 for stop
     stop                            | clearing [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | clearing [- -]: 'checkpointUnavailable'
     notice                          | clearing [- -] preempting: 'noticed cloud in 120s'; preemption +95s
@@ -123,27 +123,27 @@ let cellsWhenEnding: [String: String] = [
     policy                          | clearing [- -]
     """,
   "clearing, interrupted, preemption cancelled": """
-    attached                        | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice
-    stepped to 61                   | clearing [50 -] saveAndLeave 3 in 1 at 61 publishNext stopsByNotice
-    heartbeat                       | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice
-    staged 61                       | clearing [50 61] at 60 publishNext stopsByNotice: offer 0
-    missed                          | clearing [50 -] at 60 publishNext stopsByNotice: offer 1
-    staging failed                  | clearing [50 -] at 60 publishNext stopsByNotice failing: 'stageFailed(errno: 28)'; offer 1
-    finished 61 in the offered slot | clearing [50 -] at 60 finished 61 publishNext stopsByNotice: -stage -hang
-    finished 61 in no slot          | clearing [50 -] at 60 finished 61 publishNext stopsByNotice: -stage -hang
-    finished 61 in an invalid slot  | clearing [50 -] at 60 finished 61 publishNext stopsByNotice: -stage -hang
-    resume point damaged            | clearing [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext stopsByNotice
-    loaded a damaged resume point   | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice
-    cleared, nothing left           | done [- -] publishNext stops: 'ended signaled(2) stopped without progress'; -timers; keep; leave stopped
-    cleared, 50 staged              | settling [50 -] publishes 50 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 50 of 0
-    cleared, 60 staged              | settling [60 -] publishes 60 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 60 of 0
-    graceEnd                        | done [50 -] saveAndLeave 3 in 1 publishNext stopsByNotice: kill; keep; leave stopped
-    stop                            | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stops: 'stopping in 8s'
-    checkpoint                      | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice: 'checkpointUnavailable'
-    notice                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: 'noticed cloud in 120s'
-    second notice, no time left     | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: 'noticed cloud in 5s'; graceEnd +5s
-    warning                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice: 'warned cloud'
-    policy                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice
+    attached                        | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice
+    stepped to 61                   | clearing [50 -] saveAndLeave 3 in 1 at 61 publishNext for preemption stopsByNotice
+    heartbeat                       | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice
+    staged 61                       | clearing [50 61] at 60 publishNext for preemption stopsByNotice: offer 0
+    missed                          | clearing [50 -] at 60 publishNext for preemption stopsByNotice: offer 1
+    staging failed                  | clearing [50 -] at 60 publishNext for preemption stopsByNotice failing: 'stageFailed(errno: 28)'; offer 1
+    finished 61 in the offered slot | clearing [50 -] at 60 finished 61 publishNext for preemption stopsByNotice: -stage -hang
+    finished 61 in no slot          | clearing [50 -] at 60 finished 61 publishNext for preemption stopsByNotice: -stage -hang
+    finished 61 in an invalid slot  | clearing [50 -] at 60 finished 61 publishNext for preemption stopsByNotice: -stage -hang
+    resume point damaged            | clearing [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice
+    loaded a damaged resume point   | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice
+    cleared, nothing left           | done [- -] publishNext for preemption stops: 'ended signaled(2) stopped without progress'; -timers; keep; leave stopped
+    cleared, 50 staged              | settling [50 -] publishes 50 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 50 of 0 for preemption+stop
+    cleared, 60 staged              | settling [60 -] publishes 60 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 60 of 0 for preemption+stop
+    graceEnd                        | done [50 -] saveAndLeave 3 in 1 publishNext for preemption stopsByNotice: kill; keep; leave stopped
+    stop                            | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stops: 'stopping in 8s'
+    checkpoint                      | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice: 'checkpointUnavailable'
+    notice                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: 'noticed cloud in 120s'
+    second notice, no time left     | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: 'noticed cloud in 5s'; graceEnd +5s
+    warning                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice: 'warned cloud'
+    policy                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice
     """,
   "clearing, hung": """
     attached                        | clearing [50 -] at 60
@@ -155,8 +155,8 @@ let cellsWhenEnding: [String: String] = [
     resume point damaged            | clearing [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | clearing [50 -] at 60
     cleared, nothing left           | starting [- -] stalls 1: 'ended signaled(9) hang without progress'; keep; start 2 from beginning
-    cleared, 50 staged              | starting [50 -]: 'ended signaled(9) hang'; keep; start 2 from staged 50
-    cleared, 60 staged              | starting [60 -]: 'ended signaled(9) hang'; keep; start 2 from staged 60
+    cleared, 50 staged              | starting [50 -] publishes 50 of 0: 'ended signaled(9) hang'; publish 50 of 0 for failure; keep; start 2 from staged 50
+    cleared, 60 staged              | starting [60 -] publishes 60 of 0: 'ended signaled(9) hang'; publish 60 of 0 for failure; keep; start 2 from staged 60
     stop                            | clearing [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | clearing [50 -] at 60: 'checkpointUnavailable'
     notice                          | clearing [50 -] at 60 preempting: 'noticed cloud in 120s'; preemption +106999ms
@@ -188,38 +188,38 @@ let cellsWhenEnding: [String: String] = [
     policy                           | clearing [50 60] publishes 60 of 1 at 60 stops
     """,
   "clearing, preemption ahead": """
-    attached                        | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting
-    stepped to 61                   | clearing [50 -] saveAndLeave 3 in 1 at 61 publishNext stopsByNotice preempting
-    heartbeat                       | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting
-    staged 61                       | clearing [50 61] at 60 publishNext stopsByNotice preempting: offer 0
-    missed                          | clearing [50 -] at 60 publishNext stopsByNotice preempting: offer 1
-    staging failed                  | clearing [50 -] at 60 publishNext stopsByNotice preempting failing: 'stageFailed(errno: 28)'; offer 1
-    finished 61 in the offered slot | clearing [50 -] at 60 finished 61 publishNext stopsByNotice preempting: -stage -hang
-    finished 61 in no slot          | clearing [50 -] at 60 finished 61 publishNext stopsByNotice preempting: -stage -hang
-    finished 61 in an invalid slot  | clearing [50 -] at 60 finished 61 publishNext stopsByNotice preempting: -stage -hang
-    resume point damaged            | clearing [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting
-    loaded a damaged resume point   | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting
-    cleared, nothing left           | done [- -] publishNext stopsByNotice preempting: 'ended exited(75) preempted without progress'; -timers; keep; 'survived with 0, 8s spare'; acknowledge cloud; leave stopped
-    cleared, 50 staged              | settling [50 -] publishes 50 of 0 stopsByNotice preempting: 'ended exited(75) preempted'; -timers; publish 50 of 0
-    cleared, 60 staged              | settling [60 -] publishes 60 of 0 stopsByNotice preempting: 'ended exited(75) preempted'; -timers; publish 60 of 0
-    graceEnd                        | done [50 -] saveAndLeave 3 in 1 publishNext stopsByNotice preempting: kill; keep; 'survived with 0, 8s spare'; leave stopped
-    stop                            | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stops preempting: 'stopping in 8s'
-    checkpoint                      | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: 'checkpointUnavailable'
-    notice                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting
-    second notice, no time left     | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: 'noticed cloud in 5s'; graceEnd +5s
-    warning                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: 'warned cloud'
-    notice cancelled                | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice: -preemption; 'cancelled cloud'
-    policy                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting
+    attached                        | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
+    stepped to 61                   | clearing [50 -] saveAndLeave 3 in 1 at 61 publishNext for preemption stopsByNotice preempting
+    heartbeat                       | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
+    staged 61                       | clearing [50 61] at 60 publishNext for preemption stopsByNotice preempting: offer 0
+    missed                          | clearing [50 -] at 60 publishNext for preemption stopsByNotice preempting: offer 1
+    staging failed                  | clearing [50 -] at 60 publishNext for preemption stopsByNotice preempting failing: 'stageFailed(errno: 28)'; offer 1
+    finished 61 in the offered slot | clearing [50 -] at 60 finished 61 publishNext for preemption stopsByNotice preempting: -stage -hang
+    finished 61 in no slot          | clearing [50 -] at 60 finished 61 publishNext for preemption stopsByNotice preempting: -stage -hang
+    finished 61 in an invalid slot  | clearing [50 -] at 60 finished 61 publishNext for preemption stopsByNotice preempting: -stage -hang
+    resume point damaged            | clearing [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
+    loaded a damaged resume point   | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
+    cleared, nothing left           | done [- -] publishNext for preemption stopsByNotice preempting: 'ended exited(75) preempted without progress'; -timers; keep; 'survived with 0, 8s spare'; acknowledge cloud; leave stopped
+    cleared, 50 staged              | settling [50 -] publishes 50 of 0 stopsByNotice preempting: 'ended exited(75) preempted'; -timers; publish 50 of 0 for preemption+stop
+    cleared, 60 staged              | settling [60 -] publishes 60 of 0 stopsByNotice preempting: 'ended exited(75) preempted'; -timers; publish 60 of 0 for preemption+stop
+    graceEnd                        | done [50 -] saveAndLeave 3 in 1 publishNext for preemption stopsByNotice preempting: kill; keep; 'survived with 0, 8s spare'; leave stopped
+    stop                            | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stops preempting: 'stopping in 8s'
+    checkpoint                      | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: 'checkpointUnavailable'
+    notice                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
+    second notice, no time left     | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: 'noticed cloud in 5s'; graceEnd +5s
+    warning                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: 'warned cloud'
+    notice cancelled                | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice: -preemption; 'cancelled cloud'
+    policy                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
     """,
   "backing off, 50 staged": """
     resume point damaged        | backingOff [- -] durable 40 stalls 2
-    durable                     | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0
+    durable                     | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0 for interval=600s
     backoff                     | starting [50 -] stalls 2: keep; start 4 from staged 50
-    stop                        | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers; publish 50 of 0
-    checkpoint                  | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0
-    notice                      | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 120s'; publish 50 of 0; preemption +95s
-    second notice, no time left | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 5s'; publish 50 of 0; preemption +0s
-    warning                     | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'; publish 50 of 0
+    stop                        | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers; publish 50 of 0 for stop
+    checkpoint                  | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0 for request
+    notice                      | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 120s'; publish 50 of 0 for preemption; preemption +95s
+    second notice, no time left | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 5s'; publish 50 of 0 for preemption; preemption +0s
+    warning                     | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'; publish 50 of 0 for preemption
     policy                      | backingOff [50 -] stalls 2: durable +58s
     """,
   "backing off, 50 is published": """
@@ -229,10 +229,11 @@ let cellsWhenEnding: [String: String] = [
     publishing failed, image damaged | backingOff [- -] stalls 2: durable +30s
     backoff                          | starting [50 -] publishes 50 of 0 stalls 2: keep; start 4 from staged 50
     stop                             | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers
-    notice                           | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 120s'; preemption +95s
-    second notice, no time left      | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 5s'; preemption +0s
-    warning                          | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'
+    notice                           | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 120s'; mark 50 for preemption; preemption +95s
+    second notice, no time left      | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 5s'; mark 50 for preemption; preemption +0s
+    warning                          | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'; mark 50 for preemption
     policy                           | backingOff [50 -] publishes 50 of 0 stalls 2
+    checkpoint                      | backingOff [50 -] publishes 50 of 0 stalls 2: mark 50 for request
     """,
   "settling, preemption ahead": """
     published                        | done [50 -] durable 50 stopsByNotice preempting: keep; keep; 'survived with 50, 8s spare'; acknowledge cloud; leave stopped
@@ -331,8 +332,8 @@ let cellsWhenEnding: [String: String] = [
     resume point damaged            | clearing [- -] durable 40 at 60 preempting: offer 0
     loaded a damaged resume point   | clearing [50 -] at 60 preempting
     cleared, nothing left           | starting [- -] preempting stalls 1: 'ended signaled(9) killed without progress'; keep; start 2 from beginning
-    cleared, 50 staged              | starting [50 -] preempting: 'ended signaled(9) killed'; keep; start 2 from staged 50
-    cleared, 60 staged              | starting [60 -] preempting: 'ended signaled(9) killed'; keep; start 2 from staged 60
+    cleared, 50 staged              | starting [50 -] publishes 50 of 0 preempting: 'ended signaled(9) killed'; publish 50 of 0 for failure; keep; start 2 from staged 50
+    cleared, 60 staged              | starting [60 -] publishes 60 of 0 preempting: 'ended signaled(9) killed'; publish 60 of 0 for failure; keep; start 2 from staged 60
     preemption                      | clearing [50 -] at 60 preempting: preemption +104999ms
     stop                            | clearing [50 -] at 60 stops preempting: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | clearing [50 -] at 60 preempting: 'checkpointUnavailable'
@@ -351,9 +352,10 @@ let cellsWhenEnding: [String: String] = [
     preemption                       | backingOff [50 -] publishes 50 of 0 preempting stalls 2: preemption +93s
     stop                             | settling [50 -] publishes 50 of 0 stops preempting stalls 2: 'stopping in 25s'; graceEnd +25s; -timers
     notice                           | backingOff [50 -] publishes 50 of 0 preempting stalls 2: preemption +93s
-    second notice, no time left      | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 5s'; preemption +0s
-    warning                          | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'warned cloud'
+    second notice, no time left      | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 5s'; mark 50 for preemption; preemption +0s
+    warning                          | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'warned cloud'; mark 50 for preemption
     notice cancelled                 | backingOff [50 -] publishes 50 of 0 stalls 2: -preemption; 'cancelled cloud'
     policy                           | backingOff [50 -] publishes 50 of 0 preempting stalls 2
+    checkpoint                      | backingOff [50 -] publishes 50 of 0 preempting stalls 2: mark 50 for request
     """,
 ]

@@ -32,9 +32,9 @@ let cellsWhenStarting: [String: String] = [
     initial staging failed          | starting [- -] failing: 'stageFailed(errno: 28)'
     stop                            | starting [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | starting [- -]: 'checkpointUnavailable'
-    notice                          | starting [- -] publishNext preempting: 'noticed cloud in 120s'; preemption +95s
-    second notice, no time left     | starting [- -] publishNext preempting: 'noticed cloud in 5s'; preemption +0s
-    warning                         | starting [- -] publishNext: 'warned cloud'
+    notice                          | starting [- -] publishNext for preemption preempting: 'noticed cloud in 120s'; preemption +95s
+    second notice, no time left     | starting [- -] publishNext for preemption preempting: 'noticed cloud in 5s'; preemption +0s
+    warning                         | starting [- -] publishNext for preemption: 'warned cloud'
     policy                          | starting [- -]
     """,
   "starting, stop requested": """
@@ -77,9 +77,9 @@ let cellsWhenStarting: [String: String] = [
     loaded a damaged resume point   | starting [50 -]
     stop                            | starting [50 -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | starting [50 -]: 'checkpointUnavailable'
-    notice                          | starting [50 -] publishNext preempting: 'noticed cloud in 120s'; preemption +95s
-    second notice, no time left     | starting [50 -] publishNext preempting: 'noticed cloud in 5s'; preemption +0s
-    warning                         | starting [50 -] publishNext: 'warned cloud'
+    notice                          | starting [50 -] publishNext for preemption preempting: 'noticed cloud in 120s'; preemption +95s
+    second notice, no time left     | starting [50 -] publishNext for preemption preempting: 'noticed cloud in 5s'; preemption +0s
+    warning                         | starting [50 -] publishNext for preemption: 'warned cloud'
     policy                          | starting [50 -]
     """,
   "idle, preemption ahead": """
@@ -95,28 +95,28 @@ let cellsWhenStarting: [String: String] = [
     policy                      | idle [- -] preempting
     """,
   "starting, preemption ahead": """
-    started                         | running [- -] publishNext preempting: preemption +93s
-    startFailed notFound            | done [- -] publishNext preempting: 'startFailed notFound'; -timers; keep; leave commandNotFound
-    startFailed notExecutable       | done [- -] publishNext preempting: 'startFailed notExecutable'; -timers; keep; leave commandNotExecutable
-    startFailed noRoom              | done [- -] publishNext preempting: 'startFailed noRoom'; -timers; keep; leave cannotStart
-    startFailed EMFILE              | starting [- -] publishNext preempting stalls 1: 'startFailed other(errno: 24)'; keep; start 2 from beginning
-    attached                        | starting [- -] publishNext preempting: offer 0
-    stepped to 61                   | starting [- -] at 61 publishNext preempting
-    heartbeat                       | starting [- -] publishNext preempting
-    finished 61 in the offered slot | starting [- -] finished 61 publishNext preempting: -stage -hang
-    finished 61 in no slot          | starting [- -] finished 61 publishNext preempting: -stage -hang
-    finished 61 in an invalid slot  | starting [- -] finished 61 publishNext preempting: -stage -hang
-    resume point damaged            | starting [- -] durable 40 publishNext preempting
-    loaded a damaged resume point   | starting [- -] publishNext preempting
-    staged before the first step    | starting [0 -] publishNext preempting
-    initial staging failed          | starting [- -] publishNext preempting failing: 'stageFailed(errno: 28)'
-    preemption                      | starting [- -] publishNext preempting: preemption +93s
-    stop                            | starting [- -] publishNext stops preempting: 'stopping in 25s'; graceEnd +25s; -preemption
-    checkpoint                      | starting [- -] publishNext preempting: 'checkpointUnavailable'
-    notice                          | starting [- -] publishNext preempting: preemption +93s
-    second notice, no time left     | starting [- -] publishNext preempting: 'noticed cloud in 5s'; preemption +0s
-    warning                         | starting [- -] publishNext preempting: 'warned cloud'
-    notice cancelled                | starting [- -] publishNext: -preemption; 'cancelled cloud'
-    policy                          | starting [- -] publishNext preempting
+    started                         | running [- -] publishNext for preemption preempting: preemption +93s
+    startFailed notFound            | done [- -] publishNext for preemption preempting: 'startFailed notFound'; -timers; keep; leave commandNotFound
+    startFailed notExecutable       | done [- -] publishNext for preemption preempting: 'startFailed notExecutable'; -timers; keep; leave commandNotExecutable
+    startFailed noRoom              | done [- -] publishNext for preemption preempting: 'startFailed noRoom'; -timers; keep; leave cannotStart
+    startFailed EMFILE              | starting [- -] publishNext for preemption preempting stalls 1: 'startFailed other(errno: 24)'; keep; start 2 from beginning
+    attached                        | starting [- -] publishNext for preemption preempting: offer 0
+    stepped to 61                   | starting [- -] at 61 publishNext for preemption preempting
+    heartbeat                       | starting [- -] publishNext for preemption preempting
+    finished 61 in the offered slot | starting [- -] finished 61 publishNext for preemption preempting: -stage -hang
+    finished 61 in no slot          | starting [- -] finished 61 publishNext for preemption preempting: -stage -hang
+    finished 61 in an invalid slot  | starting [- -] finished 61 publishNext for preemption preempting: -stage -hang
+    resume point damaged            | starting [- -] durable 40 publishNext for preemption preempting
+    loaded a damaged resume point   | starting [- -] publishNext for preemption preempting
+    staged before the first step    | starting [0 -] publishNext for preemption preempting
+    initial staging failed          | starting [- -] publishNext for preemption preempting failing: 'stageFailed(errno: 28)'
+    preemption                      | starting [- -] publishNext for preemption preempting: preemption +93s
+    stop                            | starting [- -] publishNext for preemption stops preempting: 'stopping in 25s'; graceEnd +25s; -preemption
+    checkpoint                      | starting [- -] publishNext for preemption preempting: 'checkpointUnavailable'
+    notice                          | starting [- -] publishNext for preemption preempting: preemption +93s
+    second notice, no time left     | starting [- -] publishNext for preemption preempting: 'noticed cloud in 5s'; preemption +0s
+    warning                         | starting [- -] publishNext for preemption preempting: 'warned cloud'
+    notice cancelled                | starting [- -] publishNext for preemption: -preemption; 'cancelled cloud'
+    policy                          | starting [- -] publishNext for preemption preempting
     """,
 ]

@@ -4,39 +4,39 @@
 /// While it is to leave.
 let cellsWhenStopping: [String: String] = [
   "saving, preemption ahead": """
-    attached                        | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting
-    stepped to 61                   | saving [50 -] saveAndLeave 3 in 1 at 61 publishNext stopsByNotice preempting
-    heartbeat                       | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting
-    staged 61                       | terminating [50 61] publishes 61 of 1 at 60 stopsByNotice preempting: 'saveAnswered(step: 61)'; offer 0; publish 61 of 1; -saveDeadline; kill +2s
-    missed                          | terminating [50 -] publishes 50 of 0 at 60 stopsByNotice preempting: offer 1; publish 50 of 0; -saveDeadline; terminate; kill +2s
-    staging failed                  | terminating [50 -] publishes 50 of 0 at 60 stopsByNotice preempting failing: 'stageFailed(errno: 28)'; offer 1; publish 50 of 0; -saveDeadline; terminate; kill +2s
-    finished 61 in the offered slot | terminating [50 -] at 60 finished 61 publishNext stopsByNotice preempting: -stage -hang -saveDeadline; kill +2s
-    finished 61 in no slot          | terminating [50 -] at 60 finished 61 publishNext stopsByNotice preempting: -stage -hang -saveDeadline; kill +2s
-    finished 61 in an invalid slot  | terminating [50 -] at 60 finished 61 publishNext stopsByNotice preempting: -stage -hang -saveDeadline; kill +2s
-    exit 0                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: -stage -hang -saveDeadline -kill; clear
-    exit 75                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: -stage -hang -saveDeadline -kill; clear
-    SIGKILL                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: -stage -hang -saveDeadline -kill; clear
-    SIGKILL, out of memory          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: -stage -hang -saveDeadline -kill; clear
-    SIGKILL while restoring         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: -stage -hang -saveDeadline -kill; clear
-    resume point damaged            | saving [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting
-    loaded a damaged resume point   | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: kill
-    saveDeadline                    | terminating [50 -] publishes 50 of 0 at 60 stopsByNotice preempting: 'saveTimedOut'; request cancel 4 in 1; -saveDeadline; terminate; kill +2s; offer 1; publish 50 of 0
-    graceEnd                        | done [50 -] saveAndLeave 3 in 1 publishNext stopsByNotice preempting: kill; keep; 'survived with 0, 8s spare'; leave stopped
-    stop                            | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stops preempting: 'stopping in 8s'
-    checkpoint                      | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: 'checkpointUnavailable'
-    notice                          | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting
-    second notice, no time left     | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: 'noticed cloud in 5s'; graceEnd +5s; saveDeadline +800ms
-    warning                         | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting: 'warned cloud'
-    notice cancelled                | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice: -preemption; 'cancelled cloud'
-    policy                          | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext stopsByNotice preempting
+    attached                        | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
+    stepped to 61                   | saving [50 -] saveAndLeave 3 in 1 at 61 publishNext for preemption stopsByNotice preempting
+    heartbeat                       | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
+    staged 61                       | terminating [50 61] publishes 61 of 1 at 60 stopsByNotice preempting: 'saveAnswered(step: 61)'; offer 0; publish 61 of 1 for preemption+stop; -saveDeadline; kill +2s
+    missed                          | terminating [50 -] publishes 50 of 0 at 60 stopsByNotice preempting: offer 1; publish 50 of 0 for preemption+stop; -saveDeadline; terminate; kill +2s; mark 50 for stop
+    staging failed                  | terminating [50 -] publishes 50 of 0 at 60 stopsByNotice preempting failing: 'stageFailed(errno: 28)'; offer 1; publish 50 of 0 for preemption+stop; -saveDeadline; terminate; kill +2s; mark 50 for stop
+    finished 61 in the offered slot | terminating [50 -] at 60 finished 61 publishNext for preemption stopsByNotice preempting: -stage -hang -saveDeadline; kill +2s
+    finished 61 in no slot          | terminating [50 -] at 60 finished 61 publishNext for preemption stopsByNotice preempting: -stage -hang -saveDeadline; kill +2s
+    finished 61 in an invalid slot  | terminating [50 -] at 60 finished 61 publishNext for preemption stopsByNotice preempting: -stage -hang -saveDeadline; kill +2s
+    exit 0                          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: -stage -hang -saveDeadline -kill; clear
+    exit 75                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: -stage -hang -saveDeadline -kill; clear
+    SIGKILL                         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: -stage -hang -saveDeadline -kill; clear
+    SIGKILL, out of memory          | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while restoring         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: -stage -hang -saveDeadline -kill; clear
+    resume point damaged            | saving [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
+    loaded a damaged resume point   | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: kill
+    saveDeadline                    | terminating [50 -] publishes 50 of 0 at 60 stopsByNotice preempting: 'saveTimedOut'; request cancel 4 in 1; -saveDeadline; terminate; kill +2s; offer 1; publish 50 of 0 for preemption+stop
+    graceEnd                        | done [50 -] saveAndLeave 3 in 1 publishNext for preemption stopsByNotice preempting: kill; keep; 'survived with 0, 8s spare'; leave stopped
+    stop                            | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stops preempting: 'stopping in 8s'
+    checkpoint                      | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: 'checkpointUnavailable'
+    notice                          | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
+    second notice, no time left     | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: 'noticed cloud in 5s'; graceEnd +5s; saveDeadline +800ms
+    warning                         | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: 'warned cloud'
+    notice cancelled                | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice: -preemption; 'cancelled cloud'
+    policy                          | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
     """,
   "saving": """
     attached                        | saving [50 -] saveAndLeave 2 in 1 at 60 stops
     stepped to 61                   | saving [50 -] saveAndLeave 2 in 1 at 61 stops
     heartbeat                       | saving [50 -] saveAndLeave 2 in 1 at 60 stops
-    staged 61                       | terminating [50 61] publishes 61 of 1 at 60 stops: 'saveAnswered(step: 61)'; offer 0; publish 61 of 1; -saveDeadline; kill +5s
-    missed                          | terminating [50 -] publishes 50 of 0 at 60 stops: offer 1; publish 50 of 0; -saveDeadline; terminate; kill +5s
-    staging failed                  | terminating [50 -] publishes 50 of 0 at 60 stops failing: 'stageFailed(errno: 28)'; offer 1; publish 50 of 0; -saveDeadline; terminate; kill +5s
+    staged 61                       | terminating [50 61] publishes 61 of 1 at 60 stops: 'saveAnswered(step: 61)'; offer 0; publish 61 of 1 for stop; -saveDeadline; kill +5s
+    missed                          | terminating [50 -] publishes 50 of 0 at 60 stops: offer 1; publish 50 of 0 for stop; -saveDeadline; terminate; kill +5s; mark 50 for stop
+    staging failed                  | terminating [50 -] publishes 50 of 0 at 60 stops failing: 'stageFailed(errno: 28)'; offer 1; publish 50 of 0 for stop; -saveDeadline; terminate; kill +5s; mark 50 for stop
     finished 61 in the offered slot | terminating [50 -] at 60 finished 61 stops: -stage -hang -saveDeadline; kill +5s
     finished 61 in no slot          | terminating [50 -] at 60 finished 61 stops: -stage -hang -saveDeadline; kill +5s
     finished 61 in an invalid slot  | terminating [50 -] at 60 finished 61 stops: -stage -hang -saveDeadline; kill +5s
@@ -47,9 +47,9 @@ let cellsWhenStopping: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] saveAndLeave 2 in 1 at 60 stops: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | saving [- -] durable 40 saveAndLeave 2 in 1 at 60 stops
     loaded a damaged resume point   | saving [50 -] saveAndLeave 2 in 1 at 60 stops: kill
-    saveDeadline                    | terminating [50 -] publishes 50 of 0 at 60 stops: 'saveTimedOut'; request cancel 3 in 1; -saveDeadline; terminate; kill +5s; offer 1; publish 50 of 0
+    saveDeadline                    | terminating [50 -] publishes 50 of 0 at 60 stops: 'saveTimedOut'; request cancel 3 in 1; -saveDeadline; terminate; kill +5s; offer 1; publish 50 of 0 for stop
     graceEnd                        | done [50 -] saveAndLeave 2 in 1 stops: kill; keep; leave stopped
-    stop                            | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; request cancel 3 in 1; -saveDeadline -kill; kill; offer 1; publish 50 of 0
+    stop                            | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; request cancel 3 in 1; -saveDeadline -kill; kill; offer 1; publish 50 of 0 for stop
     checkpoint                      | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'checkpointUnavailable'
     notice                          | saving [50 -] saveAndLeave 2 in 1 at 60 stops preempting: 'noticed cloud in 120s'
     second notice, no time left     | saving [50 -] saveAndLeave 2 in 1 at 60 stops preempting: 'noticed cloud in 5s'; graceEnd +5s; saveDeadline +800ms
@@ -99,9 +99,9 @@ let cellsWhenStopping: [String: String] = [
     resume point damaged             | terminating [- -] durable 40 publishes 60 of 1 at 60 stops
     loaded a damaged resume point    | terminating [50 60] publishes 60 of 1 at 60 stops: kill
     publishing failed, image damaged | terminating [50 -] at 60 stops: offer 1
-    kill                             | terminating [50 60] publishes 60 of 1 at 60 stops: -saveDeadline; terminate; kill +5s
+    kill                             | terminating [50 60] publishes 60 of 1 at 60 stops: -saveDeadline; terminate; kill +5s; mark 60 for stop
     graceEnd                         | done [50 60] publishes 60 of 1 stops: cancelPublishing; kill; keep; leave stopped
-    stop                             | terminating [50 60] publishes 60 of 1 at 60 stops: 'hurrying'; -saveDeadline -kill; kill
+    stop                             | terminating [50 60] publishes 60 of 1 at 60 stops: 'hurrying'; -saveDeadline -kill; kill; mark 60 for stop
     checkpoint                       | terminating [50 60] publishes 60 of 1 at 60 stops: 'checkpointUnavailable'
     notice                           | terminating [50 60] publishes 60 of 1 at 60 stops preempting: 'noticed cloud in 120s'
     second notice, no time left      | terminating [50 60] publishes 60 of 1 at 60 stops preempting: 'noticed cloud in 5s'; graceEnd +5s
@@ -115,7 +115,7 @@ let cellsWhenStopping: [String: String] = [
     finished 61 in the offered slot  | terminating [50 60] publishes 50 of 0 at 60 finished 61 stops: -stage -hang
     finished 61 in no slot           | terminating [50 60] publishes 50 of 0 at 60 finished 61 stops: -stage -hang
     finished 61 in an invalid slot   | terminating [50 60] publishes 50 of 0 at 60 finished 61 stops: -stage -hang
-    published                        | terminating [50 60] durable 50 publishes 60 of 1 at 60 stops: keep; offer 0; publish 60 of 1
+    published                        | terminating [50 60] durable 50 publishes 60 of 1 at 60 stops: keep; offer 0; publish 60 of 1 for stop
     publishing failed                | terminating [50 60] at 60 stops: offer 0
     exit 0                           | clearing [50 60] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
     exit 75                          | clearing [50 60] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
@@ -151,9 +151,9 @@ let cellsWhenStopping: [String: String] = [
     resume point damaged             | terminating [- -] durable 40 publishes 50 of 0 at 60 stops
     loaded a damaged resume point    | terminating [50 -] publishes 50 of 0 at 60 stops: kill
     publishing failed, image damaged | terminating [- -] at 60 stops: offer 0
-    kill                             | terminating [50 -] publishes 50 of 0 at 60 stops: -saveDeadline -kill; kill
+    kill                             | terminating [50 -] publishes 50 of 0 at 60 stops: -saveDeadline -kill; kill; mark 50 for stop
     graceEnd                         | done [50 -] publishes 50 of 0 stops: cancelPublishing; kill; keep; leave stopped
-    stop                             | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill
+    stop                             | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill; mark 50 for stop
     checkpoint                       | terminating [50 -] publishes 50 of 0 at 60 stops: 'checkpointUnavailable'
     notice                           | terminating [50 -] publishes 50 of 0 at 60 stops preempting: 'noticed cloud in 120s'
     second notice, no time left      | terminating [50 -] publishes 50 of 0 at 60 stops preempting: 'noticed cloud in 5s'; graceEnd +5s
@@ -199,9 +199,9 @@ let cellsWhenStopping: [String: String] = [
     SIGKILL while restoring         | clearing [50 60] at 60 finished 60 stops: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | terminating [- -] durable 40 at 60 finished 60 stops: offer 0
     loaded a damaged resume point   | terminating [50 60] at 60 finished 60 stops: kill
-    kill                            | terminating [50 60] publishes 60 of 1 at 60 finished 60 stops: -saveDeadline; terminate; kill +5s; offer 0; publish 60 of 1
+    kill                            | terminating [50 60] publishes 60 of 1 at 60 finished 60 stops: -saveDeadline; terminate; kill +5s; offer 0; publish 60 of 1 for stop
     graceEnd                        | done [50 60] stops: kill; keep; leave stopped
-    stop                            | terminating [50 60] publishes 60 of 1 at 60 finished 60 stops: 'hurrying'; -saveDeadline -kill; kill; offer 0; publish 60 of 1
+    stop                            | terminating [50 60] publishes 60 of 1 at 60 finished 60 stops: 'hurrying'; -saveDeadline -kill; kill; offer 0; publish 60 of 1 for stop
     checkpoint                      | terminating [50 60] at 60 finished 60 stops: 'checkpointUnavailable'
     notice                          | terminating [50 60] at 60 finished 60 stops preempting: 'noticed cloud in 120s'
     second notice, no time left     | terminating [50 60] at 60 finished 60 stops preempting: 'noticed cloud in 5s'; graceEnd +5s
@@ -247,7 +247,7 @@ let cellsWhenStopping: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | terminating [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | terminating [50 -] at 60: kill
-    kill                            | terminating [50 -] publishes 50 of 0 at 60: -saveDeadline -kill; kill; publish 50 of 0
+    kill                            | terminating [50 -] publishes 50 of 0 at 60: -saveDeadline -kill; kill; publish 50 of 0 for failure
     stop                            | terminating [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | terminating [50 -] at 60: 'checkpointUnavailable'
     notice                          | terminating [50 -] at 60 preempting: 'noticed cloud in 120s'; preemption +106999ms
@@ -269,7 +269,7 @@ let cellsWhenStopping: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | terminating [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | terminating [50 -] at 60: kill
-    kill                            | terminating [50 -] publishes 50 of 0 at 60: -saveDeadline -kill; kill; publish 50 of 0
+    kill                            | terminating [50 -] publishes 50 of 0 at 60: -saveDeadline -kill; kill; publish 50 of 0 for failure
     stop                            | terminating [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | terminating [50 -] at 60: 'checkpointUnavailable'
     notice                          | terminating [50 -] at 60 preempting: 'noticed cloud in 120s'; preemption +106999ms
@@ -291,9 +291,9 @@ let cellsWhenStopping: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] at 60 stops: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | terminating [- -] durable 40 at 60 stops: offer 0
     loaded a damaged resume point   | terminating [50 -] at 60 stops: kill
-    kill                            | terminating [50 -] publishes 50 of 0 at 60 stops: -saveDeadline -kill; kill; publish 50 of 0
+    kill                            | terminating [50 -] publishes 50 of 0 at 60 stops: -saveDeadline -kill; kill; publish 50 of 0 for stop
     graceEnd                        | done [50 -] stops: kill; keep; leave stopped
-    stop                            | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill; publish 50 of 0
+    stop                            | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill; publish 50 of 0 for stop
     checkpoint                      | terminating [50 -] at 60 stops: 'checkpointUnavailable'
     notice                          | terminating [50 -] at 60 stops preempting: 'noticed cloud in 120s'
     second notice, no time left     | terminating [50 -] at 60 stops preempting: 'noticed cloud in 5s'; graceEnd +5s

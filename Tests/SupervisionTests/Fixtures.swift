@@ -6,7 +6,7 @@ struct Driver {
   var now = Moment(monotonic: .seconds(1000), wall: .seconds(1_700_000_000))
   var log: [Action] = []
 
-  init(_ policy: Policy = Policy(), standing: Standing = Standing(), durableStep: UInt64 = 0) {
+  init(_ policy: Policy = .timed, standing: Standing = Standing(), durableStep: UInt64 = 0) {
     state = State(policy: policy, standing: standing, durableStep: durableStep, now: now)
   }
 
@@ -61,9 +61,10 @@ extension Action {
   var word: String {
     switch self {
     case .start: "start"
-    case .request(let kind, _, _, _): "request(\(kind))"
+    case .request(let kind, _, _, _, _): "request(\(kind))"
     case .offer(let slot): slot == nil ? "withdraw" : "offer"
     case .publish: "publish"
+    case .mark: "mark"
     case .cancelPublishing: "cancelPublishing"
     case .signal(let signal): "\(signal)"
     case .clear: "clear"
@@ -74,5 +75,21 @@ extension Action {
     case .acknowledge: "acknowledge"
     case .end(let ending): "leave(\(ending))"
     }
+  }
+}
+
+extension Policy {
+  /// Saves by time only: no ends of epochs.
+  static var timed: Policy {
+    var policy = Policy()
+    policy.checkpoint.epochs = .none
+    return policy
+  }
+}
+
+extension [Action] {
+  /// Whether the state of this step is published, for whatever reason.
+  func publishes(_ step: UInt64) -> Bool {
+    contains { if case .publish(_, step, _) = $0 { true } else { false } }
   }
 }

@@ -4,7 +4,7 @@ import Testing
 /// What a reload changes while a job runs, and what it leaves.
 @Suite struct PolicyChangeTests {
   static func policy(_ change: (inout Policy) -> Void) -> Policy {
-    var policy = Policy()
+    var policy = Policy.timed
     change(&policy)
     return policy
   }
@@ -60,7 +60,7 @@ import Testing
     driver.send(.timer(.hang))
     #expect(driver.state.phase == .running)
     // `auto` knows its time after the next step.
-    driver.send(.policyChanged(Policy()))
+    driver.send(.policyChanged(.timed))
     driver.send(.stepped(progress(51)))
     #expect(Self.deadline(.hang, in: driver.log) != nil)
   }

@@ -9,7 +9,7 @@ import Vocabulary
     var driver: Driver
     var armed: [TimerKind: Duration] = [:]
 
-    init(_ policy: Policy = Policy()) {
+    init(_ policy: Policy = .timed) {
       driver = Driver(policy)
       driver.run(to: 50)
       driver.stage(50)
@@ -106,7 +106,7 @@ import Vocabulary
     #expect(machine.driver.now.monotonic <= began + .seconds(max(lead, 6)))
     #expect(machine.driver.log.contains(.signal(.terminate)) && machine.driver.log.contains(.signal(.kill)))
     let kept: UInt64 = publishing > 0 ? 61 : 50
-    #expect(machine.driver.log.contains { if case .publish(_, kept) = $0 { true } else { false } })
+    #expect(machine.driver.log.publishes(kept))
   }
 
   @Test func signalTakesPrecedenceOverNotice() {
@@ -204,7 +204,7 @@ import Vocabulary
 
   /// The same without a notice: a stop whose grace time is shorter than a save.
   @Test func stopTooShortForSaveIsReported() {
-    var policy = Policy()
+    var policy = Policy.timed
     policy.grace = .seconds(10)
     var machine = Machine(policy)
     machine.send(.checkpointRequested)

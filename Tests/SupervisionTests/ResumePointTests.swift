@@ -98,7 +98,7 @@ import Vocabulary
       #expect(request.slot == first.slot && request.sequence == first.sequence + UInt64(count - 1))
       #expect(asked.contains(.request(.save, sequence: request.sequence, slot: request.slot, deadline: nil)))
     }
-    #expect(driver.send(.answered(sequence: first.sequence, .missed)).isEmpty, "an answer to an old one")
+    #expect(driver.send(.answered(sequence: first.sequence, .missed())).isEmpty, "an answer to an old one")
     let request = try #require(driver.state.request)
     driver.send(.answered(sequence: request.sequence, .staged(step: 20, stall: .milliseconds(1))))
     #expect(driver.state.request == nil && driver.state.newestStaged?.step == 20)

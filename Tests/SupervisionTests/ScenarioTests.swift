@@ -75,7 +75,7 @@ import Vocabulary
     }
     for log in [leave(.stopRequested, .exited(.signaled(2))), leave(.exited(.signaled(2)), .stopRequested)] {
       #expect(log.contains(.note(.attemptEnded(.signaled(2), .stopped, progressed: true))))
-      #expect(log.contains(.publish(slot: 0, step: 20)) && !log.contains(.note(.hurrying)))
+      #expect(log.publishes(20) && !log.contains(.note(.hurrying)))
       #expect(log.last == .end(.stopped))
     }
   }
@@ -101,7 +101,7 @@ import Vocabulary
   }
 
   @Test func repeatedBatchIsReportedAndSkipped() {
-    var policy = Policy()
+    var policy = Policy.timed
     policy.skipBatchAfter = 3
     var driver = Driver(policy)
     driver.run(to: 20)
@@ -132,7 +132,7 @@ import Vocabulary
     for minute in 1...33 {
       // A new machine each time: its monotonic clock begins anew.
       now = Moment(monotonic: .seconds(50), wall: .seconds(1_700_000_000 + minute * 60))
-      var state = State(policy: Policy(), standing: standing, durableStep: UInt64(minute), now: now)
+      var state = State(policy: .timed, standing: standing, durableStep: UInt64(minute), now: now)
       func send(_ event: Event) -> [Action] {
         let (next, actions) = transition(state, event, at: now)
         state = next
@@ -145,7 +145,7 @@ import Vocabulary
       _ = send(.timer(.stage))
       let step = UInt64(minute + 100)
       let actions = send(.answered(sequence: 1, .staged(step: step, stall: .milliseconds(1))))
-      if actions.contains(.publish(slot: 0, step: step)) {
+      if actions.publishes(step) {
         published += 1
         _ = send(.published(slot: 0, step: step, took: .seconds(1)))
       }
@@ -158,9 +158,9 @@ import Vocabulary
     var standing = Standing()
     standing.lastDurableWallSeconds = 1_700_000_000
     let now = Moment(monotonic: .seconds(50), wall: .seconds(1_700_000_000 + seconds))
-    let schedule = Schedule(policy: Policy(), standing: standing, now: now)
-    let due = schedule.nextDurable(Policy()) - now.monotonic
-    #expect(due >= .zero && due <= Policy().durableInterval)
+    let schedule = Schedule(policy: .timed, standing: standing, now: now)
+    let due = schedule.nextDurable(.timed) - now.monotonic
+    #expect(due >= .zero && due <= Policy.timed.durableInterval)
   }
 
   /// `auto`: whatever a copy costs, all of them together stay under 1 % of the time.
@@ -195,9 +195,9 @@ import Vocabulary
     var driver = Driver()
     driver.run(to: 50)
     let asked = driver.send(.stopRequested)
-    #expect(asked.contains { if case .request(.saveAndLeave, _, _, .some) = $0 { true } else { false } })
+    #expect(asked.contains { if case .request(.saveAndLeave, _, _, nil, .some) = $0 { true } else { false } })
     let saved = driver.send(.answered(sequence: 1, .staged(step: 51, stall: .milliseconds(5))))
-    #expect(saved.contains(.publish(slot: 0, step: 51)))
+    #expect(saved.publishes(51))
     driver.end(.exited(75), driver.remains(.checkpoint(level: .staged, step: 51)))
     #expect(driver.state.phase == .settling)
     let left = driver.send(.published(slot: 0, step: 51, took: .seconds(1)))
@@ -207,7 +207,7 @@ import Vocabulary
 
   /// From the signal to the exit: never longer than the grace time, whatever does not answer.
   @Test(arguments: [1, 5, 25, 600]) func stopEndsWithinGraceTime(seconds: Int) {
-    var policy = Policy()
+    var policy = Policy.timed
     policy.grace = .seconds(seconds)
     var driver = Driver(policy)
     driver.run(to: 50)
@@ -231,11 +231,11 @@ import Vocabulary
     #expect(driver.state.phase == .done)
     #expect(driver.now.monotonic - began <= policy.grace)
     #expect(driver.log.contains(.signal(.kill)) && driver.log.contains(.signal(.terminate)))
-    #expect(driver.log.contains(.publish(slot: 0, step: 50)), "the best there is becomes durable")
+    #expect(driver.log.publishes(50), "the best there is becomes durable")
   }
 
   @Test func hangIsKilledAfterTimeoutAndNotBefore() {
-    var policy = Policy()
+    var policy = Policy.timed
     policy.stepTimeout = .fixed(.seconds(10))
     var driver = Driver(policy)
     driver.run(to: 5)
@@ -252,7 +252,7 @@ import Vocabulary
 
   /// It has no steps that could fail to come, however long it runs.
   @Test func programWithoutProtocolNeverCountsAsHung() {
-    var policy = Policy()
+    var policy = Policy.timed
     policy.stepTimeout = .fixed(.seconds(10))
     var driver = Driver(policy)
     driver.send(.begin(driver.remains(.beginning)))
@@ -265,7 +265,7 @@ import Vocabulary
   }
 
   @Test func stacksAreRequestedBeforeHungTrainerIsKilled() throws {
-    var policy = Policy()
+    var policy = Policy.timed
     policy.stepTimeout = .fixed(.seconds(10))
     var driver = Driver(policy)
     driver.run(to: 5)
@@ -299,7 +299,7 @@ import Vocabulary
       driver.send(.stepped(progress(step)))
       let newest = driver.state.newestStaged?.slot
       let publishing = driver.state.publication?.slot
-      for case .request(_, _, let slot, _) in driver.send(.timer(.stage)) {
+      for case .request(_, _, let slot, _, _) in driver.send(.timer(.stage)) {
         #expect(slot != newest && slot != publishing)
       }
       if random >> 60 < 8, let request = driver.state.request {

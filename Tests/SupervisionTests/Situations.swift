@@ -20,6 +20,10 @@ enum Situations {
     ("running, 50 is published, save requested", { publishingAndSaving() }),
     ("running, no slot is free", { crowded() }),
     ("running, staging fails", { failing() }),
+    ("running, step 100 requested", { ahead { $0.everySteps = 100 } }),
+    ("running, step 64 requested, no time left", { ahead { $0.everySteps = 64 } }),
+    ("running, end of the epoch requested", { ahead { $0.epochs = .every(1) } }),
+    ("running, nothing is made durable", { staged { $0.isDurable = false } }),
     ("running, finish reported", { sent(staged(), .finished(step: 60, slot: 1)) }),
     ("running, preemption ahead", { noticed(staged()) }),
     ("running, no heartbeat", { overdue() }),
@@ -47,9 +51,9 @@ enum Situations {
     ("clearing, saved and left", { sent(leaving(), .exited(.exited(75))) }),
     ("clearing, killed, preemption ahead", { noticed(sent(staged(), .exited(.signaled(9)))) }),
     ("clearing, preemption ahead", { sent(due(noticed(staged())), .exited(.exited(75))) }),
-    ("backing off, 50 staged", { backingOff() }),
+    ("backing off, 50 staged", { sent(backingOff(), .publishFailed(slot: 0, step: 50)) }),
     ("backing off, preemption ahead", { noticed(backingOff()) }),
-    ("backing off, 50 is published", { sent(backingOff(), .timer(.durable)) }),
+    ("backing off, 50 is published", { backingOff() }),
     ("settling, preemption ahead", { settling(.exited(75), due(noticed(staged()))) }),
     ("settling, stopped", { settling(.exited(75), asked(staged())) }),
     ("settling, interrupted", { interrupted() }),
@@ -76,7 +80,7 @@ enum Situations {
     (
       "staged, another request", { .answered(sequence: $0.lastSequence + 7, .staged(step: 61, stall: .zero)) }
     ),
-    ("missed", { .answered(sequence: $0.lastSequence, .missed) }),
+    ("missed", { .answered(sequence: $0.lastSequence, .missed()) }),
     ("staging failed", { .answered(sequence: $0.lastSequence, .failed(errno: 28)) }),
     ("finished 61 in the offered slot", { .finished(step: 61, slot: $0.offered) }),
     ("finished 61 in no slot", { _ in .finished(step: 61, slot: nil) }),
@@ -94,7 +98,7 @@ enum Situations {
     ("loaded a damaged resume point", { _ in .loadedDamagedPoint }),
     ("staged before the first step", { _ in .stagedInitially(slot: 0, .staged(step: 0, stall: .zero)) }),
     ("initial staging failed", { _ in .stagedInitially(slot: 0, .failed(errno: 28)) }),
-    ("staged before the first step, invalid slot", { _ in .stagedInitially(slot: 9, .missed) }),
+    ("staged before the first step, invalid slot", { _ in .stagedInitially(slot: 9, .missed()) }),
     (
       "publishing failed, image damaged",
       { publication($0) { .publishFailed(slot: $0, step: $1, isDamaged: true) } }
@@ -177,28 +181,49 @@ enum Situations {
 
   private static func asked(_ driver: Driver) -> Driver { sent(driver, .stopRequested) }
 
-  private static func begun() -> Driver {
-    var policy = Policy()
+  private static func begun(_ change: (inout Policy) -> Void = { _ in }) -> Driver {
+    var policy = Policy.timed
     policy.stepTimeout = .fixed(.seconds(3))
+    change(&policy)
     return sent(Driver(policy), .begin(remains(.beginning)))
   }
 
-  private static func started() -> Driver { sent(begun(), .started) }
+  private static func started(_ change: (inout Policy) -> Void = { _ in }) -> Driver {
+    sent(begun(change), .started)
+  }
 
-  private static func ran(to step: UInt64) -> Driver {
-    let driver = sent(started(), .attached())
+  private static func ran(to step: UInt64, _ change: (inout Policy) -> Void = { _ in }) -> Driver {
+    let driver = sent(started(change), .attached())
     return step > 0 ? sent(driver, .stepped(progress(step))) : driver
   }
 
   /// 50 is staged in slot 0, and 10 more steps are made.
-  private static func staged() -> Driver {
-    var driver = ran(to: 50)
+  private static func staged(_ change: (inout Policy) -> Void = { _ in }) -> Driver {
+    var driver = ran(to: 50, change)
     driver.stage(50)
     return sent(driver, .stepped(progress(60)))
   }
 
+  /// 50 is staged, the trainer makes 10 steps a second, and the policy asks for a state ahead of it.
+  private static func ahead(_ change: (inout CheckpointPolicy) -> Void) -> Driver {
+    var policy = CheckpointPolicy.initial
+    policy.epochs = .none
+    change(&policy)
+    var driver = ran(to: 40) { $0.checkpoint = policy }
+    driver.wait(.seconds(1))
+    driver.send(.stepped(progress(50)))
+    driver.send(.timer(.stage))
+    if let request = driver.state.request, request.target == nil {
+      driver.send(.answered(sequence: request.sequence, .staged(step: 50, stall: .milliseconds(1))))
+    }
+    driver.wait(.seconds(1))
+    return sent(driver, .stepped(progress(60)))
+  }
+
   private static func again() -> Driver {
-    sent(staged(), .exited(.signaled(9)), .cleared(remains(at50, .complete(step: 50), died: 60)))
+    sent(
+      staged(), .exited(.signaled(9)), .cleared(remains(at50, .complete(step: 50), died: 60)),
+      .publishFailed(slot: 0, step: 50))
   }
 
   private static func publishingAndSaving() -> Driver {

@@ -27,6 +27,8 @@ struct Walk {
     var sequence: UInt64
     var slot: Int
     var kind: RequestKind
+    /// It waits for a moment ahead.
+    var isForLater: Bool
     var requestedAt: Duration
   }
 
@@ -62,19 +64,7 @@ struct Walk {
 
   init(seed: UInt64) {
     random = Generator(seed: seed)
-    driver = Driver(Self.policy(&random))
-  }
-
-  private static func policy(_ random: inout Generator) -> Policy {
-    var policy = Policy()
-    policy.grace = .milliseconds(random.below(60_000) + 1)
-    policy.stepTimeout = [.off, .auto, .fixed(.seconds(5))][random.below(3)]
-    policy.stageInterval = [.off, .auto, .fixed(.milliseconds(300))][random.below(3)]
-    policy.durableInterval = .seconds(random.below(100) + 1)
-    policy.maxStalls = random.below(6) + 1
-    policy.skipBatchAfter = random.below(2) == 0 ? nil : 2
-    policy.slotCount = random.below(3) + 2
-    return policy
+    driver = Driver(Policy.random(&random))
   }
 
   /// One event: a timer whose time has come before anything else could happen, or anything else.
@@ -94,7 +84,7 @@ struct Walk {
   /// The next supervisor, with what outlives the one before.
   private mutating func restart() {
     var next = Driver(
-      Self.policy(&random), standing: driver.state.standing, durableStep: driver.state.durableStep)
+      Policy.random(&random), standing: driver.state.standing, durableStep: driver.state.durableStep)
     next.now = driver.now
     let attempt = world.attempt
     driver = next
@@ -184,7 +174,7 @@ struct Walk {
   }
 
   private mutating func changedPolicy() -> Event {
-    var policy = Self.policy(&random)
+    var policy = Policy.random(&random)
     policy.slotCount = driver.state.policy.slotCount
     return .policyChanged(policy)
   }
@@ -194,7 +184,10 @@ struct Walk {
   private mutating func answer() -> Event {
     guard let request = world.request else { return .heartbeat }
     let outcomes: [StageOutcome] = [
-      .missed, .failed(errno: 28), .staged(step: world.step, stall: .milliseconds(random.below(900))),
+      .missed(step: world.step), .failed(errno: 28),
+      .staged(
+        step: world.step, stall: .milliseconds(random.below(900)),
+        completedEpochs: random.below(2) == 0 ? 0 : UInt64(random.below(9))),
     ]
     return .answered(sequence: request.sequence, outcomes[min(2, random.below(6))])
   }
@@ -256,7 +249,7 @@ struct Walk {
     case .attached: world.attached = true
     case .answered(let sequence, let outcome):
       guard let request = world.request, request.sequence == sequence else { return }
-      if case .staged(let step, _) = outcome { world.slots[request.slot] = .complete(step: step) }
+      if case .staged(let step, _, _) = outcome { world.slots[request.slot] = .complete(step: step) }
       world.request = nil
     case .finished(let step, let slot):
       guard world.isUncleared else { return }
@@ -279,7 +272,9 @@ struct Walk {
       .preemptionNotice, .preemptionWarning, .preemptionCancelled, .policyChanged, .loadedDamagedPoint:
       break
     case .stagedInitially(let slot, let outcome):
-      if case .staged(let step, _) = outcome, world.isUncleared { world.slots[slot] = .complete(step: step) }
+      if case .staged(let step, _, _) = outcome, world.isUncleared {
+        world.slots[slot] = .complete(step: step)
+      }
     case .resumePointDamaged(let replacement):
       if driver.state.resume == replacement.damaged { world.slots = replacement.slots }
     }
@@ -310,23 +305,27 @@ struct Walk {
       world.killed = false
       world.attempt = attempt
       world.step = from.step
-    case .request(.cancel, _, _, _): world.request = nil
-    case .request(let kind, let sequence, let slot, _):
+    case .request(.cancel, _, _, _, _): world.request = nil
+    case .request(let kind, let sequence, let slot, let target, _):
       claim(!isInUse(slot), "request \(sequence) names slot \(slot), which is in use")
       claim(!world.finished, "a request after finish()")
       claim(
-        world.request == nil || world.request?.kind == .save && kind == .saveAndLeave
+        world.request == nil || world.request?.isForLater == true && target == nil
+          || world.request?.kind == .save && kind == .saveAndLeave
           || world.request?.kind == kind && world.request?.slot == slot && askedAgain,
         "request \(sequence) while another is open")
       world.slots[slot] = .empty
       // Asked once more only after a while, counted from the first time.
-      let requestedAt = world.request?.kind == kind ? world.request?.requestedAt : nil
+      let isRepeated = world.request?.kind == kind && world.request?.isForLater == false
+      let requestedAt = isRepeated ? world.request?.requestedAt : nil
       world.request = Request(
-        sequence: sequence, slot: slot, kind: kind, requestedAt: requestedAt ?? driver.now.monotonic)
+        sequence: sequence, slot: slot, kind: kind, isForLater: target != nil,
+        requestedAt: requestedAt ?? driver.now.monotonic)
     case .offer(let slot):
       if let slot { claim(!isInUse(slot), "slot \(slot) is offered and in use") }
       world.offered = slot
-    case .publish(let slot, let step):
+    case .publish(let slot, let step, let reasons):
+      claim(driver.state.policy.isDurable || reasons.contains(.request), "durable without a request")
       publications += 1
       claim(world.publishing == nil, "two publications")
       claim(world.slots[slot] == .complete(step: step), "slot \(slot) does not hold step \(step)")
@@ -335,6 +334,8 @@ struct Walk {
     case .signal(.kill): world.killed = true
     case .arm(let kind, let at): world.armed[kind] = at
     case .disarm(let kind): world.armed[kind] = nil
+    case .mark(let step, let reasons):
+      claim(step > 0 && !reasons.isEmpty, "a mark of step \(step) for \(reasons)")
     case .cancelPublishing, .signal(.terminate), .signal(.stacks), .note, .persistStanding, .acknowledge,
       .end:
       break
@@ -385,10 +386,10 @@ struct Walk {
     // The last publication before the machine goes is that of the stop.
     claim(
       world.armed[.durable] != nil || state.preemption != nil || state.publication != nil
-        || state.publishNext,
+        || state.publishNext || !state.policy.isDurable,
       "no durable checkpoint will ever be due")
     claim(
-      world.armed[.stage] != nil || state.request != nil || state.stageIsWaiting,
+      world.armed[.stage] != nil || world.request?.isForLater == false || state.stageIsWaiting,
       "no staged checkpoint will ever be due")
   }
 

@@ -40,6 +40,7 @@ import Testing
     #expect(
       Set(header.enums.keys) == [
         "hf_request_kind", "hf_outcome", "hf_restoring", "hf_verdict", "hf_record_kind", "hf_part_kind",
+        "hf_epoch_end",
       ])
     #expect(header.enums["hf_record_kind"]?["HF_RECORD_METRIC_NAMES"] == Int(HF_RECORD_METRIC_NAMES.rawValue))
   }

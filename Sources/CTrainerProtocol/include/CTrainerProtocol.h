@@ -57,10 +57,12 @@ struct hf_ring_header {
   uint32_t request_kind;    // hf_request_kind
   uint32_t request_slot;
   uint8_t request_cut_id[16];
-  uint64_t request_target_step;  // 0: the next step
+  uint64_t request_target_step;  // 0: the next step, unless request_every_epochs is set
   uint64_t request_generation;
   uint64_t request_deadline_ns;  // CLOCK_MONOTONIC, 0: none
-  uint8_t reserved4[64];
+  uint32_t request_every_epochs; // save at the end of each epoch whose number, from 1, is a multiple; 0: none
+  uint32_t request_epoch_end;    // hf_epoch_end: which moment is the end of an epoch
+  uint8_t reserved4[56];
 };
 
 #define HF_RING_MAGIC_AT 0
@@ -98,8 +100,12 @@ struct hf_ring_header {
 #define HF_RING_REQUEST_TARGET_STEP 424
 #define HF_RING_REQUEST_GENERATION 432
 #define HF_RING_REQUEST_DEADLINE_NS 440
+#define HF_RING_REQUEST_EVERY_EPOCHS 448
+#define HF_RING_REQUEST_EPOCH_END 452
 
 enum hf_request_kind { HF_REQUEST_NONE = 0, HF_REQUEST_SAVE = 1, HF_REQUEST_SAVE_AND_LEAVE = 2, HF_REQUEST_CANCEL = 3 };
+// The end of an epoch: its last step; the beginning of the next epoch, after a validation.
+enum hf_epoch_end { HF_EPOCH_END_TRAINING = 1, HF_EPOCH_END_VALIDATION = 2 };
 // 5 is reserved for "armed": a rank that has seen a request for a later step.
 enum hf_outcome { HF_OUTCOME_NONE = 0, HF_OUTCOME_STAGED = 1, HF_OUTCOME_MISSED = 2, HF_OUTCOME_FAILED = 3, HF_OUTCOME_CANCELLED = 4 };
 
@@ -134,7 +140,8 @@ enum hf_record_kind {
   HF_RECORD_STAGED = 3,        // hf_staged
   HF_RECORD_FAILURE = 4,       // JSON
   HF_RECORD_FINISHED = 5,      // hf_staged; slot UINT32_MAX when nothing was staged
-  HF_RECORD_METRIC_NAMES = 6   // JSON array, all names so far in the order of their values
+  HF_RECORD_METRIC_NAMES = 6,  // JSON array, all names so far in the order of their values
+  HF_RECORD_METRICS = 7        // JSON object {step, values}: metrics of a step that were computed after it
 };
 
 // Snapshot payload: this header, metric_count IEEE doubles, part_count parts, each
@@ -175,7 +182,7 @@ struct hf_staged {
   uint32_t slot;
   uint32_t outcome;     // hf_outcome
   uint32_t error;       // errno when failed
-  uint32_t reserved;
+  uint32_t completed_epochs;  // if saved at the end of an epoch, its number, from 1; else 0
   uint64_t stall_ns;    // time for which the trainer was blocked
 };
 #define HF_STAGED_REQUEST_SEQUENCE 0
@@ -185,6 +192,7 @@ struct hf_staged {
 #define HF_STAGED_SLOT 40
 #define HF_STAGED_OUTCOME 44
 #define HF_STAGED_ERROR 48
+#define HF_STAGED_COMPLETED_EPOCHS 52
 #define HF_STAGED_STALL_NS 56
 #define HF_STAGED_BYTES 64u
 
@@ -258,6 +266,8 @@ HF_AT(hf_ring_header, request_cut_id, HF_RING_REQUEST_CUT_ID);
 HF_AT(hf_ring_header, request_target_step, HF_RING_REQUEST_TARGET_STEP);
 HF_AT(hf_ring_header, request_generation, HF_RING_REQUEST_GENERATION);
 HF_AT(hf_ring_header, request_deadline_ns, HF_RING_REQUEST_DEADLINE_NS);
+HF_AT(hf_ring_header, request_every_epochs, HF_RING_REQUEST_EVERY_EPOCHS);
+HF_AT(hf_ring_header, request_epoch_end, HF_RING_REQUEST_EPOCH_END);
 _Static_assert(sizeof(struct hf_ring_header) == 512, "ring header");
 _Static_assert(sizeof(struct hf_record_header) == HF_RECORD_HEADER_BYTES, "record header");
 HF_AT(hf_record_header, length, HF_RECORD_LENGTH);
@@ -282,6 +292,7 @@ HF_AT(hf_staged, cut_id, HF_STAGED_CUT_ID);
 HF_AT(hf_staged, slot, HF_STAGED_SLOT);
 HF_AT(hf_staged, outcome, HF_STAGED_OUTCOME);
 HF_AT(hf_staged, error, HF_STAGED_ERROR);
+HF_AT(hf_staged, completed_epochs, HF_STAGED_COMPLETED_EPOCHS);
 HF_AT(hf_staged, stall_ns, HF_STAGED_STALL_NS);
 _Static_assert(sizeof(struct hf_staged) == HF_STAGED_BYTES, "staged");
 HF_AT(hf_slot_header, job_id, HF_SLOT_JOB_ID);

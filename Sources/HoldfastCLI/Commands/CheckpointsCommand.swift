@@ -10,8 +10,8 @@ import SystemPackage
 struct CheckpointsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "checkpoints",
-    abstract: "List, verify and show a job's checkpoints.",
-    subcommands: [List.self, Verify.self, Show.self], defaultSubcommand: List.self)
+    abstract: "List, verify, show and prune a job's checkpoints.",
+    subcommands: [List.self, Verify.self, Show.self, CheckpointsPrune.self], defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -44,6 +44,7 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     let job = try ResolvedJob(options, command: command)
+    try job.checkPolicies()
     let reloader = job.file.map {
       Reloader(job, file: $0.path, arguments: options.settings.arguments, command: command)
     }
@@ -54,6 +55,8 @@ struct RunCommand: ParsableCommand {
       job: job.name, stateDirectory: job.state, runDirectory: job.run, command: job.settings.command,
       environment: job.environment, policy: job.settings.policy, again: again)
     configuration.isJobNamed = job.settings.name != nil
+    configuration.checkpointDirectory = job.checkpointDirectory
+    configuration.savesLast = job.settings.savesLast
     configuration.preemption = job.settings.preemption
     configuration.metricsAddress = job.settings.metricsAddress
     configuration.metricsFile = metricsFile

@@ -13,7 +13,10 @@ struct JobReader {
   let store: JobStore
   let job: JobRecord
 
-  var checkpoints: LocalCheckpoints { LocalCheckpoints(directory: directory.appending("checkpoints")) }
+  var checkpoints: LocalCheckpoints {
+    LocalCheckpoints(
+      directory: job.checkpointDirectory.map { FilePath($0) } ?? directory.appending("checkpoints"))
+  }
 
   /// The argument that selects this job in further commands.
   let argument: Hint

@@ -39,6 +39,8 @@ struct JobStatus {
   var totals: AttemptTotals
   /// From the store, by step, oldest first.
   var checkpoints: [CheckpointRecord]
+  /// When checkpoints are saved and which are kept.
+  var policies: StoredPolicies
   /// At least the newest two, with their files checked; newest first.
   var newestCheckpoints: [CheckpointRecord] = []
   /// The newest that is not damaged.
@@ -70,6 +72,7 @@ struct JobStatus {
     live = try reader.store.live()
     attempts = try reader.store.attemptSummary()
     checkpoints = try reader.store.checkpoints()
+    policies = try reader.store.document(StoredPolicies.document) ?? StoredPolicies(Policy())
     let recent = try reader.store.newestSnapshots(200)
     newest = recent.last
     metrics = Array(zip(try reader.store.metricNames(), recent.last?.metrics ?? []))
@@ -161,6 +164,22 @@ struct JobStatus {
     return ResumeAt(
       level: point.level, step: point.step, replay: replay,
       seconds: stepsPerSecond.map { Double(replay) / $0 })
+  }
+
+  /// Why each checkpoint is kept, by name.
+  var kept: [String: [Retention.Kept]] { Retention.plan(listedCheckpoints, policies.policies).kept }
+
+  var listedCheckpoints: [Retention.Listed] {
+    checkpoints.map { $0.listed($0.damage == nil ? .verified : .damaged) }
+  }
+
+  /// The best checkpoint by the first policy that ranks them; nil: none, or none has the metric.
+  var best: (record: CheckpointRecord, monitor: String, value: Double)? {
+    guard let policy = policies.policies.first(where: { $0.keepBest > 0 }), let monitor = policy.monitor,
+      let name = Retention.best(listedCheckpoints, policy).first?.name,
+      let record = checkpoints.first(where: { $0.name == name }), let value = record.metrics[monitor]
+    else { return nil }
+    return (record, monitor, value)
   }
 
   var timeSpent: TimeSpent {

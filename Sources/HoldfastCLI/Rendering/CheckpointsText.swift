@@ -2,6 +2,7 @@ import Checkpoints
 import JobStore
 import POSIX
 import Reporting
+import Supervision
 import Supervisor
 import Vocabulary
 
@@ -11,15 +12,16 @@ struct CheckpointsText {
   private let output: Output
   private let metric: String?
   private var table: PagedTable
+  private let kept: [String: [Retention.Kept]]
   private var isEmpty = true
-  private var kept = 0
   private var damaged = 0
   private var newestDamaged: String?
 
   init(_ status: JobStatus, _ output: Output) {
     self.status = status
     self.output = output
-    metric = status.metrics.first?.name
+    metric = status.best?.monitor ?? status.metrics.first?.name
+    kept = status.kept
     table = PagedTable(
       output,
       header: ["NAME", "STEP", "AGE", "SIZE", "LEVEL"] + (metric.map { [$0.uppercased()] } ?? [])
@@ -37,9 +39,7 @@ struct CheckpointsText {
   /// Adds the next checkpoint; the newest comes first.
   mutating func add(_ record: CheckpointRecord) {
     isEmpty = false
-    if record.damage == nil {
-      kept += 1
-    } else {
+    if record.damage != nil {
       damaged += 1
       newestDamaged = newestDamaged ?? record.name
     }
@@ -48,8 +48,7 @@ struct CheckpointsText {
         name: record.name, step: record.step, age: status.age(record.createdAtNs), bytes: record.bytes,
         level: Level.durable.rawValue, metric: metric.map { record.metrics[$0] },
         state: status.state(of: record),
-        kept: record.damage != nil
-          ? "never deleted" : kept > Retention.keptByDefault ? "" : "last \(Retention.keptByDefault)"))
+        kept: record.damage != nil ? "never deleted" : Self.keptAs(kept[record.name] ?? [])))
   }
 
   mutating func end() {
@@ -63,6 +62,12 @@ struct CheckpointsText {
     let line: Line =
       "\(output.paint(output.warningSign, .yellow)) \(damaged) damaged, skipped when resuming: \(verify)"
     output.line(line)
+  }
+
+  /// Being the newest one is a reason only if there is no other.
+  private static func keptAs(_ kept: [Retention.Kept]) -> String {
+    let others = kept.filter { $0 != .newest }
+    return (others.isEmpty ? kept : others).map(\.words).joined(separator: ", ")
   }
 
   /// - Parameter metric: nil without such a column; contains nil if this checkpoint has no value.

@@ -134,6 +134,7 @@ extension CheckpointRecord {
       "sha256": .string(sha256), "created_at": .string(Timestamp.text(createdAtNs)),
       "state": .string(damage == nil ? "complete" : "damaged"), "damage": .optional(damage),
       "verified_at": .optional(verifiedAtNs.map(Timestamp.text)),
+      "saved_for": .array((savedFor ?? []).map(JSONValue.string)),
       "metrics": .object(metrics.mapValues(JSONValue.real)),
     ])
   }

@@ -130,6 +130,13 @@ extension JobStatus {
         state(of: record),
       ])
     }
+    if let best {
+      rows.append([
+        "best", "step \(Words.number(best.record.step))", ago(best.record.createdAtNs),
+        Words.bytes(best.record.bytes), "\(best.monitor) \(Words.metric(best.value))",
+      ])
+    }
+    if !policies.isDurable { rows.append(["none to disk, except on request: --no-checkpoints"]) }
     if rows.isEmpty { rows = [["none yet"]] }
     return TextTable.lines(rows).enumerated().map { ($0 == 0 ? "Checkpoints: " : "             ") + $1 }
   }

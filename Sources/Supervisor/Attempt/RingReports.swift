@@ -17,6 +17,7 @@ struct RingReports {
   let link: TrainerLink
   let stacks: HangStacks
   let catalogue: ResumeCatalogue
+  let checkpoints: DurableCheckpoints
   let verification: ResumePointVerification
   let live: LiveRecorder
   let narrator: Narrator
@@ -73,6 +74,7 @@ struct RingReports {
     switch control {
     case .attached: break
     case .metricNames(let names): attempt.rename(metrics: names)
+    case .metrics(let metrics): checkpoints.add(metrics)
     case .failure(let failure): attempt.note { $0.failure = failure }
     case .staged(let answer): answered(answer)
     case .finished(let answer):
@@ -94,9 +96,12 @@ struct RingReports {
   private func answered(_ answer: Staged) {
     let outcome: StageOutcome =
       switch answer.outcome {
-      case .staged: .staged(step: answer.step, stall: .nanoseconds(answer.stallNanoseconds))
+      case .staged:
+        .staged(
+          step: answer.step, stall: .nanoseconds(answer.stallNanoseconds),
+          completedEpochs: UInt64(answer.completedEpochs))
       case .failed: .failed(errno: answer.error)
-      case .missed, .cancelled, .none: .missed
+      case .missed, .cancelled, .none: .missed(step: answer.step)
       }
     if answer.outcome == .staged {
       wasStaged(answer)
@@ -120,7 +125,7 @@ struct RingReports {
   /// The ring was read to its end without the record of an answer that the header contains.
   private func replaceLostAnswer(_ acknowledged: Acknowledgement) {
     guard let request = core.state.request, request.sequence == acknowledged.sequence else { return }
-    var outcome = StageOutcome.missed
+    var outcome = StageOutcome.missed()
     switch acknowledged.outcome {
     case .staged:
       // The slot's header has the rest.

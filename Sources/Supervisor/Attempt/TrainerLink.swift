@@ -1,6 +1,7 @@
 import POSIX
 import Supervision
 import TrainerProtocol
+import Vocabulary
 
 /// The supervisor's end of the ring that the trainer maps. It carries requests, offers and verdicts to the trainer;
 /// its header shows the trainer's progress.
@@ -33,8 +34,13 @@ final class TrainerLink {
 
   func offer(slot: Int?) { ring?.offer(slot: slot.map(UInt32.init)) }
 
-  /// - Parameter deadline: from now; nil: none.
-  func post(_ kind: RequestKind, sequence: UInt64, slot: Int, generation: UInt64, deadline: Duration?) {
+  /// - Parameters:
+  ///   - target: when the state is to be saved; nil: at the next step.
+  ///   - deadline: from now; nil: none.
+  func post(
+    _ kind: RequestKind, sequence: UInt64, slot: Int, target: SaveTarget?, generation: UInt64,
+    deadline: Duration?
+  ) {
     // Requests use CLOCK_MONOTONIC, which every language can read.
     let wait = deadline.map { UInt64(max(.zero, $0) / .nanoseconds(1)) + Clock.monotonicNanoseconds } ?? 0
     let word: Request.Kind =
@@ -47,8 +53,9 @@ final class TrainerLink {
     requestedCut = cut
     ring?.post(
       Request(
-        sequence: sequence, kind: word, slot: UInt32(slot), cutID: cut, generation: generation,
-        deadlineNanoseconds: wait))
+        sequence: sequence, kind: word, slot: UInt32(slot), cutID: cut, targetStep: target?.step ?? 0,
+        everyEpochs: UInt32(clamping: target?.everyEpochs ?? 0), epochEnd: target?.epochEnd ?? .validation,
+        generation: generation, deadlineNanoseconds: wait))
   }
 
   // MARK: The resume point

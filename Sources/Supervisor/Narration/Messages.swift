@@ -54,7 +54,9 @@ extension Note {
       return Message(
         kind: isByNotice ? .preemptionLeaving : .stopRequested,
         text:
-          "\(isByNotice ? "preemption: " : "")stopping within \(Words.duration(grace))")
+          "\(isByNotice ? "preemption: " : "")stopping within \(Words.duration(grace))"
+          + (policy.isDurable
+            ? "" : "; checkpoints are off: the state stays in memory, and a power loss would cost it"))
     case .hurrying:
       return Message(kind: .hurry, text: "second stop request: killing the trainer; what is staged is kept")
     case .saveTimedOut:
@@ -91,6 +93,13 @@ extension Note {
       return Message(
         kind: .finalStateLost,
         text: "the final state (step \(Words.number(step))) is not in a checkpoint: it could not be staged",
+        isWarning: true)
+    case .checkpointsSkipped(let every):
+      return Message(
+        kind: .checkpointsSkipped,
+        text:
+          "a checkpoint every \(Words.count(every, "step")) is more often than they can be written; some are "
+          + "skipped: increase --every-steps",
         isWarning: true)
     case .checkpointUnavailable:
       return Message(

@@ -7,7 +7,7 @@ import Vocabulary
 
 /// Requests, publishes, records and prunes durable checkpoints.
 struct DurableCheckpoints {
-  let keptCheckpoints: Int
+  let savesLast: Bool
   let store: JobStore
   let writer: StoreWriter
   let publisher: Publisher
@@ -20,23 +20,34 @@ struct DurableCheckpoints {
   let events: EventLog
   let degradations: Degradations
   let mailbox: Mailbox<Runtime.Report>
+  let logged: LoggedMetrics
 
-  func request(_ kind: RequestKind, sequence: UInt64, slot: Int, deadline: Duration?) {
+  func request(
+    _ kind: RequestKind, sequence: UInt64, slot: Int, target: SaveTarget?, deadline: Duration?
+  ) {
     // The core's deadlines are times since boot.
     link.post(
-      kind, sequence: sequence, slot: slot, generation: core.state.standing.attempt,
+      kind, sequence: sequence, slot: slot, target: target, generation: core.state.standing.attempt,
       deadline: deadline.map { $0 - Moment.now.monotonic })
     if kind != .cancel { writer.expectAnswer() }
   }
 
-  func publish(slot: Int, step: UInt64) {
-    let order = Publisher.Order(slot: slot, step: step, job: job.record) {
-      [store, writer, metricNames = attempt.metricNames] in
+  func publish(slot: Int, step: UInt64, _ reasons: Set<CheckpointReason>) {
+    let words = Set(reasons.map(\.word))
+    // The name is that of the first policy that has one and asked for this checkpoint.
+    let policies = core.state.policy.policies
+    let named = policies.dropFirst().first {
+      $0.nameTemplate != nil && !words.isDisjoint(with: $0.reasons.map(\.word))
+    }
+    let order = Publisher.Order(
+      slot: slot, step: step, job: job.record, savedFor: words.sorted(),
+      naming: named ?? core.state.policy.checkpoint
+    ) { [store, writer, metricNames = attempt.metricNames, logged = logged.values(of: step)] in
       // The step may be one of the last of a trainer that has ended, and not be in the store yet.
       writer.submitAndWait([], timeout: .seconds(5))
       // If the row cannot be read, the manifest only lacks its metrics.
       let values = (try? store.snapshot(at: step))?.metrics ?? []
-      return Dictionary(zip(metricNames, values)) { first, _ in first }
+      return Dictionary(zip(metricNames, values)) { first, _ in first }.merging(logged) { $1 }
     }
     publisher.publish(order) { [mailbox] result in mailbox.post(.publisher(result)) }
   }
@@ -64,12 +75,16 @@ struct DurableCheckpoints {
       return core.send(.publishFailed(slot: order.slot, step: order.step))
     }
     catalogue.add(record)
+    // Metrics of this step may have been reported while it was written.
+    catalogue.add(metrics: logged.values(of: record.step), toStep: record.step)
+    if savesLast { publisher.pointLast(to: record) }
     degradations.end("checkpoints", "checkpoints can be made durable again")
     events.log(
       .published,
       "step \(Words.number(record.step)) is durable: \(record.name), \(Words.bytes(record.bytes)) in "
         + Words.duration(.nanoseconds(record.tookNs)), step: record.step)
     prune()
+    reportMissingMetric(record)
     narrator.recordSaved()
     core.send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))
   }
@@ -79,8 +94,39 @@ struct DurableCheckpoints {
     prune()
   }
 
-  private func prune() {
-    for record in catalogue.prune(keepLast: keptCheckpoints) {
+  /// Records further reasons for the checkpoint of a step.
+  func mark(step: UInt64, _ reasons: Set<CheckpointReason>) {
+    catalogue.mark(step: step, reasons.map(\.word))
+    prune()
+  }
+
+  /// Called when the trainer reported metrics of a step after it.
+  func add(_ metrics: StepMetrics) {
+    logged.add(metrics)
+    writer.submit([.document(LoggedMetrics.document, metrics)])
+    if catalogue.add(metrics: metrics.values, toStep: metrics.step) { prune() }
+  }
+
+  /// Reported once: a checkpoint without the monitored metric ranks last.
+  private func reportMissingMetric(_ record: CheckpointRecord) {
+    // A validation may follow and report it.
+    guard let previous = catalogue.records.last(where: { $0.step < record.step }) else { return }
+    for policy in core.state.policy.policies {
+      guard let monitor = policy.monitor, previous.metrics[monitor].map(\.isNaN) ?? true,
+        logged.isFirstMissing(monitor)
+      else { continue }
+      let known = previous.metrics.keys.sorted().joined(separator: ", ")
+      events.log(
+        .metricMissing,
+        "checkpoint \(previous.name) has no metric '\(monitor)', which keep-best ranks by; it is kept only as "
+          + "one of the newest" + (known.isEmpty ? "" : "; its metrics: \(known)"),
+        isWarning: true, step: previous.step)
+    }
+  }
+
+  /// Applies the policies, also after they have changed.
+  func prune() {
+    for record in catalogue.prune(core.state.policy.policies) {
       publisher.read(record) { [mailbox] fault in mailbox.post(.read(record, fault: fault)) }
     }
   }

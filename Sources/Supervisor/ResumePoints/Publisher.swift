@@ -3,6 +3,7 @@ import Glibc
 import JobStore
 import POSIX
 import Reporting
+import Supervision
 import Synchronization
 import SystemPackage
 import TrainerProtocol
@@ -13,6 +14,10 @@ final class Publisher: Sendable {
     var slot: Int
     var step: UInt64
     var job: JobRecord
+    /// `CheckpointReason.word` of each.
+    var savedFor: [String]
+    /// The policy whose template names it.
+    var naming: CheckpointPolicy
     /// Returns the metrics of the step, if known. Called on the publishing thread, since the store may be on a disk
     /// that stalls.
     var metrics: @Sendable () -> [String: Double]
@@ -82,6 +87,33 @@ final class Publisher: Sendable {
   /// Stops the running publication at its next chunk, and any later one at its first.
   func cancel() { cancelled.store(true, ordering: .relaxed) }
 
+  /// nil: the default name.
+  private static func name(
+    _ policy: CheckpointPolicy, _ loop: ImageLoop, _ metrics: [String: Double]
+  ) -> String? {
+    guard let text = policy.nameTemplate, let template = try? NameTemplate(text) else { return nil }
+    // At the beginning of an epoch the state is that of the end of the one before.
+    let epoch = loop.batch == 0 && loop.epoch > 0 ? loop.epoch - 1 : loop.epoch
+    return template.name(
+      epoch: epoch, step: loop.step, metrics: metrics, insertsNames: policy.insertsMetricNames)
+  }
+
+  /// Makes the link `last` name this checkpoint, on the publishing thread.
+  func pointLast(to record: CheckpointRecord) {
+    let work: @Sendable () -> Void = { [reading] in
+      do throws(CheckpointError) {
+        try reading.pointLast(to: record.name)
+      } catch {
+        Console.warning("cannot update the link to the newest checkpoint: \(error)")
+      }
+    }
+    do {
+      try NativeThread.start(niceness: 5, work)
+    } catch {
+      Console.warning("cannot update the link to the newest checkpoint: \(error)")
+    }
+  }
+
   private func run(_ order: Order) -> Result {
     guard let image = candidates(UInt32(order.slot)), image.description.step == order.step else {
       return .failed(order, "slot \(order.slot) no longer holds step \(order.step)")
@@ -102,17 +134,18 @@ final class Publisher: Sendable {
       if let fault = ResumeCandidates.fault(of: image) { return .damaged(order, fault) }
       let slot = UInt32(order.slot)
       let published = try checkpoints.publish(
-        image: image.bytes, manifest, isIntact: { image.isIntact },
+        image: image.bytes, manifest, name: Self.name(order.naming, loop, metrics),
+        isIntact: { image.isIntact },
         isCancelled: { @Sendable [self] in cancelled.load(ordering: .relaxed) },
         expected: { @Sendable [digests] in digests.awaitedDigest(slot, of: description.cutID)?.sha256 })
       let now = Clock.wallNanoseconds
-      return .published(
-        order,
-        CheckpointRecord(
-          name: published.name, step: order.step, cut: description.cutID, attempt: description.attempt,
-          epoch: loop.epoch, batch: loop.batch, bytes: published.bytes, sha256: published.sha256,
-          createdAtNs: now, tookNs: Clock.monotonicNanoseconds - began,
-          metrics: metrics.filter { $0.value.isFinite }))
+      var record = CheckpointRecord(
+        name: published.name, step: order.step, cut: description.cutID, attempt: description.attempt,
+        epoch: loop.epoch, batch: loop.batch, bytes: published.bytes, sha256: published.sha256,
+        createdAtNs: now, tookNs: Clock.monotonicNanoseconds - began,
+        metrics: metrics.filter { $0.value.isFinite })
+      record.savedFor = order.savedFor
+      return .published(order, record)
     } catch {
       // If the image was truncated, the error above is only a consequence.
       let isIntact = image.isIntact

@@ -15,6 +15,8 @@ final class ResumeCatalogue {
   private var known = ResumeCandidates.Knowledge()
   /// Names of old checkpoints that are being read.
   private var beingRead: Set<String> = []
+  /// Reasons for the checkpoint of a step that is being published.
+  private var marks: [UInt64: [String]] = [:]
 
   let candidates: ResumeCandidates
   private let checkpoints: any CheckpointStorage
@@ -74,6 +76,31 @@ final class ResumeCatalogue {
   func add(_ record: CheckpointRecord) {
     records.append(record)
     known.whole.insert(record.source.identity)
+    if let words = marks.removeValue(forKey: record.step) { mark(step: record.step, words) }
+  }
+
+  /// Records further reasons for which the checkpoint of a step was saved.
+  func mark(step: UInt64, _ words: [String]) {
+    let marked = records.filter { $0.step == step && $0.damage == nil }
+    if marked.isEmpty { marks = [step: words] }
+    for record in marked {
+      let all = Set(record.savedFor ?? []).union(words).sorted()
+      if all != record.savedFor { update(record.name) { $0.savedFor = all } }
+    }
+  }
+
+  /// - Returns: whether a checkpoint of that step has new metrics.
+  @discardableResult
+  func add(metrics: [String: Double], toStep step: UInt64) -> Bool {
+    let finite = metrics.filter { $0.value.isFinite }
+    var isNew = false
+    for record in records where record.step == step {
+      let all = record.metrics.merging(finite) { $1 }
+      guard all != record.metrics else { continue }
+      isNew = true
+      update(record.name) { $0.metrics = all }
+    }
+    return isNew
   }
 
   /// Called when an old checkpoint was read in full.
@@ -120,9 +147,8 @@ final class ResumeCatalogue {
 
   /// Removes checkpoints that newer ones supersede. Damaged ones are never removed.
   /// - Returns: those that must be read in full before they can be removed.
-  func prune(keepLast: Int) -> [CheckpointRecord] {
-    let plan = Retention.plan(
-      records.map { .init(name: $0.name, step: $0.step, condition: condition(of: $0)) }, keepLast: keepLast)
+  func prune(_ policies: [CheckpointPolicy]) -> [CheckpointRecord] {
+    let plan = Retention.plan(records.map { $0.listed(condition(of: $0)) }, policies)
     if let oldest = plan.oldestKept { writer.setOldestKept(step: oldest) }
     for record in records where plan.remove.contains(record.name) { remove(record) }
     return records.filter { plan.read.contains($0.name) && beingRead.insert($0.name).inserted }

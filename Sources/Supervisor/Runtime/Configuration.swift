@@ -1,4 +1,3 @@
-import Checkpoints
 public import Metrics
 public import Preemption
 public import Supervision
@@ -27,8 +26,10 @@ public struct Configuration: Sendable {
   /// Between group commits of snapshots, unless one is requested sooner.
   public var commitInterval: Duration
   public var ringBytes: Int
-  /// Number of durable checkpoints to keep.
-  public var keptCheckpoints: Int
+  /// Directory of the checkpoints; nil: below the state directory.
+  public var checkpointDirectory: FilePath?
+  /// Whether a link names the newest durable checkpoint.
+  public var savesLast = false
   /// Source of preemption notices.
   public var preemption: PreemptionSource
   /// Address on which metrics are served; nil: none.
@@ -52,7 +53,6 @@ public struct Configuration: Sendable {
     lookInterval = .milliseconds(100)
     commitInterval = .seconds(1)
     ringBytes = 4 << 20
-    keptCheckpoints = Retention.keptByDefault
     preemption = .off
     version = ""
   }

@@ -72,7 +72,8 @@ final class Runtime {
 
   init(
     _ recovered: Recovery.Result, _ configuration: Configuration, _ stateDirectory: OpenFile,
-    _ runDirectory: RunDirectory, signals: SignalSource, service serviceLink: ServiceLink
+    _ checkpointParent: OpenFile, _ runDirectory: RunDirectory, signals: SignalSource,
+    service serviceLink: ServiceLink
   ) throws(POSIXError) {
     self.configuration = configuration
     self.serviceLink = serviceLink
@@ -104,7 +105,7 @@ final class Runtime {
     link = TrainerLink()
     stacks = HangStacks(runDirectory, recovered.job.id)
     let candidates = recovered.candidates
-    publisher = Publisher(directories.checkpoints, below: stateDirectory, candidates.digests) {
+    publisher = Publisher(directories.checkpoints, below: checkpointParent, candidates.digests) {
       candidates.image($0)
     }
     live = LiveRecorder(writer, core, processes, degradations, runDirectory, boot: boot)
@@ -118,9 +119,9 @@ final class Runtime {
     verification = ResumePointVerification(
       store, core, attempt, link, catalogue, resumeFile, live, events, degradations, timers, mailbox)
     checkpoints = DurableCheckpoints(
-      keptCheckpoints: configuration.keptCheckpoints, store: store, writer: writer, publisher: publisher,
+      savesLast: configuration.savesLast, store: store, writer: writer, publisher: publisher,
       core: core, job: job, attempt: attempt, link: link, catalogue: catalogue, narrator: narrator,
-      events: events, degradations: degradations, mailbox: mailbox)
+      events: events, degradations: degradations, mailbox: mailbox, logged: LoggedMetrics(recovered.logged))
     metrics = MetricsReporter(
       configuration, store, writer, core, job, attempt, processes, catalogue, degradations, timers, mailbox)
     preemption = PreemptionListener(
@@ -143,8 +144,9 @@ final class Runtime {
       events: events, degradations: degradations, timers: timers, loop: loop, end: attemptEnd)
     ringReports = RingReports(
       core: core, job: job, attempt: attempt, processes: processes, link: link, stacks: stacks,
-      catalogue: catalogue, verification: verification, live: live, narrator: narrator, metrics: metrics,
-      events: events, degradations: degradations, runDirectory: runDirectory)
+      catalogue: catalogue, checkpoints: checkpoints, verification: verification, live: live,
+      narrator: narrator, metrics: metrics, events: events, degradations: degradations,
+      runDirectory: runDirectory)
     connect()
   }
 
@@ -179,6 +181,7 @@ final class Runtime {
     preemption.listen()
     metrics.begin()
     directoryWatch.begin()
+    persistPolicies()
     core.send(.begin(Remains(resume: catalogue.choice.point, progress: nil, slots: catalogue.choice.slots)))
     // A lost wake-up delays reports by a second at most.
     try loop.run(checkingEvery: .seconds(1)) {
@@ -237,9 +240,16 @@ final class Runtime {
       events.log(.reloadRefused, "reload rejected, previous configuration kept: \(why)", isWarning: true)
     case .accepted(let policy, let changes):
       core.send(.policyChanged(policy))
+      persistPolicies()
+      checkpoints.prune()
       for line in changes { events.log(.reloaded, line) }
       live.write()
     }
+  }
+
+  /// For commands that show why a checkpoint is kept.
+  private func persistPolicies() {
+    writer.submit([.document(StoredPolicies.document, StoredPolicies(core.state.policy))])
   }
 
   private func handleTimers() {
@@ -270,10 +280,11 @@ final class Runtime {
   private func perform(_ action: Action) {
     switch action {
     case .start(let number, let from, let skips): attemptStart.start(number, from: from, skips: skips)
-    case .request(let kind, let sequence, let slot, let deadline):
-      checkpoints.request(kind, sequence: sequence, slot: slot, deadline: deadline)
+    case .request(let kind, let sequence, let slot, let target, let deadline):
+      checkpoints.request(kind, sequence: sequence, slot: slot, target: target, deadline: deadline)
     case .offer(let slot): link.offer(slot: slot)
-    case .publish(let slot, let step): checkpoints.publish(slot: slot, step: step)
+    case .publish(let slot, let step, let reasons): checkpoints.publish(slot: slot, step: step, reasons)
+    case .mark(let step, let reasons): checkpoints.mark(step: step, reasons)
     case .cancelPublishing: publisher.cancel()
     case .signal(.stacks): stacks.request()
     case .signal(.terminate): processes.terminate()

@@ -84,7 +84,7 @@ public enum Supervisor {
   private static func supervise(
     _ configuration: Configuration, _ signals: SignalSource, _ service: ServiceLink
   ) throws -> Result {
-    let directories = JobDirectory(state: configuration.stateDirectory, run: configuration.runDirectory)
+    var directories = JobDirectory(state: configuration.stateDirectory, run: configuration.runDirectory)
     // A command that does not exist must not create a job.
     if !FileSystem.exists(directories.store) { try checkCommand(configuration) }
     try directories.prepareState()
@@ -103,6 +103,8 @@ public enum Supervisor {
         .otherJob, "the job in this directory is '\(job)', not '\(configuration.job)'",
         path: directories.state, hint: "use another directory: holdfast run --state-dir DIR …")
     }
+    // Of the finished run that is started over.
+    var usedDirectory: FilePath?
     if let job = try store?.job(), let step = job.finishedStep {
       guard configuration.again else {
         Console.line(
@@ -114,13 +116,19 @@ public enum Supervisor {
         result.requiresIdentical = configuration.policy.requiresIdentical
         return result
       }
+      usedDirectory = try store?.job()?.checkpointDirectory.map { FilePath($0) }
       store = nil
       let kept = try directories.archive()
       Console.line("starting job \(job.job) over; the finished run is kept in \(kept)")
       store = try openStore(directories)
     }
     guard let store else { preconditionFailure("the store was opened above") }
+    directories.ownCheckpoints = try CheckpointDirectory.select(
+      configuration.checkpointDirectory ?? usedDirectory, directories.state, store)
     let job = try loadJob(configuration, directories, store)
+    let checkpoints =
+      directories.ownCheckpoints != nil ? try CheckpointDirectory.acquire(directories, job) : nil
+    defer { withExtendedLifetime(checkpoints) {} }
     if !FileSystem.isInMemory(directories.run) {
       Console.warning("the run directory \(directories.run) is not on tmpfs: every step is written to disk")
     }
@@ -128,9 +136,11 @@ public enum Supervisor {
       jobID: job.id.hexadecimal, runDirectory: directories.run.string,
       stateDirectory: FileSystem.canonical(directories.state)?.string, stateID: try lock.identity())
     let recovered = try Recovery.recover(
-      configuration, directories, store, job, stateDirectory, mark, locks.value, service)
+      configuration, directories, store, job, checkpoints?.directory ?? stateDirectory, mark, locks.value,
+      service)
     let runtime = try Runtime(
-      recovered, configuration, stateDirectory, runDirectory, signals: signals, service: service)
+      recovered, configuration, stateDirectory, checkpoints?.directory ?? stateDirectory, runDirectory,
+      signals: signals, service: service)
     let ending = try runtime.run(after: store.repair)
     let state = runtime.core.state
     var result = Result(
@@ -241,21 +251,32 @@ public enum Supervisor {
     }
   }
 
+  /// The job id of an archived run; nil: its store is unreadable.
+  private static func archivedJob(_ run: FilePath) -> String? {
+    (try? JobStore(stateDirectory: run, .readOnly).job())?.id.hexadecimal
+  }
+
   private static func loadJob(
     _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore
   ) throws -> JobRecord {
     if var job = try store.job() {
       job.command = configuration.command
+      job.checkpointDirectory = directories.ownCheckpoints?.string
       return job
     }
     // Checkpoints without a store: the store was lost or moved, but they still belong to this job.
     let checkpoints = LocalCheckpoints(directory: directories.checkpoints)
     let manifests = try checkpoints.names().compactMap { checkpoints.verify($0, thorough: false).manifest }
-    let newest = manifests.filter { $0.job == configuration.job }.max { $0.step < $1.step }
+    // In a directory of their own, those of archived runs stay beside them.
+    let archived = Set(directories.archivedRuns.compactMap(archivedJob))
+    let newest = manifests.filter { $0.job == configuration.job && !archived.contains($0.jobID) }
+      .max { $0.step < $1.step }
     // The run directory belongs to this job too: its content belongs to the id in its ring.
     let inMemory = try? RingReader.open(directory: directories.run).identity.jobID
-    return JobRecord(
+    var job = JobRecord(
       job: configuration.job, id: newest.flatMap { JobID($0.jobID) } ?? inMemory ?? JobID(),
       createdAtNs: Clock.wallNanoseconds, command: configuration.command)
+    job.checkpointDirectory = directories.ownCheckpoints?.string
+    return job
   }
 }

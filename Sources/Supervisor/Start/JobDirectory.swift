@@ -9,8 +9,16 @@ import SystemPackage
 struct JobDirectory {
   let state: FilePath
   let run: FilePath
+  /// Directory of the checkpoints outside of the state directory; nil: they are in it.
+  var ownCheckpoints: FilePath?
 
-  var checkpoints: FilePath { state.appending("checkpoints") }
+  init(state: FilePath, run: FilePath) {
+    self.state = state
+    self.run = run
+  }
+
+  var checkpoints: FilePath { ownCheckpoints ?? stateCheckpoints }
+  private var stateCheckpoints: FilePath { state.appending("checkpoints") }
   var store: FilePath { state.appending("store") }
 
   /// Creates the state directory if it does not exist, and checks that it is writable.
@@ -27,7 +35,7 @@ struct JobDirectory {
         .cannotCreate, "cannot write to the state directory", path: state, why: "\(Errno(rawValue: errno))",
         hint: "ls -ld \(state); or use another one: holdfast run --state-dir DIR …")
     }
-    for path in [store, checkpoints, runs] { try checkDirectory(path) }
+    for path in [store, stateCheckpoints, runs] { try checkDirectory(path) }
   }
 
   /// Files below the state directory are written, renamed and removed, so links are not followed.
@@ -90,7 +98,8 @@ struct JobDirectory {
   func archive() throws(SupervisorError) -> FilePath {
     do {
       try FileSystem.makeDirectories(archiving, mode: 0o750)
-      for path in [checkpoints, store] where FileSystem.exists(path) {
+      // Checkpoints in a directory of their own stay there; the archived run names that directory.
+      for path in [stateCheckpoints, store] where FileSystem.exists(path) {
         try FileSystem.rename(path, to: archiving.appending(path.lastComponent?.string ?? ""))
         for path in [archiving, runs, state] { try FileSystem.synchronizeDirectory(path) }
       }
@@ -106,13 +115,20 @@ struct JobDirectory {
     do {
       if FileSystem.exists(archiving.appending("store")) {
         _ = try nameArchive()
-      } else if FileSystem.exists(archiving.appending("checkpoints")), FileKind.of(checkpoints) == nil {
-        try FileSystem.rename(archiving.appending("checkpoints"), to: checkpoints)
+      } else if FileSystem.exists(archiving.appending("checkpoints")),
+        FileKind.of(stateCheckpoints) == nil
+      {
+        try FileSystem.rename(archiving.appending("checkpoints"), to: stateCheckpoints)
         for path in [state, archiving] { try FileSystem.synchronizeDirectory(path) }
       }
     } catch {
       throw archiveFailure(error)
     }
+  }
+
+  /// Directories of earlier runs.
+  var archivedRuns: [FilePath] {
+    ((try? FileSystem.list(runs)) ?? []).filter { Int($0) != nil }.map { runs.appending($0) }
   }
 
   private func nameArchive() throws(POSIXError) -> FilePath {

@@ -26,11 +26,13 @@ enum Recovery {
     var lastRecordedStep: UInt64?
     var metricNames: [String]
     var deviation: Deviation?
+    /// Metrics that the trainer reported after its newest step.
+    var logged: StepMetrics?
   }
 
   static func recover(
     _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore, _ job: JobRecord,
-    _ stateDirectory: OpenFile, _ mark: JobMark, _ locks: LockTable, _ service: ServiceLink
+    _ checkpointParent: OpenFile, _ mark: JobMark, _ locks: LockTable, _ service: ServiceLink
   ) throws -> Result {
     let mailbox = try Mailbox<Runtime.Report>()
     try Leftovers(job, directories, mark, store, locks).end(timeout: .seconds(10))
@@ -44,7 +46,7 @@ enum Recovery {
     try closeAttempts(store, writer, drained)
     standing.attempt = max(standing.attempt, try store.attempts.newest(1).last?.attempt ?? 0)
 
-    let checkpoints = LocalCheckpoints(directory: directories.checkpoints, below: stateDirectory)
+    let checkpoints = LocalCheckpoints(directory: directories.checkpoints, below: checkpointParent)
     try checkpoints.removeLeftovers()
     let records = try adoptCheckpoints(checkpoints, store, writer, job)
     // Attempt numbers stay unique even if the store lost its records.
@@ -60,7 +62,7 @@ enum Recovery {
       directories: directories, store: store, writer: writer, mailbox: mailbox, checkpoints: checkpoints,
       candidates: candidates, job: job, mark: mark, standing: standing, choice: choice, records: records,
       lastRecordedStep: try store.newestSnapshots(1).last?.step, metricNames: try store.metricNames(),
-      deviation: try store.deviation())
+      deviation: try store.deviation(), logged: try store.document(LoggedMetrics.document))
   }
 
   /// Drains records that the earlier supervisor had not committed.

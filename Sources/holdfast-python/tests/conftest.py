@@ -63,11 +63,20 @@ class RunDirectory:
             file.write(struct.pack(layout, *values))
 
     def request(
-        self, sequence: int, kind: int = at.REQUEST_SAVE, slot: int = 0, target: int = 0, generation: int = 0
+        self,
+        sequence: int,
+        kind: int = at.REQUEST_SAVE,
+        slot: int = 0,
+        target: int = 0,
+        generation: int = 0,
+        every_epochs: int = 0,
+        epoch_end: int = at.EPOCH_END_VALIDATION,
     ) -> None:
         generation = generation or self.attempt
         self.put(at.RING_REQUEST_LOCK, "<Q", 1)
-        written = at.RING_REQUEST.pack(sequence, kind, slot, bytes([7]) * 16, target, generation, 0)
+        written = at.RING_REQUEST.pack(
+            sequence, kind, slot, bytes([7]) * 16, target, generation, 0, every_epochs, epoch_end
+        )
         self.put(at.RING_REQUEST_SEQUENCE, f"{len(written)}s", written)
         self.put(at.RING_REQUEST_LOCK, "<Q", 2)
 

@@ -49,3 +49,17 @@ def test_stopped_in_mid_epoch_and_restarted(tmp_path: Path) -> None:
         assert [attempt["cause"] for attempt in attempts] == ["stopped", "stopped", "finished"]
         # The state was saved before the exit, so no step is replayed.
         assert sum(attempt["replayed_steps"] for attempt in attempts) == 0
+
+
+def test_killed_with_checkpoints_at_steps_and_epochs(tmp_path: Path) -> None:
+    program = PACKAGE / "examples/digits_torch.py"
+    expected = uninterrupted_digest(program)
+    options = (*OPTIONS, "--every-steps", "20", "--every-epochs", "1", "--keep-last", "50")
+    with Job(tmp_path, program, "--step-delay", 0.004, "--workers", 2, options=options) as job:
+        done = kill_at_random_steps(job, 8, 269, seed=77)
+        finish_after_kills(job, done, expected, fewest=6)
+        log = job.errors.read_text()
+        for step in range(20, 270, 20):
+            assert f"step {step} is durable" in log
+        for step in range(45, 270, 45):
+            assert f"step {step} is durable" in log

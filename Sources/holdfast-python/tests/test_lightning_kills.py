@@ -133,3 +133,30 @@ def test_an_interrupt_is_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         assert job.wait() == 75, job.errors.read_text()
         assert [attempt["cause"] for attempt in job.json("history")["attempts"]] == ["keyboard_interrupt"]
         assert "before run.finish()" not in job.errors.read_text()
+
+
+@pytest.mark.parametrize("on_train_epoch_end", ["true", "false"])
+def test_checkpoints_are_ranked_by_the_metrics_of_validation(
+    tmp_path: Path, expected: str, on_train_epoch_end: str
+) -> None:
+    """As Lightning's own `ModelCheckpoint`, under kills; and the result stays the same."""
+    options = (
+        "--every-epochs", "1", "--save-on-train-epoch-end", on_train_epoch_end, "--keep-best", "2",
+        "--monitor", "validation_loss", "--checkpoint-name", "{epoch:02d}-{step}", "--every-steps", "50",
+    )  # fmt: skip
+    program = (DIGITS, "--epochs", 4, "--step-delay", 0.003, "--directory", tmp_path / "files")
+    with Job(tmp_path, *program, options=(*OPTIONS, *options)) as job:
+        job.start()
+        done = sum(job.kill_at(step) for step in (140, 230))
+        finish_after_kills(job, done, expected, fewest=1)
+        found = {one["step"]: one for one in job.json("checkpoints")["checkpoints"]}
+        log = job.errors.read_text()
+        for step in range(50, STEPS, 50):
+            assert f"step {step} is durable" in log
+        for epoch in range(3):
+            step = 90 * (epoch + 1)
+            assert f"step {step} is durable: epoch=0{epoch}-step={step}" in log
+        assert "validation_loss" in found[STEPS]["metrics"] or on_train_epoch_end == "true"
+        ranked = sorted(found.values(), key=lambda one: one["metrics"].get("validation_loss", 9e9))
+        assert len(found) >= 2
+        assert ranked[0]["metrics"]["validation_loss"] < 1

@@ -98,6 +98,9 @@ class Loop:
         self._last_batch = -1
         self._steps_of_batch = 0
         self._most_steps_of_batch = 1
+        # Whether the last step used the last batch of its epoch; a framework's loop sets `is_last_batch`.
+        self.ends_epoch = False
+        self.is_last_batch = False
 
     def _own_part(self) -> bytes:
         return RunPart(
@@ -289,6 +292,7 @@ class Loop:
         self.captured = None
         batch = -1
         ends_pass = self._last_batch == self.batch
+        self.ends_epoch = ends_pass if self.is_own else self.is_last_batch
         for loader in self.registered.loaders:
             if loader.outstanding:
                 counted = loader.count_given()
@@ -296,6 +300,7 @@ class Loop:
                     batch = loader.position
                     # The loop of a framework continues correctly after the last batch of a pass.
                     ends_pass = self.is_own and batch == loader.total
+                    self.ends_epoch = self.ends_epoch or ends_pass
                     self.samples += (counted if samples is None else samples) * self.world_size
         self._note_place(has_new_batch=batch >= 0 or self._has_batch)
         self._has_batch = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import isfinite, isnan
 from typing import Any, Callable
 
 from . import _layout as at
@@ -29,7 +30,7 @@ class Metrics:
             HoldfastError: there are too many metrics.
         """
         if tuple(metrics) == self.names:
-            return [_number(value) for value in metrics.values()]
+            return [as_number(value) for value in metrics.values()]
         new = tuple(name for name in metrics if name not in self.names)
         if new:
             if len(self.names) + len(new) > LARGEST_COUNT:
@@ -39,10 +40,22 @@ class Metrics:
             self.names += new
             self.layout = at.snapshot_record(len(self.names))
             self._send(json.dumps([clean(name) for name in self.names]).encode())
-        return [_number(metrics[name]) if name in metrics else float("nan") for name in self.names]
+        return [as_number(metrics[name]) if name in metrics else float("nan") for name in self.names]
 
 
-def _number(value: Any) -> float:
+def encode_metrics(step: int, values: Mapping[str, Any]) -> bytes:
+    """Return the record of metrics that were computed after a step. JSON has no NaN: it is text."""
+    numbers = {clean(name): as_number(value) for name, value in values.items()}
+    encoded = {name: value if isfinite(value) else _word(value) for name, value in numbers.items()}
+    return json.dumps({"step": step, "values": encoded}).encode()
+
+
+def _word(value: float) -> str:
+    return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def as_number(value: Any) -> float:
+    """Return a metric's value as a number."""
     # torch warns about float() of a tensor that requires a gradient, such as a loss, but not about item().
     item = getattr(value, "item", None)
     return float(value if item is None else item())

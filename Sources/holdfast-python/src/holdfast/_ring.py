@@ -40,6 +40,25 @@ class Request(NamedTuple):
     target_step: int
     generation: int
     deadline_ns: int
+    every_epochs: int = 0
+    epoch_end: int = 0
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether the next step is to be saved."""
+        return self.target_step == 0 and self.every_epochs == 0
+
+    def is_due(self, step: int) -> bool:
+        """Return whether the state after this step is to be saved at the step."""
+        return self.is_immediate or 0 < self.target_step == step
+
+    def is_missed(self, step: int) -> bool:
+        """Return whether it is too late to save the requested state."""
+        return 0 < self.target_step < step
+
+    def is_due_at_end(self, epoch: int, end: int) -> bool:
+        """Return whether the state is to be saved at the end of this epoch, counted from 0."""
+        return self.every_epochs > 0 and self.epoch_end == end and (epoch + 1) % self.every_epochs == 0
 
 
 class Identity(NamedTuple):
@@ -103,6 +122,7 @@ class RingWriter:
         self._sequence = 0
         self._consumed = 0
         self._answered = 0
+        self._request: Request | None = None
         self._heartbeats = 0
 
     def _damaged(self, what: str) -> HoldfastError:
@@ -247,9 +267,13 @@ class RingWriter:
 
     def pending_request(self) -> Request | None:
         """Return the request that has not been answered yet, or None."""
-        if self._words[at.RING_REQUEST_SEQUENCE // 8] == self._answered:
+        sequence = self._words[at.RING_REQUEST_SEQUENCE // 8]
+        if sequence == self._answered:
             return None
-        return self._read_request()
+        # A request for a later step waits for many steps. It never changes under the same sequence.
+        if self._request is None or self._request.sequence != sequence:
+            self._request = self._read_request()
+        return self._request
 
     def _read_request(self) -> Request | None:
         before = self._words[at.RING_REQUEST_LOCK // 8]

@@ -19,7 +19,7 @@ from ._failure_record import encode_failure
 from ._image import ImageWriter, flatten
 from ._local import local_path
 from ._loop import Loop
-from ._metrics import Metrics
+from ._metrics import Metrics, encode_metrics
 from ._position import check_loaders_exist
 from ._restore import Restorer
 from ._ring import Request, RingWriter
@@ -88,6 +88,8 @@ class Run:
         self._must_check_loaders = False
         # The request that waits for the step after the end of a pass.
         self._deferred = 0
+        # The request whose moment was reached when no state could be saved.
+        self._reached = 0
         self._phase = 0
         self._is_exiting = False
         self._warned: set[str] = set()
@@ -317,7 +319,7 @@ class Run:
             while loop.epoch < total and not (loop.is_stopped and loop.was_finished):
                 loop.begin_head(is_restored_here=is_restored_here)
                 if loop.save_point is SavePoint.CAPTURED and self._connection is not None:
-                    self._answer_pending(self._connection)
+                    self._answer_pending(self._connection, at.EPOCH_END_VALIDATION)
                 yield loop.epoch
                 if loop.is_stopped:
                     break
@@ -437,7 +439,7 @@ class Run:
         ring.beat()
         request = ring.pending_request()
         if request is not None:
-            self._answer(connection, request)
+            self._answer(connection, request, at.EPOCH_END_TRAINING if loop.ends_epoch else 0)
 
     def _check_loop(self) -> None:
         """Refuse a step that a resume could not continue from, and warn about a step after the end."""
@@ -473,6 +475,19 @@ class Run:
                 hint="call step() without state=; checkpoints are staged in the arena",
             )
         return bytes(image.to_bytes())
+
+    def log(self, values: Mapping[str, Any] | None = None, **metrics: Any) -> None:
+        """Report metrics that were computed after the last step, such as by a validation.
+
+        They belong to the state after that step, and so to its checkpoint: `run.log(val_loss=loss)`.
+
+        Args:
+            values: metrics whose names are not valid Python identifiers.
+            **metrics: numbers, or tensors of one element.
+        """
+        logged = {**(values or {}), **metrics}
+        if logged and self.is_supervised:
+            self._append(at.RECORD_METRICS, encode_metrics(self._loop.step, logged))
 
     def safepoint(self) -> None:
         """Show that the trainer is alive, and answer the supervisor's requests; for long loops without steps.
@@ -560,27 +575,50 @@ class Run:
             batches = loaders[0].known_length()
         self._connection.announce(total_epochs, batches)
 
-    def _answer_pending(self, connection: Connection) -> None:
+    def _answer_pending(self, connection: Connection, end: int = 0) -> None:
         request = connection.ring.pending_request()
         if request is not None:
-            self._answer(connection, request)
+            self._answer(connection, request, end)
             self._loop.checks.forget_staged()
 
-    def _answer(self, connection: Connection, request: Request) -> None:
-        """Answer a request of the supervisor, if a state can be saved now."""
-        save_point = self._loop.save_point
+    def _answer(self, connection: Connection, request: Request, end: int = 0) -> None:
+        """Answer a request of the supervisor, if it is due and a state can be saved now.
+
+        Args:
+            connection: to the supervisor.
+            request: its request.
+            end: which end of an epoch this moment is; 0: another moment.
+        """
+        loop = self._loop
+        epochs, is_reached = 0, request.sequence == self._reached
         if request.kind != at.REQUEST_CANCEL:
-            if not save_point.is_savable:
+            # After validation the next epoch has begun.
+            epoch = loop.epoch - (end == at.EPOCH_END_VALIDATION and loop.is_own)
+            if end and request.is_due_at_end(epoch, end):
+                epochs = epoch + 1
+            is_missed = request.is_missed(loop.step) and not epochs and not is_reached
+            if not (epochs or is_reached or is_missed or request.is_due(loop.step)):
                 return
-            if save_point is SavePoint.PASS_END and self._deferred != request.sequence:
+            if not is_missed and not loop.save_point.is_savable:
+                # The next state that can be saved is the closest one.
+                self._reached = request.sequence
+                return
+            waits = request.is_immediate and self._deferred != request.sequence
+            if loop.save_point is SavePoint.PASS_END and waits:
                 self._deferred = request.sequence
                 return
-        leaves = connection.stager.answer(request, self._loop.step)
+        leaves = connection.stager.answer(request, loop.step, completed_epochs=epochs, is_reached=is_reached)
         self._warn_unsaved(connection)
         if leaves:
             self._is_exiting = True
             connection.stager.flush()
             raise SystemExit(_STOPPED)
+
+    def _save_after_epoch(self) -> None:
+        """Save at the end of a framework's epoch, after validation, if that is requested."""
+        connection = self._connection
+        if connection is not None and self._loop.save_point.is_savable:
+            self._answer_pending(connection, at.EPOCH_END_VALIDATION)
 
     def _stage_initially(self) -> None:
         """Stage the state before the first step, for the next attempt if this one dies early."""

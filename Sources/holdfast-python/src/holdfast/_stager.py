@@ -41,20 +41,30 @@ class Stager:
         self.unsent: list[tuple[int, bytes]] = []
         self.last_error: str | None = None
 
-    def answer(self, request: Request, step: int) -> bool:
-        """Answer a request after a step; return whether the trainer must exit now."""
+    def answer(
+        self, request: Request, step: int, *, completed_epochs: int = 0, is_reached: bool = False
+    ) -> bool:
+        """Answer a request after a step, if it is due; return whether the trainer must exit now.
+
+        Args:
+            request: of the supervisor.
+            step: the last step.
+            completed_epochs: if an epoch has ended whose end is requested, its number, from 1.
+            is_reached: whether the requested step was reached earlier, when no state could be saved.
+        """
         if request.kind == at.REQUEST_CANCEL:
             self._ring.acknowledge(request, at.OUTCOME_CANCELLED)
             return False
-        # The target step, which lets all ranks save the same step, has not been reached yet.
-        if request.target_step > step:
+        too_late = 0 < request.deadline_ns < time.monotonic_ns()
+        too_late = too_late or (request.is_missed(step) and not is_reached)
+        if not (too_late or is_reached or completed_epochs or request.is_due(step)):
             return False
-        too_late = 0 < request.target_step < step
-        too_late = too_late or 0 < request.deadline_ns < time.monotonic_ns()
         if too_late:
             payload, outcome = self._missed(request.slot, request.cut_id, request.sequence, step)
         else:
-            payload, outcome = self._stage(request.slot, request.cut_id, request.sequence, step)
+            payload, outcome = self._stage(
+                request.slot, request.cut_id, request.sequence, step, completed_epochs
+            )
         self.append(at.RECORD_STAGED, payload)
         self._ring.acknowledge(request, outcome)
         return request.kind == at.REQUEST_SAVE_AND_LEAVE and outcome == at.OUTCOME_STAGED
@@ -71,9 +81,11 @@ class Stager:
 
     def _missed(self, slot: int, cut_id: bytes, sequence: int, step: int) -> tuple[bytes, int]:
         outcome = at.OUTCOME_MISSED
-        return at.STAGED.pack(sequence, step, 0, cut_id, slot, outcome, 0, 0), outcome
+        return at.STAGED.pack(sequence, step, 0, cut_id, slot, outcome, 0, 0, 0), outcome
 
-    def _stage(self, slot: int, cut_id: bytes, sequence: int, step: int) -> tuple[bytes, int]:
+    def _stage(
+        self, slot: int, cut_id: bytes, sequence: int, step: int, epochs: int = 0
+    ) -> tuple[bytes, int]:
         began = time.monotonic_ns()
         outcome, error, size = at.OUTCOME_STAGED, 0, 0
         self.last_error = None
@@ -97,7 +109,7 @@ class Stager:
             outcome, error = at.OUTCOME_FAILED, errno.EIO
             self.last_error = f"{failure}"
         stall = time.monotonic_ns() - began
-        return at.STAGED.pack(sequence, step, size, cut_id, slot, outcome, error, stall), outcome
+        return at.STAGED.pack(sequence, step, size, cut_id, slot, outcome, error, epochs, stall), outcome
 
     def finish(self, step: int) -> None:
         """Stage the final state into the offered slot, and record that the run is complete."""
@@ -111,7 +123,7 @@ class Stager:
             self._ring.beat()
             slot = self._ring.spare_slot
         cut_id = os.urandom(16)
-        payload = at.STAGED.pack(0, step, 0, cut_id, at.NO_SLOT, at.OUTCOME_NONE, 0, 0)
+        payload = at.STAGED.pack(0, step, 0, cut_id, at.NO_SLOT, at.OUTCOME_NONE, 0, 0, 0)
         if slot is not None:
             staged, outcome = self._stage(slot, cut_id, 0, step)
             if outcome == at.OUTCOME_STAGED:

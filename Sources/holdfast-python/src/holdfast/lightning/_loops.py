@@ -120,6 +120,7 @@ class EpochLoop:
         # The row of the batch is written, but is counted only after validation.
         self._state.loggers.is_row_uncounted = has_stepped and is_due
         metrics = self._metrics() if is_step and run.is_supervised else {}
+        run._loop.is_last_batch = bool(self._trainer.is_last_batch)
         if is_step and is_due:
             run.step(metrics)
         if is_due and not any(loader.outstanding for loader in run._registered.loaders):
@@ -129,12 +130,25 @@ class EpochLoop:
         self._state.loggers.is_row_uncounted = False
         if is_step and not is_due:
             run.step(metrics)
+        if run.is_supervised:
+            self._end_validation(was_due=is_due)
+
+    def _end_validation(self, *, was_due: bool) -> None:
+        """Report the metrics of a validation, and save at the end of the epoch if that is requested."""
+        if was_due:
+            self._run.log(self._fresh_metrics())
+        if self._run._loop.is_last_batch:
+            self._run._save_after_epoch()
 
     def _metrics(self) -> dict[str, float]:
         """Return the metrics logged by this step, and by validation since the last step."""
         own = self._own.results.metrics(True)["callback"]
+        fresh = self._fresh_metrics()
+        self._known_metrics = dict(compatibility.callback_metrics(self._trainer))
+        return {**fresh, **{name: float(value) for name, value in own.items()}}
+
+    def _fresh_metrics(self) -> dict[str, float]:
+        """Return the metrics that were logged since the last step."""
         known = self._known_metrics
         everything = compatibility.callback_metrics(self._trainer)
-        fresh = {name: value for name, value in everything.items() if known.get(name) is not value}
-        self._known_metrics = dict(everything)
-        return {name: float(value) for name, value in {**fresh, **own}.items()}
+        return {name: float(value) for name, value in everything.items() if known.get(name) is not value}

@@ -1,0 +1,150 @@
+import ArgumentParser
+import Checkpoints
+import Glibc
+import JobFile
+import JobStore
+import POSIX
+import Reporting
+import Supervision
+import Supervisor
+import SystemPackage
+
+struct CheckpointsPrune: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "prune",
+    abstract: "Remove the checkpoints that no policy keeps.",
+    discussion: """
+      Shows what each policy keeps, and asks before it removes anything. Without --keep options, the policies are \
+      those of the job's last run. Checkpoints are read in full before they are removed; damaged ones stay. The job \
+      must not be running: a running one removes checkpoints itself.
+
+        holdfast checkpoints prune resnet50 --dry-run
+        holdfast checkpoints prune resnet50 --keep-last 3 --keep-best 1 --monitor val_loss --yes
+      """)
+
+  @OptionGroup var job: JobOptions
+  @OptionGroup var format: JSONOption
+  @Option(help: ArgumentHelp("Keep this number of the newest checkpoints.", valueName: "count")) var keepLast:
+    Int?
+  @Option(.keepBest) var keepBest: Resolution.Argument?
+  @Option(.monitor) var monitor: Resolution.Argument?
+  @Option(.mode) var mode: Resolution.Argument?
+  @Option(.keepEverySteps) var keepEverySteps: Resolution.Argument?
+  @Option(.keepDaily) var keepDaily: Resolution.Argument?
+  @Flag(help: "Print what would be removed, and remove nothing.") var dryRun = false
+  @Flag(help: "Do not ask.") var yes = false
+  @Flag(help: "Allow --keep-last 0: no verified checkpoint stays, and the run cannot be resumed from disk.")
+  var removeLastVerified = false
+
+  func validate() throws {
+    guard let keepLast else { return }
+    guard keepLast >= 0 else { throw ValidationError("--keep-last must not be negative") }
+    guard keepLast > 0 || removeLastVerified else {
+      throw ValidationError(
+        "--keep-last 0 removes the last verified checkpoint; to do that, add --remove-last-verified")
+    }
+  }
+
+  func run() throws {
+    let reader = try job.open()
+    let status = try JobStatus(reader)
+    let plan = Retention.plan(status.listedCheckpoints, try policies(status))
+    var kept = plan.kept
+    if keepLast == 0 { kept = kept.filter { $0.value != [.newest] } }
+    let removed = status.checkpoints.filter { $0.damage == nil && kept[$0.name] == nil }
+    let output = Output.standard
+    if dryRun || !format.json { show(status, kept, removed, output) }
+    guard !dryRun, !removed.isEmpty else { return }
+    try confirm(removed)
+    let isShown = isatty(STDERR_FILENO) == 1 && !format.json
+    let result = try Pruning.remove(
+      removed.map(\.name), keeping: Array(kept.keys), of: status.job, in: reader.directory
+    ) { name in
+      if isShown { Output.standardError(["reading \(name)"]) }
+    }
+    report(result, output)
+    guard result.damaged.isEmpty else {
+      throw Failure(
+        .damaged,
+        "\(Words.count(UInt64(result.damaged.count), "checkpoint")) damaged and not removed: "
+          + result.damaged.map(\.record.name).joined(separator: ", "),
+        path: reader.checkpoints.directory.string,
+        hints: ["holdfast checkpoints verify \(reader.argument)  the damage"])
+    }
+  }
+
+  /// That of the options, or those of the job's last run.
+  private func policies(_ status: JobStatus) throws -> [CheckpointPolicy] {
+    let options = [keepBest, monitor, mode, keepEverySteps, keepDaily].compactMap { $0 }
+    guard keepLast != nil || !options.isEmpty else { return status.policies.policies }
+    var policy = Resolution(file: nil, arguments: options).settings.policy.checkpoint
+    policy.keepLast = keepLast
+    if let mistake = policy.mistake {
+      throw Failure(.usage, "--\(mistake)", hints: ["holdfast checkpoints prune --help"])
+    }
+    return [policy]
+  }
+
+  private func show(
+    _ status: JobStatus, _ kept: [String: [Retention.Kept]], _ removed: [CheckpointRecord], _ output: Output
+  ) {
+    let names = Set(removed.map(\.name))
+    if format.json {
+      var list = JSONListWriter(
+        output, list: "checkpoints", members: ["format_version": .integer(1), "job": .string(status.name)])
+      for record in status.checkpoints.reversed() {
+        list.append(
+          .object([
+            "name": .string(record.name), "step": .count(record.step), "size_bytes": .count(record.bytes),
+            "removed": .bool(names.contains(record.name)),
+            "kept_as": .array((kept[record.name] ?? []).map { .string($0.words) }),
+          ]))
+      }
+      return list.end()
+    }
+    var table = PagedTable(output, header: ["NAME", "STEP", "AGE", "SIZE", dryRun ? "WOULD BE" : "WILL BE"])
+    for record in status.checkpoints.reversed() {
+      let why =
+        record.damage != nil
+        ? "kept: damaged ones are never deleted"
+        : names.contains(record.name)
+          ? "removed" : "kept: \((kept[record.name] ?? []).map(\.words).joined(separator: ", "))"
+      table.add([
+        record.name, "\(record.step)", status.age(record.createdAtNs), Words.bytes(record.bytes), why,
+      ])
+    }
+    table.flush()
+    let bytes = Words.bytes(removed.map(\.bytes).saturatingSum)
+    output.line(
+      removed.isEmpty
+        ? "nothing to remove" : "\(Words.count(UInt64(removed.count), "checkpoint")) to remove, \(bytes)")
+  }
+
+  private func confirm(_ removed: [CheckpointRecord]) throws {
+    if yes { return }
+    guard isatty(STDIN_FILENO) == 1, !format.json else {
+      throw Failure(
+        .usage, "nothing was removed: this is not a terminal, and --yes was not given",
+        hints: [
+          "holdfast checkpoints prune --dry-run  what would be removed", "holdfast checkpoints prune --yes",
+        ])
+    }
+    Output.standardError(["remove \(Words.count(UInt64(removed.count), "checkpoint"))? [y/N]"])
+    guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
+      throw Failure(
+        .usage, "nothing was removed", hints: ["holdfast checkpoints prune --yes  without asking"])
+    }
+  }
+
+  private func report(_ result: Pruning.Result, _ output: Output) {
+    let bytes = result.removed.map(\.bytes).saturatingSum
+    if format.json {
+      return output.json(
+        .object([
+          "format_version": .integer(1), "removed": .array(result.removed.map { .string($0.name) }),
+          "removed_bytes": .count(bytes), "damaged": .array(result.damaged.map { .string($0.record.name) }),
+        ]))
+    }
+    output.line("removed \(Words.count(UInt64(result.removed.count), "checkpoint")), \(Words.bytes(bytes))")
+  }
+}

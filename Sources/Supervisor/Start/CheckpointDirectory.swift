@@ -1,0 +1,105 @@
+import JobStore
+import POSIX
+import Reporting
+import SystemPackage
+import TrainerProtocol
+
+/// A checkpoint directory outside of the state directory. It serves one job: a file in it names that job, and another
+/// one is locked as long as the job is supervised.
+final class CheckpointDirectory {
+  // Not names of checkpoints.
+  static let markName = ".holdfast-job"
+  static let lockName = ".holdfast-lock"
+
+  private struct Mark: Codable {
+    var job: String
+    var jobID: String
+    var stateDirectory: String
+
+    enum CodingKeys: String, CodingKey {
+      case job, stateDirectory
+      case jobID = "jobId"
+    }
+  }
+
+  /// As it was opened; its path may later refer to another one.
+  let directory: OpenFile
+  private let lock: OpenFile
+
+  private init(_ directory: OpenFile, _ lock: OpenFile) {
+    self.directory = directory
+    self.lock = lock
+  }
+
+  /// The directory of the job's checkpoints: that of the configuration, else that of the job's earlier runs.
+  /// - Throws: there are checkpoints in another one, which would not be found any more.
+  static func select(_ configured: FilePath?, _ state: FilePath, _ store: JobStore) throws -> FilePath? {
+    let recorded = try store.job()?.checkpointDirectory.map { FilePath($0) }
+    guard let configured, configured != recorded, let newest = try store.checkpoints().last else {
+      return configured ?? recorded
+    }
+    let place = recorded ?? state.appending("checkpoints")
+    throw SupervisorError(
+      .cannotCreate, "the job's checkpoints are in another directory", path: place,
+      why: "its newest one is \(newest.name)",
+      hint: """
+        mkdir -p \(configured) && mv \(place)/* \(configured)/  move them, then run the same command again
+        use that directory: --checkpoint-dir \(place)
+        """)
+  }
+
+  /// Creates the directory if it does not exist, and claims it for the job.
+  /// - Throws: it belongs to another job, or cannot be written to.
+  static func acquire(_ directories: JobDirectory, _ job: JobRecord) throws(SupervisorError)
+    -> CheckpointDirectory
+  {
+    let path = directories.checkpoints
+    let acquired: (directory: OpenFile, lock: OpenFile, isFree: Bool, mark: Mark?)
+    do throws(POSIXError) {
+      try FileSystem.makeDirectories(path, mode: 0o750)
+      let directory = try OpenFile(directory: path)
+      let lock = try OpenFile(path.appending(lockName), .lock, create: .ifAbsent(mode: 0o640))
+      acquired = (directory, lock, try lock.tryLock(), try mark(in: path))
+    } catch {
+      throw unusable(path, error)
+    }
+    let state = (FileSystem.canonical(directories.state) ?? directories.state).string
+    // The same state directory has another job after --again. The same job may have been moved, but not copied.
+    if let mark = acquired.mark, mark.stateDirectory != state,
+      mark.jobID != job.id.hexadecimal || FileSystem.exists(FilePath(mark.stateDirectory).appending("store"))
+    {
+      throw SupervisorError(
+        .otherJob, "the checkpoint directory belongs to job '\(mark.job)' in \(mark.stateDirectory)",
+        path: path,
+        hint: """
+          use another one: --checkpoint-dir DIR
+          rm \(path.appending(markName))  if that job is gone; its checkpoints stay
+          """)
+    }
+    guard acquired.isFree else {
+      throw SupervisorError(
+        .alreadySupervised, "the checkpoint directory is used by another supervisor", path: path,
+        hint: "use another one: --checkpoint-dir DIR")
+    }
+    let new = Mark(job: job.job, jobID: job.id.hexadecimal, stateDirectory: state)
+    do throws(POSIXError) {
+      try FileSystem.replace(
+        path.appending(markName), with: JSON.encode(new), durable: true, mode: 0o640)
+    } catch {
+      throw unusable(path, error)
+    }
+    return CheckpointDirectory(acquired.directory, acquired.lock)
+  }
+
+  /// nil: there is none, or it is unreadable.
+  private static func mark(in path: FilePath) throws(POSIXError) -> Mark? {
+    guard FileKind.of(path.appending(markName)) != nil else { return nil }
+    return JSON.decode(try OpenFile(path.appending(markName), .readOnly).read(atMost: 1 << 16))
+  }
+
+  private static func unusable(_ path: FilePath, _ error: POSIXError) -> SupervisorError {
+    SupervisorError(
+      .cannotCreate, "cannot use the checkpoint directory", path: error.path ?? path, why: error.reason,
+      hint: "ls -ld \(path); or use another one: --checkpoint-dir DIR")
+  }
+}
