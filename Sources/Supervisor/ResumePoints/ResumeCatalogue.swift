@@ -17,7 +17,7 @@ final class ResumeCatalogue {
   private var beingRead: Set<String> = []
 
   let candidates: ResumeCandidates
-  private let checkpoints: any CheckpointStorage
+  private let checkpoints: LocalCheckpoints
   private let store: JobStore
   private let writer: StoreWriter
   private let events: EventLog
