@@ -138,8 +138,24 @@ struct Rclone: Sendable {
     _ path: String, bytes: Int, isCancelled: () -> Bool,
     input: @escaping (UnsafeMutableRawBufferPointer) throws(StorageError) -> Int
   ) throws(StorageError) {
-    try run(
-      ["rcat", "--size", "\(bytes)"], path, "cannot store", input: input, isCancelled: isCancelled)
+    do throws(StorageError) {
+      try run(
+        ["rcat", "--size", "\(bytes)"], path, "cannot store", input: input, isCancelled: isCancelled)
+    } catch {
+      // rclone asks for the new object. Unlike a missing bucket, a missing object is not a missing place.
+      let why = error.why?.lowercased() ?? ""
+      guard error.code == .missing, why.contains("object not found") || why.contains("nosuchkey") else {
+        throw error
+      }
+      throw lost(path, error.why)
+    }
+  }
+
+  /// The remote does not have what was sent to it.
+  func lost(_ path: String, _ why: String?) -> StorageError {
+    StorageError(
+      .damaged, "the storage did not retain what it accepted",
+      path: FilePath(remote.appending(path).description), why: why, hint: "check the storage service")
   }
 
   func write(_ path: String, _ bytes: [UInt8], isCancelled: () -> Bool) throws(StorageError) {

@@ -166,9 +166,7 @@ public final class RcloneStorage: CheckpointStorage, ObjectStorage {
     let path = Self.objectPath(key)
     try rclone.write(path, bytes, isCancelled: isCancelled)
     guard try readText(path, isCancelled) == bytes else {
-      throw StorageError(
-        .damaged, "the storage did not retain what it accepted",
-        path: FilePath(rclone.remote.appending(path).description))
+      throw rclone.lost(path, "another object was read back")
     }
   }
 

@@ -44,7 +44,9 @@ struct RcloneUpload: Sendable {
     if transfer.isCancelled() { throw .cancelled }
     if isListed != true {
       _ = try send(manifest, meter, transfer.isCancelled)
-      guard try matches(manifest, transfer.isCancelled) else { throw lost(manifest, "") }
+      guard try matches(manifest, transfer.isCancelled) else {
+        throw rclone.lost("\(path)/\(manifest.object)", "its contents differ")
+      }
     }
     meter.set(manifest.object, UInt64(manifest.bytes))
   }
@@ -122,23 +124,16 @@ struct RcloneUpload: Sendable {
     try Workers.forEach(pieces, threads: options.transfers) { [self] piece, hasFailed throws(StorageError) in
       let object = present[piece.object]
       guard let object, object.bytes == piece.bytes else {
-        throw lost(
-          piece, object.map { "it has \($0.bytes) of \(piece.bytes) bytes" } ?? "it does not list it")
+        throw rclone.lost(
+          "\(path)/\(piece.object)",
+          object.map { "it has \($0.bytes) of \(piece.bytes) bytes" } ?? "it does not list it")
       }
       if let hash = object.hash, hash == sent[piece.object] { return }
       // Without a hash, or if what the remote calls one is something else, as with some kinds of encryption.
       guard try matches(piece, { transfer.isCancelled() || hasFailed() }) else {
-        throw lost(piece, "its contents differ")
+        throw rclone.lost("\(path)/\(piece.object)", "its contents differ")
       }
     }
-  }
-
-  private func lost(_ piece: Piece, _ why: String) -> StorageError {
-    StorageError(
-      .damaged, "the storage did not retain what it accepted",
-      path: FilePath(rclone.remote.appending("\(path)/\(piece.object)").description),
-      why: why.isEmpty ? nil : why,
-      hint: "check the storage service")
   }
 
   /// Whether an object that was there before is this piece.

@@ -1,7 +1,9 @@
+import Glibc
 import POSIX
 import S3Server
 import Storage
 import Synchronization
+import SystemPackage
 
 /// A bucket of its own for each test, on one server.
 struct Bucket {
@@ -38,6 +40,17 @@ struct Bucket {
     server.requests(bucket: name).filter { $0.method == "PUT" && $0.key != "" }.map {
       String($0.key.dropFirst("jobs/job/".count))
     }
+  }
+
+  /// Running processes of rclone that have the bucket's name in their arguments.
+  var rcloneProcesses: Set<pid_t> {
+    ChildProcess.helperSessions.filter { Self.commandLine($0).contains(name + "/") }
+  }
+
+  /// Empty when it has ended.
+  static func commandLine(_ pid: pid_t) -> String {
+    let bytes = (try? FileSystem.read(FilePath("/proc/\(pid)/cmdline"))) ?? []
+    return String(decoding: bytes.map { $0 == 0 ? 0x20 : $0 }, as: UTF8.self)
   }
 
   func set(_ fault: S3Server.Fault) { server.set(fault, bucket: name) }

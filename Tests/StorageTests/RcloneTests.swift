@@ -84,22 +84,27 @@ import Testing
     #expect(try contents(place.path("x")) == contents(other))
   }
 
-  /// The upload is cancelled in its third part. What it left is not listed, and the next one does not send the first
-  /// two again.
-  @Test func interruptionCostsOnePart() throws {
+  /// The upload is cancelled, or rclone is killed, in its third part. What it left is not listed, and the next one does
+  /// not send the first two again.
+  @Test(arguments: [false, true]) func interruptionCostsOnePart(isKilled: Bool) throws {
     let (place, bucket) = (try Place(), try Bucket())
     let source = try place.publish(step: 9, floats: 1 << 20)
     let options = Self.parts(1 << 20, transfers: 1)
     bucket.set(.slow)
     let completed = Atomic<UInt64>(0)
+    let isDue: Transfer.Cancellation = { completed.load(ordering: .relaxed) > 5 << 19 }
     let error = #expect(throws: StorageError.self) {
       try bucket.storage(options).save(
         source, as: key("a/step-9"),
         Transfer(
           progress: { completed.store($0.completedBytes, ordering: .relaxed) },
-          isCancelled: { completed.load(ordering: .relaxed) > 5 << 19 }))
+          isCancelled: {
+            guard isDue() else { return false }
+            if isKilled { for process in bucket.rcloneProcesses { kill(process, SIGKILL) } }
+            return !isKilled
+          }))
     }
-    #expect(error?.code == .cancelled)
+    #expect(error?.code == (isKilled ? .program : .cancelled))
     bucket.set(.none)
     let listing = try bucket.storage().list(isCancelled: never)
     #expect(listing == StorageListing(unfinished: [key("a/step-9")]))
