@@ -23,7 +23,7 @@ public final class S3Server: Sendable {
     case forget
     /// Lists objects and does not find them.
     case phantom
-    /// Returns objects with a changed byte.
+    /// Returns objects of a state with a changed byte.
     case corrupt
     /// Rejects all credentials.
     case deny

@@ -64,3 +64,9 @@ func key(_ text: String) -> StorageKey {
 }
 
 let never: Transfer.Cancellation = { false }
+
+/// Whether all processes of a group end. A killed process takes a moment to exit.
+func ends(_ group: pid_t) -> Bool {
+  for _ in 0..<3000 where !Processes.running(inGroup: group).isEmpty { usleep(10_000) }
+  return Processes.running(inGroup: group).isEmpty
+}

@@ -68,8 +68,10 @@ import Testing
     let (place, bucket) = (try Place(), try Bucket())
     try bucket.storage(Self.options()).save(try place.publish(step: 5), as: key("a/step-5"), Transfer())
     bucket.set(.corrupt)
-    #expect(
-      code { try bucket.storage().load(key("a/step-5"), into: place.path("x"), Transfer()) } == .damaged)
+    let error = #expect(throws: StorageError.self) {
+      try bucket.storage().load(key("a/step-5"), into: place.path("x"), Transfer())
+    }
+    #expect(error?.code == .damaged && error?.what.hasPrefix("state.safetensors: digest ") == true)
     #expect(try FileSystem.list(place.root) == ["checkpoints"])
     bucket.set(.none)
     try bucket.storage().load(key("a/step-5"), into: place.path("x"), Transfer())
@@ -160,7 +162,7 @@ import Testing
     #expect(error?.code == .cancelled)
     let seen = sessions.withLock { $0 }
     #expect(seen.count > 2)
-    for session in seen { #expect(Processes.running(inGroup: session) == []) }
+    for session in seen { #expect(ends(session)) }
   }
 
   @Test func missingProgramAndUnknownRemoteAreNamed() throws {
@@ -205,11 +207,11 @@ import Testing
     let (place, bucket) = (try Place(), try Bucket())
     let source = try place.publish(step: 5, floats: 100_000)
     var options = Self.options(partBytes: 100_000)
-    options.bytesPerSecond = 400_000
+    options.bytesPerSecond = 150_000
     let began = Clock.monotonicNanoseconds
     try bucket.storage(options).save(source, as: key("a/step-5"), Transfer())
-    // 400 kB; the first chunk is not delayed, and nothing ends earlier than the limit allows.
-    #expect(Clock.monotonicNanoseconds - began > 500_000_000)
+    // 400 kB; nothing ends earlier than the limit allows.
+    #expect(Clock.monotonicNanoseconds - began > 2_500_000_000)
   }
 
   private func run(_ arguments: [String], _ environment: [String]) throws -> ChildProcess.Status? {
