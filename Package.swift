@@ -150,7 +150,9 @@ let package = Package(
     .executableTarget(
       name: "Benchmarks",
       dependencies: [
-        "Reporting", "Holdfast", "JobStore", "LMDB", "Checkpoints", "TrainerProtocol", "POSIX", system,
+        "Reporting", "Holdfast", "JobStore", "LMDB", "Checkpoints", "Storage", "S3Server", "TrainerProtocol",
+        "POSIX",
+        system,
       ],
       path: "Tests/Benchmarks", swiftSettings: strict),
   ],

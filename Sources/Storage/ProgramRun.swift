@@ -42,7 +42,7 @@ struct ProgramRun {
       throw error
     }
     guard let status = Self.reap(running.child) else {
-      throw StorageError(.program, "\(arguments[0]) was reaped by another thread")
+      throw StorageError(.program, "the exit status of \(arguments[0]) is not available")
     }
     return Ending(status: status, errors: running.errors)
   }
@@ -116,9 +116,17 @@ struct ProgramRun {
 
   private static func reap(_ child: ChildProcess) -> ChildProcess.Status? {
     var polled = pollfd(fd: child.descriptor, events: Int16(POLLIN), revents: 0)
-    // Exiting takes a moment. Nothing more can be done if it is stuck in the kernel.
-    _ = poll(&polled, 1, 5_000)
-    return (try? child.reap()) ?? nil
+    // Exiting takes a moment, and a tracer is told first. Nothing more can be done if it is stuck in the kernel.
+    for _ in 0..<500 {
+      _ = poll(&polled, 1, 10)
+      do throws(POSIXError) {
+        if let status = try child.reap() { return status }
+      } catch {
+        return nil
+      }
+      if polled.revents != 0 { usleep(10_000) }
+    }
+    return nil
   }
 
   // MARK: Streams
