@@ -51,6 +51,7 @@ let package = Package(
     module("Systemd", ["CSystemd"]),
     module("TrainerProtocol", ["Vocabulary", "Reporting", "CTrainerProtocol", "POSIX", system]),
     module("Checkpoints", ["Reporting", "CGcrypt", "TrainerProtocol", "POSIX", system]),
+    module("Storage", ["Reporting", "Checkpoints", "POSIX", system]),
     module("JobStore", ["Vocabulary", "Reporting", "LMDB", "TrainerProtocol", "POSIX", system]),
     module(
       "JobFile",
@@ -92,6 +93,8 @@ let package = Package(
       ["Vocabulary", "Reporting", "CTrainerProtocol", "TrainerProtocol", "POSIX", system]),
     tests("CheckpointsTests", ["Reporting", "Checkpoints", "TrainerProtocol", "POSIX", system]),
     tests(
+      "StorageTests", ["Reporting", "Storage", "Checkpoints", "TrainerProtocol", "S3Server", "POSIX", system]),
+    tests(
       "JobStoreTests",
       [
         "Vocabulary", "Reporting", "KilledWriter", "StoreFixtures", "JobStore", "LMDB", "TrainerProtocol",
@@ -114,6 +117,9 @@ let package = Package(
       ]),
     tests("IntegrationTests", ["FaultyTrainer", "FakeMetadata", "NotifyListener", "StoreBuilder"]),
     .target(name: "NotifyListener", path: "Tests/NotifyListener", swiftSettings: strict),
+    .target(
+      name: "S3Server", dependencies: ["POSIX", system], path: "Tests/S3Server", exclude: ["s3_server.py"],
+      swiftSettings: strict),
     .target(
       name: "FakeMetadata", dependencies: ["POSIX"], path: "Tests/FakeMetadata", swiftSettings: strict),
     .executableTarget(
@@ -144,7 +150,9 @@ let package = Package(
     .executableTarget(
       name: "Benchmarks",
       dependencies: [
-        "Reporting", "Holdfast", "JobStore", "LMDB", "Checkpoints", "TrainerProtocol", "POSIX", system,
+        "Reporting", "Holdfast", "JobStore", "LMDB", "Checkpoints", "Storage", "S3Server", "TrainerProtocol",
+        "POSIX",
+        system,
       ],
       path: "Tests/Benchmarks", swiftSettings: strict),
   ],

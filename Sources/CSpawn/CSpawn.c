@@ -61,8 +61,9 @@ static void close_all_except(const int *descriptors, int count) {
 static void run_child(const struct hf_spawn_request *request, int pipe, int gate, pid_t parent) {
   // 0. Close its copies of the parent's descriptors first, so that it holds none of the parent's locks if anything
   //    below blocks.
-  const int kept[] = {pipe, gate, request->cgroup_procs, request->output};
-  close_all_except(kept, 4);
+  const int kept[] = {pipe, gate, request->cgroup_procs, request->output, request->input, request->error};
+  const int kept_count = sizeof kept / sizeof *kept;
+  close_all_except(kept, kept_count);
 
   // 1. Reset dispositions while all signals are blocked: no handler of the parent may run in this process, and
   //    signals that the parent ignores would stay ignored across exec.
@@ -99,14 +100,15 @@ static void run_child(const struct hf_spawn_request *request, int pipe, int gate
 
   // 6. A helper whose output is read must not read the supervisor's standard input.
   if (request->output >= 0) {
-    int null = open("/dev/null", O_RDONLY);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(request->output, 1) < 0)
+    int null = request->input < 0 ? open("/dev/null", O_RDONLY) : -1;
+    if (dup2(request->input < 0 ? null : request->input, 0) < 0 || dup2(request->output, 1) < 0)
       fail(pipe, HF_SPAWN_DESCRIPTORS, errno);
+    if (request->error >= 0 && dup2(request->error, 2) < 0) fail(pipe, HF_SPAWN_DESCRIPTORS, errno);
     if (null > 2) close(null);
   }
 
   // 7. Close the remaining ones at exec. That of the report pipe tells the parent that exec succeeded.
-  for (int index = 0; index < 4; index++)
+  for (int index = 0; index < kept_count; index++)
     if (kept[index] > 2) fcntl(kept[index], F_SETFD, FD_CLOEXEC);
 
   if (request->directory && chdir(request->directory) < 0) fail(pipe, HF_SPAWN_DIRECTORY, errno);

@@ -11,6 +11,8 @@ struct CheckpointVerification {
   let thorough: Bool
   /// Called with the number of bytes of each chunk, on the reading thread.
   let progress: (@Sendable (Int) -> Void)?
+  /// Called before each chunk.
+  var isCancelled: @Sendable () -> Bool = { false }
 
   /// Damage and the file that has it.
   private struct Fault: Error {
@@ -148,6 +150,7 @@ struct CheckpointVerification {
     defer { chunk.deallocate() }
     do throws(POSIXError) {
       while true {
+        if isCancelled() { break }
         let count = try posix("read", file.path) {
           Glibc.read(file.descriptor, chunk.baseAddress, chunk.count)
         }
@@ -158,5 +161,6 @@ struct CheckpointVerification {
     } catch {
       throw Fault(file: name, what: "cannot be read: \(error.errno)")
     }
+    throw Fault(file: name, what: "not read to its end: cancelled")
   }
 }

@@ -11,12 +11,15 @@ public import TrainerProtocol
 ///   followed.
 /// - After a failed fsync, a file is not synced again, as its pages may be marked clean. A retry writes new
 ///   files.
-public struct LocalCheckpoints: CheckpointStorage {
+public struct LocalCheckpoints: Sendable {
   public static let stateName = "state.safetensors"
   public static let manifestName = "manifest.json"
   public static let digestsName = "SHA256SUMS"
   static let publishingPrefix = ".publishing-"
   static let removingPrefix = ".removing-"
+  /// Of a checkpoint that is being loaded from another storage. It is not removed at the next start, since that
+  /// continues the load.
+  public static let loadingPrefix = ".loading-"
 
   public let directory: FilePath
   private let followsLink: Bool
@@ -125,6 +128,19 @@ public struct LocalCheckpoints: CheckpointStorage {
     CheckpointVerification(path: path(of: name), name: name, thorough: thorough, progress: progress).run()
   }
 
+  /// Verifies a checkpoint in any directory: one that is being copied, or in another storage.
+  /// - Parameters:
+  ///   - name: that it has or will get.
+  ///   - isCancelled: called between chunks. The result is then `damaged`.
+  public static func verify(
+    _ path: FilePath, named name: String, thorough: Bool,
+    isCancelled: @escaping @Sendable () -> Bool = { false }
+  ) -> Verdict {
+    CheckpointVerification(
+      path: path, name: name, thorough: thorough, progress: nil, isCancelled: isCancelled
+    ).run()
+  }
+
   /// Also checks the job and the step.
   /// - Parameter step: its step in the store; nil for any.
   public func verify(_ name: String, of job: JobID, step: UInt64?, thorough: Bool) -> Verdict {
@@ -186,11 +202,20 @@ public struct LocalCheckpoints: CheckpointStorage {
   /// Removes unfinished checkpoints of earlier supervisors.
   /// - Throws: the first failure, after trying all.
   public func removeLeftovers() throws(CheckpointError) {
+    try remove { $0.hasPrefix(Self.publishingPrefix) || $0.hasPrefix(Self.removingPrefix) }
+  }
+
+  /// Removes what interrupted loads from another storage left. Call this when none will be continued.
+  /// - Throws: the first failure, after trying all.
+  public func removeUnfinishedLoads() throws(CheckpointError) {
+    try remove { $0.hasPrefix(Self.loadingPrefix) }
+  }
+
+  private func remove(where isUnfinished: (String) -> Bool) throws(CheckpointError) {
     var failure: POSIXError?
     do throws(POSIXError) {
       guard try directoryExists() else { return }
-      for name in try FileSystem.list(directory)
-      where name.hasPrefix(Self.publishingPrefix) || name.hasPrefix(Self.removingPrefix) {
+      for name in try FileSystem.list(directory) where isUnfinished(name) {
         do throws(POSIXError) { try FileSystem.removeTree(directory.appending(name)) } catch {
           failure = failure ?? error
         }

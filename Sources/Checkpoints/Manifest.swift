@@ -98,7 +98,7 @@ public struct Manifest: Hashable, Sendable, Codable {
   }
 
   /// - Returns: nil if the bytes are not a manifest.
-  static func decode(_ bytes: [UInt8]) -> Manifest? {
+  public static func decode(_ bytes: [UInt8]) -> Manifest? {
     try? JSONDecoder().decode(Manifest.self, from: Data(bytes))
   }
 }

@@ -26,26 +26,36 @@ public final class ChildProcess {
     public var environment: [String]
     /// `cgroup.procs` of the cgroup to join.
     public var cgroup: OpenFile?
-    /// Its standard output; standard input is then `/dev/null`. nil: both are inherited.
+    /// Standard output of a helper program. nil: it is the trainer, and inherits all three streams.
     public var output: OpenFile?
+    /// Standard input of a helper program; nil: `/dev/null`.
+    public var input: OpenFile?
+    /// Standard error of a helper program; nil: it is inherited.
+    public var error: OpenFile?
     /// Signals that are ignored at its start; bit 0 is signal 1.
     public var ignoredSignals: UInt64
 
     public init(
       path: FilePath, arguments: [String], environment: [String], cgroup: OpenFile? = nil,
-      output: OpenFile? = nil, ignoredSignals: UInt64 = 0
+      output: OpenFile? = nil, input: OpenFile? = nil, error: OpenFile? = nil, ignoredSignals: UInt64 = 0
     ) {
       self.path = path
       self.arguments = arguments
       self.environment = environment
       self.cgroup = cgroup
       self.output = output
+      self.input = input
+      self.error = error
       self.ignoredSignals = ignoredSignals
     }
   }
 
-  /// Children that are not for `reapOrphans`, from before they can end until they are reaped.
-  private static let awaited = Mutex<Set<pid_t>>([])
+  /// Children that are not for `reapOrphans`, from before they can end until they are reaped, and whether each is a
+  /// helper program.
+  private static let awaited = Mutex<[pid_t: Bool]>([:])
+
+  /// Sessions of the running helper programs of this process: they do not belong to the trainer.
+  public static var helperSessions: Set<pid_t> { awaited.withLock { Set($0.filter(\.value).keys) } }
 
   public let pid: pid_t
   /// Readable for poll(2) when the child has exited.
@@ -60,7 +70,7 @@ public final class ChildProcess {
   ) throws(POSIXError) {
     let result = Self.awaited.withLock { awaited in
       let result = Self.spawn(program, registered)
-      if result.pid > 0 { awaited.insert(result.pid) }
+      if result.pid > 0 { awaited[result.pid] = program.output != nil }
       return result
     }
     guard result.pid > 0 else {
@@ -75,7 +85,7 @@ public final class ChildProcess {
   deinit {
     close(descriptor)
     // If it was not reaped, `reapOrphans` may do so now.
-    Self.awaited.withLock { _ = $0.remove(pid) }
+    Self.awaited.withLock { $0[pid] = nil }
   }
 
   /// The `registered` callback and the error that it threw.
@@ -106,6 +116,7 @@ public final class ChildProcess {
           var request = hf_spawn_request(
             path: path, arguments: arguments, environment: environment, directory: nil,
             cgroup_procs: program.cgroup?.descriptor ?? -1, output: program.output?.descriptor ?? -1,
+            input: program.input?.descriptor ?? -1, error: program.error?.descriptor ?? -1,
             ignored: program.ignoredSignals, registered: nil, context: nil)
           if let registration {
             request.context = UnsafeMutableRawPointer(registration)
@@ -145,11 +156,11 @@ public final class ChildProcess {
         guard waitid(P_ALL, 0, &information, WEXITED | WNOHANG | WNOWAIT) == 0 else { return }
         let pid = hf_siginfo_pid(&information)
         guard pid > 0 else { return }
-        guard !awaited.contains(pid) else { break }
+        guard awaited[pid] == nil else { break }
         waitpid(pid, nil, WNOHANG)
       }
       // waitid(2) returned an awaited child first; check the others one by one.
-      for pid in ProcessTable.children() ?? [] where !awaited.contains(pid) { waitpid(pid, nil, WNOHANG) }
+      for pid in ProcessTable.children() ?? [] where awaited[pid] == nil { waitpid(pid, nil, WNOHANG) }
     }
   }
 
@@ -183,7 +194,7 @@ public final class ChildProcess {
     var usage = rusage()
     let reaped = try posix("wait4") { wait4(pid, &status, WNOHANG, &usage) }
     guard reaped == pid else { return nil }
-    Self.awaited.withLock { _ = $0.remove(pid) }
+    Self.awaited.withLock { $0[pid] = nil }
     self.usage = Usage(
       peakResidentBytes: usage.ru_maxrss * 1024,
       userTime: .init(usage.ru_utime), systemTime: .init(usage.ru_stime))

@@ -51,9 +51,6 @@ public final class PreemptionWatch: Sendable {
 
   deinit { stop() }
 
-  /// The session of the user's program, which must survive the cleanup after a trainer.
-  public var session: Int32? { program?.session }
-
   /// Stops reporting, except for reports in progress, and kills the program.
   public func stop() {
     cancellation.signal()

@@ -29,9 +29,6 @@ final class ProgramWatch: Sendable {
     name = FilePath(command[0]).lastComponent?.string ?? command[0]
   }
 
-  /// The session of the running program, if any.
-  var session: pid_t? { group.withLock { $0 } }
-
   /// Kills the program and its process group.
   func kill() { group.withLock { if let group = $0 { Glibc.kill(-group, SIGKILL) } } }
 

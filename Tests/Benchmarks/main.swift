@@ -32,6 +32,7 @@ let processes = ProcessBenchmark(place: place, memory: memory, programs: program
 try measure("step") { try steps.step() }
 try measure("drain") { try steps.drain() }
 try measure("checkpoint") { try CheckpointBenchmark(place: place, memory: memory).run() }
+try measure("upload") { try UploadBenchmark(place: place).run() }
 try measure("restart") { try processes.restart() }
 try measure("cost") { try processes.cost() }
 try measure("status") { try processes.status() }

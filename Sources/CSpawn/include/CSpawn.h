@@ -34,7 +34,9 @@ struct hf_spawn_request {
   char *const *environment; // NULL-terminated
   const char *directory;    // or NULL
   int cgroup_procs;         // open descriptor of a cgroup.procs to join, or -1
-  int output;               // becomes standard output, with no standard input; -1: both are inherited
+  int output;               // becomes standard output; -1: standard input and output are inherited
+  int input;                // becomes standard input if there is an output; -1: /dev/null
+  int error;                // becomes standard error if there is an output; -1: it is inherited
   uint64_t ignored;         // signals that are ignored at its start: bit 0 is signal 1
   // Called in the parent before exec, with the child's pid, unless NULL. Returns 0, or an errno to cancel the
   // start. If the parent dies during the call, the program is not executed.

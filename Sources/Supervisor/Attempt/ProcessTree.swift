@@ -11,7 +11,7 @@ import SystemPackage
 ///
 /// Not every child of this process belongs to the trainer: a shell may have forked helpers (`> >(tee log)`) in it
 /// before exec. Children that exist at the start are not touched, nor are processes in the supervisor's own session:
-/// the trainer has a new session, and a process cannot join an existing one.
+/// the trainer has a new session, and a process cannot join an existing one. Nor are helper programs of the supervisor.
 struct ProcessTree {
   let cgroup: Cgroup?
   private let bystanders = Set(ProcessTable.children() ?? [])
@@ -20,32 +20,31 @@ struct ProcessTree {
   init(cgroup: Cgroup?) { self.cgroup = cgroup }
 
   /// - Returns: nil when /proc does not show them.
-  private func children(sparing session: pid_t?) -> [pid_t]? {
-    ProcessTable.children()?.filter { pid in
-      let itsSession = getsid(pid)
-      return !bystanders.contains(pid) && itsSession != ownSession && itsSession != session
-    }
+  private func children() -> [pid_t]? {
+    // The children first: a helper that is started in between is then not among them.
+    guard let children = ProcessTable.children() else { return nil }
+    let spared = ChildProcess.helperSessions.union([ownSession])
+    return children.filter { !bystanders.contains($0) && !spared.contains(getsid($0)) }
   }
 
   /// All current processes of the trainer.
-  func census(sparing session: pid_t?) -> ProcessTable.Family {
-    ProcessTable.descendants(of: children(sparing: session) ?? [])
+  func census() -> ProcessTable.Family {
+    ProcessTable.descendants(of: children() ?? [])
   }
 
   /// Pids of the remaining processes.
-  func remaining(sparing session: pid_t?) -> [pid_t] { census(sparing: session).processes.map(\.pid) }
+  func remaining() -> [pid_t] { census().processes.map(\.pid) }
 
   /// Kills and reaps the remaining processes.
-  /// - Parameter session: of a helper program of the supervisor, which is not killed.
   /// - Returns: whether none is left. If not, call again shortly: a killed process takes a moment to exit.
-  func clear(group: pid_t?, sparing session: pid_t?) -> Bool {
+  func clear(group: pid_t?) -> Bool {
     if let group { kill(-group, SIGKILL) }
     if let cgroup, cgroup.isPopulated { try? cgroup.kill() }
     // When a child is killed, its children are reparented to this process. A few rounds usually reach the leaves.
     for _ in 0..<4 {
       ChildProcess.reapOrphans()
       // A process that is not visible is not gone. Without any child, though, /proc is not needed to know that.
-      guard let left = children(sparing: session) else { return ChildProcess.hasNoChildren }
+      guard let left = children() else { return ChildProcess.hasNoChildren }
       if left.isEmpty { return !(cgroup?.isPopulated ?? false) }
       for child in left { kill(child, SIGKILL) }
     }

@@ -19,8 +19,6 @@ final class TrainerProcesses {
   private(set) var child: ChildProcess?
   private var outOfMemory: OutOfMemoryWatch?
   private var clearing: (since: Duration, pause: Duration) = (.zero, .zero)
-  /// Session of a helper program of the supervisor, which is not killed.
-  var sparedSession: () -> pid_t? = { nil }
 
   init(_ tree: ProcessTree, sharedCgroup: Cgroup?, _ census: TrainerCensus, _ degradations: Degradations) {
     self.tree = tree
@@ -67,7 +65,7 @@ final class TrainerProcesses {
   /// Scans the processes.
   /// - Returns: time until the next scan; nil: there is no trainer.
   func updateCensus() -> Duration? {
-    census.update(tree.census(sparing: sparedSession()))
+    census.update(tree.census())
     return census.nextPause()
   }
 
@@ -76,7 +74,7 @@ final class TrainerProcesses {
   // MARK: Clearing
 
   /// Processes that are left when the trainer has exited.
-  var remaining: [pid_t] { tree.remaining(sparing: sparedSession()).filter { $0 != child?.pid } }
+  var remaining: [pid_t] { tree.remaining().filter { $0 != child?.pid } }
 
   func beginClearing(now: Duration) { clearing = (now, .milliseconds(1)) }
 
@@ -84,7 +82,7 @@ final class TrainerProcesses {
   /// - Returns: nil when none is left; else the time to wait before the next call. The next attempt waits without a
   ///   limit; after some time the degradation is reported.
   func clear(attempt: UInt64, now: Duration) -> Duration? {
-    guard !tree.clear(group: child?.pid, sparing: sparedSession()) else {
+    guard !tree.clear(group: child?.pid) else {
       child = nil
       census.end()
       degradations.end("clearing", "all processes of attempt \(attempt) have exited")
@@ -92,7 +90,7 @@ final class TrainerProcesses {
     }
     clearing.pause = min(clearing.pause * 2, Self.longestPause)
     if now - clearing.since > Self.clearingTimeout {
-      let left = tree.remaining(sparing: sparedSession())
+      let left = tree.remaining()
       let which = left.isEmpty ? "/proc does not show which" : Words.pids(left)
       degradations.begin(
         "clearing",

@@ -38,9 +38,9 @@ final class Publisher: Sendable {
   }
 
   let progress: Progress
-  private let checkpoints: any CheckpointStorage
+  private let checkpoints: LocalCheckpoints
   /// The same directory, without counting reads as progress of a publication.
-  private let reading: any CheckpointStorage
+  private let reading: LocalCheckpoints
   private let cancelled = Atomic(false)
   private let digests: ImageDigests
 

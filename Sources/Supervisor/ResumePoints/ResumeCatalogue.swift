@@ -19,7 +19,7 @@ final class ResumeCatalogue {
   private var marks: [UInt64: [String]] = [:]
 
   let candidates: ResumeCandidates
-  private let checkpoints: any CheckpointStorage
+  private let checkpoints: LocalCheckpoints
   private let store: JobStore
   private let writer: StoreWriter
   private let events: EventLog

@@ -125,7 +125,7 @@ final class Runtime {
     metrics = MetricsReporter(
       configuration, store, writer, core, job, attempt, processes, catalogue, degradations, timers, mailbox)
     preemption = PreemptionListener(
-      configuration.preemption, command, core, attempt, processes, events, degradations, mailbox)
+      configuration.preemption, command, core, attempt, events, degradations, mailbox)
     service = ServiceReporter(
       link: serviceLink, core: core, job: job, attempt: attempt, catalogue: catalogue, publisher: publisher,
       live: live, degradations: degradations, timers: timers)

@@ -11,7 +11,6 @@ final class PreemptionListener {
   private let command: TrainerCommand
   private let core: Core
   private let attempt: AttemptRecorder
-  private let processes: TrainerProcesses
   private let events: EventLog
   private let degradations: Degradations
   private let mailbox: Mailbox<Runtime.Report>
@@ -19,14 +18,12 @@ final class PreemptionListener {
 
   init(
     _ source: PreemptionSource, _ command: TrainerCommand, _ core: Core, _ attempt: AttemptRecorder,
-    _ processes: TrainerProcesses, _ events: EventLog, _ degradations: Degradations,
-    _ mailbox: Mailbox<Runtime.Report>
+    _ events: EventLog, _ degradations: Degradations, _ mailbox: Mailbox<Runtime.Report>
   ) {
     self.source = source
     self.command = command
     self.core = core
     self.attempt = attempt
-    self.processes = processes
     self.events = events
     self.degradations = degradations
     self.mailbox = mailbox
@@ -39,7 +36,6 @@ final class PreemptionListener {
         source, environment: command.helperEnvironment
       ) { [mailbox] report in mailbox.post(.preemption(report)) }
       self.watch = watch
-      processes.sparedSession = { watch.session }
       if let cloud = watch.cloud {
         events.log(.preemptionSource, "listening for preemption notices from \(cloud.name)")
       }
