@@ -66,13 +66,13 @@ let package = Package(
       [
         "Vocabulary", "Reporting",
         "Supervision", "Preemption", "Metrics", "POSIX", "Systemd", "TrainerProtocol", "Checkpoints",
-        "JobStore", system,
+        "Storage", "JobStore", system,
       ]),
     .executableTarget(
       name: "HoldfastCLI",
       dependencies: [
         "Vocabulary", "Reporting", "Supervisor", "Supervision", "JobFile", "Preemption", "JobStore",
-        "Checkpoints", "TrainerProtocol",
+        "Checkpoints", "Storage", "TrainerProtocol",
         "POSIX", system, arguments,
       ],
       swiftSettings: strict),
@@ -115,7 +115,8 @@ let package = Package(
         "Vocabulary", "Reporting", "HoldfastCLI", arguments, "JobFile", "Supervisor", "StoreFixtures",
         "JobStore", "POSIX", system,
       ]),
-    tests("IntegrationTests", ["FaultyTrainer", "FakeMetadata", "NotifyListener", "StoreBuilder"]),
+    tests(
+      "IntegrationTests", ["FaultyTrainer", "FakeMetadata", "NotifyListener", "StoreBuilder", "S3Server"]),
     .target(name: "NotifyListener", path: "Tests/NotifyListener", swiftSettings: strict),
     .target(
       name: "S3Server", dependencies: ["POSIX", system], path: "Tests/S3Server", exclude: ["s3_server.py"],

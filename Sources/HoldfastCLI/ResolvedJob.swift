@@ -3,6 +3,7 @@ import JobFile
 import POSIX
 import Reporting
 import Supervision
+import Supervisor
 import SystemPackage
 
 /// A job as described by the command line and its configuration file.
@@ -47,6 +48,23 @@ extension ResolvedJob {
       throw Failure(.usage, "--\(mistake)", hints: ["holdfast run --help  the options of checkpoints"])
     }
     throw Failure(.configuration, mistake, path: "\(path):\(line)", hints: ["holdfast config keys"])
+  }
+
+  /// nil: nothing is replicated.
+  func remote() throws(Failure) -> RemoteSettings? {
+    guard let place = settings.remote else { return nil }
+    if let fault = RemoteSettings.fault(ofPlace: place) {
+      let isTyped = resolution.origin(of: .remote) == .commandLine
+      throw Failure(
+        isTyped ? .usage : .configuration, "invalid remote storage: \(fault)",
+        hints: ["holdfast run --remote s3:bucket/jobs …", "rclone config  configure remotes"])
+    }
+    var remote = RemoteSettings(place: place)
+    remote.interval = settings.remoteInterval ?? .zero
+    remote.keepLast = settings.remoteKeepLast
+    remote.bytesPerSecond = settings.remoteBytesPerSecond
+    remote.heartbeat = settings.remoteHeartbeat
+    return remote
   }
 
   /// `NAME=value` entries of this process, overridden by those of the file.

@@ -24,6 +24,11 @@ struct SettingOptions: ParsableArguments {
     name: .customLong("no-checkpoints"),
     help: "Write no checkpoints to disk, except on request: a power loss then costs the whole run.")
   var noCheckpoints = false
+  @Option(.remote) var remote: Resolution.Argument?
+  @Option(.remoteInterval) var remoteEvery: Resolution.Argument?
+  @Option(.remoteKeepLast) var remoteKeepLast: Resolution.Argument?
+  @Option(.remoteBandwidth) var remoteBandwidth: Resolution.Argument?
+  @Option(.remoteHeartbeat) var remoteHeartbeat: Resolution.Argument?
   @Option(.stageInterval) var stageEvery: Resolution.Argument?
   @Option(.grace) var grace: Resolution.Argument?
   @Option(.stepTimeout) var stepTimeout: Resolution.Argument?

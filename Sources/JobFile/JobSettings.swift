@@ -18,6 +18,12 @@ public struct JobSettings: Hashable, Sendable {
   public var checkpointDirectory: String?
   /// Whether a link names the newest durable checkpoint.
   public var savesLast = false
+  /// Storage for replicated checkpoints.
+  public var remote: String?
+  public var remoteInterval: Duration?
+  public var remoteKeepLast = 3
+  public var remoteBytesPerSecond: UInt64?
+  public var remoteHeartbeat = Duration.seconds(20)
   public var preemption = PreemptionSource.auto
   /// Where metrics are served.
   public var metricsAddress: ListenAddress?

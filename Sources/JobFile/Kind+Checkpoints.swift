@@ -102,3 +102,30 @@ extension Kind where Value == [CheckpointPolicy] {
     placeholder: "table", read: { (node, base) throws(Mistakes) in try PolicyTables.read(node, base) },
     write: { $0.isEmpty ? nil : PolicyTables.node($0) })
 }
+
+extension Kind where Value == UInt64 {
+  static let byteRate = Kind(
+    placeholder: "bytes/s",
+    read: { (node, _) throws(Mistakes) in
+      guard case .string(let text) = node, let bytes = ByteRate.parse(text) else {
+        throw Mistakes("must be a number of bytes with its unit, such as \"20MiB\"")
+      }
+      return bytes
+    },
+    write: { .string(ByteRate.text($0)) })
+}
+
+extension Kind where Value == String {
+  /// Any text that is not empty.
+  static func text(_ placeholder: String) -> Kind {
+    Kind(
+      placeholder: placeholder,
+      read: { (node, _) throws(Mistakes) in
+        guard case .string(let text) = node, !text.isEmpty else {
+          throw Mistakes("must be text in quotes, not \(node.kind)")
+        }
+        return text
+      },
+      write: { .string($0) })
+  }
+}

@@ -8,7 +8,8 @@ extension Setting {
     everySteps, everyEpochs, saveOnTrainEpochEnd, keepLast, keepBest, monitor, mode, keepEverySteps,
     keepDaily,
     saveLast, checkpointName, autoInsertMetricName, checkpointDirectory, checkpointsEnabled, stageInterval,
-    checkpointPolicies, maxStalls, skipBatchAfter, requireIdentical, grace, stepTimeout, preemption,
+    checkpointPolicies, remote, remoteInterval, remoteKeepLast, remoteBandwidth, remoteHeartbeat, maxStalls,
+    skipBatchAfter, requireIdentical, grace, stepTimeout, preemption,
     metricsListen,
     metricsFile,
   ]
@@ -104,6 +105,31 @@ extension Setting {
     """
     [[checkpoint.policy]]: a further policy, with the keys of this section that say when to save, which to keep and \
     how to name. An option of the command line for one of them replaces all further policies.
+    """)
+
+  public static let remote = Setting(
+    "remote", "storage", option: "remote", .optional(.text("place")), \.remote, .nextStart,
+    unset: "none",
+    """
+    Storage to which durable checkpoints are replicated, below a directory with the job's name: a remote of rclone such \
+    as s3:bucket/jobs, an absolute path, or command:PROGRAM. A job that is not on this machine is continued from there.
+    """)
+  public static let remoteInterval = Setting(
+    "remote", "interval", option: "remote-every", .optional(.duration), \.remoteInterval, .nextStart,
+    unset: "each durable checkpoint",
+    "Least time between two replicated checkpoints.")
+  public static let remoteKeepLast = Setting(
+    "remote", "keep-last", option: "remote-keep-last", .count, \.remoteKeepLast, .nextStart,
+    "Keep this number of the newest replicated checkpoints.")
+  public static let remoteBandwidth = Setting(
+    "remote", "bandwidth", option: "remote-bandwidth", .optional(.byteRate), \.remoteBytesPerSecond,
+    .nextStart,
+    unset: "unlimited",
+    "Limit of all transfers together, such as 20MiB, in bytes per second.")
+  public static let remoteHeartbeat = Setting(
+    "remote", "heartbeat", option: "remote-heartbeat", .duration, \.remoteHeartbeat, .nextStart,
+    """
+    Time between two heartbeats in the storage. Another machine takes the job over when three of them are missing.
     """)
 
   /// Those that a policy consists of.

@@ -16,6 +16,8 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
   public var metrics: [String: Double]
   /// Why it was saved, `CheckpointReason.word`; nil: by a version that did not record this.
   public var savedFor: [String]?
+  /// When the remote storage had all of it; nil: it is not known to.
+  public var replicatedAtNs: UInt64?
   /// Its damage; nil if none is known.
   public var damage: String?
   /// When it was last read in full and its digest matched.

@@ -17,6 +17,8 @@ public struct JobRecord: Hashable, Sendable, Codable {
   public var hyperparameters: [String: Scalar] = [:]
   /// Where its checkpoints are; nil: below the state directory.
   public var checkpointDirectory: String?
+  /// The remote storage of the newest supervisor; nil: none. Without credentials.
+  public var remote: String?
 
   public init(job: String, id: JobID, createdAtNs: UInt64, command: [String]) {
     self.job = job

@@ -22,6 +22,8 @@ public enum EventKind: String, CaseIterable, Sendable {
   case internalError = "internal_error"
   /// A checkpoint lacks the metric by which it is ranked.
   case metricMissing = "metric_missing"
+  /// The newest checkpoint did not reach the remote storage before the supervisor exited.
+  case notReplicated = "not_replicated"
   case preempted = "preempted"
   case preemptionAbsent = "preemption_absent"
   case preemptionAcknowledged = "preemption_acknowledged"
@@ -37,6 +39,7 @@ public enum EventKind: String, CaseIterable, Sendable {
   case reloadRefused = "reload_refused"
   case reloaded = "reloaded"
   case repeatsFailure = "repeats_failure"
+  case replicated = "replicated"
   case replayDiffers = "replay_differs"
   case replayIdentical = "replay_identical"
   case restoreDied = "restore_died"
@@ -75,6 +78,8 @@ public enum EventKind: String, CaseIterable, Sendable {
     case .hang: "947ca1ccc89547008c83021bb8cb6be5"
     case .hurry: "ca31b3693f314a24818f46e37952e8bf"
     case .internalError: "e86b95bcaf8c40e7a42a49e13636d9df"
+    case .notReplicated: "b0bf6ec6b1624497b1d4729710a94a4b"
+    case .replicated: "2b57bcd0580b4095b7b23dfbc889836a"
     case .preempted: "b594e9d1513a42eb86c4eff9702a823b"
     case .preemptionAbsent: "68fc2005f64f4f12b23b530dd6b98c20"
     case .preemptionAcknowledged: "d5cb4c47322542389dbb01b34d40ad5e"

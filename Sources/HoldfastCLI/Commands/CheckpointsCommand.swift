@@ -11,7 +11,9 @@ struct CheckpointsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "checkpoints",
     abstract: "List, verify, show and prune a job's checkpoints.",
-    subcommands: [List.self, Verify.self, Show.self, CheckpointsPrune.self], defaultSubcommand: List.self)
+    subcommands: [
+      List.self, Verify.self, Show.self, CheckpointsPrune.self, CheckpointsPush.self, CheckpointsPull.self,
+    ], defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(

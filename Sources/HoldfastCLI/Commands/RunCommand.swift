@@ -56,6 +56,7 @@ struct RunCommand: ParsableCommand {
       environment: job.environment, policy: job.settings.policy, again: again)
     configuration.isJobNamed = job.settings.name != nil
     configuration.checkpointDirectory = job.checkpointDirectory
+    configuration.remote = try job.remote()
     configuration.savesLast = job.settings.savesLast
     configuration.preemption = job.settings.preemption
     configuration.metricsAddress = job.settings.metricsAddress

@@ -182,6 +182,21 @@ struct JobStatus {
     return (record, monitor, value)
   }
 
+  /// The newest checkpoint that the remote storage has.
+  var replicated: CheckpointRecord? {
+    checkpoints.last { $0.replicatedAtNs != nil }
+  }
+
+  /// Where a job would resume after the loss of this machine.
+  var resumeElsewhere: ResumeAt {
+    let recorded = newest?.step ?? 0
+    let step = replicated?.step ?? 0
+    let replay = recorded > step ? recorded - step : 0
+    return ResumeAt(
+      level: replicated == nil ? nil : .durable, step: step, replay: replay,
+      seconds: stepsPerSecond.map { Double(replay) / $0 })
+  }
+
   var timeSpent: TimeSpent {
     attempts.timeSpent(newestStep: newest?.step, nowNs: isSupervised ? nowNs : nil)
   }

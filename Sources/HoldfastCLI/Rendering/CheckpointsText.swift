@@ -46,7 +46,7 @@ struct CheckpointsText {
     table.add(
       Self.row(
         name: record.name, step: record.step, age: status.age(record.createdAtNs), bytes: record.bytes,
-        level: Level.durable.rawValue, metric: metric.map { record.metrics[$0] },
+        level: record.levelWord, metric: metric.map { record.metrics[$0] },
         state: status.state(of: record),
         kept: record.damage != nil ? "never deleted" : Self.keptAs(kept[record.name] ?? [])))
   }

@@ -26,8 +26,17 @@ extension JobStatus {
       "resume_points": .object([
         "process": Self.document(resume(afterPowerLoss: false)),
         "power": Self.document(resume(afterPowerLoss: true)),
+        "machine": job.remote == nil ? .null : Self.document(resumeElsewhere),
       ]),
       "staged_step": .optional(staged?.step), "durable_step": .optional(durable?.step),
+      "replicated_step": .optional(replicated?.step),
+      "best": best.map { best in
+        .object([
+          "name": .string(best.record.name), "step": .count(best.record.step),
+          "monitor": .string(best.monitor),
+          "value": .real(best.value),
+        ])
+      } ?? .null,
       "checkpoints": .integer(Int64(checkpoints.count)), "snapshots": .integer(Int64(snapshotCount)),
       "time_seconds": .object([
         "productive": .real(timeSpent.productive), "start_up": .real(timeSpent.startUp),
@@ -126,14 +135,18 @@ extension EventRecord {
 }
 
 extension CheckpointRecord {
+  /// `replicated` is more than durable.
+  var levelWord: String { replicatedAtNs == nil ? Level.durable.rawValue : "replicated" }
+
   var json: JSONValue {
     .object([
-      "name": .string(name), "step": .count(step), "level": .string(Level.durable.rawValue),
+      "name": .string(name), "step": .count(step), "level": .string(levelWord),
       "cut_id": .string(cut.description),
       "attempt": .count(attempt), "epoch": .count(epoch), "batch": .count(batch), "size_bytes": .count(bytes),
       "sha256": .string(sha256), "created_at": .string(Timestamp.text(createdAtNs)),
       "state": .string(damage == nil ? "complete" : "damaged"), "damage": .optional(damage),
       "verified_at": .optional(verifiedAtNs.map(Timestamp.text)),
+      "replicated_at": .optional(replicatedAtNs.map(Timestamp.text)),
       "saved_for": .array((savedFor ?? []).map(JSONValue.string)),
       "metrics": .object(metrics.mapValues(JSONValue.real)),
     ])

@@ -130,6 +130,15 @@ extension JobStatus {
         state(of: record),
       ])
     }
+    if job.remote != nil {
+      rows.append(
+        replicated.map {
+          [
+            "replicated", "step \(Words.number($0.step))", ago($0.createdAtNs), Words.bytes($0.bytes),
+            "verified there",
+          ]
+        } ?? ["replicated", "none yet"])
+    }
     if let best {
       rows.append([
         "best", "step \(Words.number(best.record.step))", ago(best.record.createdAtNs),
@@ -143,9 +152,9 @@ extension JobStatus {
 
   private func lossLines(_ output: Output) -> [String] {
     guard newest != nil, state != .finished else { return [] }
-    let rows = [("a process", resume(afterPowerLoss: false)), ("power", resume(afterPowerLoss: true))].map {
-      [$0.0, Self.words($0.1)]
-    }
+    var losses = [("a process", resume(afterPowerLoss: false)), ("power", resume(afterPowerLoss: true))]
+    if job.remote != nil { losses.append(("the machine", resumeElsewhere)) }
+    let rows = losses.map { [$0.0, Self.words($0.1)] }
     return TextTable.lines(rows).enumerated().map { ($0 == 0 ? " If it lost: " : "             ") + $1 }
   }
 

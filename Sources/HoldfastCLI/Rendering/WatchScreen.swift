@@ -126,6 +126,12 @@ struct WatchScreen {
       rows.append(
         ["durable", Words.number(durable.step), status.age(durable.createdAtNs), status.state(of: durable)])
     }
+    if status.job.remote != nil {
+      rows.append(
+        status.replicated.map {
+          ["replicated", Words.number($0.step), status.age($0.createdAtNs), "verified there"]
+        } ?? ["replicated", "-", "", "none yet"])
+    }
     if rows.isEmpty { rows = [["no checkpoint yet"]] }
     return TextTable.lines(rows, right: [1]).enumerated().map { ($0 == 0 ? label("levels") : indent) + $1 }
   }

@@ -15,6 +15,8 @@ final class ResumeCatalogue {
   private var known = ResumeCandidates.Knowledge()
   /// Names of old checkpoints that are being read.
   private var beingRead: Set<String> = []
+  /// Whether something else reads this checkpoint's files.
+  var isInUse: (_ name: String) -> Bool = { _ in false }
   /// Reasons for the checkpoint of a step that is being published.
   private var marks: [UInt64: [String]] = [:]
 
@@ -77,6 +79,11 @@ final class ResumeCatalogue {
     records.append(record)
     known.whole.insert(record.source.identity)
     if let words = marks.removeValue(forKey: record.step) { mark(step: record.step, words) }
+  }
+
+  /// Called when the remote storage has all of it.
+  func markReplicated(_ record: CheckpointRecord) {
+    update(record.name) { $0.replicatedAtNs = Clock.wallNanoseconds }
   }
 
   /// Records further reasons for which the checkpoint of a step was saved.
@@ -150,7 +157,7 @@ final class ResumeCatalogue {
   func prune(_ policies: [CheckpointPolicy]) -> [CheckpointRecord] {
     let plan = Retention.plan(records.map { $0.listed(condition(of: $0)) }, policies)
     if let oldest = plan.oldestKept { writer.setOldestKept(step: oldest) }
-    for record in records where plan.remove.contains(record.name) { remove(record) }
+    for record in records where plan.remove.contains(record.name) && !isInUse(record.name) { remove(record) }
     return records.filter { plan.read.contains($0.name) && beingRead.insert($0.name).inserted }
   }
 

@@ -30,6 +30,8 @@ public struct Configuration: Sendable {
   public var checkpointDirectory: FilePath?
   /// Whether a link names the newest durable checkpoint.
   public var savesLast = false
+  /// Where checkpoints are replicated; nil: nowhere.
+  public var remote: RemoteSettings?
   /// Source of preemption notices.
   public var preemption: PreemptionSource
   /// Address on which metrics are served; nil: none.

@@ -30,6 +30,7 @@ final class Runtime {
     case stateDirectory(String?)
     /// The counters of the metrics are in the store, or cannot be.
     case metricsPersisted
+    case replication(Replicator.Report)
   }
 
   private let configuration: Configuration
@@ -65,13 +66,20 @@ final class Runtime {
   private let attemptStart: AttemptStart
   private let attemptEnd: AttemptEnd
   private let ringReports: RingReports
+  /// nil: there is no remote storage.
+  private let replication: Replication?
+  /// Set while the last checkpoint is replicated before the exit.
+  private var endsAfterReplication = false
+  /// A notice that is acknowledged when the last checkpoint is replicated.
+  private var unacknowledged: PreemptionNotice?
 
   private var ending: Ending?
   /// The system error that ends the supervisor.
   private var fatalErrno: Int32?
 
   init(
-    _ recovered: Recovery.Result, _ configuration: Configuration, _ stateDirectory: OpenFile,
+    _ recovered: Recovery.Result, _ configuration: Configuration, _ remote: (place: Remote, mark: UInt32)?,
+    _ stateDirectory: OpenFile,
     _ checkpointParent: OpenFile, _ runDirectory: RunDirectory, signals: SignalSource,
     service serviceLink: ServiceLink
   ) throws(POSIXError) {
@@ -147,11 +155,26 @@ final class Runtime {
       catalogue: catalogue, checkpoints: checkpoints, verification: verification, live: live,
       narrator: narrator, metrics: metrics, events: events, degradations: degradations,
       runDirectory: runDirectory)
+    replication = try Self.replication(remote, recovered, job, catalogue, events, degradations, mailbox)
     connect()
+  }
+
+  private static func replication(
+    _ remote: (place: Remote, mark: UInt32)?, _ recovered: Recovery.Result, _ job: JobRecorder,
+    _ catalogue: ResumeCatalogue, _ events: EventLog, _ degradations: Degradations, _ mailbox: Mailbox<Report>
+  ) throws(POSIXError) -> Replication? {
+    guard let remote else { return nil }
+    let (store, record) = (recovered.store, recovered.job)
+    let replicator = try Replicator(
+      remote.place, jobID: record.id.hexadecimal, mark: remote.mark,
+      history: { try? RemoteHistory(store, record) }, report: { mailbox.post(.replication($0)) })
+    return Replication(
+      remote.place, replicator, catalogue, events, degradations, recovered.checkpoints)
   }
 
   /// Connects owners to ones that were created before them.
   private func connect() {
+    catalogue.isInUse = { [replication] name in replication?.replicator.isUsing(name) ?? false }
     degradations.changed = { [live] in live.write() }
     live.doing = { [unowned verification] in verification.doing }
     timers.failed = { [unowned self] in fail($0) }
@@ -203,7 +226,12 @@ final class Runtime {
     case .store(.replaced(let repair)): storeReports.replaced(repair)
     case .detached: attemptEnd.cleared()
     case .publisher(let result): checkpoints.published(result)
-    case .recorded(let order, let record, let durable): checkpoints.recorded(order, record, durable: durable)
+    case .recorded(let order, let record, let durable):
+      checkpoints.recorded(order, record, durable: durable)
+      if durable { replication?.submitNewest() }
+    case .replication(let report):
+      replication?.handle(report)
+      if endsAfterReplication, replication?.isFlushing == false { close() }
     case .read(let record, let fault): checkpoints.readCompleted(record, fault: fault)
     case .pointRead(let source, let fault): verification.readCompleted(source, fault: fault)
     case .preemption(let report): preemption.handle(report)
@@ -225,6 +253,8 @@ final class Runtime {
   }
 
   private func stop(by signal: Int32) {
+    // A second signal, or the first after the training: the exit does not wait for the remote storage.
+    if endsAfterReplication { return close() }
     if core.state.stop == nil { narrator.stopSignal = signal }
     core.send(.stopRequested)
   }
@@ -262,6 +292,7 @@ final class Runtime {
       case .reading: verification.show()
       case .runDirectory: directoryWatch.checkRunDirectory()
       case .census: attemptEnd.updateCensus()
+      case .replication: if endsAfterReplication { close() }
       }
     }
   }
@@ -296,7 +327,9 @@ final class Runtime {
     case .disarm(let kind): timers.disarm(.core(kind))
     case .note(let note): narrator.log(note)
     case .persistStanding: writer.submit([.document("standing", core.state.standing)])
-    case .acknowledge(let notice): preemption.acknowledge(notice)
+    case .acknowledge(let notice):
+      // The machine may go down at once, and what is on its disk with it.
+      if replication == nil { preemption.acknowledge(notice) } else { unacknowledged = notice }
     case .end(let ending): end(ending)
     }
   }
@@ -317,6 +350,24 @@ final class Runtime {
         .finished, "job \(job.record.job) finished at step \(step)\(doubt)",
         isWarning: attempt.deviation != nil)
     }
+    guard let replication else { return close() }
+    // Everything else is over; only the upload, and the watchdog, go on.
+    endsAfterReplication = true
+    // The history that is uploaded contains this end.
+    _ = writer.submitAndWait([.job(job.record)], timeout: .seconds(2))
+    let patience = replication.isBehind ? Replication.patience : .seconds(10)
+    timers.arm(.replication, at: core.state.stop?.endsAt ?? Moment.now.monotonic + patience)
+    replication.flush()
+  }
+
+  /// Writes the last records, and leaves the loop.
+  private func close() {
+    endsAfterReplication = false
+    timers.disarm(.replication)
+    guard let ending else { return loop.stop() }
+    let left = core.state.stop.map { max(.seconds(1), $0.endsAt - Moment.now.monotonic) } ?? .seconds(10)
+    replication?.end(timeout: left)
+    if let unacknowledged { preemption.acknowledge(unacknowledged) }
     let last: [StoreOperation] = [.job(job.record), .live(live.record(SupervisorState(ending)))]
     if core.state.stop == nil {
       _ = writer.submitAndWait(last)
@@ -327,20 +378,11 @@ final class Runtime {
       // A stop does not wait for a disk that stalls.
       Console.warning("the last record was not written to the store in time")
     }
-    if ending == .finished { clearRunDirectory() }
-    loop.stop()
-  }
-
-  /// Frees the memory of a finished job.
-  private func clearRunDirectory() {
-    link.close()
-    for name in (try? FileSystem.list(runDirectory.path)) ?? [] where name != JobLock.name {
-      do {
-        try FileSystem.removeTree(runDirectory.path.appending(name))
-      } catch {
-        Console.warning("cannot clear the run directory: \(error)")
-      }
+    if ending == .finished {
+      link.close()
+      runDirectory.clear()
     }
+    loop.stop()
   }
 
   /// The error number that systemd shows; nil: no failure, or one without a number.

@@ -105,6 +105,14 @@ public enum Supervisor {
     }
     // Of the finished run that is started over.
     var usedDirectory: FilePath?
+    var remote: (place: Remote, mark: UInt32)?
+    if let settings = configuration.remote, let store {
+      let place = try Remote(settings, job: configuration.job, environment: configuration.environment)
+      let own = try CheckpointDirectory.select(configuration.checkpointDirectory, directories.state, store)
+      let start = RemoteStart(
+        remote: place, job: configuration.job, checkpoints: own ?? directories.checkpoints, store: store)
+      remote = (place, try start.run())
+    }
     if let job = try store?.job(), let step = job.finishedStep {
       guard configuration.again else {
         Console.line(
@@ -139,7 +147,8 @@ public enum Supervisor {
       configuration, directories, store, job, checkpoints?.directory ?? stateDirectory, mark, locks.value,
       service)
     let runtime = try Runtime(
-      recovered, configuration, stateDirectory, checkpoints?.directory ?? stateDirectory, runDirectory,
+      recovered, configuration, remote, stateDirectory, checkpoints?.directory ?? stateDirectory,
+      runDirectory,
       signals: signals, service: service)
     let ending = try runtime.run(after: store.repair)
     let state = runtime.core.state
@@ -262,6 +271,7 @@ public enum Supervisor {
     if var job = try store.job() {
       job.command = configuration.command
       job.checkpointDirectory = directories.ownCheckpoints?.string
+      job.remote = configuration.remote?.place
       return job
     }
     // Checkpoints without a store: the store was lost or moved, but they still belong to this job.
@@ -277,6 +287,7 @@ public enum Supervisor {
       job: configuration.job, id: newest.flatMap { JobID($0.jobID) } ?? inMemory ?? JobID(),
       createdAtNs: Clock.wallNanoseconds, command: configuration.command)
     job.checkpointDirectory = directories.ownCheckpoints?.string
+    job.remote = configuration.remote?.place
     return job
   }
 }

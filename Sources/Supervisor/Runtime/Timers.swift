@@ -17,6 +17,8 @@ final class Timers {
     case runDirectory
     /// Record what the trainer has started.
     case census
+    /// The exit does not wait for the remote storage any longer.
+    case replication
   }
 
   private let timer: DeadlineTimer

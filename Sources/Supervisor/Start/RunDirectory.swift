@@ -35,6 +35,17 @@ final class RunDirectory {
 
   var displacement: OpenFile.Displacement? { locked.directory.displacement }
 
+  /// Frees the memory of a finished job.
+  func clear() {
+    for name in (try? FileSystem.list(path)) ?? [] where name != JobLock.name {
+      do {
+        try FileSystem.removeTree(path.appending(name))
+      } catch {
+        Console.warning("cannot clear the run directory: \(error)")
+      }
+    }
+  }
+
   /// Creates and locks a new run directory if this one is not in place.
   /// - Returns: false if another job has locked it.
   func reacquire() throws -> Bool {

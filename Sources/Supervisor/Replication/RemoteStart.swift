@@ -1,0 +1,165 @@
+import Checkpoints
+import Glibc
+import JobStore
+import POSIX
+import Reporting
+import Storage
+import Supervision
+import SystemPackage
+import TrainerProtocol
+
+/// Finds the job at its remote before it is loaded: on a new machine with an empty disk, or when another machine has
+/// continued it.
+public struct RemoteStart {
+  let remote: Remote
+  let job: String
+  let checkpoints: FilePath
+  let store: JobStore
+
+  /// The mark of this run of the supervisor in the remote. An earlier one of this machine is no other machine.
+  public static let markDocument = "remote_mark"
+
+  /// - Returns: the mark of this run.
+  /// - Throws: another machine runs the job; the remote does not answer, and nothing is known of the job here.
+  func run() throws -> UInt32 {
+    let isKnown = try store.job() != nil
+    do {
+      if let other = try livingOther() { throw taken(other) }
+      let history = try readHistory()
+      let id = try knownID() ?? history?.job.id.hexadecimal
+      let loaded = try loadNewest(of: id)
+      if !isKnown, let history { adopt(history, loaded) }
+    } catch let error as StorageError {
+      guard isKnown, error.code != .unsupported, error.code != .program else { throw failure(error) }
+      Console.warning(
+        "cannot reach the remote storage: \(error.what)\(error.why.map { ": \($0)" } ?? ""); the job continues with "
+          + "what is on this machine")
+    }
+    let mark = UInt32.random(in: 1...UInt32.max)
+    try submit([.document(Self.markDocument, mark.hexadecimal)])
+    return mark
+  }
+
+  private func failure(_ error: StorageError) -> SupervisorError {
+    SupervisorError(
+      .io, "cannot find out whether the remote storage \(remote.storage.name) has this job: \(error.what)",
+      why: error.why, hint: error.hint ?? "start it when the storage answers, or without --remote")
+  }
+
+  private func knownID() throws(StorageError) -> String? {
+    (try? store.job())??.id.hexadecimal
+  }
+
+  private func submit(_ operations: [StoreOperation]) throws {
+    let writer = try StoreWriter(store, lookInterval: .seconds(1), report: { _ in })
+    defer { writer.stop() }
+    guard writer.submitAndWait(operations) else {
+      throw SupervisorError(.io, "the store cannot be written", path: checkpoints)
+    }
+  }
+
+  // MARK: The heartbeat
+
+  private static let never: Transfer.Cancellation = { false }
+
+  /// Waits until the heartbeat of another machine stands still, by this machine's clock.
+  /// - Returns: the heartbeat that changes; nil: no other machine runs the job.
+  private func livingOther() throws(StorageError) -> Heartbeat? {
+    guard let first = try heartbeat(), !first.isOver else { return nil }
+    let own: String? = (try? store.document(Self.markDocument)) ?? nil
+    guard first.mark != own else { return nil }
+    Console.line(
+      "another machine (\(first.host), pid \(first.pid)) may be running job \(job); waiting up to "
+        + "\(Words.duration(first.patience)) for its heartbeat")
+    let began = Clock.monotonicNanoseconds
+    while Duration.nanoseconds(Clock.monotonicNanoseconds - began) < first.patience {
+      usleep(useconds_t(min(first.intervalSeconds, 5) * 500_000))
+      let now = try heartbeat()
+      guard let now, !now.isOver else { return nil }
+      if now != first { return now }
+    }
+    Console.line("the heartbeat of \(first.host) stands still; this machine takes the job over")
+    return nil
+  }
+
+  private func heartbeat() throws(StorageError) -> Heartbeat? {
+    try remote.objects?.read(Remote.heartbeat, isCancelled: Self.never).flatMap { JSON.decode($0) }
+  }
+
+  private func taken(_ found: Heartbeat) -> SupervisorError {
+    SupervisorError(
+      .alreadySupervised, "job '\(job)' is running on another machine: \(found.host), pid \(found.pid)",
+      why: "its heartbeat in \(remote.storage.name) changes",
+      hint: "stop it there, or use another --remote or --job")
+  }
+
+  // MARK: Checkpoints and history
+
+  private func readHistory() throws(StorageError) -> RemoteHistory? {
+    try remote.objects?.read(Remote.history, isCancelled: Self.never).flatMap { JSON.decode($0) }
+  }
+
+  /// Loads the newest checkpoint if it is newer than those here; a damaged one is skipped.
+  /// - Returns: its name here; nil: none was loaded.
+  private func loadNewest(of id: String?) throws(StorageError) -> String? {
+    let local = LocalCheckpoints(directory: checkpoints)
+    let names = (try? local.names()) ?? []
+    let own = names.compactMap { local.verify($0, thorough: false).manifest }.filter {
+      id == nil || $0.jobID == id
+    }
+    let newest = own.map(\.step).max()
+    let listed = try remote.storage.list(isCancelled: Self.never).checkpoints
+    let usable = listed.filter {
+      $0.fault == nil && ($0.manifest == nil || id == nil || $0.manifest?.jobID == id)
+    }
+    for found in usable.sorted(by: { ($0.step ?? 0, $0.key) > ($1.step ?? 0, $1.key) }) {
+      guard let step = found.step, newest.map({ step > $0 }) ?? true else { return nil }
+      do throws(StorageError) {
+        let name = try load(found, names)
+        Console.line(
+          "loaded step \(Words.number(step)) from the remote storage \(remote.storage.name)"
+            + (found.bytes.map { ": \(Words.bytes($0))" } ?? ""))
+        return name
+      } catch {
+        guard error.code == .damaged || error.code == .missing else { throw error }
+        Console.warning(
+          "\(found.key) at the remote storage cannot be used: \(error.what); trying an older one")
+      }
+    }
+    return nil
+  }
+
+  private func load(_ found: StoredCheckpoint, _ taken: [String]) throws(StorageError) -> String {
+    var name = found.key.name
+    if taken.contains(name) { name += "-\(found.manifest?.cutID.prefix(8) ?? "remote")" }
+    try? FileSystem.makeDirectories(checkpoints, mode: 0o750)
+    try remote.storage.load(found.key, into: checkpoints.appending(name), Transfer())
+    return name
+  }
+
+  /// - Parameter loaded: the name of the checkpoint that was loaded.
+  private func adopt(_ history: RemoteHistory, _ loaded: String?) {
+    var record = history.job
+    record.job = job
+    var operations = [.job(record)] + history.operations
+    let manifest = loaded.flatMap {
+      LocalCheckpoints(directory: checkpoints).verify($0, thorough: false).manifest
+    }
+    if let loaded, let manifest,
+      var known = history.checkpoints.last(where: { $0.cut.hexadecimal == manifest.cutID })
+    {
+      // It need not be replicated again.
+      known.name = loaded
+      known.replicatedAtNs = Clock.wallNanoseconds
+      operations.append(.checkpoint(known))
+    }
+    do {
+      try submit(operations)
+      Console.line(
+        "continuing job \(job): \(Words.count(UInt64(history.attempts.count), "earlier attempt")) from the remote "
+          + "storage")
+    } catch {
+      Console.warning("the job's history at the remote storage could not be used: \(error)")
+    }
+  }
+}

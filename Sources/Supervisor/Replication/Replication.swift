@@ -1,0 +1,95 @@
+import Checkpoints
+import JobStore
+import POSIX
+import Reporting
+import Storage
+import TrainerProtocol
+import Vocabulary
+
+/// Hands durable checkpoints to the replicator, and records and reports what becomes of them.
+final class Replication {
+  /// How long the end of a job that was not stopped waits for its last checkpoint to be replicated.
+  static let patience = Duration.seconds(600)
+
+  let replicator: Replicator
+  private let remote: Remote
+  private let catalogue: ResumeCatalogue
+  private let events: EventLog
+  private let degradations: Degradations
+  private let checkpoints: LocalCheckpoints
+  private(set) var isFlushing = false
+
+  init(
+    _ remote: Remote, _ replicator: Replicator, _ catalogue: ResumeCatalogue, _ events: EventLog,
+    _ degradations: Degradations, _ checkpoints: LocalCheckpoints
+  ) {
+    self.remote = remote
+    self.replicator = replicator
+    self.catalogue = catalogue
+    self.events = events
+    self.degradations = degradations
+    self.checkpoints = checkpoints
+  }
+
+  /// Replicates the newest checkpoint, unless that was done.
+  func submitNewest() {
+    guard let newest = catalogue.undamaged.max(by: { $0.step < $1.step }), newest.replicatedAtNs == nil else {
+      return
+    }
+    replicator.submit(.init(record: newest, path: checkpoints.path(of: newest.name)))
+  }
+
+  /// Whether the newest checkpoint waits to be replicated.
+  var isBehind: Bool {
+    catalogue.undamaged.max { $0.step < $1.step }.map { $0.replicatedAtNs == nil } ?? false
+  }
+
+  /// Replicates what waits, as the supervisor is about to exit.
+  func flush() {
+    isFlushing = true
+    submitNewest()
+    replicator.flush()
+  }
+
+  func handle(_ report: Replicator.Report) {
+    switch report {
+    case .replicated(let record, let took):
+      catalogue.markReplicated(record)
+      degradations.end("replication", "checkpoints reach the remote storage again")
+      events.log(
+        .replicated,
+        "step \(Words.number(record.step)) is replicated: \(record.name), \(Words.bytes(record.bytes)) in "
+          + "\(Words.duration(took))", step: record.step)
+    case .failed(let record, let why, let hint, let pause):
+      degradations.begin(
+        "replication",
+        "\(record.name) does not reach the remote storage \(remote.storage.name): \(why)"
+          + (hint.map { " (\($0.text))" } ?? "") + "; next try in \(Words.duration(pause))", step: record.step
+      )
+    case .heartbeatFailed(let why):
+      degradations.begin(
+        "heartbeat", "the heartbeat does not reach the remote storage \(remote.storage.name): \(why)")
+    case .heartbeatWritten:
+      degradations.end("heartbeat", "the heartbeat reaches the remote storage again")
+    case .takenOver(let host):
+      degradations.begin(
+        "replication",
+        "another machine, \(host), runs this job against the remote storage \(remote.storage.name); nothing more is "
+          + "replicated from here: stop one of them")
+    case .idle: isFlushing = false
+    }
+  }
+
+  /// Called when the supervisor exits.
+  func end(timeout: Duration) {
+    if isBehind {
+      events.log(
+        .notReplicated,
+        "the newest checkpoint did not reach the remote storage \(remote.storage.name) in time; it is on this machine's "
+          + "disk, and the next start replicates it",
+        isWarning: true)
+    }
+    replicator.endHeartbeat(timeout: timeout)
+    replicator.stop()
+  }
+}

@@ -1,0 +1,251 @@
+import Checkpoints
+import Glibc
+import JobStore
+import POSIX
+import Reporting
+import Storage
+import Synchronization
+import SystemPackage
+import TrainerProtocol
+
+/// Copies durable checkpoints to the remote, and maintains the heartbeat there, each on a thread of its own: whatever the
+/// remote does, nothing else waits for it.
+final class Replicator: Sendable {
+  struct Order: Sendable {
+    var record: CheckpointRecord
+    var path: FilePath
+  }
+
+  enum Report: Sendable {
+    case replicated(CheckpointRecord, took: Duration)
+    /// It will be tried again.
+    case failed(CheckpointRecord, why: String, hint: Hint?, retryIn: Duration)
+    case heartbeatFailed(String)
+    case heartbeatWritten
+    /// Another machine runs the job.
+    case takenOver(host: String)
+    /// Everything that was submitted is replicated, or was given up.
+    case idle
+  }
+
+  private struct State {
+    /// The newest one that waits.
+    var waiting: Order?
+    var current: Order?
+    var lastAtNs: UInt64?
+    /// Of the newest one that is replicated.
+    var lastName: String?
+    /// Replicate without waiting for the interval, then report `idle`.
+    var isFlushing = false
+    var isStopping = false
+    var isTakenOver = false
+  }
+
+  private let remote: Remote
+  private let jobID: String
+  private let mark: UInt32
+  private let history: @Sendable () -> RemoteHistory?
+  private let report: @Sendable (Report) -> Void
+  private let state = Mutex(State())
+  private let cancelled = Atomic(false)
+  private let wakeUp: WakeUp
+  private let heartbeatWakeUp: WakeUp
+  /// Of the checkpoint that is being transferred.
+  let completedBytes = Atomic<UInt64>(0)
+  let totalBytes = Atomic<UInt64>(0)
+
+  /// - Parameters:
+  ///   - mark: of this run of the supervisor.
+  ///   - history: returns what is stored beside the checkpoints; called on the replicator's thread.
+  init(
+    _ remote: Remote, jobID: String, mark: UInt32, history: @escaping @Sendable () -> RemoteHistory?,
+    report: @escaping @Sendable (Report) -> Void
+  ) throws(POSIXError) {
+    self.remote = remote
+    self.jobID = jobID
+    self.mark = mark
+    self.history = history
+    self.report = report
+    wakeUp = try WakeUp()
+    heartbeatWakeUp = try WakeUp()
+    try NativeThread.start(niceness: 10) { [self] in replicate() }
+    if remote.objects != nil { try NativeThread.start(niceness: 5) { [self] in beat() } }
+  }
+
+  /// Replaces an older checkpoint that still waits.
+  func submit(_ order: Order) {
+    state.withLock { state in
+      let isDone = [state.current?.record.name, state.lastName].contains(order.record.name)
+      if !isDone, order.record.step >= state.waiting?.record.step ?? 0 { state.waiting = order }
+    }
+    wakeUp.signal()
+  }
+
+  /// Whether the files of this checkpoint are needed.
+  func isUsing(_ name: String) -> Bool {
+    state.withLock { $0.current?.record.name == name || $0.waiting?.record.name == name }
+  }
+
+  /// Replicates what waits now, and reports `idle` then.
+  func flush() {
+    state.withLock { $0.isFlushing = true }
+    wakeUp.signal()
+  }
+
+  /// Ends transfers in progress, and both threads.
+  func stop() {
+    state.withLock { $0.isStopping = true }
+    cancelled.store(true, ordering: .relaxed)
+    wakeUp.signal()
+    heartbeatWakeUp.signal()
+  }
+
+  private var isCancelled: Transfer.Cancellation { { [self] in cancelled.load(ordering: .relaxed) } }
+
+  // MARK: Checkpoints
+
+  private static let shortestPause = Duration.seconds(5)
+  private static let longestPause = Duration.seconds(300)
+
+  private func replicate() {
+    var pause = Self.shortestPause
+    while true {
+      let (order, wait, isFlushing) = next()
+      if state.withLock(\.isStopping) { return }
+      guard let order else {
+        if isFlushing { finishFlush() }
+        wakeUp.wait(timeout: wait)
+        continue
+      }
+      do throws(StorageError) {
+        try save(order)
+        pause = Self.shortestPause
+      } catch {
+        guard !state.withLock(\.isStopping) else { return }
+        restore(order)
+        report(.failed(order.record, why: Self.words(error), hint: error.hint, retryIn: pause))
+        wakeUp.wait(timeout: pause)
+        pause = min(pause * 2, Self.longestPause)
+      }
+    }
+  }
+
+  private static func words(_ error: StorageError) -> String {
+    error.why.map { "\(error.what): \($0)" } ?? error.what
+  }
+
+  /// The checkpoint to replicate now; else the time until one is due, nil for any time.
+  private func next() -> (Order?, wait: Duration?, isFlushing: Bool) {
+    state.withLock { state in
+      guard !state.isTakenOver, let waiting = state.waiting else { return (nil, nil, state.isFlushing) }
+      if !state.isFlushing, let last = state.lastAtNs {
+        let elapsed = Duration.nanoseconds(Clock.monotonicNanoseconds - last)
+        if elapsed < remote.settings.interval { return (nil, remote.settings.interval - elapsed, false) }
+      }
+      state.waiting = nil
+      state.current = waiting
+      return (waiting, nil, state.isFlushing)
+    }
+  }
+
+  /// After a failure, unless a newer one waits by now.
+  private func restore(_ order: Order) {
+    state.withLock { state in
+      state.current = nil
+      if state.waiting == nil { state.waiting = order }
+    }
+  }
+
+  private func save(_ order: Order) throws(StorageError) {
+    let began = Clock.monotonicNanoseconds
+    guard let key = StorageKey(attempt: order.record.attempt, mark: mark, name: order.record.name) else {
+      throw StorageError(.unsupported, "'\(order.record.name)' is not a valid name for the remote")
+    }
+    totalBytes.store(order.record.bytes, ordering: .relaxed)
+    completedBytes.store(0, ordering: .relaxed)
+    defer { totalBytes.store(0, ordering: .relaxed) }
+    let transfer = Transfer(
+      progress: { [self] in completedBytes.store($0.completedBytes, ordering: .relaxed) },
+      isCancelled: isCancelled)
+    try remote.storage.save(order.path, as: key, transfer)
+    state.withLock { state in
+      state.current = nil
+      state.lastAtNs = Clock.monotonicNanoseconds
+      state.lastName = order.record.name
+    }
+    report(.replicated(order.record, took: .nanoseconds(Clock.monotonicNanoseconds - began)))
+    try saveHistory()
+    try prune()
+  }
+
+  private func saveHistory() throws(StorageError) {
+    guard let objects = remote.objects, let history = history() else { return }
+    try objects.write(JSON.encode(history), as: Remote.history, isCancelled: isCancelled)
+  }
+
+  /// Removes older checkpoints of this job. The newest complete ones stay.
+  private func prune() throws(StorageError) {
+    let own = try remote.storage.list(isCancelled: isCancelled).checkpoints.filter {
+      ($0.manifest?.jobID ?? jobID) == jobID && $0.fault == nil
+    }
+    let ordered = own.sorted { ($0.step ?? 0, $0.key) > ($1.step ?? 0, $1.key) }
+    for old in ordered.dropFirst(max(1, remote.settings.keepLast)) {
+      try remote.storage.remove(old.key, isCancelled: isCancelled)
+    }
+  }
+
+  private func finishFlush() {
+    // The last attempt's end is in the store by now.
+    do throws(StorageError) {
+      try saveHistory()
+    } catch {
+      report(.heartbeatFailed(Self.words(error)))
+    }
+    state.withLock { $0.isFlushing = false }
+    report(.idle)
+  }
+
+  // MARK: The heartbeat
+
+  private func beat() {
+    var sequence = UInt64(0)
+    while !state.withLock(\.isStopping) {
+      sequence += 1
+      do throws(StorageError) {
+        try beat(sequence)
+        report(.heartbeatWritten)
+      } catch {
+        if error.code == .cancelled { break }
+        report(.heartbeatFailed(Self.words(error)))
+      }
+      heartbeatWakeUp.wait(timeout: remote.settings.heartbeat)
+    }
+  }
+
+  private func beat(_ sequence: UInt64) throws(StorageError) {
+    guard let objects = remote.objects, !state.withLock(\.isTakenOver) else { return }
+    // The first one is written without a look: the start has judged what was there.
+    if sequence > 1, let bytes = try objects.read(Remote.heartbeat, isCancelled: isCancelled),
+      let found: Heartbeat = JSON.decode(bytes), found.mark != mark.hexadecimal, !found.isOver
+    {
+      state.withLock { $0.isTakenOver = true }
+      return report(.takenOver(host: found.host))
+    }
+    try objects.write(JSON.encode(heartbeat(sequence)), as: Remote.heartbeat, isCancelled: isCancelled)
+  }
+
+  private func heartbeat(_ sequence: UInt64, isOver: Bool = false) -> Heartbeat {
+    Heartbeat(
+      mark: mark.hexadecimal, sequence: sequence, jobID: jobID, host: HostName.current, pid: getpid(),
+      intervalSeconds: remote.settings.heartbeat / .seconds(1), isOver: isOver)
+  }
+
+  /// Tells other machines that they need not wait. Called when the supervisor exits, within `timeout`.
+  func endHeartbeat(timeout: Duration) {
+    guard let objects = remote.objects, !state.withLock(\.isTakenOver) else { return }
+    let deadline = Clock.monotonicNanoseconds + UInt64(max(.zero, timeout) / .nanoseconds(1))
+    let last = heartbeat(.max, isOver: true)
+    // If it fails, another machine waits until the heartbeat stands still.
+    try? objects.write(JSON.encode(last), as: Remote.heartbeat) { Clock.monotonicNanoseconds > deadline }
+  }
+}
