@@ -63,7 +63,7 @@ struct ImageHeader {
     return strings
   }
 
-  private static func entry(_ name: String, _ value: JSONValue) throws(CheckpointError) -> Entry {
+  static func entry(_ name: String, _ value: JSONValue) throws(CheckpointError) -> Entry {
     guard let members = value.object, let type = members["dtype"]?.string,
       let extents = members["shape"]?.array, let offsets = members["data_offsets"]?.array,
       offsets.count == 2, let begin = offsets[0].count, let end = offsets[1].count, begin <= end

@@ -94,6 +94,29 @@ public struct ImageWriter {
     return String(decoding: escaped, as: UTF8.self)
   }
 
+  /// Reverses `escape`.
+  public static func unescape(_ key: String) -> String {
+    guard key.utf8.contains(UInt8(ascii: "~")) else { return key }
+    var bytes: [UInt8] = []
+    var isEscaped = false
+    for byte in key.utf8 {
+      if isEscaped {
+        isEscaped = false
+        switch byte {
+        case UInt8(ascii: "0"): bytes.append(UInt8(ascii: "~"))
+        case UInt8(ascii: "1"): bytes.append(UInt8(ascii: "/"))
+        default: bytes += [UInt8(ascii: "~"), byte]
+        }
+      } else if byte == UInt8(ascii: "~") {
+        isEscaped = true
+      } else {
+        bytes.append(byte)
+      }
+    }
+    if isEscaped { bytes.append(UInt8(ascii: "~")) }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   private struct Collector {
     var json = JSONText()
     var tensors: [(name: String, tensor: Tensor)] = []

@@ -13,9 +13,10 @@ from . import _checkpoints, _torch_compatibility
 from . import _layout as at
 from ._components import Values
 from ._connection import Connection, ForkedConnection
-from ._documents import ResumeFile, Scalar
+from ._documents import ResumeFile
 from ._errors import HoldfastError, PathLike
 from ._failure_record import encode_failure
+from ._hyperparameters import Recorded
 from ._image import ImageWriter, flatten
 from ._local import local_path
 from ._loop import Loop
@@ -77,7 +78,7 @@ class Run:
             self._connection = Connection(directory, ring, resume, self._loop.image)
         self._last_recorded_step = 0 if resume is None else resume.last_recorded_step
         self._metrics = Metrics(lambda names: self._append(at.RECORD_METRIC_NAMES, names))
-        self.hyperparameters: dict[str, Scalar] = {}
+        self.hyperparameters: dict[str, Any] = {}
         self.state: dict[str, Any] | None = None
         self.is_finished = False
         # Streams before the first step, if the run continues from there.
@@ -404,13 +405,14 @@ class Run:
         self._check_loop()
         self.is_finished = False
         loop.end_step(optimizer_stepped=optimizer_stepped, samples=samples)
+        if values is not None:
+            metrics = {**values, **metrics}
         if connection is None:
+            self._metrics.remember(metrics)
             return
         stager, ring = connection.stager, connection.ring
         if stager.unsent:
             stager.send_unsent()
-        if values is not None:
-            metrics = {**values, **metrics}
         numbers = self._metrics.numbers(metrics)
         sources = self._registered.sources()
         parts = self._registered.encoded_parts()
@@ -486,6 +488,7 @@ class Run:
             **metrics: numbers, or tensors of one element.
         """
         logged = {**(values or {}), **metrics}
+        self._metrics.add(logged)
         if logged and self.is_supervised:
             self._append(at.RECORD_METRICS, encode_metrics(self._loop.step, logged))
 
@@ -552,6 +555,23 @@ class Run:
         self._report_failure(encode_failure(type(error), error, error.__traceback__))
 
     # The supervisor
+
+    def _warn_about_text(self, *recorded: Recorded) -> None:
+        names = [name for one in recorded for name in one.as_text]
+        if names:
+            self._warn(
+                f"hyperparameters that JSON cannot hold are recorded as text: {', '.join(sorted(names))}"
+            )
+
+    def _add_hyperparameters(self, more: Mapping[str, Any]) -> None:
+        """Record hyperparameters that the run does not have yet."""
+        new = Recorded({name: value for name, value in more.items() if name not in self.hyperparameters})
+        if not new.values:
+            return
+        self.hyperparameters = {**self.hyperparameters, **new.values}
+        self._warn_about_text(new)
+        if self._connection is not None:
+            self._connection.add({"hyperparameters": self.hyperparameters})
 
     def _append(self, kind: int, payload: bytes) -> None:
         if self.is_supervised and self._connection is not None:
@@ -644,7 +664,7 @@ class Run:
             self._warned.add(what)
             print(f"holdfast: {what}", file=sys.stderr, flush=True)
 
-    # Without a supervisor
+    # Saving and loading by hand, with and without a supervisor
 
     def save(self, directory: PathLike, *, weights_only: bool = False) -> Path:
         """Save a checkpoint into `directory`, atomically and in the format of the supervisor.
@@ -664,7 +684,15 @@ class Run:
         if weights_only:
             states = {name: state for name, state in states.items() if self._registered.is_module(name)}
         now = self._loop.state()
-        return _checkpoints.publish(directory, ImageWriter(flatten(states), now), now, self.hyperparameters)
+        resume = None if self._connection is None else self._connection.resume
+        return _checkpoints.publish(
+            directory,
+            ImageWriter(flatten(states), now),
+            now,
+            hyperparameters=self.hyperparameters,
+            metrics=self._metrics.last(),
+            resume=resume,
+        )
 
     def load(self, path: PathLike, *, weights_only: bool = False, strict: bool = True) -> None:
         """Verify and load a checkpoint. A run that the supervisor has resumed ignores this call.
