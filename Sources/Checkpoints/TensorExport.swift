@@ -28,6 +28,8 @@ public struct TensorExport {
   /// - Throws: `damaged`; `missing` if there is nothing to export.
   public init(_ image: UnsafeRawBufferPointer, weightsOnly: Bool) throws(CheckpointError) {
     self.image = image
+    // Checks that all tensors are within the image.
+    _ = try ImageHeader(image)
     let contents = try ImageContents(image)
     var tensors: [String: ImageTensor] = [:]
     try contents.tensors { tensors[$0.name] = $0 }
@@ -64,7 +66,7 @@ public struct TensorExport {
             name: name, dtype: tensor.dtype, shape: tensor.shape, range: start..<start + tensor.range.count),
           leaf.type))
     }
-    tensorBytes = entries.reduce(0) { $0 + $1.range.count }
+    tensorBytes = entries.reduce(0) { $0 &+ $1.range.count }
     // Larger elements first: this aligns every tensor.
     entries.sort { ($1.dtype.bytes, $0.name) < ($0.dtype.bytes, $1.name) }
   }

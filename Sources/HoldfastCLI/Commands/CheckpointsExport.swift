@@ -114,7 +114,7 @@ struct CheckpointsExport: ParsableCommand {
     if let text = result["error"]?.string {
       throw Failure(
         ExitStatus(rawValue: Int32(clamping: result["exit_code"]?.count ?? 70)) ?? .internal, text,
-        path: result["where"]?.string, hints: [Hint(stringLiteral: result["hint"]?.string ?? "")])
+        path: result["where"]?.string, hints: result["hint"]?.string.map { [Hint(stringLiteral: $0)] } ?? [])
     }
     for path in result["as_text"]?.array ?? [] {
       Output.standardError([

@@ -16,12 +16,12 @@ struct ComponentSummary {
       summaries.index(of: name)
     } leaf: { leaf in
       if case .tensor = leaf.content { return }
-      summaries.list[summaries.index(of: leaf.component)].values += 1
+      summaries.list[summaries.index(of: leaf.component)].values &+= 1
     }
     try contents.tensors { tensor in
       let index = summaries.index(of: tensor.component)
-      summaries.list[index].tensors += 1
-      summaries.list[index].tensorBytes += UInt64(tensor.range.count)
+      summaries.list[index].tensors &+= 1
+      summaries.list[index].tensorBytes &+= UInt64(tensor.range.count)
     }
     return summaries.list
   }

@@ -50,6 +50,8 @@ class Run:
         hyperparameters: the effective hyperparameters; see `attach`.
         state: after a resume, the state that `step(state={...})` has saved; else None.
         is_finished: whether `finish` was called and no step followed.
+        not_loaded: what the last load has left out, as the component or the load was not strict, each with
+            the reason.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Run:
         self.hyperparameters: dict[str, Any] = {}
         self.state: dict[str, Any] | None = None
         self.is_finished = False
+        self.not_loaded: list[str] = []
         # Streams before the first step, if the run continues from there.
         self._initial_streams: dict[str, bytes] = {}
         # False if training begins later than restore().
@@ -280,7 +283,7 @@ class Run:
             self._connection.ring.publish_restoring(at.RESTORING_TAKES)
             restorer = Restorer(loop)
             restorer.resume(point)
-            self.state = restorer.state
+            self.state, self.not_loaded = restorer.state, restorer.not_loaded
             self._connection.ring.publish_restoring(at.RESTORING_DONE)
             resumes = loop.step > 0
         elif self._stages_at_restore:
@@ -714,6 +717,7 @@ class Run:
         self._loop.is_restored = True
         restorer = Restorer(self._loop)
         restorer.load(path, weights_only=weights_only, strict=strict)
+        self.not_loaded = restorer.not_loaded
         if not weights_only:
             self.state = restorer.state
         if self._loop.step == 0:
