@@ -148,13 +148,14 @@ struct RecordFields {
   /// Numbers by name. JSON has no NaN and no infinities: they are text.
   mutating func numbers(_ field: String) -> [String: Double] {
     var numbers: [String: Double] = [:]
-    for (name, value) in scalars(field) {
+    for (name, value) in object(field).sorted(by: { $0.key < $1.key }) {
       switch value {
       case .integer(let number): numbers[name] = Double(number)
+      case .unsigned(let number): numbers[name] = Double(number)
       case .real(let number): numbers[name] = number
       case .string(let text) where ["NaN", "Infinity", "-Infinity"].contains(text):
         numbers[name] = text == "NaN" ? .nan : text == "Infinity" ? .infinity : -.infinity
-      case .string, .bool: note("\(field).\(name)", "is not a number")
+      default: note("\(field).\(name)", "is not a number")
       }
     }
     return numbers

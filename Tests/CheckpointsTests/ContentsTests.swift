@@ -105,7 +105,7 @@ struct ContentsTests {
     // A read that was cut off, and a file that is not replaced.
     let before = try FileSystem.read(path)
     for (replacing, isIntact) in [(true, false), (false, true)] {
-      bytes.withUnsafeBytes { image in
+      _ = bytes.withUnsafeBytes { image in
         #expect(throws: CheckpointError.self) {
           _ = try TensorExport(image, weightsOnly: true)
             .write(to: path, metadata: [:], replacing: replacing, isIntact: { isIntact })
