@@ -317,6 +317,7 @@ def test_saving_and_loading_without_a_supervisor(tmp_path: Path) -> None:
     run = holdfast.attach({"lr": 0.1})
     run.register(model=model, optimizer=optimizer)
     run.step(loss=torch.tensor(0.5, requires_grad=True), bad=float("inf"))
+    run.log(val_loss=0.25)
     path = run.save(tmp_path / "checkpoints")
     assert path.name == "step-1"
     assert run.save(tmp_path / "checkpoints").name.startswith("step-1-")
@@ -326,7 +327,7 @@ def test_saving_and_loading_without_a_supervisor(tmp_path: Path) -> None:
     assert checkpoint.hyperparameters == {"lr": 0.1}
     changed = holdfast.Checkpoint.load(path, overriding={"lr": 1, "in_dim": 128})
     assert (changed.step, changed.hyperparameters) == (1, {"lr": 1, "in_dim": 128})
-    assert (checkpoint.metrics, changed.metrics) == ({"loss": 0.5}, {"loss": 0.5})
+    assert (checkpoint.metrics, changed.metrics) == (changed.metrics, {"loss": 0.5, "val_loss": 0.25})
     fresh = nn.Linear(4, 2)
     fresh.load_state_dict(checkpoint["model"])
     assert torch.equal(fresh.weight, model.weight)
