@@ -405,3 +405,5 @@ def test_component_names_with_other_encodings_are_refused() -> None:
         run.register(**{"\u00e9": {}})
     with pytest.raises(holdfast.HoldfastError, match="same name"):
         image({"e\u0301": {}, "\u00e9": {}})
+    with pytest.raises(holdfast.HoldfastError, match="not valid Unicode"):
+        image({"\ud800": {}})

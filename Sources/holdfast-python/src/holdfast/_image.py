@@ -11,7 +11,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ._decode import Decoder, Stored, damaged
-from ._encode import Leaf, escape
+from ._encode import Leaf, escape, is_unicode
 from ._errors import HoldfastError
 from ._values import new_decoder, new_encoder
 
@@ -107,6 +107,12 @@ class FlatState(NamedTuple):
 def flatten(states: dict[str, Any]) -> FlatState:
     """Separate states into trees and tensors. The tensors are referenced, not copied."""
     encoder = new_encoder()
+    for name in states:
+        if not is_unicode(name):
+            raise HoldfastError(
+                f"the name {name!a} of a component is not valid Unicode",
+                hint="register it under another name",
+            )
     if len({unicodedata.normalize("NFC", name) for name in states}) != len(states):
         raise HoldfastError(
             "two components have the same name, with different encodings of its characters",

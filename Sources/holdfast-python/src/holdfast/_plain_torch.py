@@ -67,11 +67,15 @@ class Plain:
         for plain in (int, float, str):
             if isinstance(value, plain):
                 return plain(value)
+        if type(value).__module__ == "numpy" and hasattr(value, "item") and not hasattr(value, "__len__"):
+            # A scalar; an array of no dimension is a tensor.
+            return self.value(value.item(), path)
         if isinstance(value, (bytes, bytearray)) and not self._accepts(value, None):
             return torch.tensor(list(value), dtype=torch.uint8)
-        module = type(value).__module__
-        if module == "numpy" and hasattr(value, "dtype"):
-            return self._numpy(value, path)
+        if hasattr(value, "dtype") and hasattr(value, "__array__"):
+            import numpy
+
+            return self._array(numpy.asarray(value), path)
         if isinstance(value, PurePath):
             return str(value)
         if isinstance(value, SimpleNamespace) or type(value).__name__ == "Namespace":
@@ -81,9 +85,13 @@ class Plain:
         self.as_text.append(path)
         return str(value)
 
-    def _numpy(self, value: Any, path: str) -> Any:
-        if not getattr(value, "shape", ()):
-            return self.value(value.item(), path)
+    def _array(self, value: Any, path: str) -> Any:
+        """Return an array of numpy, or of a framework that converts to one, as a tensor."""
+        if value.dtype.type.__module__ == "ml_dtypes":
+            dtype = getattr(torch, value.dtype.name, None)
+            if isinstance(dtype, torch.dtype):
+                data = torch.frombuffer(bytearray(value.tobytes()), dtype=torch.uint8)
+                return data.view(dtype).view(value.shape)
         try:
             return torch.from_numpy(value.copy())
         except TypeError:
