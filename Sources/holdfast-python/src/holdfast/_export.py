@@ -162,6 +162,9 @@ def export(checkpoint: Path, target: Path, *, weights_only: bool, force: bool) -
         path = _checkpoints.image_of(checkpoint)
         image = ImageReader(map_private(path))
         exported = contents(image, _checkpoints.manifest_of(path.parent), weights_only=weights_only)
+    except ImportError as error:
+        # The state contains arrays of another library.
+        return {"missing": error.name or "a module", "why": str(error)}
     except HoldfastError as error:
         where = checkpoint if error.path is None else Path(error.path)
         raise _FailedError(error.what, _DAMAGED, path=where, hint=error.hint) from error

@@ -59,7 +59,7 @@ def add_array_kind(
 ) -> None:
     """Add a kind of arrays of another framework, stored like numpy's."""
     _array_kinds.append((is_kind, kind, to_numpy))
-    add_decoder(kind, lambda decoder, node: from_numpy(_decode_array(decoder, node)))
+    add_decoder(kind, lambda decoder, node: from_numpy(decode_array(decoder, node)))
 
 
 def _array_encoder(kind: str, to_numpy: Callable[[Any], Any]) -> Encode:
@@ -124,7 +124,8 @@ def decode_tensor(decoder: Decoder, node: Node) -> Any:
     return decoder.shared("tensor", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
 
 
-def _decode_array(decoder: Decoder, node: Node) -> Any:
+def decode_array(decoder: Decoder, node: Node) -> Any:
+    """Decode an array of numpy, or one of JAX if that is not installed."""
     return decoder.shared("array", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
 
 
@@ -132,7 +133,7 @@ def _decode_scalar(decoder: Decoder, node: Node) -> Any:
     return np.frombuffer(decoder.value(node["value"]), dtype_of(node["dtype"]))[0]
 
 
-add_decoder("array", _decode_array)
+add_decoder("array", decode_array)
 add_decoder("scalar", _decode_scalar)
 add_decoder("dtype", lambda _, node: dtype_of(node["value"]))
 add_decoder("numpy.RandomState", _decode_generator)
