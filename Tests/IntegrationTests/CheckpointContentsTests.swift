@@ -20,7 +20,7 @@ import Testing
     for line in [
       "    step  120", " samples  120", "Metrics", "Hyperparameters", "  rate   1.0",
       #"  shape  {"drop":0.0,"rows":2}"#, "Components", "  model   2 tensors  96 B", "  tokens",
-      "Loop state", "  random stream  noise  32 B", "Values", "  tokens  7140", "Tensors",
+      "Loop state", "  random stream  noise  32 B", "Values", "  tokens = 7140", "Tensors",
       "  F64    [2, 3]     48  model/first/weight", "  2 tensors, 96 B",
     ] { #expect(lines.contains { $0.hasPrefix(line) }, "\(line): \(lines)") }
     // The path of a test and a digest are longer.

@@ -23,7 +23,11 @@ struct CheckpointText {
       "Hyperparameters",
       manifest.hyperparameters.sorted { $0.key < $1.key }.map { [$0.key, Self.short($0.value)] })
     let components = try ComponentSummary.all(contents)
-    section("Components", components.map(Self.row))
+    section(
+      "Components",
+      components.flatMap { component in
+        [Self.row(component, component.name)] + component.parts.map { Self.row($0, "  \($0.title)") }
+      })
     section("Loop state", contents.loop.parts.map(Self.row))
     try writeValues(count: components.reduce(0) { $0 &+ $1.values })
     try writeTensors(
@@ -66,10 +70,10 @@ struct CheckpointText {
     for line in TextTable.lines(rows) { output.line("  \(line)") }
   }
 
-  private static func row(_ component: ComponentSummary) -> [String] {
+  private static func row(_ component: ComponentSummary, _ name: String) -> [String] {
     let tensors = component.tensors > 0 ? Words.count(component.tensors, "tensor") : ""
     let bytes = component.tensors > 0 ? Words.bytes(component.tensorBytes) : ""
-    let row = [component.name, tensors, bytes]
+    let row = [name, tensors, bytes]
     return component.values > 0 ? row + [Words.count(component.values, "value")] : row
   }
 
@@ -99,13 +103,14 @@ struct CheckpointText {
     if count == 0 { return }
     let limit = valueLimit ?? count
     heading("Values", note(min(limit, count), of: count, "--all"))
+    // Not aligned: a path may be longer than a line.
     let rows = Rows(output, limit: limit)
     try contents.walk { _ in
     } leaf: { leaf in
       switch leaf.content {
       case .tensor: break
-      case .value(let value): rows.add(["", leaf.path, Self.short(value)])
-      case .data(let bytes): rows.add(["", leaf.path, "\(Words.bytes(UInt64(bytes))) of data"])
+      case .value(let value): rows.add(["  \(leaf.path) = \(Self.short(value))"])
+      case .data(let bytes): rows.add(["  \(leaf.path) = \(Words.bytes(UInt64(bytes))) of data"])
       }
     }
     rows.end()

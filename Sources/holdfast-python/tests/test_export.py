@@ -169,6 +169,11 @@ def test_a_lightning_checkpoint(tmp_path: Path) -> None:
         assert "checkpoints cannot contain these hyperparameters: activation" in errors
         shown = job.json("checkpoints show")
         assert shown["hyperparameters"] == recorded
+        trainer = next(one for one in shown["components"] if one["name"] == "trainer")
+        parts = {one["name"]: one["tensors"] for one in trainer["parts"]}
+        # Of Adam: three tensors for each of four parameters, with torch's `step`.
+        assert parts["optimizer 0"] == 12
+        assert {"scheduler 0", "loops", "Numbers", "hyper_parameters", "epoch"} <= set(parts)
         values = {one["path"]: one.get("value") for one in shown["values"]}
         assert values["trainer/checkpoint/optimizer_states/0/param_groups/0/lr"] == pytest.approx(end["rate"])
         assert values["trainer/checkpoint/lr_schedulers/0/last_epoch"] == 2
