@@ -30,9 +30,23 @@ public enum JSON {
 
   /// Sets the exact members of a decoded value.
   public static func restoreExactMembers<Value>(of value: Value, from bytes: some Sequence<UInt8>) -> Value {
-    guard var exact = value as? any ExactJSON, let members = parse(bytes)?.object else { return value }
-    exact.exactMembers = members
+    guard var exact = value as? any ExactJSON else { return value }
+    let wanted = exact.exactMembers.filter { $0.value != .object([:]) }
+    if wanted.isEmpty { return value }
+    exact.exactMembers = members(of: Array(bytes), wanted.keys)
     return exact as? Value ?? value
+  }
+
+  /// The members of an object with one of these keys; nothing from malformed text.
+  private static func members(of bytes: [UInt8], _ keys: some Collection<String>) -> [String: JSONValue] {
+    bytes.withUnsafeBytes { bytes in
+      var found: [String: JSONValue] = [:]
+      var cursor = JSONCursor(bytes)
+      try? cursor.members { key, cursor throws(JSONValue.Malformed) in
+        if keys.contains(key) { found[key] = try cursor.value() } else { try cursor.skip() }
+      }
+      return found
+    }
   }
 
   /// - Returns: nil if the bytes are not such a document.

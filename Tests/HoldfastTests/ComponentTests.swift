@@ -179,10 +179,16 @@ struct ComponentTests {
         checkpoint.hyperparameters == [
           "width": .integer(2), "rate": .real(1), "layers": .array([.integer(3)]),
         ])
-      let other = try Checkpoint.load(path, overriding: ["width": .real(0.5), "new": .string("x")])
+      let other = try Checkpoint.load(path, overriding: ["width": 0.5, "new": "x", "depth": 128])
       #expect(
         other.hyperparameters == [
           "width": .real(0.5), "rate": .real(1), "layers": .array([.integer(3)]), "new": .string("x"),
+          "depth": .integer(128),
+        ])
+      let nested: Hyperparameters = ["a": [1, 1.0, nil, true, ["b": "c"]]]
+      #expect(
+        nested == [
+          "a": .array([.integer(1), .real(1), .null, .bool(true), .object(["b": .string("c")])])
         ])
       let model = Model(0)
       try model.load(try checkpoint.state(of: "model"))
