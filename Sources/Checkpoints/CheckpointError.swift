@@ -7,6 +7,8 @@ public typealias CheckpointError = CodedError<CheckpointErrorCode>
 
 public enum CheckpointErrorCode: ErrorCode {
   case missing
+  /// A file that must not be replaced.
+  case exists
   case damaged
   case newerVersion
   case noRoom

@@ -29,7 +29,6 @@ struct CheckpointVerification {
   }
 
   private func examine() throws(Fault) -> Manifest {
-    guard LocalCheckpoints.isValid(name) else { throw Fault(file: name, what: "invalid checkpoint name") }
     let kind = FileKind.of(path)
     guard kind == .directory else {
       throw Fault(file: name, what: kind.map { "not a directory: it is \($0.rawValue)" } ?? "missing")

@@ -63,7 +63,7 @@ struct ImageHeader {
     return strings
   }
 
-  private static func entry(_ name: String, _ value: JSONValue) throws(CheckpointError) -> Entry {
+  static func entry(_ name: String, _ value: JSONValue) throws(CheckpointError) -> Entry {
     guard let members = value.object, let type = members["dtype"]?.string,
       let extents = members["shape"]?.array, let offsets = members["data_offsets"]?.array,
       offsets.count == 2, let begin = offsets[0].count, let end = offsets[1].count, begin <= end
@@ -72,15 +72,12 @@ struct ImageHeader {
       throw CheckpointError(
         .unsupported, "'\(name)' has the unknown type \(type)")
     }
-    var size = dtype.bytes
     var shape: [Int] = []
     for extent in extents {
       guard let extent = extent.count else { throw .damaged("'\(name)' has an impossible shape") }
-      let (product, overflow) = size.multipliedReportingOverflow(by: extent)
-      guard !overflow else { throw .damaged("'\(name)' has an impossible shape") }
-      size = product
       shape.append(extent)
     }
+    guard let size = dtype.bytes(of: shape) else { throw .damaged("'\(name)' has an impossible shape") }
     guard end - begin == size else {
       throw .damaged("'\(name)' has \(end - begin) bytes; its shape needs \(size)")
     }

@@ -27,7 +27,7 @@ public struct ImageWriter {
       if index > 0 { collector.json.raw(",") }
       collector.json.string(component.name)
       collector.json.raw(":")
-      collector.write(component.state, path: Collector.escape(component.name), depth: 0)
+      collector.write(component.state, path: Self.escape(component.name), depth: 0)
     }
     collector.json.raw("}")
     var loopText = JSONText()
@@ -82,21 +82,44 @@ public struct ImageWriter {
     }
   }
 
+  /// Escapes as JSON Pointer does (RFC 6901). It works on bytes, as a character may be a slash with a
+  /// combining accent.
+  public static func escape(_ key: String) -> String {
+    let (slash, tilde) = (UInt8(ascii: "/"), UInt8(ascii: "~"))
+    guard key.utf8.contains(where: { $0 == slash || $0 == tilde }) else { return key }
+    let escaped = key.utf8.flatMap { byte -> [UInt8] in
+      if byte == tilde { return Array("~0".utf8) }
+      return byte == slash ? Array("~1".utf8) : [byte]
+    }
+    return String(decoding: escaped, as: UTF8.self)
+  }
+
+  /// Reverses `escape`.
+  public static func unescape(_ key: String) -> String {
+    guard key.utf8.contains(UInt8(ascii: "~")) else { return key }
+    var bytes: [UInt8] = []
+    var isEscaped = false
+    for byte in key.utf8 {
+      if isEscaped {
+        isEscaped = false
+        switch byte {
+        case UInt8(ascii: "0"): bytes.append(UInt8(ascii: "~"))
+        case UInt8(ascii: "1"): bytes.append(UInt8(ascii: "/"))
+        default: bytes += [UInt8(ascii: "~"), byte]
+        }
+      } else if byte == UInt8(ascii: "~") {
+        isEscaped = true
+      } else {
+        bytes.append(byte)
+      }
+    }
+    if isEscaped { bytes.append(UInt8(ascii: "~")) }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   private struct Collector {
     var json = JSONText()
     var tensors: [(name: String, tensor: Tensor)] = []
-
-    /// Escapes as JSON Pointer does (RFC 6901). It works on bytes, as a character may be a slash with a
-    /// combining accent.
-    static func escape(_ key: String) -> String {
-      let (slash, tilde) = (UInt8(ascii: "/"), UInt8(ascii: "~"))
-      guard key.utf8.contains(where: { $0 == slash || $0 == tilde }) else { return key }
-      let escaped = key.utf8.flatMap { byte -> [UInt8] in
-        if byte == tilde { return Array("~0".utf8) }
-        return byte == slash ? Array("~1".utf8) : [byte]
-      }
-      return String(decoding: escaped, as: UTF8.self)
-    }
 
     mutating func write(_ value: StateValue, path: String, depth: Int) {
       precondition(
@@ -132,7 +155,7 @@ public struct ImageWriter {
           if index > 0 { json.raw(",") }
           json.string(key.utf8.first == UInt8(ascii: "$") ? "$" + key : key)
           json.raw(":")
-          write(members[key] ?? .null, path: "\(path)/\(Self.escape(key))", depth: depth + 1)
+          write(members[key] ?? .null, path: "\(path)/\(ImageWriter.escape(key))", depth: depth + 1)
         }
         json.raw("}")
       }

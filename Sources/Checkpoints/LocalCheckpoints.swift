@@ -125,7 +125,9 @@ public struct LocalCheckpoints: Sendable {
 
   /// - Parameter thorough: whether to read all files and compare digests, not only sizes and the manifest.
   public func verify(_ name: String, thorough: Bool) -> Verdict {
-    CheckpointVerification(path: path(of: name), name: name, thorough: thorough, progress: progress).run()
+    guard Self.isValid(name) else { return .damaged(file: name, what: "invalid checkpoint name") }
+    return CheckpointVerification(path: path(of: name), name: name, thorough: thorough, progress: progress)
+      .run()
   }
 
   /// Verifies a checkpoint in any directory: one that is being copied, or in another storage.
@@ -161,13 +163,22 @@ public struct LocalCheckpoints: Sendable {
   /// - Parameter thorough: as for `verify`.
   /// - Throws: `damaged` with the file's name if verification fails.
   public func load(_ name: String, thorough: Bool = false) throws(CheckpointError) -> LoadedCheckpoint {
-    switch verify(name, thorough: thorough) {
+    guard Self.isValid(name) else {
+      throw CheckpointError(.damaged, "\(name): invalid checkpoint name", path: directory)
+    }
+    return try Self.load(at: path(of: name), thorough: thorough)
+  }
+
+  /// Maps the state of a checkpoint in any directory, which may have any name.
+  public static func load(at path: FilePath, thorough: Bool) throws(CheckpointError) -> LoadedCheckpoint {
+    let name = path.lastComponent?.string ?? path.string
+    let verdict = CheckpointVerification(path: path, name: name, thorough: thorough, progress: nil).run()
+    switch verdict {
     case .damaged(let file, let what):
       throw CheckpointError(
-        .damaged, "\(file): \(what)", path: Self.isValid(name) ? path(of: name) : directory,
-        hint: "use an older checkpoint")
+        .damaged, "\(file): \(what)", path: path, hint: "use an older checkpoint")
     case .verified(let manifest):
-      let state = path(of: name).appending(Self.stateName)
+      let state = path.appending(stateName)
       do {
         let file = try OpenFile(state, .readOnly)
         return LoadedCheckpoint(

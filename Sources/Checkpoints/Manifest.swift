@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Reporting
+public import Reporting
 public import TrainerProtocol
 
 /// `manifest.json` of a checkpoint: its metadata.
@@ -52,7 +52,7 @@ public struct Manifest: Hashable, Sendable, Codable {
   public var createdAt: String
   /// Without non-finite values, which JSON does not have.
   public var metrics: [String: Double]
-  public var hyperparameters: [String: Scalar] = [:]
+  public var hyperparameters: Hyperparameters = [:]
   public var worldSize: UInt32 = 1
   public var ranks: [Rank] = []
   public var files: [File] = []
@@ -89,16 +89,31 @@ public struct Manifest: Hashable, Sendable, Codable {
 
   func encoded() throws(CheckpointError) -> [UInt8] {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    encoder.outputFormatting = .withoutEscapingSlashes
+    let bytes: [UInt8]
     do {
-      return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
+      bytes = Array(try encoder.encode(self))
     } catch {
       throw CheckpointError(.unsupported, "\(error)")
     }
+    guard let document = JSON.document(bytes, self) else {
+      throw CheckpointError(.unsupported, "the manifest is not a JSON object")
+    }
+    var json = JSONText()
+    document.writeIndented(to: &json)
+    return json.bytes + [UInt8(ascii: "\n")]
   }
 
   /// - Returns: nil if the bytes are not a manifest.
   public static func decode(_ bytes: [UInt8]) -> Manifest? {
-    try? JSONDecoder().decode(Manifest.self, from: Data(bytes))
+    let manifest = try? JSONDecoder().decode(Manifest.self, from: Data(bytes))
+    return manifest.map { JSON.restoreExactMembers(of: $0, from: bytes) }
+  }
+}
+
+extension Manifest: ExactJSON {
+  public var exactMembers: [String: JSONValue] {
+    get { ["hyperparameters": .object(hyperparameters)] }
+    set { hyperparameters = newValue["hyperparameters"]?.object ?? hyperparameters }
   }
 }

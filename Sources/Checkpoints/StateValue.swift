@@ -16,7 +16,8 @@ public indirect enum StateValue: Sendable {
     CheckpointError(.unsupported, "expected \(wanted), found \(kind)")
   }
 
-  private var kind: String {
+  /// With its article.
+  var kind: String {
     switch self {
     case .null: "null"
     case .bool: "a boolean"
@@ -34,8 +35,10 @@ public indirect enum StateValue: Sendable {
   public func value(_ key: String) throws(CheckpointError) -> StateValue {
     guard case .object(let members) = self else { throw mismatch("an object with '\(key)'") }
     guard let value = members[key] else {
-      let known = members.keys.sorted().joined(separator: ", ")
-      throw CheckpointError(.missing, "no '\(key)'; known keys: \(known)")
+      let known = members.keys.sorted()
+      let further = known.count > 20 ? " and \(known.count - 20) more" : ""
+      let list = known.isEmpty ? "none" : known.prefix(20).joined(separator: ", ") + further
+      throw CheckpointError(.missing, "not saved; saved keys: \(list)").within(key)
     }
     return value
   }

@@ -14,11 +14,10 @@ public struct Tensor: Sendable {
   public let shape: [Int]
   let storage: Storage
 
-  private init(_ dtype: DType, _ shape: [Int]?, count: Int, _ storage: Storage) {
-    let shape = shape ?? [count]
+  private init(_ dtype: DType, _ shape: [Int], byteCount: Int, _ storage: Storage) {
     precondition(
-      shape.allSatisfy { $0 >= 0 } && shape.reduce(1, *) == count,
-      "shape \(shape) does not have \(count) elements")
+      shape.allSatisfy { $0 >= 0 } && dtype.bytes(of: shape) == byteCount,
+      "a tensor of shape \(shape) and type \(dtype.rawValue) does not have \(byteCount) bytes")
     self.dtype = dtype
     self.shape = shape
     self.storage = storage
@@ -26,24 +25,43 @@ public struct Tensor: Sendable {
 
   /// - Parameter shape: its product is the number of elements; nil for one dimension.
   public init(_ elements: [Float], shape: [Int]? = nil) {
-    self.init(.float32, shape, count: elements.count, .float32(elements))
+    self.init(.float32, shape ?? [elements.count], byteCount: elements.count * 4, .float32(elements))
   }
 
   public init(_ elements: [Double], shape: [Int]? = nil) {
-    self.init(.float64, shape, count: elements.count, .float64(elements))
+    self.init(.float64, shape ?? [elements.count], byteCount: elements.count * 8, .float64(elements))
   }
 
   public init(_ elements: [Int64], shape: [Int]? = nil) {
-    self.init(.int64, shape, count: elements.count, .int64(elements))
+    self.init(.int64, shape ?? [elements.count], byteCount: elements.count * 8, .int64(elements))
   }
 
-  /// - Parameter bytes: little-endian elements of `dtype`.
+  /// - Parameter bytes: little-endian elements of `dtype`; packed if they are smaller than a byte.
   public init(dtype: DType, shape: [Int], bytes: [UInt8]) {
-    precondition(bytes.count % dtype.bytes == 0)
-    self.init(dtype, shape, count: bytes.count / dtype.bytes, .raw(bytes))
+    self.init(dtype, shape, byteCount: bytes.count, .raw(bytes))
   }
 
-  public var byteCount: Int { shape.reduce(dtype.bytes, *) }
+  public var byteCount: Int {
+    switch storage {
+    case .float32(let elements): elements.count * 4
+    case .float64(let elements): elements.count * 8
+    case .int64(let elements): elements.count * 8
+    case .raw(let bytes): bytes.count
+    }
+  }
+
+  /// - Parameters:
+  ///   - dtype: required element type; nil for any.
+  ///   - shape: required shape; nil for any.
+  /// - Throws: `unsupported` with both if the tensor has others.
+  public func check(dtype: DType? = nil, shape: [Int]? = nil) throws(CheckpointError) {
+    if let dtype, dtype != self.dtype {
+      throw CheckpointError(.unsupported, "saved as \(self.dtype.rawValue), expected \(dtype.rawValue)")
+    }
+    if let shape, shape != self.shape {
+      throw CheckpointError(.unsupported, "saved with shape \(self.shape), expected \(shape)")
+    }
+  }
 
   /// Calls `body` with the elements' bytes in place.
   public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {

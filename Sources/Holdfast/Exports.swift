@@ -4,3 +4,4 @@
 
 @_exported public import struct Reporting.CodedError
 @_exported public import struct Reporting.Hint
+@_exported public import enum Reporting.JSONValue

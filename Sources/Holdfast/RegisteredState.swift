@@ -15,7 +15,7 @@ final class RegisteredState {
 
   /// In separate memory, to avoid exclusivity checks of properties in each step.
   let counters: UnsafeMutablePointer<Counters>
-  private(set) var components: [(name: String, object: any Stateful)] = []
+  let components = Components()
   private(set) var randoms: [(name: String, source: RandomSource)] = []
   private(set) var samplers: [(name: String, sampler: Sampler)] = []
   /// Random sources and samplers in the encoding of snapshots.
@@ -34,12 +34,6 @@ final class RegisteredState {
   }
 
   // MARK: Registering
-
-  /// - Precondition: `name` is not registered.
-  func register(_ name: String, _ object: any Stateful) {
-    precondition(!components.contains { $0.name == name }, "component '\(name)' is already registered")
-    components.append((name, object))
-  }
 
   func register(_ name: String, _ source: RandomSource) {
     randoms.append((name, source))
@@ -80,7 +74,7 @@ final class RegisteredState {
     let loop = ImageLoop(
       step: counters.pointee.step, epoch: counters.pointee.epoch, batch: counters.pointee.batch,
       samples: counters.pointee.samples, parts: saved)
-    return ImageWriter(components.map { ($0.name, $0.object.state) }, loop: loop)
+    return ImageWriter(components.states(), loop: loop)
   }
 
   private func bytes(_ words: UnsafeMutablePointer<UInt64>, _ count: Int) -> [UInt8] {
@@ -127,31 +121,14 @@ final class RegisteredState {
         .cannotRestore, "the image is of step \(image.loop.step), not \(expected)", path: path,
         hint: "holdfast checkpoints list shows all checkpoints")
     }
-    try load(image, path)
+    try load(image, strict: true, path)
   }
 
-  private func load(_ image: ImageReader, _ path: FilePath) throws(HoldfastError) {
-    let names = Set(components.map(\.name))
-    let unknown = image.components.keys.filter { !names.contains($0) }.sorted()
-    guard unknown.isEmpty else {
-      throw HoldfastError(
-        .cannotRestore,
-        "the checkpoint has state of \(unknown.joined(separator: ", ")), which is not registered",
-        path: path, hint: "register the same components as the run that saved it")
-    }
-    for (name, object) in components {
-      guard let state = image.components[name] else {
-        throw HoldfastError(
-          .cannotRestore, "the checkpoint has no state of '\(name)'", path: path,
-          hint: "register the same components as the run that saved it")
-      }
-      do {
-        try object.load(state)
-      } catch {
-        throw HoldfastError(
-          .cannotRestore, "'\(name)': \(error.what)", path: path, hint: "check whether the model changed")
-      }
-    }
+  /// - Parameters:
+  ///   - strict: whether the image must contain exactly the registered components.
+  ///   - path: for errors.
+  func load(_ image: ImageReader, strict: Bool, _ path: FilePath) throws(HoldfastError) {
+    try components.load(image.components, strict: strict, path)
     counters.pointee = Counters(
       step: image.loop.step, epoch: image.loop.epoch, batch: image.loop.batch, samples: image.loop.samples)
     for (name, source) in randoms {

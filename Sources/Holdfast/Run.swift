@@ -1,4 +1,4 @@
-import Checkpoints
+public import Checkpoints
 import Glibc
 import POSIX
 import Reporting
@@ -35,7 +35,8 @@ public final class Run {
   /// Steps up to this one were made before and are being replayed.
   public private(set) var replayEnd: UInt64 = 0
 
-  private let hyperparameters: [String: Scalar]
+  /// As given to `attach`.
+  public let hyperparameters: Hyperparameters
   private let runDirectory: FilePath?
   private let ring: RingWriter?
   private let records: RecordQueue?
@@ -60,7 +61,7 @@ public final class Run {
   ///   - totalEpochs: if known, for the progress in `status`.
   ///   - batchesPerEpoch: likewise.
   public static func attach(
-    hyperparameters: [String: Scalar] = [:], totalEpochs: Int? = nil, batchesPerEpoch: Int? = nil
+    hyperparameters: Hyperparameters = [:], totalEpochs: Int? = nil, batchesPerEpoch: Int? = nil
   ) throws(HoldfastError) -> Run {
     guard let path = getenv(RunEnvironment.runDirectory).map({ FilePath(platformString: $0) }) else {
       return Run(nil, nil, nil, hyperparameters)
@@ -92,7 +93,7 @@ public final class Run {
   }
 
   private init(
-    _ directory: FilePath?, _ ring: RingWriter?, _ resume: ResumeFile?, _ hyperparameters: [String: Scalar]
+    _ directory: FilePath?, _ ring: RingWriter?, _ resume: ResumeFile?, _ hyperparameters: Hyperparameters
   ) {
     self.hyperparameters = hyperparameters
     runDirectory = directory
@@ -111,6 +112,9 @@ public final class Run {
     fullImage.deallocate()
   }
 
+  /// A run without a supervisor, whatever the environment.
+  static func standalone(_ hyperparameters: Hyperparameters) -> Run { Run(nil, nil, nil, hyperparameters) }
+
   /// Whether a supervisor records this run.
   public var isSupervised: Bool { ring != nil }
   /// Whether this step was already made by an earlier attempt.
@@ -119,9 +123,29 @@ public final class Run {
   // MARK: Registering
 
   /// Registers a component under a name that must be the same in every attempt.
-  public func register(_ name: String, _ object: any Stateful) {
+  /// - Parameter strict: whether a saved state must match the object exactly. If not, what fits is loaded: each
+  ///   value that the object's own state has in the same place with the same type and shape. The rest keeps its own
+  ///   value, is listed in `notLoaded`, and reported on standard error.
+  public func register(_ name: String, _ object: any Stateful, strict: Bool = true) {
     precondition(!isRestored, "register components before restore()")
-    state.register(name, object)
+    state.components.register(name, object, strict: strict)
+  }
+
+  /// What the last load left out, as the component or the load was not strict.
+  public var notLoaded: [NotLoaded] { state.components.notLoaded }
+
+  /// Calls `hook` with the states of all components by name before each save, while the trainer waits. It may
+  /// read, add, change and delete states. See `CheckpointHooks` for those of a component.
+  public func onSaveCheckpoint(_ hook: @escaping (inout [String: StateValue]) -> Void) {
+    state.components.saveHooks.append(hook)
+  }
+
+  /// Calls `hook` with the saved states by component name before they are loaded. It may read, add, change and
+  /// delete states; what hooks have added for other programs may stay.
+  public func onLoadCheckpoint(
+    _ hook: @escaping (inout [String: StateValue]) throws(CheckpointError) -> Void
+  ) {
+    state.components.loadHooks.append(hook)
   }
 
   /// Creates a random source that is saved and restored with the run.
@@ -290,32 +314,26 @@ public final class Run {
     records?.flush()
   }
 
-  // MARK: Without a supervisor
+  // MARK: Saving and loading by hand
 
-  private static func isURL(_ path: FilePath, _ code: HoldfastErrorCode) -> HoldfastError {
-    HoldfastError(
-      code, "this is a URL, and checkpoints are saved and loaded on this machine only", path: path,
-      hint: "name a directory; copy a checkpoint's whole directory to or from remote storage")
-  }
-
-  /// Saves a checkpoint into `directory`, in the same way as the supervisor.
-  /// - Returns: its path, for `load(from:)`.
+  /// Saves a checkpoint into `directory`, in the same way as the supervisor, with or without one.
+  /// - Returns: its path, for `load(from:)` and `Checkpoint.load`.
   @discardableResult
-  public func save(to directory: FilePath, job: String = "standalone") throws(HoldfastError) -> FilePath {
-    if directory.isURL { throw Self.isURL(directory, .cannotSave) }
+  public func save(to directory: FilePath, job: String? = nil) throws(HoldfastError) -> FilePath {
+    if directory.isURL { throw NamedCheckpoint.isURL(directory, .cannotSave) }
     let image = state.image()
     let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: image.imageBytes, alignment: 4096)
     defer { bytes.deallocate() }
     image.write(into: bytes)
-    let cut = CutID()
-    let identity = resumeFile?.jobID ?? JobID()
+    let attempt = resumeFile?.attempt ?? 0
+    var manifest = Manifest(
+      job: job ?? resumeFile?.job ?? "standalone", jobID: (resumeFile?.jobID ?? JobID()).hexadecimal,
+      attempt: attempt, generation: resumeFile?.generation ?? 0, cutID: CutID().hexadecimal, step: step,
+      epoch: epoch, batch: batch, samples: samples, createdAt: Timestamp.text(Clock.wallNanoseconds),
+      metrics: metricValues)
+    manifest.hyperparameters = hyperparameters
     let checkpoints = LocalCheckpoints(directory: directory, followsLink: true)
     do {
-      var manifest = Manifest(
-        job: job, jobID: identity.hexadecimal, attempt: 0, generation: 0, cutID: cut.hexadecimal, step: step,
-        epoch: epoch, batch: batch, samples: samples, createdAt: Timestamp.text(Clock.wallNanoseconds),
-        metrics: metricValues)
-      manifest.hyperparameters = hyperparameters
       return checkpoints.path(
         of: try checkpoints.publish(image: UnsafeRawBufferPointer(bytes), manifest).name)
     } catch {
@@ -323,17 +341,13 @@ public final class Run {
     }
   }
 
-  /// Fully verifies a checkpoint's directory and loads it.
-  public func load(from checkpoint: FilePath) throws(HoldfastError) {
-    if checkpoint.isURL { throw Self.isURL(checkpoint, .cannotRestore) }
-    let checkpoints = LocalCheckpoints(directory: checkpoint.removingLastComponent())
-    let name = checkpoint.lastComponent?.string ?? ""
-    if let fault = checkpoints.verify(name, thorough: true).fault {
-      throw HoldfastError(
-        .cannotRestore, fault, path: checkpoint, hint: "use an older checkpoint")
-    }
-    let path = checkpoint.appending(LocalCheckpoints.stateName)
-    let size = (try? OpenFile(path, .readOnly).size()) ?? 0
-    try state.restore(path, offsetBytes: 0, lengthBytes: UInt64(size), expected: nil)
+  /// Fully verifies and loads a checkpoint that the user names: components, random sources, samplers and counters.
+  /// - Parameters:
+  ///   - checkpoint: its directory, or a `.safetensors` file of one.
+  ///   - strict: whether it must contain exactly the registered components. What it lacks starts as registered,
+  ///     and `notLoaded` lists it.
+  public func load(from checkpoint: FilePath, strict: Bool = true) throws(HoldfastError) {
+    let image = try NamedCheckpoint(path: checkpoint).read().image
+    try state.load(image, strict: strict, checkpoint)
   }
 }

@@ -91,7 +91,7 @@ struct Failure: Error, CustomStringConvertible {
 
   private init<Code>(_ status: ExitStatus, _ error: CodedError<Code>) {
     self.init(
-      status, error.what, path: error.path?.string, why: error.why,
+      status, error.statement, path: error.path?.string, why: error.why,
       hints: error.hint?.lines ?? error.path.map { ["ls -ld \($0)"] } ?? [])
   }
 }
@@ -114,6 +114,7 @@ extension ExitStatus {
     self =
       switch code {
       case .missing: .missing
+      case .exists: .cannotCreate
       case .damaged: .damaged
       case .newerVersion: .configuration
       case .noRoom, .io, .unsupported, .cancelled: .io

@@ -1,4 +1,4 @@
-import Reporting
+public import Reporting
 public import TrainerProtocol
 
 // Records (of the job, attempts, checkpoints and events, and `live`) are stored as JSON. Fields are only ever added. Times are nanoseconds of CLOCK_REALTIME.
@@ -14,7 +14,9 @@ public struct JobRecord: Hashable, Sendable, Codable {
   public var totalSteps: UInt64?
   public var totalEpochs: UInt64?
   public var batchesPerEpoch: UInt64?
-  public var hyperparameters: [String: Scalar] = [:]
+  public var hyperparameters: Hyperparameters = [:]
+  /// The interpreter of the newest trainer that named one.
+  public var interpreter: String?
   /// Where its checkpoints are; nil: below the state directory.
   public var checkpointDirectory: String?
   /// The remote storage of the newest supervisor; nil: none. Without credentials.
@@ -25,5 +27,12 @@ public struct JobRecord: Hashable, Sendable, Codable {
     self.id = id
     self.createdAtNs = createdAtNs
     self.command = command
+  }
+}
+
+extension JobRecord: ExactJSON {
+  public var exactMembers: [String: JSONValue] {
+    get { ["hyperparameters": .object(hyperparameters)] }
+    set { hyperparameters = newValue["hyperparameters"]?.object ?? hyperparameters }
   }
 }

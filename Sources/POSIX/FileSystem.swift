@@ -61,6 +61,21 @@ public enum FileSystem {
     }
   }
 
+  /// Renames a file, unless `new` exists: then it throws `fileExists`.
+  public static func renameToNew(_ old: FilePath, _ new: FilePath) throws(POSIXError) {
+    do {
+      try posix("link", new) { old.withPlatformString { a in new.withPlatformString { link(a, $0) } } }
+    } catch {
+      // Filesystems without hard links.
+      guard [.notPermitted, .notSupported, .noFunction, .tooManyLinks].contains(error.errno) else {
+        throw error
+      }
+      if FileKind.of(new) != nil { throw POSIXError("rename", path: new, errno: .fileExists) }
+      return try rename(old, to: new)
+    }
+    try remove(old)
+  }
+
   public static func synchronizeDirectory(_ path: FilePath) throws(POSIXError) {
     try OpenFile(directory: path).synchronize()
   }

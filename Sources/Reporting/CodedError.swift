@@ -7,6 +7,8 @@ public struct CodedError<Code: ErrorCode>: Error, Hashable, Sendable, CustomStri
   /// What happened.
   public var what: String
   public var path: FilePath?
+  /// The item in the file to which it applies, such as the key of a value: `model/layers/0/weight`.
+  public var item: String?
   /// The reason from the system or a library.
   public var why: String?
   /// Of the failed system call, if any.
@@ -26,9 +28,12 @@ public struct CodedError<Code: ErrorCode>: Error, Hashable, Sendable, CustomStri
     self.hint = hint
   }
 
-  /// On one line: `what: path: why`, and `; hint` if the code's `describesHint` is set.
+  /// `what` with the item before it: `'model/layers/0/weight': no saved value`.
+  public var statement: String { item.map { "'\($0)': \(what)" } ?? what }
+
+  /// On one line: `item: what: path: why`, and `; hint` if the code's `describesHint` is set.
   public var description: String {
-    let text = [what, path?.string, why].compactMap { $0 }.joined(separator: ": ")
+    let text = [statement, path?.string, why].compactMap { $0 }.joined(separator: ": ")
     guard Code.describesHint, let hint else { return text }
     return "\(text); \(hint)"
   }

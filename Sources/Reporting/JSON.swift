@@ -9,7 +9,44 @@ public enum JSON {
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
     // Encoding structs of plain values cannot fail.
-    return Array((try? encoder.encode(value)) ?? Data())
+    let bytes = Array((try? encoder.encode(value)) ?? Data())
+    guard let exact = value as? any ExactJSON, let document = document(bytes, exact) else { return bytes }
+    var json = JSONText()
+    document.write(to: &json)
+    return json.bytes
+  }
+
+  /// An encoded document with the exact members of its value.
+  /// - Returns: nil if `bytes` are not an object.
+  public static func document(_ bytes: [UInt8], _ value: any ExactJSON) -> JSONValue? {
+    guard var members = parse(bytes)?.object else { return nil }
+    members.merge(value.exactMembers.mapValues(\.writable)) { $1 }
+    return .object(members)
+  }
+
+  private static func parse(_ bytes: some Sequence<UInt8>) -> JSONValue? {
+    Array(bytes).withUnsafeBytes { try? JSONValue($0) }
+  }
+
+  /// Sets the exact members of a decoded value.
+  public static func restoreExactMembers<Value>(of value: Value, from bytes: some Sequence<UInt8>) -> Value {
+    guard var exact = value as? any ExactJSON else { return value }
+    let wanted = exact.exactMembers.filter { $0.value != .object([:]) }
+    if wanted.isEmpty { return value }
+    exact.exactMembers = members(of: Array(bytes), wanted.keys)
+    return exact as? Value ?? value
+  }
+
+  /// The members of an object with one of these keys; nothing from malformed text.
+  private static func members(of bytes: [UInt8], _ keys: some Collection<String>) -> [String: JSONValue] {
+    bytes.withUnsafeBytes { bytes in
+      var found: [String: JSONValue] = [:]
+      var cursor = JSONCursor(bytes)
+      try? cursor.members { key, cursor throws(JSONValue.Malformed) in
+        if keys.contains(key) { found[key] = try cursor.value() } else { try cursor.skip() }
+      }
+      return found
+    }
   }
 
   /// - Returns: nil if the bytes are not such a document.
@@ -18,6 +55,7 @@ public enum JSON {
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-    return try? decoder.decode(Value.self, from: Data(bytes))
+    let value = try? decoder.decode(Value.self, from: Data(bytes))
+    return value.map { restoreExactMembers(of: $0, from: bytes) }
   }
 }

@@ -1,5 +1,5 @@
 /// A JSON document.
-public indirect enum JSONValue: Sendable {
+public indirect enum JSONValue: Hashable, Sendable {
   case null
   case bool(Bool)
   case integer(Int64)
@@ -69,6 +69,46 @@ public indirect enum JSONValue: Sendable {
     case .integer(let value) where value >= 0: UInt64(value)
     case .unsigned(let value): value
     default: nil
+    }
+  }
+}
+
+extension JSONValue {
+  /// With non-finite numbers as text in Swift's spelling, as `Codable` writes them.
+  var writable: JSONValue {
+    switch self {
+    case .real(let value) where !value.isFinite: .string("\(value)")
+    case .array(let elements): .array(elements.map(\.writable))
+    case .object(let members): .object(members.mapValues(\.writable))
+    default: self
+    }
+  }
+
+  /// Writes objects and arrays over several lines, except empty ones.
+  public func writeIndented(to json: inout JSONText, by indent: Int = 0) {
+    let margin = String(repeating: " ", count: indent + 2)
+    func close(_ bracket: StaticString) {
+      json.raw("\n" + String(repeating: " ", count: indent))
+      json.raw(bracket)
+    }
+    switch self {
+    case .array(let values) where !values.isEmpty:
+      json.raw("[")
+      for (index, value) in values.enumerated() {
+        json.raw((index > 0 ? ",\n" : "\n") + margin)
+        value.writeIndented(to: &json, by: indent + 2)
+      }
+      close("]")
+    case .object(let members) where !members.isEmpty:
+      json.raw("{")
+      for (index, key) in members.keys.sorted().enumerated() {
+        json.raw((index > 0 ? ",\n" : "\n") + margin)
+        json.string(key)
+        json.raw(" : ")
+        members[key]?.writeIndented(to: &json, by: indent + 2)
+      }
+      close("}")
+    default: write(to: &json)
     }
   }
 }

@@ -1,11 +1,15 @@
 import FoundationEssentials
+import Reporting
 
 /// The fields of a JSON record, read one by one: an invalid field does not affect the others.
 struct RecordFields {
   /// A value of any type.
   enum Value: Decodable {
     case null
-    case scalar(Scalar)
+    case bool(Bool)
+    case integer(Int64)
+    case real(Double)
+    case string(String)
     /// A number beyond Int64.
     case large(UInt64)
     case array([Value])
@@ -22,17 +26,37 @@ struct RecordFields {
       } else if (try? container.decode(Int64.self)) == nil, let value = try? container.decode(UInt64.self) {
         self = .large(value)
       } else {
-        self = .scalar(try container.decode(Scalar.self))
+        self = try Self.single(container)
+      }
+    }
+
+    private static func single(_ container: any SingleValueDecodingContainer) throws -> Value {
+      if let value = try? container.decode(Bool.self) { return .bool(value) }
+      if let value = try? container.decode(Int64.self) { return .integer(value) }
+      if let value = try? container.decode(Double.self) { return .real(value) }
+      return .string(try container.decode(String.self))
+    }
+
+    fileprivate var json: JSONValue {
+      switch self {
+      case .null: .null
+      case .bool(let value): .bool(value)
+      case .integer(let value): .integer(value)
+      case .real(let value): .real(value)
+      case .string(let value): .string(value)
+      case .large(let value): .unsigned(value)
+      case .array(let values): .array(values.map(\.json))
+      case .object(let members): .object(members.mapValues(\.json))
       }
     }
 
     fileprivate var typeName: String {
       switch self {
       case .null: "null"
-      case .scalar(.bool): "true or false"
-      case .scalar(.integer), .large: "a whole number"
-      case .scalar(.real): "a number"
-      case .scalar(.string): "text"
+      case .bool: "true or false"
+      case .integer, .large: "a whole number"
+      case .real: "a number"
+      case .string: "text"
       case .array: "an array"
       case .object: "an object"
       }
@@ -41,10 +65,13 @@ struct RecordFields {
 
   let kind: RecordKind
   private let members: [String: Value]
+  /// nil: JSON that only the more lenient decoder accepts.
+  private let exact: [String: JSONValue]?
   private(set) var problems: [RecordProblem] = []
 
   init(_ kind: RecordKind, _ payload: UnsafeRawBufferPointer) {
     self.kind = kind
+    exact = (try? JSONValue(payload))?.object
     // Keys are not converted, as those of hyperparameters are chosen by the program.
     if case .object(let members)? = Self.value(payload) {
       self.members = members
@@ -78,14 +105,14 @@ struct RecordFields {
 
   mutating func text(_ field: String, isRequired: Bool = false) -> String? {
     guard let value = member(field, isRequired: isRequired) else { return nil }
-    if case .scalar(.string(let text)) = value { return text }
+    if case .string(let text) = value { return text }
     note(field, "is \(value.typeName), not text")
     return nil
   }
 
   mutating func integer(_ field: String, in range: ClosedRange<Int64>, isRequired: Bool = false) -> Int64? {
     guard let value = member(field, isRequired: isRequired) else { return nil }
-    guard case .scalar(.integer(let number)) = value else {
+    guard case .integer(let number) = value else {
       if case .large = value { note(field, "is out of range") } else { wrongNumber(field, value) }
       return nil
     }
@@ -97,8 +124,8 @@ struct RecordFields {
     guard let value = member(field, isRequired: isRequired) else { return nil }
     switch value {
     case .large(let number): return number
-    case .scalar(.integer(let number)) where number >= 0: return UInt64(number)
-    case .scalar(.integer): note(field, "is negative")
+    case .integer(let number) where number >= 0: return UInt64(number)
+    case .integer: note(field, "is negative")
     default: wrongNumber(field, value)
     }
     return nil
@@ -108,34 +135,27 @@ struct RecordFields {
     note(field, "is \(value.typeName), not a whole number")
   }
 
-  mutating func scalars(_ field: String) -> [String: Scalar] {
+  /// An object of any values, whose numbers keep their type.
+  mutating func object(_ field: String) -> [String: JSONValue] {
     guard let value = member(field, isRequired: false) else { return [:] }
     guard case .object(let members) = value else {
       note(field, "is \(value.typeName), not an object")
       return [:]
     }
-    var scalars: [String: Scalar] = [:]
-    for (name, value) in members.sorted(by: { $0.key < $1.key }) {
-      switch value {
-      case .scalar(let scalar): scalars[name] = scalar
-      case .large(let number): scalars[name] = .real(Double(number))
-      case .null, .array, .object:
-        note("\(field).\(name)", "is \(value.typeName), not a number, text, true or false")
-      }
-    }
-    return scalars
+    return exact?[field]?.object ?? members.mapValues(\.json)
   }
 
   /// Numbers by name. JSON has no NaN and no infinities: they are text.
   mutating func numbers(_ field: String) -> [String: Double] {
     var numbers: [String: Double] = [:]
-    for (name, value) in scalars(field) {
+    for (name, value) in object(field).sorted(by: { $0.key < $1.key }) {
       switch value {
       case .integer(let number): numbers[name] = Double(number)
+      case .unsigned(let number): numbers[name] = Double(number)
       case .real(let number): numbers[name] = number
       case .string(let text) where ["NaN", "Infinity", "-Infinity"].contains(text):
         numbers[name] = text == "NaN" ? .nan : text == "Infinity" ? .infinity : -.infinity
-      case .string, .bool: note("\(field).\(name)", "is not a number")
+      default: note("\(field).\(name)", "is not a number")
       }
     }
     return numbers

@@ -12,7 +12,8 @@ public enum RecordReading {
     attached.totalSteps = fields.count("total_steps")
     attached.totalEpochs = fields.count("total_epochs")
     attached.batchesPerEpoch = fields.count("batches_per_epoch")
-    attached.hyperparameters = fields.scalars("hyperparameters")
+    attached.hyperparameters = fields.object("hyperparameters")
+    attached.interpreter = fields.text("interpreter")
     attached.stacksSignal = fields.integer("stacks_signal", in: 1...64)
     return (attached, fields.problems)
   }
@@ -39,7 +40,7 @@ public enum RecordReading {
     }
     var problems: [RecordProblem] = []
     let names = values.enumerated().map { index, value in
-      if case .scalar(.string(let name)) = value { return name }
+      if case .string(let name) = value { return name }
       problems.append(RecordProblem(.metricNames, "[\(index)]", "is not text"))
       return "#\(index + 1)"
     }

@@ -1,5 +1,5 @@
 import POSIX
-import Reporting
+public import Reporting
 public import SystemPackage
 public import Vocabulary
 
@@ -68,7 +68,7 @@ public struct ResumeFile: Hashable, Sendable, Codable {
   /// Newest step that was ever recorded: the replay window ends there.
   public var lastRecordedStep: UInt64?
   public var skip: [SkippedBatch]
-  public var hyperparameters: [String: Scalar]
+  public var hyperparameters: Hyperparameters
 
   enum CodingKeys: String, CodingKey {
     case formatVersion, job, attempt, generation, worldSize, ranks, lastRecordedStep, skip, hyperparameters
@@ -77,7 +77,7 @@ public struct ResumeFile: Hashable, Sendable, Codable {
 
   public init(
     job: String, jobID: JobID, attempt: UInt64, generation: UInt64, point: Point?, lastRecordedStep: UInt64?,
-    skip: [SkippedBatch], hyperparameters: [String: Scalar]
+    skip: [SkippedBatch], hyperparameters: Hyperparameters
   ) {
     self.job = job
     self.jobID = jobID
@@ -135,4 +135,11 @@ public struct ResumeFile: Hashable, Sendable, Codable {
   }
 
   private static let largestBytes = 64 << 20
+}
+
+extension ResumeFile: ExactJSON {
+  public var exactMembers: [String: JSONValue] {
+    get { ["hyperparameters": .object(hyperparameters)] }
+    set { hyperparameters = newValue["hyperparameters"]?.object ?? hyperparameters }
+  }
 }

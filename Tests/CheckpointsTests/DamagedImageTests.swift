@@ -89,7 +89,7 @@ struct DamagedImageTests {
       #expect(error?.code == .newerVersion, "\(state)")
     }
     let error = #expect(throws: CheckpointError.self) {
-      try read(Self.file(tensors: Self.tensor("F4", "[2]", "[0,1]"), data: 1))
+      try read(Self.file(tensors: Self.tensor("F128", "[1]", "[0,1]"), data: 1))
     }
     #expect(error?.code == .unsupported)
   }

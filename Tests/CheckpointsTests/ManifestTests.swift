@@ -10,6 +10,8 @@ struct ManifestTests {
     var manifest = Manifest.draft(step: .max)
     manifest.hyperparameters = [
       "name": .string("a/b"), "rate": .real(0.1), "layers": .integer(.min), "nesterov": .bool(true),
+      "decay": .real(0),
+      "inner_model": .object(["dropRate": .array([.real(1), .integer(1), .null])]),
     ]
     manifest.ranks = [
       .init(

@@ -11,6 +11,8 @@ struct FaultyTrainer {
     let fault = CommandLine.arguments.dropFirst().first ?? "none"
     if fault.hasPrefix("absurd-") { return try AbsurdTrainer.run(fault) }
     let marker = CommandLine.arguments.dropFirst(2).first
+    if fault == "many-tensors" { return try TensorTrainer.run(marker) }
+    if fault == "components" { return try ComponentTrainer.run(marker) }
     /// Whether this is the first attempt to come here: the marker is a file that is made then.
     func once() -> Bool {
       guard let marker else { return true }

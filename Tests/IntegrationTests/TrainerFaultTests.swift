@@ -69,6 +69,21 @@ import Testing
     #expect(resumed["level"] as? String == "staged")
   }
 
+  /// Nested components, hooks of a component and of the run, and a save by hand, across a kill.
+  @Test func componentsAndHooksSurviveAKill() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let expected = digest(in: try Workbench.run(Programs.faulty, ["components"]).out)
+    let command = [Programs.faulty, "components", bench.base + "/marker"]
+    #expect(try bench.supervise(Self.options, command) == 0, "\(bench.standardError)")
+    #expect(expected != nil && digest(in: bench.standardOutput) == expected)
+    #expect(try bench.attempts().map { $0["cause"] as? String } == ["killed", "finished"])
+    let resumed = try #require(try bench.attempts().last?["resumed_from"] as? [String: Any])
+    #expect(try #require(resumed["step"] as? Int) > 0)
+    #expect(
+      bench.standardOutput.contains(#"saved 60 ["first", "second"] real(0.5) 1"#), "\(bench.standardOutput)")
+  }
+
   @Test func exitingWithoutFinish() throws {
     let bench = Workbench()
     defer { bench.close() }

@@ -1,5 +1,6 @@
 import Glibc
 import POSIX
+import Reporting
 import SystemPackage
 import TestSupport
 import Testing
@@ -90,7 +91,11 @@ import Vocabulary
         point: .init(
           level: Stored(.staged), step: 7, path: "/p", offsetBytes: 4096, lengthBytes: 9, cutID: "\(CutID())"),
         lastRecordedStep: 11, skip: [.init(epoch: 1, batch: 2)],
-        hyperparameters: ["lr": .real(0.5), "epochs": .integer(3), "name": .string("x"), "amp": .bool(true)])
+        hyperparameters: [
+          "lr": .real(1), "epochs": .integer(3), "name": .string("x"), "amp": .bool(true),
+          "betas": .array([.real(0.9), .real(1)]),
+          "inner_model": .object(["dropRate": .real(0), "n": .null]),
+        ])
       try file.write(in: directory)
       #expect(try ResumeFile.read(in: directory) == file)
       for text in ["", "{", "[]", "{\"format_version\":1}"] {

@@ -1,3 +1,4 @@
+import Reporting
 import Testing
 
 @testable import TrainerProtocol
@@ -53,13 +54,19 @@ import Testing
     }
   }
 
-  @Test func invalidHyperparameterIsReportedAndOthersAreUsed() {
-    let fields = Self.attachedFields.merging(["hyperparameters": "{\"a\":1,\"b\":[1],\"c\":{\"d\":1}}"]) {
-      $1
-    }
-    let (value, problems) = attached(Self.json(fields))
-    #expect(problems.map(\.field) == ["hyperparameters.b", "hyperparameters.c"])
-    #expect(value.hyperparameters == ["a": .integer(1)])
+  /// Of any type; 1.0 stays a real number.
+  @Test func hyperparametersKeepTheirTypes() {
+    let text = #"{"a":1,"b":[1,1.0],"c":{"d":null},"e":0.0,"f":"1.0","g":true}"#
+    let (value, problems) = attached(Self.json(Self.attachedFields.merging(["hyperparameters": text]) { $1 }))
+    #expect(problems.isEmpty)
+    #expect(
+      value.hyperparameters == [
+        "a": .integer(1), "b": .array([.integer(1), .real(1)]), "c": .object(["d": .null]), "e": .real(0),
+        "f": .string("1.0"), "g": .bool(true),
+      ])
+    // Own documents too.
+    let again = attached(JSON.encode(value))
+    #expect(again.0 == value && again.1.isEmpty)
   }
 
   @Test(arguments: failureFields.keys.sorted()) func invalidFieldOfFailureIsReported(field: String) {

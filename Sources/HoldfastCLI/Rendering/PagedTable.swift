@@ -7,10 +7,10 @@ struct PagedTable {
   private var rows: [[String]]
 
   /// - Parameter right: indices of columns that are aligned to the right.
-  init(_ output: Output, header: [String], right: Set<Int> = []) {
+  init(_ output: Output, header: [String]?, right: Set<Int> = []) {
     self.output = output
     table = TextTable(right: right)
-    rows = [header]
+    rows = header.map { [$0] } ?? []
   }
 
   mutating func add(_ row: [String]) {

@@ -19,6 +19,7 @@ final class JobRecorder {
     record.totalEpochs = attached.totalEpochs ?? record.totalEpochs
     record.batchesPerEpoch = attached.batchesPerEpoch ?? record.batchesPerEpoch
     if !attached.hyperparameters.isEmpty { record.hyperparameters = attached.hyperparameters }
+    record.interpreter = attached.interpreter ?? record.interpreter
     persist()
   }
 

@@ -199,3 +199,10 @@ def test_mismatches_are_reported_when_not_strict(
     assert "old.weight (not in the model); new.weight (not saved)" in errors
     assert "'more' has no saved state" in errors
     assert "modes" not in errors
+    assert run.not_loaded == [
+        "model/head.weight (shape was (3, 2), is (4, 2))",
+        "model/head.bias (shape was (3,), is (4,))",
+        "model/old.weight (not in the model)",
+        "model/new.weight (not saved)",
+        "more (not saved)",
+    ]

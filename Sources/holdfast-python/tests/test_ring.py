@@ -30,8 +30,9 @@ def test_attached_then_names_then_snapshots(run_directory: RunDirectory) -> None
     assert [kind for kind, _ in records] == [1, 6, 2, 6, 2]
     attached = json.loads(records[0][1])
     assert attached["pid"] == os.getpid() == run_directory.word(at.RING_ATTACHED_PID, "<I")
+    assert attached["interpreter"] == sys.executable
     assert attached["hyperparameters"] == {
-        "lr": 0.1, "layers": "[1, 2]", "seed": "null", "big": str(1 << 70)
+        "lr": 0.1, "layers": [1, 2], "seed": None, "big": str(1 << 70)
     }  # fmt: skip
     assert json.loads(records[3][1]) == ["loss", "a/b"]
     step, epoch, batch, samples = struct.unpack_from("<QQQQ", records[4][1])
@@ -172,9 +173,11 @@ def test_a_full_ring_delays_no_step_and_loses_no_answer(
     monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"a step waits {seconds} s"))
     while directory.word(at.RING_SKIPPED) == 0:
         run.step()
-    run.step(loss=1.0)
+    # Longer than what is left where a snapshot does not fit.
+    name = "loss" * 50
+    run.step({name: 1.0})
     directory.request(1, slot=1)
-    run.step(loss=2.0, accuracy=1.0)
+    run.step({name: 2.0}, accuracy=1.0)
     # The header contains the answer even if the record is dropped.
     assert directory.word(at.RING_ACKNOWLEDGED) == 1
     assert directory.word(at.RING_OUTCOME, "<I") == at.OUTCOME_STAGED
@@ -183,10 +186,10 @@ def test_a_full_ring_delays_no_step_and_loses_no_answer(
     kinds = [kind for kind, _ in directory.drain()]
     assert at.RECORD_STAGED not in kinds
     assert at.RECORD_METRIC_NAMES not in kinds
-    run.step(loss=3.0)
+    run.step({name: 3.0})
     records = directory.drain()
     assert [kind for kind, _ in records] == [at.RECORD_METRIC_NAMES, at.RECORD_STAGED, at.RECORD_SNAPSHOT]
-    assert json.loads(records[0][1]) == ["loss", "accuracy"]
+    assert json.loads(records[0][1]) == [name, "accuracy"]
     assert directory.word(at.RING_SKIPPED) == lost
     monkeypatch.undo()
 

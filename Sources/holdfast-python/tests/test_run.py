@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import datetime
+import enum
 import json
 import random
 import struct
@@ -176,6 +179,40 @@ def test_hyperparameters(run_directory: RunDirectory, capfd: pytest.CaptureFixtu
     assert run.hyperparameters == {"lr": 0.1, "epochs": 5, "new": 1}
 
 
+def test_hyperparameters_of_any_type(run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]) -> None:
+    class Color(enum.Enum):
+        RED = "red"
+
+    given = {
+        "betas": (0.9, 1.0), "schedule": {"warmup": 5, "sizes": {3, 1}}, "args": argparse.Namespace(lr=1.0),
+        "width": np.int64(3), "rate": torch.tensor(0.5), "path": Path("a/b"), "color": Color.RED,
+        "model": nn.ReLU(), "inner": {"when": datetime.date(2026, 1, 2)}, "nothing": None,
+        "nan": float("nan"),
+    }  # fmt: skip
+    expected = {
+        "betas": [0.9, 1.0], "schedule": {"warmup": 5, "sizes": [1, 3]}, "args": {"lr": 1.0},
+        "width": 3, "rate": 0.5, "path": "a/b", "color": "red",
+        "model": "ReLU()", "inner": {"when": "2026-01-02"}, "nothing": None, "nan": "nan",
+    }  # fmt: skip
+    # Older versions saved nested values as text.
+    run_directory.resume(hyperparameters={"betas": "[0.9, 1.0]", "nothing": "null", "width": "3"})
+    run = holdfast.attach(given)
+    assert run.hyperparameters == expected
+    assert type(run.hyperparameters["args"]["lr"]) is float
+    assert type(run.hyperparameters["width"]) is int
+    lines = [line for line in capfd.readouterr().err.splitlines() if "hyperparameter" in line]
+    assert lines == [
+        "holdfast: hyperparameter 'width' changed from '3' to 3",
+        "holdfast: hyperparameters that JSON cannot hold are recorded as text: "
+        "inner.when (datetime.date), model (torch.nn.modules.activation.ReLU)",
+    ]
+    circular: dict[str, object] = {}
+    circular["self"] = circular
+    close(run)
+    run_directory.next_attempt(None)
+    assert str(holdfast.attach({"circular": circular}).hyperparameters).startswith("{'circular': {'self'")
+
+
 def test_random_streams_continue_right_before_the_next_batch(run_directory: RunDirectory) -> None:
     def loop(stop: int) -> list[float]:
         random.seed(1)
@@ -279,7 +316,8 @@ def test_saving_and_loading_without_a_supervisor(tmp_path: Path) -> None:
     optimizer = torch.optim.Adam(model.parameters())
     run = holdfast.attach({"lr": 0.1})
     run.register(model=model, optimizer=optimizer)
-    run.step()
+    run.step(loss=torch.tensor(0.5, requires_grad=True), bad=float("inf"))
+    run.log(val_loss=0.25)
     path = run.save(tmp_path / "checkpoints")
     assert path.name == "step-1"
     assert run.save(tmp_path / "checkpoints").name.startswith("step-1-")
@@ -287,6 +325,9 @@ def test_saving_and_loading_without_a_supervisor(tmp_path: Path) -> None:
     checkpoint = holdfast.load(path)
     assert checkpoint.step == 1
     assert checkpoint.hyperparameters == {"lr": 0.1}
+    changed = holdfast.Checkpoint.load(path, overriding={"lr": 1, "in_dim": 128})
+    assert (changed.step, changed.hyperparameters) == (1, {"lr": 1, "in_dim": 128})
+    assert (checkpoint.metrics, changed.metrics) == (changed.metrics, {"loss": 0.5, "val_loss": 0.25})
     fresh = nn.Linear(4, 2)
     fresh.load_state_dict(checkpoint["model"])
     assert torch.equal(fresh.weight, model.weight)
@@ -329,6 +370,8 @@ def test_the_supervisor_verifies_what_python_saved(tmp_path: Path) -> None:
         "run.register(model=model, state=state)\n"
         "for epoch in run.epochs(2):\n"
         "    run.step(loss=1, state=True)\n"
+        f"path = run.save({str(tmp_path / 'saved')!r})\n"
+        "print(path, holdfast.Checkpoint.load(path, overriding={'lr': 1.0}).hyperparameters)\n"
     )
     from supervised import Job
 
@@ -344,6 +387,11 @@ def test_the_supervisor_verifies_what_python_saved(tmp_path: Path) -> None:
         loaded = holdfast.load(directory)
         assert loaded["state"][1] == (None, 1 << 70, 2 + 3j, b"x")
         assert loaded.hyperparameters == {"lr": 0.1}
+        assert f"{tmp_path}/saved/step-2 {{'lr': 1.0}}" in job.output.read_text()
+        saved = json.loads((tmp_path / "saved/step-2/manifest.json").read_text())
+        manifest = json.loads((directory / "manifest.json").read_text())
+        same = ("job", "job_id", "attempt", "metrics", "hyperparameters")
+        assert [saved[key] for key in same] == [manifest[key] for key in same]
         assert set(safetensors.torch.load_file(directory / "state.safetensors")) == {
             "model/weight", "model/bias", "state/$tensor"
         }  # fmt: skip

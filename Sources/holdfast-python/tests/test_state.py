@@ -318,8 +318,92 @@ def test_cuda_tensors_survive_a_round_trip() -> None:
 
 @pytest.mark.skipif(not hasattr(torch, "float8_e4m3fn"), reason="this torch has no float8")
 def test_float8() -> None:
-    for name in ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"):
-        tensor = torch.randn(5).to(getattr(torch, name))
+    for name in ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"):
+        tensor = torch.randn(5).abs().to(getattr(torch, name))
         loaded = back({"a": tensor})["a"]
         assert loaded.dtype == tensor.dtype
         assert torch.equal(loaded.view(torch.uint8), tensor.view(torch.uint8))
+
+
+@pytest.mark.skipif(not hasattr(torch, "float4_e2m1fn_x2"), reason="this torch has no float4")
+def test_float4() -> None:
+    tensor = torch.arange(6, dtype=torch.uint8).reshape(2, 3).view(torch.float4_e2m1fn_x2)
+    loaded = back({"a": tensor, "none": tensor[:0]})
+    assert loaded["a"].dtype == tensor.dtype
+    assert loaded["none"].shape == (0, 3)
+    assert torch.equal(loaded["a"].view(torch.uint8), tensor.view(torch.uint8))
+
+
+def test_small_types_of_numpy() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for name in ("float8_e8m0fnu", "float8_e4m3fnuz", "float4_e2m1fn", "int4", "bfloat16"):
+        if hasattr(ml_dtypes, name):
+            array = np.array([[0.5, 1.0, 2.0]]).astype(getattr(ml_dtypes, name))
+            assert same(back({"a": array, "s": array[0, 0], "d": array.dtype})["a"], array)
+            assert back({"d": array.dtype})["d"] == array.dtype
+
+
+# Every type of safetensors 0.8, and what torch calls it.
+STORED = {
+    "BOOL": "bool", "F4": "float4_e2m1fn_x2", "F6_E2M3": None, "F6_E3M2": None, "U8": "uint8", "I8": "int8",
+    "F8_E5M2": "float8_e5m2", "F8_E4M3": "float8_e4m3fn", "F8_E8M0": "float8_e8m0fnu",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz", "F8_E5M2FNUZ": "float8_e5m2fnuz", "I16": "int16", "U16": "uint16",
+    "F16": "float16", "BF16": "bfloat16", "I32": "int32", "U32": "uint32", "F32": "float32",
+    "C64": "complex64", "F64": "float64", "I64": "int64", "U64": "uint64",
+}  # fmt: skip
+BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "C64": 64, "BF16": 16, "BOOL": 8}
+
+
+@pytest.mark.parametrize("stored", STORED)
+def test_every_stored_type_is_read(stored: str, tmp_path: Any) -> None:
+    bits = BITS.get(stored) or int(stored.partition("_")[0][1:])
+    content = bytes([0, 1] * (bits // 2))
+    loop = json.dumps({"step": 0, "epoch": 0, "batch": 0, "samples": 0, "parts": []})
+    state = json.dumps({"c": {"t": {"$tensor": "c/t"}, "none": {"$tensor": "c/none"}}})
+    header = json.dumps(
+        {
+            "__metadata__": {"holdfast.loop_state": loop, "holdfast.state": state},
+            "c/none": {"dtype": stored, "shape": [0, 2], "data_offsets": [0, 0]},
+            "c/t": {"dtype": stored, "shape": [2, 4], "data_offsets": [0, bits]},
+        }
+    ).encode()
+    header += b" " * (-len(header) % 8)
+    path = tmp_path / "state"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + content)
+    name = STORED[stored]
+    if name is None or not hasattr(torch, name):
+        with pytest.raises(holdfast.HoldfastError, match=f"no dtype for {stored}"):
+            holdfast.load(path)
+        return
+    loaded = holdfast.load(path)["c"]
+    assert loaded["t"].dtype == getattr(torch, name)
+    assert tuple(loaded["t"].shape) == ((2, 2) if stored == "F4" else (2, 4))
+    flat = torch.view_as_real(loaded["t"]) if stored == "C64" else loaded["t"]
+    assert flat.contiguous().view(torch.uint8).numpy().tobytes() == content
+    assert loaded["none"].numel() == 0
+    path.write_bytes(struct.pack("<Q", len(header)) + header + content[:-1])
+    with pytest.raises(holdfast.HoldfastError):
+        holdfast.load(path)
+
+
+def test_fifty_thousand_tensors_of_any_name() -> None:
+    texts = ["層", "é", "🧪", "a/b", "~1", '"', "\x00", "$t", "e\u0301", "\u202e"]
+    shapes: list[tuple[int, ...]] = [(2, 0), (), (3,)]
+    states = {
+        f"{texts[number % len(texts)]} {number}": torch.full(shapes[number % 3], float(number))
+        for number in range(50_000)
+    }
+    loaded = back({"模型": states})["模型"]
+    assert list(loaded) == list(states)
+    assert all(torch.equal(loaded[name], value) for name, value in states.items())
+
+
+def test_component_names_with_other_encodings_are_refused() -> None:
+    run = holdfast.attach()
+    run.register(**{"e\u0301": {}})
+    with pytest.raises(holdfast.HoldfastError, match="already in use"):
+        run.register(**{"\u00e9": {}})
+    with pytest.raises(holdfast.HoldfastError, match="same name"):
+        image({"e\u0301": {}, "\u00e9": {}})
+    with pytest.raises(holdfast.HoldfastError, match="not valid Unicode"):
+        image({"\ud800": {}})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from . import _failures
-from ._documents import Scalar, read_resume_file, scalars
+from ._documents import read_resume_file
 from ._errors import HoldfastError
+from ._hyperparameters import Recorded, is_same
 from ._ring import RingWriter
 from ._run import Run
 
@@ -38,7 +40,8 @@ def attach(
     """Attach to the supervisor that started this process. Without a supervisor the run is standalone.
 
     Args:
-        hyperparameters: stored with the job and in every checkpoint, such as `vars(args)`. Values that
+        hyperparameters: stored with the job and in every checkpoint, such as `vars(args)`; nested ones
+            too. Values that JSON cannot hold are stored as text, and a warning names them. Values that
             differ from those that the job started with take effect, and a warning names them.
         overrides: if given, a resumed job uses the hyperparameters that it started with, except for these.
         total_epochs: number of epochs, if it is known here; `Run.epochs` publishes it too.
@@ -52,11 +55,12 @@ def attach(
         HoldfastError: the run directory is invalid, or another process is attached.
     """
     global _attached
-    given = scalars(dict(hyperparameters or {}))
+    given, changed = Recorded(hyperparameters or {}), Recorded(overrides or {})
     path = os.environ.get("HOLDFAST_RUN_DIR")
     if path is None:
         run = Run(rng=rng)
-        run.hyperparameters = {**given, **scalars(dict(overrides or {}))}
+        run.hyperparameters = {**given.values, **changed.values}
+        run._warn_about_text(given, changed)
         os.register_at_fork(after_in_child=run._disconnect_in_child)
         _attached = run
         return run
@@ -70,11 +74,15 @@ def attach(
             hint="start the trainer with 'holdfast run', once per attempt",
         )
     run = Run(directory, ring, resume, rng=rng)
-    run.hyperparameters = _effective_hyperparameters(run, given, overrides, resume.hyperparameters)
+    run.hyperparameters = _effective_hyperparameters(
+        run, given.values, None if overrides is None else changed.values, resume.hyperparameters
+    )
+    run._warn_about_text(given, changed)
     record: dict[str, Any] = {
         "pid": os.getpid(),
         "library": "python",
         "hyperparameters": run.hyperparameters,
+        "interpreter": sys.executable or None,
     }
     stacks = _failures.stacks_signal(directory, ring.identity.local_rank)
     if stacks is not None:
@@ -92,11 +100,11 @@ def attach(
 
 
 def _effective_hyperparameters(
-    run: Run, given: dict[str, Scalar], overrides: Mapping[str, Any] | None, saved: dict[str, Scalar]
-) -> dict[str, Scalar]:
+    run: Run, given: dict[str, Any], overrides: dict[str, Any] | None, saved: dict[str, Any]
+) -> dict[str, Any]:
     if overrides is not None:
-        return {**given, **saved, **scalars(dict(overrides))}
+        return {**given, **saved, **overrides}
     for name in sorted(set(given) & set(saved)):
-        if given[name] != saved[name]:
+        if not is_same(given[name], saved[name]):
             run._warn(f"hyperparameter '{name}' changed from {saved[name]!r} to {given[name]!r}")
     return {**saved, **given}

@@ -7,13 +7,13 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ._documents import Scalar
+from ._documents import ResumeFile
 from ._errors import HoldfastError, PathLike
 from ._image import ImageReader, ImageWriter, LoopState
 from ._local import local_path
@@ -33,14 +33,14 @@ class Checkpoint:
         step: the step after which it was saved.
         epoch: the epoch of that step, from 0.
         components: states by component name, as `load_state_dict` accepts them.
-        hyperparameters: of the run.
+        hyperparameters: of the run, with those of `overriding` instead of the saved ones.
         metrics: of that step.
     """
 
     step: int
     epoch: int
     components: dict[str, Any]
-    hyperparameters: dict[str, Scalar]
+    hyperparameters: dict[str, Any]
     metrics: dict[str, float]
 
     def __getitem__(self, name: str) -> Any:
@@ -51,14 +51,33 @@ class Checkpoint:
         """Iterate over the names of components; `in` works too."""
         return iter(self.components)
 
+    @staticmethod
+    def load(
+        path: PathLike,
+        *,
+        weights_only: bool = False,
+        device: Any = None,
+        overriding: Mapping[str, Any] | None = None,
+    ) -> Checkpoint:
+        """Load a checkpoint; the same as `holdfast.load`."""
+        return load(path, weights_only=weights_only, device=device, overriding=overriding)
 
-def load(path: PathLike, *, weights_only: bool = False, device: Any = None) -> Checkpoint:
+
+def load(
+    path: PathLike,
+    *,
+    weights_only: bool = False,
+    device: Any = None,
+    overriding: Mapping[str, Any] | None = None,
+) -> Checkpoint:
     """Load a checkpoint, for example for inference. It needs no supervisor and runs no code from the file.
 
     Args:
         path: the directory of a checkpoint, which is verified first, or a `.safetensors` file of one.
         weights_only: leave out components that are more than tensors by name, such as an optimizer.
         device: device for the tensors; None: the one they were saved from if it exists, else the CPU.
+        overriding: hyperparameters that replace saved ones, with their types. Unknown names are added, as
+            Lightning's `load_from_checkpoint` does.
 
     Raises:
         HoldfastError: it does not exist, is damaged, or contains a type that is not registered.
@@ -67,24 +86,22 @@ def load(path: PathLike, *, weights_only: bool = False, device: Any = None) -> C
     image = image_of(named)
     # Files in a checkpoint's directory are never links; a file that the user names may be one.
     reader = ImageReader(map_private(image, follow_link=image == named))
-    manifest = _manifest(image.parent) if image.name == STATE_NAME else {}
+    manifest = manifest_of(image.parent) if image.name == STATE_NAME else {}
     loop = reader.loop or LoopState()
-    names = [name for name, node in (reader.nodes or {}).items() if not weights_only or _is_weights(node)]
+    names = [name for name, node in (reader.nodes or {}).items() if not weights_only or is_weights(node)]
     decoder = reader.decoder(device=device)
     components = {name: decoder.value((reader.nodes or {})[name]) for name in names}
-    return Checkpoint(
-        loop.step, loop.epoch, components, manifest.get("hyperparameters", {}), manifest.get("metrics", {})
-    )
+    hyperparameters = {**manifest.get("hyperparameters", {}), **(overriding or {})}
+    return Checkpoint(loop.step, loop.epoch, components, hyperparameters, manifest.get("metrics", {}))
 
 
-def _is_weights(node: Any) -> bool:
+def is_weights(node: Any) -> bool:
+    """Return whether a component contains only tensors by name, nested or not."""
     if isinstance(node, dict) and node.get("$$python") == "ordered":
         node = node["value"]
-    return (
-        isinstance(node, dict)
-        and bool(node)
-        and all(isinstance(member, dict) and _is_tensor(member) for member in node.values())
-    )
+    if not isinstance(node, dict) or "$$python" in node or not node:
+        return False
+    return all(isinstance(one, dict) and (_is_tensor(one) or is_weights(one)) for one in node.values())
 
 
 def _is_tensor(node: dict[str, Any]) -> bool:
@@ -105,7 +122,12 @@ def image_of(path: Path) -> Path:
     return path
 
 
-def _manifest(directory: Path) -> dict[str, Any]:
+def manifest_of(directory: Path) -> dict[str, Any]:
+    """Return the manifest of a checkpoint; {} if there is none.
+
+    Raises:
+        HoldfastError: it is damaged, or of a newer format.
+    """
     path = directory / "manifest.json"
     if not path.is_file():
         return {}
@@ -132,7 +154,7 @@ def verify(directory: Path) -> None:
     for line in _text(sums).splitlines():
         digest, _, name = line.partition("  ")
         listed[name] = digest
-    named = {"manifest.json": None, **{one["name"]: one for one in _manifest(directory).get("files", [])}}
+    named = {"manifest.json": None, **{one["name"]: one for one in manifest_of(directory).get("files", [])}}
     if set(named) != set(listed) or STATE_NAME not in listed:
         raise HoldfastError("manifest.json and SHA256SUMS list different files", path=sums, hint=hint)
     for name, digest in listed.items():
@@ -166,10 +188,20 @@ def publish(
     directory: Path,
     image: ImageWriter,
     loop: LoopState,
-    hyperparameters: dict[str, Scalar],
-    job: str = "standalone",
+    *,
+    hyperparameters: dict[str, Any],
+    metrics: dict[str, float],
+    resume: ResumeFile | None,
 ) -> Path:
     """Write a checkpoint into a temporary directory, sync it, and rename it.
+
+    Args:
+        directory: parent of the checkpoint's directory.
+        image: the state.
+        loop: the position, as in the image.
+        hyperparameters: as recorded.
+        metrics: of the step; finite numbers.
+        resume: of the supervisor's job; None without a supervisor.
 
     Raises:
         HoldfastError: the disk is full or fails; nothing is left behind.
@@ -183,17 +215,17 @@ def publish(
         digest = hashlib.sha256(data).hexdigest()
         manifest = {
             "format_version": 1,
-            "job": job,
-            "job_id": os.urandom(16).hex(),
-            "attempt": 0,
-            "generation": 0,
+            "job": "standalone" if resume is None else resume.job,
+            "job_id": (os.urandom(16) if resume is None else resume.job_id).hex(),
+            "attempt": 0 if resume is None else resume.attempt,
+            "generation": 0 if resume is None else resume.generation,
             "cut_id": cut_id,
             "step": loop.step,
             "epoch": loop.epoch,
             "batch": loop.batch,
             "samples": loop.samples,
             "created_at": datetime.now(timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z",
-            "metrics": {},
+            "metrics": metrics,
             "hyperparameters": hyperparameters,
             "world_size": 1,
             "ranks": [{"rank": 0, "files": [STATE_NAME], "loop_state": loop.to_json()}],

@@ -51,6 +51,11 @@ class Connection:
         if self._attached and record != self._attached:
             self._publish(record)
 
+    def add(self, fields: dict[str, Any]) -> None:
+        """Publish the record of the attached process again, with further fields."""
+        if self._attached:
+            self._publish({**self._attached, **fields})
+
     def _publish(self, record: dict[str, Any]) -> None:
         self._attached = record
         self.stager.append(at.RECORD_ATTACHED, json.dumps(record).encode())

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple
 
 from ._errors import HoldfastError
 from ._opening import read_file
-
-Scalar = Union[bool, int, float, str]
 
 _LARGEST_BYTES = 64 << 20
 _VERSION = 1
@@ -38,7 +35,7 @@ class ResumeFile(NamedTuple):
     point: ResumePoint | None
     last_recorded_step: int
     skip: frozenset[tuple[int, int]]
-    hyperparameters: dict[str, Scalar]
+    hyperparameters: dict[str, Any]
 
 
 def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
@@ -83,27 +80,6 @@ def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
         raise HoldfastError(f"resume.json is damaged: {error!r}", path=path, hint=_HINT) from error
 
 
-def scalars(values: dict[str, object]) -> dict[str, Scalar]:
-    """Return hyperparameters as in the records: values other than scalars become JSON text."""
-    return {clean(str(name)): _scalar(value) for name, value in values.items()}
-
-
 def clean(text: str) -> str:
     """Escape what is not valid Unicode, such as an undecodable file name: JSON cannot represent it."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _scalar(value: object) -> Scalar:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, int):
-        return int(value) if -(1 << 63) <= value < 1 << 63 else str(value)
-    if isinstance(value, float):
-        # JSON has no NaN or infinity; the records contain them as text.
-        return float(value) if math.isfinite(value) else str(value)
-    try:
-        return clean(json.dumps(value, default=str, ensure_ascii=False))
-    except (TypeError, ValueError):  # Keys that JSON does not support, or a circular reference.
-        return clean(str(value))

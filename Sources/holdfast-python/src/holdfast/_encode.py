@@ -139,7 +139,7 @@ def _plain(_: Encoder, value: Any, path: str, depth: int) -> Node:
 
 
 def _text(_: Encoder, value: str, path: str, depth: int) -> Node:
-    if value.isascii() or _is_unicode(value):
+    if value.isascii() or is_unicode(value):
         return value
     return python("text", {"$data": _base64(value.encode("utf-8", "surrogatepass"))})
 
@@ -193,7 +193,8 @@ def _deque(encoder: Encoder, value: deque[Any], path: str, depth: int) -> Node:
     return python("deque", _list(encoder, value, path, depth + 1), length=value.maxlen)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Return whether a text has no lone surrogates, which UTF-8 cannot represent."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -210,7 +211,7 @@ def _is_plain(keys: list[Any]) -> bool:
         ascii_only = ascii_only and key.isascii()
     if ascii_only:
         return True
-    if not all(map(_is_unicode, keys)):
+    if not all(map(is_unicode, keys)):
         return False
     return len({unicodedata.normalize("NFC", key) for key in keys}) == len(keys)
 
@@ -226,7 +227,7 @@ def _dict(encoder: Encoder, value: dict[Any, Any], path: str, depth: int) -> Nod
     else:
         pairs = []
         for key, member in value.items():
-            name = escape(key if isinstance(key, str) and _is_unicode(key) else ascii(key))
+            name = escape(key if isinstance(key, str) and is_unicode(key) else ascii(key))
             pairs.append(
                 [
                     encoder.node(key, f"{path}/{name}~key", depth + 3),

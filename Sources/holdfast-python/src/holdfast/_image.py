@@ -6,20 +6,23 @@ import base64
 import json
 import struct
 import sys
+import unicodedata
 from math import prod
 from typing import Any, NamedTuple
 
 from ._decode import Decoder, Stored, damaged
-from ._encode import Leaf, escape
+from ._encode import Leaf, escape, is_unicode
 from ._errors import HoldfastError
 from ._values import new_decoder, new_encoder
 
 STATE = "holdfast.state"
 LOOP = "holdfast.loop_state"
 LARGEST_HEADER = 100_000_000
-_SIZES = {
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
-    "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+# All element types of safetensors 0.8. Those smaller than a byte are packed.
+_BITS = {
+    "BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8,
+    "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16,
+    "U32": 32, "I32": 32, "F32": 32, "C64": 64, "U64": 64, "I64": 64, "F64": 64,
 }  # fmt: skip
 
 
@@ -104,6 +107,17 @@ class FlatState(NamedTuple):
 def flatten(states: dict[str, Any]) -> FlatState:
     """Separate states into trees and tensors. The tensors are referenced, not copied."""
     encoder = new_encoder()
+    for name in states:
+        if not is_unicode(name):
+            raise HoldfastError(
+                f"the name {name!a} of a component is not valid Unicode",
+                hint="register it under another name",
+            )
+    if len({unicodedata.normalize("NFC", name) for name in states}) != len(states):
+        raise HoldfastError(
+            "two components have the same name, with different encodings of its characters",
+            hint="rename one that a hook of on_save_checkpoint adds",
+        )
     try:
         nodes = {name: encoder.node(state, escape(name)) for name, state in states.items()}
     except RecursionError as error:
@@ -236,11 +250,11 @@ def _entry(name: str, entry: Any) -> tuple[str, tuple[int, ...], int, int]:
         numbers = (*shape, begin, end)
         if not all(type(number) is int and number >= 0 for number in numbers):
             raise ValueError("invalid number")
-        if dtype not in _SIZES:
+        if dtype not in _BITS:
             raise ValueError(f"unknown dtype {dtype}")
-        if prod(shape) * _SIZES[dtype] != end - begin:
+        if prod(shape) * _BITS[dtype] != (end - begin) * 8:
             raise ValueError("its shape does not match its size")
-        if begin % _SIZES[dtype]:
+        if begin * 8 % max(8, _BITS[dtype]):
             raise ValueError("it is not aligned")
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(f"invalid tensor '{name}' ({error})") from error

@@ -22,6 +22,7 @@ class Metrics:
         self._send = send
         self.names: tuple[str, ...] = ()
         self.layout = at.snapshot_record(0)
+        self._last: Mapping[str, Any] = {}
 
     def numbers(self, metrics: Mapping[str, Any]) -> list[float]:
         """Return the numbers of one step; NaN for metrics that the step lacks.
@@ -30,7 +31,9 @@ class Metrics:
             HoldfastError: there are too many metrics.
         """
         if tuple(metrics) == self.names:
-            return [as_number(value) for value in metrics.values()]
+            numbers = [as_number(value) for value in metrics.values()]
+            self._last = dict(zip(self.names, numbers))
+            return numbers
         new = tuple(name for name in metrics if name not in self.names)
         if new:
             if len(self.names) + len(new) > LARGEST_COUNT:
@@ -40,7 +43,28 @@ class Metrics:
             self.names += new
             self.layout = at.snapshot_record(len(self.names))
             self._send(json.dumps([clean(name) for name in self.names]).encode())
-        return [as_number(metrics[name]) if name in metrics else float("nan") for name in self.names]
+        numbers = [as_number(metrics[name]) if name in metrics else float("nan") for name in self.names]
+        self._last = dict(zip(self.names, numbers))
+        return numbers
+
+    def remember(self, metrics: Mapping[str, Any]) -> None:
+        """Remember the metrics of one step without reading them, which may wait for a device."""
+        self._last = {name: _detached(value) for name, value in metrics.items()}
+
+    def add(self, metrics: Mapping[str, Any]) -> None:
+        """Remember further metrics of the last step."""
+        self._last = {**self._last, **{name: _detached(value) for name, value in metrics.items()}}
+
+    def last(self) -> dict[str, float]:
+        """Return the finite numbers of the last step, by name."""
+        numbers = {clean(name): as_number(value) for name, value in self._last.items()}
+        return {name: number for name, number in numbers.items() if isfinite(number)}
+
+
+def _detached(value: Any) -> Any:
+    """Return a tensor without its graph, which it would keep in memory."""
+    detach = getattr(value, "detach", None)
+    return value if detach is None else detach()
 
 
 def encode_metrics(step: int, values: Mapping[str, Any]) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any, Callable
 
 import numpy as np
 
 from ._decode import Decoder, Stored, add_decoder
 from ._encode import PYTHON, Encode, Encoder, Leaf, Node, python, refuse
+from ._errors import HoldfastError
 
 _BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
@@ -31,6 +33,11 @@ DTYPES: dict[str, tuple[str, int]] = {
     "float64": ("F64", 8),
 }
 NAMES = {dtype: name for name, (dtype, _) in DTYPES.items()}
+# Read only; written as bytes, or as pairs of reals.
+NAMES.update(
+    F8_E8M0="float8_e8m0fnu", F8_E4M3FNUZ="float8_e4m3fnuz", F8_E5M2FNUZ="float8_e5m2fnuz", C64="complex64"
+)
+_ML_DTYPE = re.compile(r"b?float\d+(_e\d+m\d+[a-z0-9]*)?|u?int[124]")
 COMPLEX = {"complex64": ("float32", "F32", 4), "complex128": ("float64", "F64", 8)}
 
 
@@ -52,7 +59,7 @@ def add_array_kind(
 ) -> None:
     """Add a kind of arrays of another framework, stored like numpy's."""
     _array_kinds.append((is_kind, kind, to_numpy))
-    add_decoder(kind, lambda decoder, node: from_numpy(_decode_array(decoder, node)))
+    add_decoder(kind, lambda decoder, node: from_numpy(decode_array(decoder, node)))
 
 
 def _array_encoder(kind: str, to_numpy: Callable[[Any], Any]) -> Encode:
@@ -117,7 +124,8 @@ def decode_tensor(decoder: Decoder, node: Node) -> Any:
     return decoder.shared("tensor", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
 
 
-def _decode_array(decoder: Decoder, node: Node) -> Any:
+def decode_array(decoder: Decoder, node: Node) -> Any:
+    """Decode an array of numpy, or one of JAX if that is not installed."""
     return decoder.shared("array", node, lambda stored: _decoded(stored, node.get("dtype"), decoder.copy))
 
 
@@ -125,7 +133,7 @@ def _decode_scalar(decoder: Decoder, node: Node) -> Any:
     return np.frombuffer(decoder.value(node["value"]), dtype_of(node["dtype"]))[0]
 
 
-add_decoder("array", _decode_array)
+add_decoder("array", decode_array)
 add_decoder("scalar", _decode_scalar)
 add_decoder("dtype", lambda _, node: dtype_of(node["value"]))
 add_decoder("numpy.RandomState", _decode_generator)
@@ -148,7 +156,7 @@ def array(encoder: Encoder, value: Any, path: str, kind: str) -> Node:
     elif dtype.names is None and dtype.subdtype is None and dtype.itemsize:
         # Text, times, long doubles and big-endian numbers are stored as bytes.
         dtype_name, itemsize = "U8", 1
-        shape, more = (*value.shape, dtype.itemsize), {"dtype": dtype.str}
+        shape, more = (*value.shape, dtype.itemsize), {"dtype": _name(dtype)}
         stored = np.frombuffer(value.tobytes(), np.uint8).reshape(shape)
     else:
         raise refuse(path, f"array of {dtype}", "save its fields as separate arrays")
@@ -173,7 +181,7 @@ def _scalar(_: Encoder, value: Any, path: str, depth: int) -> Node:
     dtype = value.dtype
     if dtype.hasobject or dtype.names is not None:
         raise refuse(path, f"scalar of {dtype}", "use a plain value instead")
-    name = dtype.name if dtype.name in DTYPES else dtype.str
+    name = _name(dtype)
     data = base64.b64encode(value.tobytes()).decode("ascii")
     return python("scalar", {"$data": data}, dtype=name)
 
@@ -181,16 +189,24 @@ def _scalar(_: Encoder, value: Any, path: str, depth: int) -> Node:
 def _dtype(_: Encoder, value: Any, path: str, depth: int) -> Node:
     if value.names is not None or value.subdtype is not None:
         raise refuse(path, f"dtype {value}", "save the dtypes of its fields")
-    return python("dtype", value.name if value.name in DTYPES else value.str)
+    return python("dtype", _name(value))
+
+
+def _name(dtype: Any) -> str:
+    is_named = dtype.name in DTYPES and dtype.byteorder != ">"
+    return str(dtype.name if is_named or dtype.type.__module__ == "ml_dtypes" else dtype.str)
 
 
 def dtype_of(name: str) -> Any:
     """Return a dtype by its stored name; those of ml_dtypes only if it is installed."""
-    if name in ("bfloat16", "float8_e5m2", "float8_e4m3fn"):
-        import ml_dtypes  # type: ignore[import-not-found,unused-ignore]
+    try:
+        return np.dtype(name)
+    except TypeError:
+        if not _ML_DTYPE.fullmatch(name):
+            raise
+    import ml_dtypes  # type: ignore[import-not-found,unused-ignore]
 
-        return np.dtype(getattr(ml_dtypes, name))
-    return np.dtype(name)
+    return np.dtype(getattr(ml_dtypes, name))
 
 
 def _decoded(stored: Stored, name: str | None, copy: bool) -> Any:
@@ -206,7 +222,9 @@ def _decoded(stored: Stored, name: str | None, copy: bool) -> Any:
     if copy or not flat.flags.writeable:
         flat = flat.copy()
     if name is None:
+        if dtype not in NAMES:
+            raise HoldfastError(f"numpy has no dtype for {dtype}", hint="load it with torch 2.8 or newer")
         return flat.view(dtype_of(NAMES[dtype])).reshape(shape)
     if name in COMPLEX:
         return flat.view(name).reshape(shape[:-1])
-    return flat.view(np.dtype(name)).reshape(shape[:-1])
+    return flat.view(dtype_of(name)).reshape(shape[:-1])

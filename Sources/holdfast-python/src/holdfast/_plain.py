@@ -6,6 +6,7 @@ imported modules. Creating one runs none of the program's code.
 
 from __future__ import annotations
 
+import argparse
 import array
 import base64
 import collections
@@ -122,7 +123,15 @@ def _ranged(encoder: Encoder, value: range, path: str, depth: int) -> Node:
     return python("range", encoder.node([value.start, value.stop, value.step], path, depth + 1))
 
 
+def _namespace(encoder: Encoder, value: Any, path: str, depth: int) -> Node:
+    encoder.enter(value, path, depth)
+    node = python("namespace", encoder.node(dict(vars(value)), path, depth + 1))
+    encoder.leave(value)
+    return node
+
+
 for _type, _encode in {
+    argparse.Namespace: _namespace,
     collections.defaultdict: _default,
     array.array: _array,
     random.Random: _random,
@@ -140,6 +149,7 @@ for _type, _encode in {
 
 for _kind, _decode in {
     "namedtuple": _decode_named,
+    "namespace": lambda decoder, node: argparse.Namespace(**decoder.value(node["value"])),
     "defaultdict": _decode_default,
     "array.array": _decode_array,
     "random.Random": _decode_random,

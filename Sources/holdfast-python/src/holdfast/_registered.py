@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, Callable
 
@@ -41,7 +42,10 @@ class Registered:
         Raises:
             HoldfastError: the name is in use, or objects of this type have no known state.
         """
-        taken = name in self.components or any(stream.name == name for stream in self._own_streams)
+        # Names must differ in other languages too, where some characters have several encodings.
+        same = unicodedata.normalize("NFC", name)
+        names = [*self.components, *(stream.name for stream in self._own_streams)]
+        taken = any(unicodedata.normalize("NFC", one) == same for one in names)
         if taken or name in ("python", "numpy", "torch"):
             raise HoldfastError(f"the name '{name}' is already in use", hint="register it under another name")
         stream = _random.stream_of(name, target)

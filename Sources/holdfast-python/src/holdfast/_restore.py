@@ -25,6 +25,8 @@ class Restorer:
         self._registered = loop.registered
         self.state: dict[str, Any] | None = None
         """The state that `step(state={...})` has saved."""
+        self.not_loaded: list[str] = []
+        """What a load that is not strict has left out, each with the reason."""
 
     def resume(self, point: ResumePoint) -> None:
         """Continue from the supervisor's resume point."""
@@ -83,6 +85,8 @@ class Restorer:
                 path=path,
                 hint="register the same components as the run that saved it",
             )
+        if not registered.load_hooks:
+            self.not_loaded += [f"{name} (not registered)" for name in unknown]
         for name, component in registered.components.items():
             if name in states:
                 self._load(name, component, states[name], path)
@@ -94,6 +98,7 @@ class Restorer:
                     f"or '{name.partition('.')[0]}' with strict=False",
                 )
             elif not weights_only and not name.endswith(MODES):  # Older versions did not save modes.
+                self.not_loaded.append(f"{name} (not saved)")
                 self._loop.warn(f"'{name}' has no saved state; it starts as registered")
 
     def _load(self, name: str, component: Any, state: Any, path: Path) -> None:
@@ -109,6 +114,7 @@ class Restorer:
             ) from error
         left_out = getattr(component, "left_out", ())
         if left_out:
+            self.not_loaded += [f"{name}/{one}" for one in left_out]
             self._loop.warn(f"'{name}' was restored partially; left out: {'; '.join(left_out)}")
 
     def _hint(self, name: str, component: Any) -> str:

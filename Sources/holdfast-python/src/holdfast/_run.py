@@ -13,9 +13,10 @@ from . import _checkpoints, _torch_compatibility
 from . import _layout as at
 from ._components import Values
 from ._connection import Connection, ForkedConnection
-from ._documents import ResumeFile, Scalar
+from ._documents import ResumeFile
 from ._errors import HoldfastError, PathLike
 from ._failure_record import encode_failure
+from ._hyperparameters import Recorded
 from ._image import ImageWriter, flatten
 from ._local import local_path
 from ._loop import Loop
@@ -49,6 +50,8 @@ class Run:
         hyperparameters: the effective hyperparameters; see `attach`.
         state: after a resume, the state that `step(state={...})` has saved; else None.
         is_finished: whether `finish` was called and no step followed.
+        not_loaded: what the last load has left out, as the component or the load was not strict, each with
+            the reason.
     """
 
     def __init__(
@@ -77,9 +80,10 @@ class Run:
             self._connection = Connection(directory, ring, resume, self._loop.image)
         self._last_recorded_step = 0 if resume is None else resume.last_recorded_step
         self._metrics = Metrics(lambda names: self._append(at.RECORD_METRIC_NAMES, names))
-        self.hyperparameters: dict[str, Scalar] = {}
+        self.hyperparameters: dict[str, Any] = {}
         self.state: dict[str, Any] | None = None
         self.is_finished = False
+        self.not_loaded: list[str] = []
         # Streams before the first step, if the run continues from there.
         self._initial_streams: dict[str, bytes] = {}
         # False if training begins later than restore().
@@ -279,7 +283,7 @@ class Run:
             self._connection.ring.publish_restoring(at.RESTORING_TAKES)
             restorer = Restorer(loop)
             restorer.resume(point)
-            self.state = restorer.state
+            self.state, self.not_loaded = restorer.state, restorer.not_loaded
             self._connection.ring.publish_restoring(at.RESTORING_DONE)
             resumes = loop.step > 0
         elif self._stages_at_restore:
@@ -404,13 +408,14 @@ class Run:
         self._check_loop()
         self.is_finished = False
         loop.end_step(optimizer_stepped=optimizer_stepped, samples=samples)
+        if values is not None:
+            metrics = {**values, **metrics}
         if connection is None:
+            self._metrics.remember(metrics)
             return
         stager, ring = connection.stager, connection.ring
         if stager.unsent:
             stager.send_unsent()
-        if values is not None:
-            metrics = {**values, **metrics}
         numbers = self._metrics.numbers(metrics)
         sources = self._registered.sources()
         parts = self._registered.encoded_parts()
@@ -486,6 +491,7 @@ class Run:
             **metrics: numbers, or tensors of one element.
         """
         logged = {**(values or {}), **metrics}
+        self._metrics.add(logged)
         if logged and self.is_supervised:
             self._append(at.RECORD_METRICS, encode_metrics(self._loop.step, logged))
 
@@ -552,6 +558,23 @@ class Run:
         self._report_failure(encode_failure(type(error), error, error.__traceback__))
 
     # The supervisor
+
+    def _warn_about_text(self, *recorded: Recorded) -> None:
+        names = [name for one in recorded for name in one.as_text]
+        if names:
+            self._warn(
+                f"hyperparameters that JSON cannot hold are recorded as text: {', '.join(sorted(names))}"
+            )
+
+    def _add_hyperparameters(self, more: Mapping[str, Any]) -> None:
+        """Record hyperparameters that the run does not have yet."""
+        new = Recorded({name: value for name, value in more.items() if name not in self.hyperparameters})
+        if not new.values:
+            return
+        self.hyperparameters = {**self.hyperparameters, **new.values}
+        self._warn_about_text(new)
+        if self._connection is not None:
+            self._connection.add({"hyperparameters": self.hyperparameters})
 
     def _append(self, kind: int, payload: bytes) -> None:
         if self.is_supervised and self._connection is not None:
@@ -644,7 +667,7 @@ class Run:
             self._warned.add(what)
             print(f"holdfast: {what}", file=sys.stderr, flush=True)
 
-    # Without a supervisor
+    # Saving and loading by hand, with and without a supervisor
 
     def save(self, directory: PathLike, *, weights_only: bool = False) -> Path:
         """Save a checkpoint into `directory`, atomically and in the format of the supervisor.
@@ -664,7 +687,15 @@ class Run:
         if weights_only:
             states = {name: state for name, state in states.items() if self._registered.is_module(name)}
         now = self._loop.state()
-        return _checkpoints.publish(directory, ImageWriter(flatten(states), now), now, self.hyperparameters)
+        resume = None if self._connection is None else self._connection.resume
+        return _checkpoints.publish(
+            directory,
+            ImageWriter(flatten(states), now),
+            now,
+            hyperparameters=self.hyperparameters,
+            metrics=self._metrics.last(),
+            resume=resume,
+        )
 
     def load(self, path: PathLike, *, weights_only: bool = False, strict: bool = True) -> None:
         """Verify and load a checkpoint. A run that the supervisor has resumed ignores this call.
@@ -686,6 +717,7 @@ class Run:
         self._loop.is_restored = True
         restorer = Restorer(self._loop)
         restorer.load(path, weights_only=weights_only, strict=strict)
+        self.not_loaded = restorer.not_loaded
         if not weights_only:
             self.state = restorer.state
         if self._loop.step == 0:

@@ -36,9 +36,17 @@ for _name, _stored, _size in (
 # Dtypes stored as another one with the same bits: (view as, whether a dimension is added).
 _VIEWED: dict[Any, tuple[Any, bool]] = {torch.complex64: (torch.float32, True)}
 _VIEWED[torch.complex128] = (torch.float64, True)
-for _name in ("float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"):
+NAMES["C64"] = torch.complex64
+# Written as bytes, which every version of safetensors reads; read under both names.
+for _name, _stored in (
+    ("float8_e4m3fnuz", "F8_E4M3FNUZ"),
+    ("float8_e5m2fnuz", "F8_E5M2FNUZ"),
+    ("float8_e8m0fnu", "F8_E8M0"),
+    ("float4_e2m1fn_x2", "F4"),
+):
     if hasattr(torch, _name):
         _VIEWED[getattr(torch, _name)] = (torch.uint8, False)
+        NAMES[_stored] = getattr(torch, _name)
 if hasattr(torch, "complex32"):
     _VIEWED[torch.complex32] = (torch.float16, True)
 
@@ -155,6 +163,9 @@ def _decoded(stored: Stored, node: Node, copy: bool, device: Any) -> Any:
             f"the installed torch has no dtype for {dtype}", hint="load it with a newer torch, or with numpy"
         )
     elements = NAMES[dtype]
+    if dtype == "F4":
+        # torch counts pairs.
+        shape = (*shape[:-1], shape[-1] // 2)
     if len(data):
         value = torch.frombuffer(data, dtype=torch.uint8)
         if copy:

@@ -39,7 +39,13 @@ def _decoder_of(kind: str) -> Decode | None:
         from . import _numpy_leaves
 
         return _numpy_leaves.decode_tensor
-    if kind in ("tensor", "size", "torch.dtype", "device"):
+    if kind == "jax":
+        if find_spec("jax") is None:
+            from . import _numpy_leaves
+
+            return _numpy_leaves.decode_array
+        from . import jax  # noqa: F401
+    elif kind in ("tensor", "size", "torch.dtype", "device"):
         from . import _torch_leaves  # noqa: F401
     elif kind in ("array", "scalar", "dtype") or kind.startswith("numpy."):
         from . import _numpy_leaves

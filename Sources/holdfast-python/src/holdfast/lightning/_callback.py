@@ -26,7 +26,7 @@ from .._components import has_state
 from .._errors import HoldfastError
 from .._loader import Loader
 from .._run import Run
-from . import _compatibility, _namespaces
+from . import _compatibility, _hparams, _namespaces
 from ._files import Configuration
 from ._fits import OVER, RESUMED, Fits
 from ._loggers import Loggers
@@ -149,7 +149,9 @@ class Holdfast:
             )
         has_failed = run is not None and Fits.has(run) and not Fits.of(run).has_ended
         if run is None or (not run.is_supervised and (is_other or has_failed)):
-            run = attach(hyperparameters=dict(getattr(module, "hparams", {})))
+            run = attach(hyperparameters=_hparams.of(trainer, module))
+        else:
+            run._add_hyperparameters(_hparams.of(trainer, module))
         if run.is_supervised:
             _namespaces.set_sigterm_exit_status()
         if trainer.world_size != run.world_size:

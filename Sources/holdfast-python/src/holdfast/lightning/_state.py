@@ -17,20 +17,10 @@ from .._components import without_functions
 from .._errors import HoldfastError
 from .._registry import register_type
 from .._run import Run
-from . import _averaging, _compatibility, _logged, _module_state
+from . import _averaging, _compatibility, _hparams, _logged, _module_state
 from ._attributes import Attributes
 from ._loggers import Loggers
 from ._saving import Saving
-
-# Not needed for a resume, and of arbitrary types.
-_LEFT_OUT = (
-    "hyper_parameters",
-    "hparams_name",
-    "hparams_type",
-    "datamodule_hyper_parameters",
-    "datamodule_hparams_name",
-    "datamodule_hparams_type",
-)
 
 # Callbacks store directories as paths.
 register_type(type(Path()), str, Path, name="path")
@@ -57,8 +47,12 @@ class TrainerState:
     def dump(self) -> tuple[Any, dict[str, Any]]:
         """Return the module's state, and everything else."""
         checkpoint = _compatibility.dump_checkpoint(self.trainer)
-        for key in _LEFT_OUT:
-            checkpoint.pop(key, None)
+        removed = _hparams.keep_savable(checkpoint)
+        if removed:
+            self.run._warn(
+                f"checkpoints cannot contain these hyperparameters: {', '.join(removed)}; "
+                "pass them to load_from_checkpoint"
+            )
         # The run saves the positions of loaders itself.
         checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
         checkpoint["lr_schedulers"] = without_functions(checkpoint["lr_schedulers"])

@@ -1,0 +1,43 @@
+import Checkpoints
+import JobFile
+import JobStore
+import POSIX
+import Reporting
+import SystemPackage
+
+extension JobReader {
+  /// Splits the words of a command into the job and the rest.
+  /// - Parameter stateDirectory: `--state-dir`; the first word is then the job only if it is its name.
+  static func open(_ words: [String], stateDirectory: String?) throws -> (JobReader, rest: [String]) {
+    let job = stateDirectory == nil ? words.first : nil
+    let reader = try open(job, stateDirectory: stateDirectory)
+    return (reader, Array(job != nil || words.first == reader.name ? words.dropFirst() : words[...]))
+  }
+
+  /// The path of a checkpoint and its name.
+  /// - Parameter name: nil: the newest one.
+  func checkpoint(_ name: String?) throws -> (name: String, path: FilePath) {
+    guard let name = try name ?? store.checkpoints().last?.name else {
+      throw Failure(
+        .missing, "job '\(self.name)' has no checkpoint yet", path: checkpoints.directory.string,
+        hints: ["holdfast checkpoint \(argument)  take one now"])
+    }
+    let known = try checkpoints.names()
+    guard known.contains(name) else { throw noSuchCheckpoint(name, known) }
+    return (name, checkpoints.path(of: name))
+  }
+
+  func noSuchCheckpoint(_ name: String, _ known: [String]) -> Failure {
+    let guess = Suggestions.nearest(to: name, among: known)
+    return Failure(
+      .missing,
+      "job '\(self.name)' has no checkpoint '\(name)'\(guess.map { "; did you mean '\($0)'?" } ?? "")",
+      path: checkpoints.directory.string, hints: ["holdfast checkpoints list \(argument)"])
+  }
+
+  func damagedCheckpoint(_ name: String, _ error: CheckpointError) -> Failure {
+    Failure(
+      .damaged, "checkpoint '\(name)' is damaged", path: (error.path ?? checkpoints.path(of: name)).string,
+      why: error.statement, hints: ["holdfast checkpoints verify \(argument) \(name)  show the damage"])
+  }
+}
