@@ -83,9 +83,11 @@ final class RegisteredState {
 
   // MARK: Restoring
 
-  /// - Parameter expected: required step of the image; nil for any.
+  /// - Parameters:
+  ///   - expected: required step of the image; nil for any.
+  ///   - weightsOnly: load only components that consist of tensors, and nothing else.
   func restore(
-    _ path: FilePath, offsetBytes: UInt64, lengthBytes: UInt64, expected: UInt64?
+    _ path: FilePath, offsetBytes: UInt64, lengthBytes: UInt64, expected: UInt64?, weightsOnly: Bool = false
   ) throws(HoldfastError) {
     var failure: HoldfastError?
     do throws(POSIXError) {
@@ -97,7 +99,9 @@ final class RegisteredState {
       let mapping = try MappedFile(file, count: size, access: .readOnly, faults: .fatal)
       let begin = Int(offsetBytes)
       let bytes = UnsafeRawBufferPointer(rebasing: mapping.bytes[begin..<begin + Int(lengthBytes)])
-      do throws(HoldfastError) { try load(bytes, expected: expected, path) } catch { failure = error }
+      do throws(HoldfastError) { try load(bytes, expected: expected, weightsOnly: weightsOnly, path) } catch {
+        failure = error
+      }
       withExtendedLifetime(mapping) {}
     } catch {
       throw HoldfastError(
@@ -108,7 +112,7 @@ final class RegisteredState {
   }
 
   private func load(
-    _ bytes: UnsafeRawBufferPointer, expected: UInt64?, _ path: FilePath
+    _ bytes: UnsafeRawBufferPointer, expected: UInt64?, weightsOnly: Bool, _ path: FilePath
   ) throws(HoldfastError) {
     let image: ImageReader
     do {
@@ -116,12 +120,26 @@ final class RegisteredState {
     } catch {
       throw HoldfastError(.cannotRestore, error, hint: "holdfast checkpoints verify shows the damage")
     }
+    if weightsOnly {
+      let weights = image.components.filter { Self.isWeights($0.value) }
+      return try components.load(weights, strict: false, path)
+    }
     if let expected, image.loop.step != expected {
       throw HoldfastError(
         .cannotRestore, "the image is of step \(image.loop.step), not \(expected)", path: path,
         hint: "holdfast checkpoints list shows all checkpoints")
     }
     try load(image, strict: true, path)
+  }
+
+  /// Whether a component consists of tensors only, unlike an optimizer, which also has counters.
+  private static func isWeights(_ state: StateValue) -> Bool {
+    switch state {
+    case .tensor: true
+    case .object(let members): !members.isEmpty && members.values.allSatisfy(isWeights)
+    case .array(let elements): !elements.isEmpty && elements.allSatisfy(isWeights)
+    default: false
+    }
   }
 
   /// - Parameters:

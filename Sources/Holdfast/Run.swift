@@ -193,11 +193,13 @@ public final class Run {
       stager?.stageInitially()
       return false
     }
+    let weightsOnly = point.weightsOnly ?? false
     ring?.setRestoring(.loading)
     try state.restore(
       FilePath(point.path), offsetBytes: point.offsetBytes, lengthBytes: point.lengthBytes,
-      expected: point.step)
+      expected: weightsOnly ? nil : point.step, weightsOnly: weightsOnly)
     ring?.setRestoring(.done)
+    if weightsOnly { stager?.stageInitially() }
     guard step > 0 else { return false }
     resumedFrom = step
     return true

@@ -17,10 +17,12 @@ public struct ResumeFile: Hashable, Sendable, Codable {
     public var offsetBytes: UInt64
     public var lengthBytes: UInt64
     public var cutID: String?
+    /// Only the components that are weights are loaded, and the run begins at step 0; nil: all of it.
+    public var weightsOnly: Bool?
 
     // Spelled as the key strategies of `JSON` turn `…_id` back into camel case.
     enum CodingKeys: String, CodingKey {
-      case level, step, path, offsetBytes, lengthBytes
+      case level, step, path, offsetBytes, lengthBytes, weightsOnly
       case cutID = "cutId"
     }
 

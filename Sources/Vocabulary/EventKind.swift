@@ -43,6 +43,8 @@ public enum EventKind: String, CaseIterable, Sendable {
   case replayDiffers = "replay_differs"
   case replayIdentical = "replay_identical"
   case restoreDied = "restore_died"
+  /// The job began with another checkpoint than its own newest one.
+  case resumedFrom = "resumed_from"
   case ringLost = "ring_lost"
   case saveTimedOut = "save_timed_out"
   case saveTooLong = "save_too_long"
@@ -98,6 +100,7 @@ public enum EventKind: String, CaseIterable, Sendable {
     case .replayDiffers: "ab0f72e39ac04cb2b777437141c732db"
     case .replayIdentical: "ce967dc484a44b059fa237a7eafff9cb"
     case .restoreDied: "e572b7a8c1bd39f629ee2ff3df926662"
+    case .resumedFrom: "5903b8e4ea6b48a588969434df27f410"
     case .ringLost: "8d3c815c62aad3969a9ed1719b6762c7"
     case .saveTimedOut: "f58ef3b2f7104dabaa89d756e9df5049"
     case .saveTooLong: "02ba8da9c0f34ea1aa07b0dbb29d0931"

@@ -33,12 +33,25 @@ struct RunCommand: ParsableCommand {
 
   @OptionGroup var options: RunOptions
   @Flag(help: "Start a finished job over. The finished run is kept.") var again = false
+  @Option(
+    help: ArgumentHelp(
+      "Start or continue from this checkpoint: a name of the job's, a directory, REMOTE:PATH/JOB[/NAME], or none for "
+        + "the beginning. Applied once.", valueName: "checkpoint"))
+  var resumeFrom: String?
+  @Flag(help: "With --resume-from: load only the weights, and begin at step 0.") var resumeWeightsOnly = false
+  @Flag(help: "With --resume-from: set later steps of the job aside, as --again does.") var yes = false
   @Argument(parsing: .postTerminator, help: "The trainer's command, after --.") var command: [String] = []
 
   func validate() throws {
     guard !command.isEmpty || options.config != nil else {
       throw ValidationError(
         "no command: use holdfast run -- COMMAND, or holdfast run --config FILE")
+    }
+    guard resumeFrom != nil || !resumeWeightsOnly else {
+      throw ValidationError("--resume-weights-only needs --resume-from")
+    }
+    guard resumeFrom != "none" || !resumeWeightsOnly else {
+      throw ValidationError("--resume-from none has no weights; leave out --resume-weights-only")
     }
   }
 
@@ -55,6 +68,14 @@ struct RunCommand: ParsableCommand {
       job: job.name, stateDirectory: job.state, runDirectory: job.run, command: job.settings.command,
       environment: job.environment, policy: job.settings.policy, again: again)
     configuration.isJobNamed = job.settings.name != nil
+    // A relative path is one of the directory in which the command was typed.
+    configuration.resumeFrom = resumeFrom.map { place in
+      let path = Locations.current.resolve(place)
+      return ResumeFrom(
+        place: place.contains("/") && !place.contains(":") ? path.string : place,
+        weightsOnly: resumeWeightsOnly,
+        isConfirmed: yes)
+    }
     configuration.checkpointDirectory = job.checkpointDirectory
     configuration.remote = try job.remote()
     configuration.savesLast = job.settings.savesLast

@@ -35,9 +35,7 @@ public struct RemoteStart {
         "cannot reach the remote storage: \(error.what)\(error.why.map { ": \($0)" } ?? ""); the job continues with "
           + "what is on this machine")
     }
-    let mark = UInt32.random(in: 1...UInt32.max)
-    try submit([.document(Self.markDocument, mark.hexadecimal)])
-    return mark
+    return UInt32.random(in: 1...UInt32.max)
   }
 
   private func failure(_ error: StorageError) -> SupervisorError {

@@ -19,6 +19,8 @@ public struct Configuration: Sendable {
   public var policy: Policy
   /// Reads the configuration file again at SIGHUP; nil: there is no file.
   public var reload: (@Sendable () -> Reload)?
+  /// Start or continue from another state than the job's own newest one; nil: from that.
+  public var resumeFrom: ResumeFrom?
   /// Start a finished job over; the finished run is archived.
   public var again: Bool
   /// Between polls of the ring.

@@ -165,6 +165,7 @@ final class Runtime {
   ) throws(POSIXError) -> Replication? {
     guard let remote else { return nil }
     let (store, record) = (recovered.store, recovered.job)
+    recovered.writer.submit([.document(RemoteStart.markDocument, remote.mark.hexadecimal)])
     let replicator = try Replicator(
       remote.place, jobID: record.id.hexadecimal, mark: remote.mark,
       history: { try? RemoteHistory(store, record) }, report: { mailbox.post(.replication($0)) })

@@ -113,6 +113,16 @@ public enum Supervisor {
         remote: place, job: configuration.job, checkpoints: own ?? directories.checkpoints, store: store)
       remote = (place, try start.run())
     }
+    if let wanted = configuration.resumeFrom, let opened = store {
+      directories.ownCheckpoints = try CheckpointDirectory.select(
+        configuration.checkpointDirectory, directories.state, opened)
+      store = nil
+      store = try ResumeFromAction(
+        wanted: wanted, job: configuration.job, directories: directories, environment: configuration.environment
+      ).apply(to: opened) { try openStore(directories) }
+    } else if let store {
+      try ResumeFromAction.finish(directories, store)
+    }
     if let job = try store?.job(), let step = job.finishedStep {
       guard configuration.again else {
         Console.line(

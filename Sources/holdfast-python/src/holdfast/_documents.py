@@ -22,6 +22,7 @@ class ResumePoint(NamedTuple):
     path: str
     offset: int
     length: int
+    weights_only: bool = False
 
 
 class ResumeFile(NamedTuple):
@@ -70,7 +71,12 @@ def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
             point=None
             if point is None
             else ResumePoint(
-                point["level"], point["step"], point["path"], point["offset_bytes"], point["length_bytes"]
+                point["level"],
+                point["step"],
+                point["path"],
+                point["offset_bytes"],
+                point["length_bytes"],
+                bool(point.get("weights_only")),
             ),
             last_recorded_step=document.get("last_recorded_step") or 0,
             skip=frozenset((one["epoch"], one["batch"]) for one in document.get("skip", [])),

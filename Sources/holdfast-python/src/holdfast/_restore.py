@@ -41,6 +41,12 @@ class Restorer:
         self._load_loop(saved, path, strict=True)
         self._loop.use_image(reader, saved)
 
+    def load_weights(self, point: ResumePoint) -> None:
+        """Load the weights that the supervisor was asked to begin with."""
+        path = Path(point.path)
+        reader = ImageReader(map_private(path, point.offset, point.length))
+        self._load_components(reader, path, strict=False, weights_only=True)
+
     def load(self, path: Path, *, weights_only: bool, strict: bool) -> None:
         """Load a checkpoint that the user names."""
         image = _checkpoints.image_of(path)

@@ -279,7 +279,13 @@ class Run:
             resume = self._connection.resume
             self._last_recorded_step, loop.skip = resume.last_recorded_step, resume.skip
         resumes = False
-        if self._connection is not None and point is not None:
+        if self._connection is not None and point is not None and point.weights_only:
+            self._connection.ring.publish_restoring(at.RESTORING_TAKES)
+            Restorer(loop).load_weights(point)
+            self._connection.ring.publish_restoring(at.RESTORING_DONE)
+            if self._stages_at_restore:
+                self._stage_initially()
+        elif self._connection is not None and point is not None:
             self._connection.ring.publish_restoring(at.RESTORING_TAKES)
             restorer = Restorer(loop)
             restorer.resume(point)
@@ -291,7 +297,7 @@ class Run:
         if resumes:
             loop.resumed_from = loop.step
             self._must_check_loaders = True
-        elif point is not None:
+        elif point is not None and not point.weights_only:
             # Everything after this is repeated with the same state and the same streams, so nothing must be
             # restored later.
             self._initial_streams, loop.pending = loop.pending, {}
