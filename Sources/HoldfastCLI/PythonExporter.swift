@@ -8,12 +8,24 @@ struct PythonExporter {
   /// `--python`.
   private let named: String?
   private let interpreter: String
+  /// Why the job's interpreter is not used.
+  private let rejection: String?
 
-  /// - Parameter recorded: the job's interpreter.
+  /// - Parameter recorded: the job's interpreter. Its trainer, which another user may have started, has written this
+  ///   path: only a program that this user or root could have put there is run.
   init(named: String?, recorded: String?) {
     self.named = named
-    let known = recorded.flatMap { FileSystem.exists(FilePath($0)) ? $0 : nil }
-    interpreter = named ?? known ?? "python3"
+    let recorded = recorded.flatMap { FilePath($0).isAbsolute && FileSystem.exists(FilePath($0)) ? $0 : nil }
+    var rejection: String?
+    if named == nil, let recorded {
+      do {
+        try PathTrust.check(FilePath(recorded))
+      } catch {
+        rejection = "the job's Python '\(recorded)' is not used: \(error.path): \(error.why)"
+      }
+    }
+    self.rejection = rejection
+    interpreter = named ?? (rejection == nil ? recorded : nil) ?? "python3"
   }
 
   /// Modules of the working directory must not replace those of Python.
@@ -48,7 +60,7 @@ struct PythonExporter {
 
   private func failure(_ what: String, why: String? = nil) -> Failure {
     Failure(
-      .gaveUp, what, why: why,
+      .gaveUp, what, why: rejection ?? why,
       hints: [
         named == nil
           ? "name the job's Python: --python PROGRAM"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +142,34 @@ def check_refusals(job: Job, name: str, tmp_path: Path) -> None:
         assert done.returncode == 65, done.stderr
     assert not list(tmp_path.glob("*no.pt*"))
     assert not list(tmp_path.glob(".*"))
+
+
+def test_an_interpreter_that_others_can_replace_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(PACKAGE / "src"))
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import holdfast\nrun = holdfast.attach()\nrun.register(state={'a': 1})\n"
+        "for epoch in run.epochs(1):\n    run.step()\n"
+    )
+    python = tmp_path / "shared/python"
+    python.parent.mkdir()
+    python.symlink_to(Path(sys.executable).resolve())
+    other = tmp_path / "path/python3"
+    other.parent.mkdir()
+    other.write_text('#!/bin/sh\necho \'{"missing": "torch"}\'\n')
+    other.chmod(0o755)
+    with Job(tmp_path, program) as job:
+        job.program[0] = str(python)
+        job.start()
+        assert job.wait() == 0, job.errors.read_text()
+        python.parent.chmod(0o777)
+        monkeypatch.setenv("PATH", f"{other.parent}:{os.environ['PATH']}")
+        done = command(job, "export", newest(job), tmp_path / "no.pt", "--format", "torch")
+        assert done.returncode == 69
+        assert "'python3' has no torch" in done.stderr
+        assert f"the job's Python '{python}' is not used: {python.parent}: everybody may write" in done.stderr
 
 
 def run(*words: object) -> list[Any]:
