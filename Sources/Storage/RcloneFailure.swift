@@ -71,7 +71,13 @@ struct RcloneFailure {
       ]
     ),
     (.unsupported, ["didn't find section in config file", "didn't find backend called", "unknown flag"]),
-    (.noRoom, ["no space left", "quota", "insufficient storage", "status code: 507", "disk full"]),
+    (
+      .noRoom,
+      [
+        "no space left", "quota", "insufficient storage", "status code: 507", "disk full",
+        "remaining disk space",
+      ]
+    ),
     (
       .unreachable,
       [

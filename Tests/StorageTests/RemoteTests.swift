@@ -73,6 +73,8 @@ import Testing
     #expect(failure("2026/11/27 13:29:11 Failed to lsjson: directory not found", 3) == .missing)
     #expect(failure("2026/11/27 13:29:11 Failed to copy: write: no space left on device", 1) == .noRoom)
     #expect(
+      failure("2026/11/27 13:29:11 Failed: preallocate: file too big for remaining disk space", 1) == .noRoom)
+    #expect(
       failure("2026/11/27 13:29:11 Failed to create: didn't find section in config file", 1) == .unsupported)
     #expect(failure("2026/11/27 13:29:11 Failed to rcat: something", 1) == .io)
     #expect(failure("", 1) == .program && failure("", 5) == .unreachable)
