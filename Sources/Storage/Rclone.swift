@@ -39,7 +39,8 @@ struct Rclone: Sendable {
     let seconds = max(1, Int(timeout / .seconds(1)))
     return [
       "--use-json-log", "--ask-password=false", "--retries", "1", "--low-level-retries", "2",
-      "--contimeout", "\(min(15, seconds))s", "--timeout", "\(seconds)s",
+      // After too long a silence rclone is ended, and does not repeat its request.
+      "--contimeout", "\(min(15, seconds))s", "--timeout", "\(seconds + 30)s",
       // One request for each object, so that its hash is that of its contents and an interruption leaves nothing.
       // 5 GiB is the limit of S3.
       "--s3-upload-cutoff", "5Gi",
@@ -68,10 +69,10 @@ struct Rclone: Sendable {
             input: input, output: output, isCancelled: isCancelled, longestSilence: timeout
           ).run()
         } catch {
-          throw error.code == .unreachable
-            ? StorageError(
-              .unreachable, "\(operation): \(error.what)", path: FilePath(place.description), why: error.why,
-              hint: "check the network and the storage service") : Self.installed(error)
+          guard error.code == .unreachable else { throw Self.installed(error) }
+          throw StorageError(
+            .unreachable, "\(operation): \(error.what)", path: FilePath(place.description), why: error.why,
+            errno: error.errno, hint: "check the network and the storage service")
         }
       }
     }
