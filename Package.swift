@@ -22,6 +22,7 @@ let package = Package(
   name: "holdfast",
   products: [
     .library(name: "Holdfast", targets: ["Holdfast"]),
+    .library(name: "HoldfastStorage", targets: ["Storage"]),
     .executable(name: "holdfast", targets: ["HoldfastCLI"]),
     .executable(name: "digits-trainer", targets: ["DigitsTrainer"]),
   ],

@@ -136,12 +136,10 @@ public struct CommandStorage: CheckpointStorage {
     }
   }
 
-  private static let longestReason = 400
-
   private func failed(_ verb: String, _ status: String, _ errors: [UInt8]) -> StorageError {
     let lines = String(decoding: errors, as: UTF8.self).split(whereSeparator: \.isNewline)
     let last = lines.last { $0.contains { !$0.isWhitespace } }
-    let reason = last.map { redaction.clean(String($0.prefix(Self.longestReason))) } ?? "it printed no reason"
+    let reason = last.map { redaction.excerpt(String($0)) } ?? "it printed no reason"
     return StorageError(.io, "\(name) \(verb) failed", why: "\(reason) (\(status))")
   }
 }

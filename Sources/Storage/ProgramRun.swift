@@ -166,7 +166,7 @@ struct ProgramRun {
       if let longestSilence, .nanoseconds(now - last) > longestSilence {
         throw StorageError(
           .unreachable, "no progress for \(Words.duration(longestSilence))",
-          why: "\(arguments[0]) transferred nothing and was ended")
+          why: "\(arguments[0]) transferred nothing and was ended", errno: .timedOut)
       }
     }
   }

@@ -39,8 +39,8 @@ struct Rclone: Sendable {
     let seconds = max(1, Int(timeout / .seconds(1)))
     return [
       "--use-json-log", "--ask-password=false", "--retries", "1", "--low-level-retries", "2",
-      // A server that stops answering is noticed before rclone is ended for its silence.
-      "--contimeout", "\(min(15, seconds))s", "--timeout", "\(max(1, seconds / 2))s",
+      // After too long a silence rclone is ended, and does not repeat its request.
+      "--contimeout", "\(min(15, seconds))s", "--timeout", "\(seconds + 30)s",
       // One request for each object, so that its hash is that of its contents and an interruption leaves nothing.
       // 5 GiB is the limit of S3.
       "--s3-upload-cutoff", "5Gi",
@@ -49,11 +49,12 @@ struct Rclone: Sendable {
 
   /// - Parameters:
   ///   - command: rclone's command and its options.
-  ///   - path: below the remote; the command's last argument.
+  ///   - path: below the remote.
+  ///   - target: a further argument.
   ///   - operation: for messages: `cannot list`.
   /// - Throws: the reason that rclone printed.
   func run(
-    _ command: [String], _ path: String?, _ operation: String,
+    _ command: [String], _ path: String?, to target: String? = nil, _ operation: String,
     input: ((UnsafeMutableRawBufferPointer) throws(StorageError) -> Int)? = nil,
     output: (UnsafeRawBufferPointer) throws(StorageError) -> Void = { _ in },
     isCancelled: () -> Bool
@@ -63,14 +64,15 @@ struct Rclone: Sendable {
       try withoutActuallyEscaping(output) { output throws(StorageError) in
         do throws(StorageError) {
           return try ProgramRun(
-            arguments: [Self.program] + command + options() + [place.argument], environment: environment,
+            arguments: [Self.program] + command + options() + [place.argument] + (target.map { [$0] } ?? []),
+            environment: environment,
             input: input, output: output, isCancelled: isCancelled, longestSilence: timeout
           ).run()
         } catch {
-          throw error.code == .unreachable
-            ? StorageError(
-              .unreachable, "\(operation): \(error.what)", path: FilePath(place.description), why: error.why,
-              hint: "check the network and the storage service") : Self.installed(error)
+          guard error.code == .unreachable else { throw Self.installed(error) }
+          throw StorageError(
+            .unreachable, "\(operation): \(error.what)", path: FilePath(place.description), why: error.why,
+            errno: error.errno, hint: "check the network and the storage service")
         }
       }
     }
@@ -159,13 +161,40 @@ struct Rclone: Sendable {
   }
 
   func write(_ path: String, _ bytes: [UInt8], isCancelled: () -> Bool) throws(StorageError) {
+    try write(path, bytes: bytes.count, isCancelled: isCancelled, input: Self.input(bytes))
+  }
+
+  private static func input(
+    _ bytes: [UInt8]
+  ) -> (UnsafeMutableRawBufferPointer) throws(StorageError) -> Int {
     var rest = bytes[...]
-    try write(path, bytes: bytes.count, isCancelled: isCancelled) { buffer in
+    return { buffer in
       let count = min(buffer.count, rest.count)
       buffer.copyBytes(from: rest.prefix(count))
       rest = rest.dropFirst(count)
       return count
     }
+  }
+
+  /// Reads many small objects, by their names below `path`. Those that cannot be read are missing in the result.
+  func texts(
+    _ names: [String], in path: String, isCancelled: () -> Bool
+  ) throws(StorageError) -> [String: [UInt8]] {
+    if names.isEmpty { return [:] }
+    let directory = try TemporaryDirectory(environment: environment)
+    do throws(StorageError) {
+      let list = names.map { $0 + "\n" }.joined()
+      try run(
+        ["copy", "--files-from-raw", "-", "--no-traverse", "--transfers", "8"], path,
+        to: directory.path.string,
+        "cannot read", input: Self.input(Array(list.utf8)), isCancelled: isCancelled)
+    } catch {
+      // Other errors concern single objects; those that could be read are there.
+      guard ![.unreachable, .denied, .program, .cancelled, .noRoom].contains(error.code) else { throw error }
+    }
+    var texts: [String: [UInt8]] = [:]
+    for name in names { texts[name] = try? FileSystem.read(directory.path.pushing(FilePath(name))) }
+    return texts
   }
 
   /// Reads an object. A missing one may be empty.

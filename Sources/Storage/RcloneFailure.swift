@@ -71,7 +71,13 @@ struct RcloneFailure {
       ]
     ),
     (.unsupported, ["didn't find section in config file", "didn't find backend called", "unknown flag"]),
-    (.noRoom, ["no space left", "quota", "insufficient storage", "status code: 507", "disk full"]),
+    (
+      .noRoom,
+      [
+        "no space left", "quota", "insufficient storage", "status code: 507", "disk full",
+        "remaining disk space",
+      ]
+    ),
     (
       .unreachable,
       [
@@ -88,10 +94,8 @@ struct RcloneFailure {
 
   func error(_ operation: String, _ place: RcloneRemote, _ redaction: Redaction) -> StorageError {
     StorageError(
-      code, operation, path: FilePath(place.description), why: redaction.clean(reason), hint: hint(place))
+      code, operation, path: FilePath(place.description), why: redaction.excerpt(reason), hint: hint(place))
   }
-
-  private static let longestReason = 400
 
   private var reason: String {
     guard let last = messages.last else {
@@ -101,14 +105,19 @@ struct RcloneFailure {
       }
     }
     let text = last.split { $0.isWhitespace }.joined(separator: " ")
-    return text.count <= Self.longestReason ? text : text.prefix(Self.longestReason) + "…"
+    // `Failed to rcat with 2 errors: last error was: …`, `Failed to cat: …`
+    let intro = ["last error was: ", ": "].lazy.compactMap { text.firstRange(of: $0) }.first
+    guard text.hasPrefix("Failed to "), let intro else { return text }
+    return String(text[intro.upperBound...])
   }
 
   private func hint(_ place: RcloneRemote) -> Hint? {
     switch code {
-    case .denied: "check the credentials; to try them: \(Hint(command: ["rclone", "lsf", place.description]))"
+    case .denied where place.hasParameters: "check the credentials in the remote"
+    case .denied: "check the credentials; to try them: \(Hint(command: ["rclone", "lsf", place.argument]))"
     case .unreachable: "check the network and the storage service"
     case .noRoom: "free space or raise the quota of the storage"
+    case .unsupported where messages.contains { $0.contains("unknown flag") }: "install rclone 1.60 or later"
     case .unsupported: "rclone listremotes  lists the configured remotes; 'rclone config' adds one"
     default: nil
     }

@@ -13,8 +13,9 @@ public final class RcloneStorage: CheckpointStorage, ObjectStorage {
     public var transfers = 4
     /// Of all transfers together; nil: no limit.
     public var bytesPerSecond: UInt64?
-    /// The longest time without progress, at least 1 s.
-    public var timeout = Duration.seconds(60)
+    /// The longest time without progress, at least 1 s. On a slow connection, the last bytes of a part are in the
+    /// buffers of the kernel for a while.
+    public var timeout = Duration.seconds(120)
 
     public init() {}
   }
@@ -22,6 +23,8 @@ public final class RcloneStorage: CheckpointStorage, ObjectStorage {
   static let checkpoints = "checkpoints"
   static let smallObjects = "objects"
   static let mostPartBytes = 5 << 30
+  /// Few enough that rclone shows no silence for longer than a usual timeout.
+  private static let manifestsAtOnce = 500
 
   public var name: String { rclone.remote.description }
 
@@ -34,7 +37,7 @@ public final class RcloneStorage: CheckpointStorage, ObjectStorage {
     /// Nil: not asked yet.
     var hash: ContentHash.Algorithm??
     /// Manifests by key, with the size that was listed. A key's manifest is read once.
-    var manifests: [StorageKey: (bytes: Int, manifest: Manifest?)] = [:]
+    var manifests: [StorageKey: (bytes: Int, manifest: Manifest)] = [:]
   }
 
   private let knowledge = Mutex(Knowledge())
@@ -119,29 +122,24 @@ public final class RcloneStorage: CheckpointStorage, ObjectStorage {
     return StoredCheckpoint(key: key, manifest: manifest, bytes: UInt64(files.bytes), fault: fault)
   }
 
-  /// Reads the manifests that are not known. One that the remote lists but does not have stays nil.
+  /// Reads the manifests that are not known. One that the remote lists but does not have stays nil, and is read again
+  /// next time.
   private func readManifests(
-    _ complete: [StorageKey: [String: Int]], _ isCancelled: @escaping Transfer.Cancellation
+    _ complete: [StorageKey: [String: Int]], _ isCancelled: Transfer.Cancellation
   ) throws(StorageError) {
     let known = knowledge.withLock { $0.manifests.mapValues(\.bytes) }
-    let unknown = complete.compactMap { key, sizes -> (key: StorageKey, bytes: Int)? in
-      let bytes = sizes[LocalCheckpoints.manifestName] ?? 0
-      return known[key] == bytes ? nil : (key, bytes)
-    }
-    try Workers.forEach(unknown, threads: options.transfers) { [self] item, hasFailed throws(StorageError) in
-      let path = "\(Self.path(item.key))/\(LocalCheckpoints.manifestName)"
-      var text: [UInt8]?
-      do throws(StorageError) {
-        text = try readText(path) { isCancelled() || hasFailed() }
-      } catch {
-        guard error.code == .missing else { throw error }
+    let sizes = complete.mapValues { $0[LocalCheckpoints.manifestName] ?? 0 }
+    let unknown = sizes.filter { known[$0.key] != $0.value }.keys.sorted()
+    for start in stride(from: 0, to: unknown.count, by: Self.manifestsAtOnce) {
+      let keys = unknown[start..<min(start + Self.manifestsAtOnce, unknown.count)]
+      let texts = try rclone.texts(
+        keys.map { "\($0)/\(LocalCheckpoints.manifestName)" }, in: Self.checkpoints, isCancelled: isCancelled)
+      knowledge.withLock { knowledge in
+        for key in keys {
+          let manifest = texts["\(key)/\(LocalCheckpoints.manifestName)"].flatMap { Manifest.decode($0) }
+          knowledge.manifests[key] = manifest.map { (sizes[key] ?? 0, $0) }
+        }
       }
-      // What could not be read is read again next time.
-      guard let text, let manifest = Manifest.decode(text) else {
-        knowledge.withLock { $0.manifests[item.key] = nil }
-        return
-      }
-      knowledge.withLock { $0.manifests[item.key] = (item.bytes, manifest) }
     }
   }
 

@@ -1,3 +1,6 @@
+import POSIX
+import SystemPackage
+
 /// Removes credentials from the messages of programs.
 struct Redaction: Sendable {
   /// Longest first, so that one that contains another is removed as a whole.
@@ -26,7 +29,10 @@ struct Redaction: Sendable {
     var values = Set(secrets)
     for entry in environment {
       let parts = entry.split(separator: "=", maxSplits: 1)
-      if parts.count == 2, Self.isSecret(parts[0]), !parts[1].hasPrefix("/") {
+      // Not the path of a key or a socket, which messages need.
+      let isPath =
+        parts.count == 2 && parts[1].hasPrefix("/") && FileSystem.exists(FilePath(String(parts[1])))
+      if parts.count == 2, Self.isSecret(parts[0]), !isPath {
         values.insert(String(parts[1]))
       }
     }
@@ -40,6 +46,14 @@ struct Redaction: Sendable {
     var clean = text
     for secret in secrets { clean = Self.replace(secret, in: clean) }
     return Self.assignments(Self.locations(clean))
+  }
+
+  private static let longestExcerpt = 400
+
+  /// The beginning of `clean`, for an error. In this order, as half a credential would not be recognized.
+  func excerpt(_ text: String) -> String {
+    let clean = clean(text)
+    return clean.count <= Self.longestExcerpt ? clean : clean.prefix(Self.longestExcerpt) + "…"
   }
 
   private static func isSecret(_ name: some StringProtocol) -> Bool {

@@ -1,5 +1,6 @@
 import Glibc
 import Reporting
+import SystemPackage
 
 /// Repeats the transfer of a piece after a short interruption of the network.
 enum Repetition {
@@ -13,7 +14,8 @@ enum Repetition {
       do throws(StorageError) {
         return try body()
       } catch {
-        guard error.code == .unreachable else { throw error }
+        // A silence was long enough already.
+        guard error.code == .unreachable, error.errno != .timedOut else { throw error }
       }
       for _ in 0..<pause * 10 {
         if isCancelled() { throw .cancelled }

@@ -129,6 +129,15 @@ import Testing
     server.suspend()
     #expect(code { _ = try storage.list(isCancelled: never) } == .unreachable)
     #expect(code { try storage.save(source, as: key("a/step-6"), Transfer()) } == .unreachable)
+    server.resume()
+    // In the middle of an upload.
+    let large = try place.publish(step: 7, floats: 8 << 20)
+    let silence = #expect(throws: StorageError.self) {
+      try bucket.storage(Self.options(partBytes: 8 << 20, timeout: .seconds(2))).save(
+        large, as: key("a/step-7"),
+        Transfer(progress: { if $0.completedBytes > 1 << 20 { server.suspend() } }))
+    }
+    #expect(silence?.code == .unreachable && silence?.errno == .timedOut, "\(String(describing: silence))")
     // Cancelled while it hangs.
     let long = try bucket.storage()
     let began = Clock.monotonicNanoseconds

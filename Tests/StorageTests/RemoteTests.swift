@@ -45,10 +45,14 @@ import Testing
 
   @Test func credentialsAreRemovedFromMessages() {
     let redaction = Redaction(
-      environment: ["AWS_SECRET_ACCESS_KEY=abcdef", "RCLONE_CONFIG_S3_PASS=xyzzy", "HOME=/root", "X_KEY=ab"],
+      environment: [
+        "AWS_SECRET_ACCESS_KEY=abcdef", "RCLONE_CONFIG_S3_PASS=xyzzy", "HOME=/root", "X_KEY=ab",
+        "K_KEY=/a+b/", "KEY_FILE=/etc/passwd",
+      ],
       secrets: ["abcdefgh"])
     for (text, clean) in [
       ("secret abcdefgh, abcdef and xyzzy in /root", "secret …, … and … in /root"),
+      ("/a+b/ in /etc/passwd", "… in /etc/passwd"),
       (
         "Put \"http://joe:pw@host:1/b/k?X-Amz-Credential=AK&X-Amz-Signature=1\": refused",
         "Put \"http://…@host:1/b/k?…\": refused"
@@ -73,6 +77,8 @@ import Testing
     #expect(failure("2026/11/27 13:29:11 Failed to lsjson: directory not found", 3) == .missing)
     #expect(failure("2026/11/27 13:29:11 Failed to copy: write: no space left on device", 1) == .noRoom)
     #expect(
+      failure("2026/11/27 13:29:11 Failed: preallocate: file too big for remaining disk space", 1) == .noRoom)
+    #expect(
       failure("2026/11/27 13:29:11 Failed to create: didn't find section in config file", 1) == .unsupported)
     #expect(failure("2026/11/27 13:29:11 Failed to rcat: something", 1) == .io)
     #expect(failure("", 1) == .program && failure("", 5) == .unreachable)
@@ -81,7 +87,7 @@ import Testing
     let error = RcloneFailure(
       Array("2026/11/27 13:29:11 Failed to cat: a\n\tb: token: zzz".utf8), .exited(1)
     ).error("cannot read", try! RcloneRemote("s3:x"), Redaction(environment: []))
-    #expect(error.description == "cannot read: s3:x: Failed to cat: a b: token: …")
+    #expect(error.description == "cannot read: s3:x: a b: token: …")
   }
 
   @Test func filesAreSplitAndJoined() {
