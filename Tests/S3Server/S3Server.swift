@@ -64,7 +64,7 @@ public final class S3Server: Sendable {
       return try ChildProcess(
         .init(
           path: path, arguments: [python, script.string],
-          environment: ["PATH=/usr/bin:/bin", "HOME=/nonexistent"],
+          environment: ["PATH=/usr/bin:/bin", "HOME=/dev/null", "RCLONE_CONFIG=/dev/null"],
           output: passed?.writing, input: passed?.reading))
     }
     let started = Gate()
@@ -122,7 +122,7 @@ public final class S3Server: Sendable {
     return [
       prefix + "TYPE=s3", prefix + "PROVIDER=Other", prefix + "ENDPOINT=http://127.0.0.1:\(port)",
       prefix + "REGION=us-east-1", prefix + "ACCESS_KEY_ID=\(key)", prefix + "SECRET_ACCESS_KEY=\(secret)",
-      "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/nonexistent",
+      "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/dev/null", "RCLONE_CONFIG=/dev/null",
     ]
   }
 

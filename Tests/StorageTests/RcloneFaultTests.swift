@@ -180,7 +180,8 @@ import Testing
     let missing = #expect(throws: StorageError.self) { _ = try without.list(isCancelled: never) }
     #expect(missing?.code == .program && missing?.what == "cannot run rclone")
     #expect(missing?.hint == "sudo apt install rclone")
-    let storage = RcloneStorage(remote, environment: ["PATH=/usr/bin:/bin", "HOME=/nonexistent"])
+    let storage = RcloneStorage(
+      remote, environment: ["PATH=/usr/bin:/bin", "HOME=/dev/null", "RCLONE_CONFIG=/dev/null"])
     let unknown = #expect(throws: StorageError.self) { _ = try storage.list(isCancelled: never) }
     #expect(unknown?.code == .unsupported && unknown?.path == "nosuch:bucket/checkpoints")
   }
@@ -192,7 +193,7 @@ import Testing
       ":s3,provider=Other,region=us-east-1,access_key_id=AKIASECRETKEY,secret_access_key='very:secret,''value',"
       + "endpoint=\"http://127.0.0.1:\(bucket.server.port)\":\(bucket.name)/jobs"
     let remote = try RcloneRemote(text).appending("job")
-    let environment = ["PATH=/usr/bin:/bin", "HOME=/nonexistent"]
+    let environment = ["PATH=/usr/bin:/bin", "HOME=/dev/null", "RCLONE_CONFIG=/dev/null"]
     let storage = RcloneStorage(remote, environment: environment, options: Self.options())
     let lines = Mutex<Set<String>>([])
     try storage.save(

@@ -23,8 +23,15 @@ public struct RemoteStart {
   /// - Throws: another machine runs the job; the remote does not answer, and nothing is known of the job here.
   func run() throws -> UInt32 {
     let isKnown = try store.job() != nil
+    // The same mark again continues uploads that were interrupted, unless another machine ran the job meanwhile.
+    var mark = UInt32.random(in: 1...UInt32.max)
+    if let own: String = try store.document(Self.markDocument) { mark = UInt32(own, radix: 16) ?? mark }
     do {
-      if let other = try livingOther() { throw taken(other) }
+      switch try judgeHeartbeat() {
+      case .free: break
+      case .takenOver: mark = UInt32.random(in: 1...UInt32.max)
+      case .living(let other): throw taken(other)
+      }
       let history = try readHistory()
       let id = try knownID() ?? history?.job.id.hexadecimal
       let loaded = try loadNewest(of: id)
@@ -35,7 +42,7 @@ public struct RemoteStart {
         "cannot reach the remote storage: \(error.what)\(error.why.map { ": \($0)" } ?? ""); the job continues with "
           + "what is on this machine")
     }
-    return UInt32.random(in: 1...UInt32.max)
+    return mark
   }
 
   private func failure(_ error: StorageError) -> SupervisorError {
@@ -58,14 +65,21 @@ public struct RemoteStart {
 
   // MARK: The heartbeat
 
+  private enum Claim {
+    /// There is no heartbeat of another machine.
+    case free
+    /// There is one that stands still.
+    case takenOver
+    case living(Heartbeat)
+  }
+
   private static let never: Transfer.Cancellation = { false }
 
   /// Waits until the heartbeat of another machine stands still, by this machine's clock.
-  /// - Returns: the heartbeat that changes; nil: no other machine runs the job.
-  private func livingOther() throws(StorageError) -> Heartbeat? {
-    guard let first = try heartbeat(), !first.isOver else { return nil }
+  private func judgeHeartbeat() throws(StorageError) -> Claim {
+    guard let first = try heartbeat(), !first.isOver else { return .free }
     let own: String? = (try? store.document(Self.markDocument)) ?? nil
-    guard first.mark != own else { return nil }
+    guard first.mark != own else { return .free }
     Console.line(
       "another machine (\(first.host), pid \(first.pid)) may be running job \(job); waiting up to "
         + "\(Words.duration(first.patience)) for its heartbeat")
@@ -73,11 +87,11 @@ public struct RemoteStart {
     while Duration.nanoseconds(Clock.monotonicNanoseconds - began) < first.patience {
       usleep(useconds_t(min(first.intervalSeconds, 5) * 500_000))
       let now = try heartbeat()
-      guard let now, !now.isOver else { return nil }
-      if now != first { return now }
+      guard let now, !now.isOver else { return .free }
+      if now != first { return .living(now) }
     }
     Console.line("the heartbeat of \(first.host) stands still; this machine takes the job over")
-    return nil
+    return .takenOver
   }
 
   private func heartbeat() throws(StorageError) -> Heartbeat? {

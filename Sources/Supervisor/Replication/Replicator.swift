@@ -183,9 +183,14 @@ final class Replicator: Sendable {
     try objects.write(JSON.encode(history), as: Remote.history, isCancelled: isCancelled)
   }
 
-  /// Removes older checkpoints of this job. The newest complete ones stay.
+  /// Removes older checkpoints of this job, and what interrupted uploads of this machine left. The newest complete ones
+  /// stay.
   private func prune() throws(StorageError) {
-    let own = try remote.storage.list(isCancelled: isCancelled).checkpoints.filter {
+    let listing = try remote.storage.list(isCancelled: isCancelled)
+    for key in listing.unfinished where key.text.contains("-\(mark.hexadecimal)/") && !isUsing(key.name) {
+      try remote.storage.remove(key, isCancelled: isCancelled)
+    }
+    let own = listing.checkpoints.filter {
       ($0.manifest?.jobID ?? jobID) == jobID && $0.fault == nil
     }
     let ordered = own.sorted { ($0.step ?? 0, $0.key) > ($1.step ?? 0, $1.key) }

@@ -48,6 +48,7 @@ enum Recovery {
 
     let checkpoints = LocalCheckpoints(directory: directories.checkpoints, below: checkpointParent)
     try checkpoints.removeLeftovers()
+    try checkpoints.removeUnfinishedLoads()
     let records = try adoptCheckpoints(checkpoints, store, writer, job)
     // Attempt numbers stay unique even if the store lost its records.
     standing.attempt = max(standing.attempt, records.map(\.attempt).max() ?? 0)
