@@ -9,11 +9,15 @@ import Testing
   @Test func everySettingWithAnOptionCanBeParsed() throws {
     let samples = [
       "job": "j", "state-dir": "d", "run-dir": "d", "max-stalls": "3", "skip-batch-after": "3",
-      "preemption": "gce", "metrics-listen": "9400", "metrics-file": "/x/y.prom",
+      "preemption": "gce", "metrics-listen": "9400", "metrics-file": "/x/y.prom", "every-steps": "100",
+      "every-epochs": "2", "keep-last": "3", "keep-best": "3", "monitor": "loss", "mode": "max",
+      "keep-every-steps": "1000", "keep-daily": "7", "checkpoint-name": "{step}", "checkpoint-dir": "d",
+      "save-on-train-epoch-end": "true", "auto-insert-metric-name": "false", "remote": "s3:bucket/jobs",
+      "remote-keep-last": "3", "remote-bandwidth": "20MiB",
     ]
     for setting in Setting.all {
       guard let option = setting.option else { continue }
-      let isFlag = setting.placeholder == "true|false"
+      let isFlag = setting.placeholder == "true|false" && samples[option] == nil
       let options = try SettingOptions.parse(["--\(option)"] + (isFlag ? [] : [samples[option] ?? "5min"]))
       #expect(options.arguments.map(\.setting.name) == [setting.name], "--\(option)")
     }

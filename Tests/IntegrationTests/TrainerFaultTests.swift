@@ -34,7 +34,7 @@ import Testing
     defer { bench.close() }
     let command = [Programs.faulty, "die-in-copy-\(number)", bench.base + "/marker"]
     // Nothing is durable before its end.
-    let options = ["--stage-every", "20ms", "--every", "1h"]
+    let options = ["--stage-every", "20ms", "--every", "1h", "--every-epochs", "off"]
     let supervisor = try bench.start(options, command)
     supervisor.waitUntilExit()
     #expect(supervisor.terminationReason == .uncaughtSignal && supervisor.terminationStatus == SIGKILL)

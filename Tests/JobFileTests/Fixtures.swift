@@ -16,6 +16,32 @@ let complete = """
   [checkpoint]
   interval = "5min"
     stage-interval = "auto"
+  every-steps = 1_000
+  every-epochs = 2
+  save-on-train-epoch-end = true
+  keep-last = 4
+  keep-best = 3
+  monitor = "val_loss"
+  mode = "max"
+  keep-every-steps = 5000
+  keep-daily = 7
+  save-last = true
+  name = "x-{epoch:02d}"
+  auto-insert-metric-name = false
+  dir = "checkpoints"
+  enabled = false
+  [[checkpoint.policy]]
+  every-steps = 7
+  keep-last = 1
+  [[checkpoint.policy]]
+  every-epochs = 1
+
+  [remote]
+  storage = "s3:bucket/jobs"
+  interval = "1h"
+  keep-last = 9
+  bandwidth = "20MiB"
+  heartbeat = "30s"
 
   [restart] # why not
   max-stalls = 0x3

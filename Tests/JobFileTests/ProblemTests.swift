@@ -27,7 +27,7 @@ import Testing
     ("[chekpoint]", "1:2: unknown section [chekpoint]; did you mean [checkpoint]?"),
     (
       "[zzz]",
-      "1:2: unknown section [zzz]; known sections: [job], [checkpoint], [restart], [stop], [hang], [preemption], [metrics], [environment]"
+      "1:2: unknown section [zzz]; known sections: [job], [checkpoint], [remote], [restart], [stop], [hang], [preemption], [metrics], [environment]"
     ),
     (
       "[checkpoint]\nintervall = '10 min'",
@@ -41,7 +41,7 @@ import Testing
     ("[checkpoint]\ngrace = '1s'", "2:1: unknown key 'grace' in [checkpoint]; it belongs in [stop]"),
     (
       "[checkpoint.sub]\nx = 1",
-      "1:13: unknown key 'sub' in [checkpoint]; known keys: interval, stage-interval"
+      "1:13: unknown key 'sub' in [checkpoint]; known keys: interval, every-steps, every-epochs, save-on-train-epoch-end, keep-last, keep-best, monitor, mode, keep-every-steps, keep-daily, save-last, name, auto-insert-metric-name, dir, enabled, stage-interval, policy"
     ),
     (
       "checkpoint.intervall = '1s'", "1:12: unknown key 'intervall' in [checkpoint]; did you mean 'interval'?"

@@ -3,6 +3,7 @@ import Preemption
 import Supervision
 import SystemPackage
 import Testing
+import Vocabulary
 
 @testable import JobFile
 
@@ -16,8 +17,27 @@ import Testing
     expected.stateDirectory = "/etc/holdfast/state"
     expected.runDirectory = "/run/x"
     expected.environment = ["A": "x # no comment", "B.c": "y", "Ü": "ü"]
-    expected.policy.durableInterval = .seconds(300)
     expected.policy.stageInterval = .auto
+    var checkpoint = CheckpointPolicy.initial
+    checkpoint.interval = .seconds(300)
+    (checkpoint.everySteps, checkpoint.epochs, checkpoint.epochEnd) = (1000, .every(2), .training)
+    (checkpoint.keepLast, checkpoint.keepBest, checkpoint.monitor, checkpoint.mode) = (4, 3, "val_loss", .max)
+    (checkpoint.keepEverySteps, checkpoint.keepDaily) = (5000, 7)
+    (checkpoint.nameTemplate, checkpoint.insertsMetricNames) = ("x-{epoch:02d}", false)
+    expected.policy.checkpoint = checkpoint
+    var steps = CheckpointPolicy()
+    (steps.everySteps, steps.keepLast) = (7, 1)
+    var epochs = CheckpointPolicy()
+    epochs.epochs = .every(1)
+    expected.policy.additional = [steps, epochs]
+    expected.policy.isDurable = false
+    expected.savesLast = true
+    expected.checkpointDirectory = "/etc/holdfast/checkpoints"
+    expected.remote = "s3:bucket/jobs"
+    expected.remoteInterval = .seconds(3600)
+    expected.remoteKeepLast = 9
+    expected.remoteBytesPerSecond = 20 << 20
+    expected.remoteHeartbeat = .seconds(30)
     expected.policy.maxStalls = 3
     expected.policy.skipBatchAfter = 10
     expected.policy.requiresIdentical = true
