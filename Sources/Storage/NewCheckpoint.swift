@@ -27,7 +27,9 @@ struct NewCheckpoint: Sendable {
   /// - Parameters:
   ///   - bytes: that will be written. Checked first, as trying would use up the disk's last blocks.
   ///   - replacing: whether the destination may exist.
-  func prepare(bytes: Int, files: Set<String>, replacing: Bool = false) throws(StorageError) {
+  /// - Returns: names of the files that were left.
+  @discardableResult
+  func prepare(bytes: Int, files: Set<String>, replacing: Bool = false) throws(StorageError) -> Set<String> {
     if !replacing, FileKind.of(destination) != nil {
       throw StorageError(
         .unsupported, "already exists, and is not replaced", path: destination, hint: "ls -l \(destination)")
@@ -39,10 +41,12 @@ struct NewCheckpoint: Sendable {
         try posix("mkdir", aside) { aside.withPlatformString { mkdir($0, 0o750) } }
       }
       var present = 0
+      var left: Set<String> = []
       for name in try FileSystem.list(aside) {
         let path = aside.appending(name)
         if files.contains(name), FileKind.of(path) == .ordinary {
           present += Int(try OpenFile(path, .readOnly).status().st_blocks) * 512
+          left.insert(name)
         } else {
           try FileSystem.removeTree(path)
         }
@@ -51,6 +55,7 @@ struct NewCheckpoint: Sendable {
       guard bytes - present <= available else {
         throw POSIXError("write", path: destination, errno: .noSpace)
       }
+      return left
     } catch {
       throw StorageError("cannot store the checkpoint", error)
     }

@@ -20,7 +20,7 @@ struct RcloneDownload: Sendable {
     let files = StoredFiles(
       objects.filter { !$0.key.contains("/") }.mapValues(\.bytes), expected: try expectedSizes(objects))
     let meter = ProgressMeter(totalBytes: UInt64(files.bytes), transfer)
-    try destination.prepare(bytes: files.bytes, files: Set(files.files.keys))
+    let left = try destination.prepare(bytes: files.bytes, files: Set(files.files.keys))
     var opened: [String: OpenFile] = [:]
     for name in files.files.keys {
       opened[name] = try destination.open(name, bytes: files.bytes(of: name) ?? 0)
@@ -31,7 +31,7 @@ struct RcloneDownload: Sendable {
       guard let file = opened[piece.file], piece.bytes > 0 else { return }
       let isCancelled = { transfer.isCancelled() || hasFailed() }
       // What the hash of the remote does not confirm is read again; the digests decide in the end.
-      if let hash, let expected = objects[piece.object]?.hash {
+      if left.contains(piece.file), let hash, let expected = objects[piece.object]?.hash {
         let reader = try PieceReader(file.path, piece)
         if try reader.hash(hash, isCancelled) == expected {
           return meter.set(piece.object, UInt64(piece.bytes))
