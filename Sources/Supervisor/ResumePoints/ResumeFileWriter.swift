@@ -22,7 +22,8 @@ struct ResumeFileWriter {
     let path = checkpoints.path(of: name).appending(LocalCheckpoints.stateName)
     guard let size = try? OpenFile(path, .readOnly).size() else { return nil }
     var point = ResumeFile.Point(
-      level: Stored(.durable), step: 0, path: path.string, offsetBytes: 0, lengthBytes: UInt64(size), cutID: nil)
+      level: Stored(.durable), step: 0, path: path.string, offsetBytes: 0, lengthBytes: UInt64(size),
+      cutID: nil)
     point.weightsOnly = true
     return point
   }

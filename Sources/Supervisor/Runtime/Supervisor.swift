@@ -118,7 +118,8 @@ public enum Supervisor {
         configuration.checkpointDirectory, directories.state, opened)
       store = nil
       store = try ResumeFromAction(
-        wanted: wanted, job: configuration.job, directories: directories, environment: configuration.environment
+        wanted: wanted, job: configuration.job, directories: directories,
+        environment: configuration.environment
       ).apply(to: opened) { try openStore(directories) }
     } else if let store {
       try ResumeFromAction.finish(directories, store)
