@@ -3,6 +3,11 @@ import Testing
 
 /// When checkpoints are saved and which are kept: the built programs, with their options and with a file.
 @Suite struct CheckpointPolicyTests {
+  /// Slow enough for a busy machine: a trainer does not wait for the supervisor, so a fast one passes moments unsaved.
+  private static func trainer(epochs: Int) -> [String] {
+    [Programs.trainer, "--epochs", "\(epochs)", "--step-delay", "20ms"]
+  }
+
   private struct Listed: Decodable {
     var name: String
     var step: Int
@@ -75,7 +80,7 @@ import Testing
         "--every-epochs", "1", "--save-on-train-epoch-end", onTrainEpochEnd, "--keep-best", "2", "--monitor",
         "val_accuracy", "--mode", "max", "--checkpoint-name", "digits-{epoch:02d}-{val_accuracy:.2f}",
         "--save-last",
-      ], [Programs.trainer, "--epochs", "6"])
+      ], Self.trainer(epochs: 6))
     #expect(status == 0, "\(bench.standardError)")
     let accuracies = bench.standardOutput.split(separator: "\n").compactMap { line in
       line.contains("validation accuracy") ? line.split(separator: " ").last.flatMap { Double($0) } : nil
@@ -121,7 +126,7 @@ import Testing
     let file = try bench.write(
       "job.toml",
       """
-      command = ["\(Programs.trainer)", "--epochs", "8"]
+      command = ["\(Programs.trainer)", "--epochs", "8", "--step-delay", "20ms"]
       [checkpoint]
       interval = "10min"
       keep-last = 1
@@ -171,7 +176,7 @@ import Testing
     defer { bench.close() }
     let status = try bench.supervise(
       ["--every-epochs", "1", "--keep-best", "3", "--monitor", "acuracy"],
-      [Programs.trainer, "--epochs", "6"])
+      Self.trainer(epochs: 6))
     #expect(status == 0)
     #expect(try Self.list(bench).map(\.step) == [270, 225, 180], "the newest, as many as wanted")
     let events = try bench.holdfast(["events", "--state-dir", bench.state]).out
@@ -185,7 +190,7 @@ import Testing
     let bench = Workbench()
     defer { bench.close() }
     let options = ["--every-steps", "20", "--keep-last", "9", "--every-epochs", "off"]
-    #expect(try bench.supervise(options, [Programs.trainer, "--epochs", "3"]) == 0, "\(bench.standardError)")
+    #expect(try bench.supervise(options, Self.trainer(epochs: 3)) == 0, "\(bench.standardError)")
     #expect(try Self.list(bench).map(\.step) == [135, 120, 100, 80, 60, 40, 20])
     let prune = ["checkpoints", "prune", "--state-dir", bench.state]
     let dry = try bench.holdfast(prune + ["--keep-last", "2", "--dry-run"])
@@ -210,7 +215,7 @@ import Testing
     let bench = Workbench()
     defer { bench.close() }
     let options = ["--every-steps", "50", "--keep-last", "9", "--every-epochs", "off"]
-    #expect(try bench.supervise(options, [Programs.trainer, "--epochs", "3"]) == 0)
+    #expect(try bench.supervise(options, Self.trainer(epochs: 3)) == 0)
     try Workbench.flipBit(of: bench.state + "/checkpoints/step-135/state.safetensors", at: 20_000)
     let prune = ["checkpoints", "prune", "--state-dir", bench.state, "--keep-last", "1", "--yes"]
     let result = try bench.holdfast(prune)

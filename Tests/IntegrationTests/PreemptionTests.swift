@@ -38,8 +38,9 @@ import Testing
   /// The job stopped for a preemption with everything durable; its next start, on a machine that has
   /// nothing but the state directory, ends with the undisturbed bits.
   static func resumeElsewhere(_ bench: Workbench) async throws {
-    let points = try #require(try bench.json(["status"])["resume_points"] as? [String: [String: Any]])
-    #expect(points["power"]?["replay_steps"] as? Int == 0, "the last step is durable")
+    let points = try #require(try bench.json(["status"])["resume_points"] as? [String: Any])
+    let power = try #require(points["power"] as? [String: Any])
+    #expect(power["replay_steps"] as? Int == 0, "the last step is durable")
     let ended = try #require(try bench.attempts().last)
     #expect(ended["cause"] as? String == "preempted" && ended["outcome"] as? String == "stopped")
     #expect(try bench.status("restart_budget") == 5, "preemption costs no budget")

@@ -20,8 +20,9 @@ import Testing
     #expect(try bench.attempts().first?["stopped_by"] as? String == name)
     let status = try bench.json(["status"])
     #expect(status["state"] as? String == "stopped")
-    let points = try #require(status["resume_points"] as? [String: [String: Any]])
-    #expect(points["power"]?["replay_steps"] as? Int == 0, "the stop saved its last step")
+    let points = try #require(status["resume_points"] as? [String: Any])
+    let power = try #require(points["power"] as? [String: Any])
+    #expect(power["replay_steps"] as? Int == 0, "the stop saved its last step")
     #expect(bench.leftovers().isEmpty)
     // As after a reboot: nothing is left of the run directory.
     try FileManager.default.removeItem(atPath: bench.run)

@@ -44,6 +44,8 @@ struct RingReports {
       report([RecordProblem(.attached, nil, "was not sent first")])
       core.send(.attached())
     }
+    // Before the first step, at which a request may be due: its slot must not be that of the initial state.
+    for case .staged(let answer) in drained.controls where answer.isInitial { answered(answer) }
     let isAlive = link.updateHeartbeat(drained.heartbeat)
     if let newest = drained.newest {
       attempt.advance(to: newest, hasReplayed: drained.audit.replayed > 0)
@@ -76,7 +78,7 @@ struct RingReports {
     case .metricNames(let names): attempt.rename(metrics: names)
     case .metrics(let metrics): checkpoints.add(metrics)
     case .failure(let failure): attempt.note { $0.failure = failure }
-    case .staged(let answer): answered(answer)
+    case .staged(let answer): if !answer.isInitial { answered(answer) }
     case .finished(let answer):
       if answer.slot != nil { wasStaged(answer) }
       attempt.note { $0.finishedStep = answer.step }
@@ -107,7 +109,7 @@ struct RingReports {
       wasStaged(answer)
       attempt.note { $0.stallNs = ($0.stallNs ?? 0) &+ answer.stallNanoseconds }
     }
-    if answer.requestSequence == 0 {
+    if answer.isInitial {
       core.send(.stagedInitially(slot: answer.slot.map(Int.init) ?? -1, outcome))
     } else {
       core.send(.answered(sequence: answer.requestSequence, outcome))
@@ -154,4 +156,9 @@ struct RingReports {
     attempt.note { $0.failure = $0.failure ?? Failure(type: "ring lost", message: text) }
     processes.kill()
   }
+}
+
+extension Staged {
+  /// Whether it is the answer for the state before the first step, which nobody requested.
+  fileprivate var isInitial: Bool { requestSequence == 0 }
 }

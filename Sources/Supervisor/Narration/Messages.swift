@@ -82,7 +82,7 @@ extension Note {
     case .diedRestoring(let point, let times):
       let consequence =
         times < ResumeChoice.deathLimit
-        ? "" : "; from now on an older resume point is used, if there is one"
+        ? "" : "; from now on another resume point is used, if there is one"
       return Message(
         kind: .restoreDied,
         text: "attempt \(attempt) died while loading \(point.words)"
