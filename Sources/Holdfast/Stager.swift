@@ -13,6 +13,8 @@ final class Stager {
   private let records: RecordQueue
   private let runDirectory: FilePath
   private var slots: [UInt32: ArenaSlot] = [:]
+  /// The slot with the newest image of this attempt.
+  private var filledSlot: UInt32?
 
   init(_ state: RegisteredState, _ ring: RingWriter, _ records: RecordQueue, _ runDirectory: FilePath) {
     self.state = state
@@ -76,6 +78,7 @@ final class Stager {
       answer.outcome = .failed
       answer.error = error.errno?.rawValue ?? EIO
     }
+    if answer.outcome == .staged { filledSlot = slot }
     answer.stallNanoseconds = Clock.monotonicNanoseconds - began
     return answer
   }
@@ -105,15 +108,19 @@ final class Stager {
     }
   }
 
+  /// The offered slot. An offer of the slot that was filled last is an old one: the supervisor has not seen the answer
+  /// yet, and that image may be the only one of its step.
+  private var spareSlot: UInt32? { ring.spareSlot.flatMap { $0 == filledSlot ? nil : $0 } }
+
   /// Stages the final state and reports that the loop is complete.
   func finish(onLeave: () -> Void) {
     // The supervisor offers a slot, except for moments when both are in use.
-    var slot = ring.spareSlot
+    var slot = spareSlot
     for _ in 0..<3000 where slot == nil {
       if let request = ring.pendingRequest() { answer(request, onLeave: onLeave) }
       usleep(10_000)
       ring.beat()
-      slot = ring.spareSlot
+      slot = spareSlot
     }
     var answer = Staged(requestSequence: 0, step: step, cutID: CutID(), slot: nil, outcome: .none)
     if let slot {

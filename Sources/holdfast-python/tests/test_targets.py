@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 
 import pytest
 
@@ -140,3 +142,23 @@ def test_finishing_while_a_later_step_is_requested(run_directory: RunDirectory) 
     kinds = [kind for kind, _ in run_directory.drain()]
     assert at.RECORD_FINISHED in kinds
     assert run_directory.word(at.RING_ACKNOWLEDGED) == 0
+
+
+def test_finishing_does_not_overwrite_an_image_that_nobody_has_seen(run_directory: RunDirectory) -> None:
+    """The supervisor is slow: it has not seen the answer, and still offers its slot."""
+    run = holdfast.attach()
+    run_directory.request(1, target=1, slot=1)
+    run_directory.put(at.RING_SPARE_SLOT, "<I", 1)
+    run.step()
+    image = (run_directory.path / "arena-0-1").read_bytes()
+
+    def offer() -> None:
+        time.sleep(0.2)
+        run_directory.put(at.RING_SPARE_SLOT, "<I", 0)
+
+    thread = threading.Thread(target=offer)
+    thread.start()
+    run.finish()
+    thread.join()
+    assert (run_directory.path / "arena-0-1").read_bytes() == image
+    assert (run_directory.path / "arena-0-0").exists()

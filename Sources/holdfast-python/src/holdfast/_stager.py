@@ -40,6 +40,8 @@ class Stager:
         # Records other than snapshots that did not fit into a full ring.
         self.unsent: list[tuple[int, bytes]] = []
         self.last_error: str | None = None
+        # The slot with the newest image of this attempt.
+        self._filled_slot: int | None = None
 
     def answer(
         self, request: Request, step: int, *, completed_epochs: int = 0, is_reached: bool = False
@@ -108,12 +110,14 @@ class Stager:
             # A state that cannot be saved is reported, and must not end the training.
             outcome, error = at.OUTCOME_FAILED, errno.EIO
             self.last_error = f"{failure}"
+        if outcome == at.OUTCOME_STAGED:
+            self._filled_slot = slot
         stall = time.monotonic_ns() - began
         return at.STAGED.pack(sequence, step, size, cut_id, slot, outcome, error, epochs, stall), outcome
 
     def finish(self, step: int) -> None:
         """Stage the final state into the offered slot, and record that the run is complete."""
-        slot = self._ring.spare_slot
+        slot = self._spare_slot()
         deadline = time.monotonic() + _FINISH_SECONDS
         while slot is None and time.monotonic() < deadline:
             request = self._ring.pending_request()
@@ -121,7 +125,7 @@ class Stager:
                 self.answer(request, step)
             time.sleep(0.01)
             self._ring.beat()
-            slot = self._ring.spare_slot
+            slot = self._spare_slot()
         cut_id = os.urandom(16)
         payload = at.STAGED.pack(0, step, 0, cut_id, at.NO_SLOT, at.OUTCOME_NONE, 0, 0, 0)
         if slot is not None:
@@ -130,6 +134,15 @@ class Stager:
                 payload = staged
         self.append(at.RECORD_FINISHED, payload)
         self.flush()
+
+    def _spare_slot(self) -> int | None:
+        """Return the offered slot.
+
+        An offer of the slot that was filled last is an old one: the supervisor has not seen the answer yet,
+        and that image may be the only one of its step.
+        """
+        slot = self._ring.spare_slot
+        return None if slot == self._filled_slot else slot
 
     def refuse_writes(self, ring: Any) -> None:
         """Refuse further writes; called in a forked process."""
