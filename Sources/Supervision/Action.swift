@@ -1,7 +1,8 @@
 /// Everything that the core requests from the runtime. Actions are performed in order.
 public enum Action: Hashable, Sendable {
   /// Record the attempt durably, write ring and `resume.json`, spawn.
-  case start(attempt: UInt64, from: ResumePoint, skips: [BatchPosition])
+  /// - Parameter request: for a moment ahead, in place before the trainer makes its first step.
+  case start(attempt: UInt64, from: ResumePoint, skips: [BatchPosition], request: FirstRequest? = nil)
   /// - Parameter target: when the state is to be saved; nil: at the next step.
   case request(RequestKind, sequence: UInt64, slot: Int, target: SaveTarget? = nil, deadline: Duration?)
   /// The slot that `finish()` may fill without a request.

@@ -15,6 +15,18 @@ extension Transition {
     post(.save, target: target, slot: slot)
   }
 
+  /// The request for the first target of an attempt that is being started.
+  mutating func firstRequest() -> FirstRequest? {
+    guard state.stop == nil, let target = nextTarget(savesAutomatically: false), let slot = targetSlot else {
+      return nil
+    }
+    state.lastSequence += 1
+    state.slots[slot] = .empty
+    state.request = State.Request(
+      sequence: state.lastSequence, slot: slot, kind: .save, target: target, requestedAt: now.monotonic)
+    return FirstRequest(sequence: state.lastSequence, slot: slot, target: target)
+  }
+
   /// Before the first step, the slot for the initial state must stay free.
   private var targetSlot: Int? {
     guard state.attempt?.progress == nil, let initial = state.initialSlot else { return state.freeSlot }

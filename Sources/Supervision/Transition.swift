@@ -87,7 +87,10 @@ struct Transition {
     state.request = nil
     state.offered = nil
     persistStanding()
-    emit(.start(attempt: state.standing.attempt, from: state.resume, skips: state.standing.skips))
+    emit(
+      .start(
+        attempt: state.standing.attempt, from: state.resume, skips: state.standing.skips,
+        request: firstRequest()))
   }
 
   mutating func started() {
@@ -108,6 +111,7 @@ struct Transition {
     guard state.phase == .starting else { return }
     note(.startFailed(failure))
     state.attempt = nil
+    state.request = nil
     if state.stop != nil { return settle(.stopped) }
     guard state.startedOnce || failure.isTransient else {
       switch failure {

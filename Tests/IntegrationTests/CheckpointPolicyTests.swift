@@ -297,7 +297,9 @@ import Testing
     let text = try bench.holdfast(["status", "--state-dir", bench.state]).out
     #expect(text.contains("--no-checkpoints") && text.contains("start from the beginning"), "\(text)")
     if let pid = bench.trainerPID { kill(pid, SIGKILL) }
-    try bench.wait(for: "the next attempt") { try bench.status("attempt") == 2 }
+    try bench.wait(for: "steps of the next attempt") {
+      try bench.status("attempt") == 2 && bench.attempts().last?["last_step"] is Int
+    }
     let step = try bench.status("step")
     #expect(step >= 100, "it resumed from what was staged")
     #expect(try bench.holdfast(["checkpoint", "--state-dir", bench.state]).status == 0)

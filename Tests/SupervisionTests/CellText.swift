@@ -81,8 +81,9 @@ extension Action {
   /// Everything in it; nil for timers that are taken away.
   func text(from now: Moment) -> String? {
     switch self {
-    case .start(let attempt, let from, let skips):
+    case .start(let attempt, let from, let skips, let request):
       "start \(attempt) from \(from.text)"
+        + (request.map { " with request \($0.sequence) in \($0.slot) at \($0.target.text)" } ?? "")
         + (skips.isEmpty ? "" : " without \(skips.map { "\($0.epoch)/\($0.batch)" })")
     case .request(let kind, let sequence, let slot, let target, let deadline):
       "request \(kind) \(sequence) in \(slot)"

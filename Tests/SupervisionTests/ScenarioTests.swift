@@ -113,7 +113,7 @@ import Vocabulary
     }
     #expect(driver.state.standing.skips == [BatchPosition(epoch: 0, batch: 20)])
     #expect(driver.log.contains(.note(.skipping(BatchPosition(epoch: 0, batch: 20), deaths: 3))))
-    #expect(driver.log.contains { if case .start(4, _, let skips) = $0 { !skips.isEmpty } else { false } })
+    #expect(driver.log.contains { if case .start(4, _, let skips, _) = $0 { !skips.isEmpty } else { false } })
   }
 
   @Test func lastBatchOfEpochIsFollowedByFirstOfNext() {

@@ -294,7 +294,7 @@ struct Walk {
 
   private mutating func take(_ action: Action) {
     switch action {
-    case .start(let attempt, let from, _):
+    case .start(let attempt, let from, _, let request):
       starts += 1
       claim(!world.isUncleared, "attempt \(attempt) starts beside another")
       claim(attempt > world.attempt ?? 0, "attempt \(attempt) comes after \(world.attempt ?? 0)")
@@ -305,22 +305,10 @@ struct Walk {
       world.killed = false
       world.attempt = attempt
       world.step = from.step
+      if let request { ask(request.sequence, request.slot, .save, isForLater: true) }
     case .request(.cancel, _, _, _, _): world.request = nil
     case .request(let kind, let sequence, let slot, let target, _):
-      claim(!isInUse(slot), "request \(sequence) names slot \(slot), which is in use")
-      claim(!world.finished, "a request after finish()")
-      claim(
-        world.request == nil || world.request?.isForLater == true && target == nil
-          || world.request?.kind == .save && kind == .saveAndLeave
-          || world.request?.kind == kind && world.request?.slot == slot && askedAgain,
-        "request \(sequence) while another is open")
-      world.slots[slot] = .empty
-      // Asked once more only after a while, counted from the first time.
-      let isRepeated = world.request?.kind == kind && world.request?.isForLater == false
-      let requestedAt = isRepeated ? world.request?.requestedAt : nil
-      world.request = Request(
-        sequence: sequence, slot: slot, kind: kind, isForLater: target != nil,
-        requestedAt: requestedAt ?? driver.now.monotonic)
+      ask(sequence, slot, kind, isForLater: target != nil)
     case .offer(let slot):
       if let slot { claim(!isInUse(slot), "slot \(slot) is offered and in use") }
       world.offered = slot
@@ -342,14 +330,29 @@ struct Walk {
     }
   }
 
+  private mutating func ask(_ sequence: UInt64, _ slot: Int, _ kind: RequestKind, isForLater: Bool) {
+    claim(!isInUse(slot), "request \(sequence) names slot \(slot), which is in use")
+    claim(!world.finished, "a request after finish()")
+    claim(
+      world.request == nil || world.request?.isForLater == true && !isForLater
+        || world.request?.kind == .save && kind == .saveAndLeave
+        || world.request?.kind == kind && world.request?.slot == slot && askedAgain,
+      "request \(sequence) while another is open")
+    world.slots[slot] = .empty
+    // Asked once more only after a while, counted from the first time.
+    let isRepeated = world.request?.kind == kind && world.request?.isForLater == false
+    let requestedAt = isRepeated ? world.request?.requestedAt : nil
+    world.request = Request(
+      sequence: sequence, slot: slot, kind: kind, isForLater: isForLater,
+      requestedAt: requestedAt ?? driver.now.monotonic)
+  }
+
   /// It is published from, or nothing else holds the newest state.
   private func isInUse(_ slot: Int) -> Bool {
     if world.publishing?.slot == slot { return true }
     guard let newest = world.newestStaged else { return false }
     return world.slots.indices.filter { world.slots[$0] == .complete(step: newest) } == [slot]
   }
-
-  // MARK: What always holds
 
   private mutating func check() {
     let state = driver.state
@@ -393,7 +396,5 @@ struct Walk {
       "no staged checkpoint will ever be due")
   }
 
-  private mutating func claim(_ holds: Bool, _ what: String) {
-    if !holds { complaints.append(what) }
-  }
+  private mutating func claim(_ holds: Bool, _ what: String) { if !holds { complaints.append(what) } }
 }

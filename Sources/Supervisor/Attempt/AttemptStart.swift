@@ -29,7 +29,7 @@ struct AttemptStart {
   let loop: EventLoop
   let end: AttemptEnd
 
-  func start(_ number: UInt64, from: ResumePoint, skips: [BatchPosition]) {
+  func start(_ number: UInt64, from: ResumePoint, skips: [BatchPosition], _ request: FirstRequest?) {
     metrics.addPast(attempt.record)
     attempt.begin(number, boot: boot, resumedFrom: catalogue.resumedFrom, notice: preemption.record)
     degradations.clear("ring", "records")
@@ -38,7 +38,7 @@ struct AttemptStart {
     // the ring's header has the number too. The same commit contains the rest of the last attempt's ring.
     let commit = writer.begin([.attempt(attempt.record), .live(live.record(.starting))])
     do {
-      let child = try launcher.launch(number, skips, after: commit)
+      let child = try launcher.launch(number, skips, request, after: commit)
       attempt.update {
         $0.pid = child.pid
         $0.pidStartTime = processes.startTime

@@ -31,7 +31,7 @@ struct TrainerLauncher {
 
   /// - Parameter commit: of the attempt's record. Independent work is done while it is in progress.
   func launch(
-    _ number: UInt64, _ skips: [BatchPosition], after commit: StoreWriter.Commit
+    _ number: UInt64, _ skips: [BatchPosition], _ request: FirstRequest?, after commit: StoreWriter.Commit
   ) throws -> ChildProcess {
     let path = try command.find()
     try prepareRunDirectory()
@@ -45,6 +45,11 @@ struct TrainerLauncher {
         directory: directories.run, identity: identity, capacityBytes: configuration.ringBytes)
       try resumeFile.write(number, skips)
       link.open(ring, isUnread: catalogue.choice.isUnread, initialSlot: core.state.initialSlot)
+      if let request {
+        link.post(
+          .save, sequence: request.sequence, slot: request.slot, target: request.target, generation: number,
+          deadline: nil)
+      }
       writer.attach(ring, attempt: number)
     } catch {
       throw TrainerCommand.Failure(

@@ -311,7 +311,8 @@ final class Runtime {
 
   private func perform(_ action: Action) {
     switch action {
-    case .start(let number, let from, let skips): attemptStart.start(number, from: from, skips: skips)
+    case .start(let number, let from, let skips, let request):
+      attemptStart.start(number, from: from, skips: skips, request)
     case .request(let kind, let sequence, let slot, let target, let deadline):
       checkpoints.request(kind, sequence: sequence, slot: slot, target: target, deadline: deadline)
     case .offer(let slot): link.offer(slot: slot)
