@@ -30,7 +30,8 @@ import Testing
     -> Process
   {
     let process = try bench.start(
-      ["--preemption", source], slow, environment: [variable: "http://\(server.endpoint)"])
+      ["--preemption", source, "--every-epochs", "off"], slow,
+      environment: [variable: "http://\(server.endpoint)"])
     try bench.wait(for: "a few steps") { try bench.status("step") > 20 }
     return process
   }
