@@ -111,8 +111,9 @@ extension Setting {
     "remote", "storage", option: "remote", .optional(.text("place")), \.remote, .nextStart,
     unset: "none",
     """
-    Storage to which durable checkpoints are replicated, below a directory with the job's name: a remote of rclone such \
-    as s3:bucket/jobs, an absolute path, or command:PROGRAM. A job that is not on this machine is continued from there.
+    Storage to which durable checkpoints are replicated, below a directory with the job's name: command:PROGRAM, an \
+    absolute path, or a remote of rclone such as s3:bucket/jobs. A job that is not on this machine is continued from \
+    there.
     """)
   public static let remoteInterval = Setting(
     "remote", "interval", option: "remote-every", .optional(.duration), \.remoteInterval, .nextStart,
