@@ -7,9 +7,6 @@ import SystemPackage
 
 /// The remote storage of a command: `--remote`, or that of the job's last run.
 enum RemoteOption {
-  /// Key in the store of the mark under which this machine stores checkpoints.
-  static let markDocument = RemoteStart.markDocument
-
   static func open(_ argument: Resolution.Argument?, job: JobRecord) throws -> Remote {
     let typed = argument.flatMap { Resolution(file: nil, arguments: [$0]).settings.remote }
     guard let place = typed ?? job.remote else {
@@ -43,7 +40,7 @@ extension Failure {
       case .unreachable, .denied, .noRoom, .cancelled, .io, .program: .io
       }
     self.init(
-      status, what, path: error.path?.string, why: error.why.map { "\(error.what): \($0)" } ?? error.what,
+      status, what, path: error.path?.string, why: error.reason,
       hints: error.hint.map { [$0] } ?? ["holdfast status\(reader.map { " \($0.argument)" } ?? "")"])
   }
 }

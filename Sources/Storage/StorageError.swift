@@ -35,5 +35,8 @@ extension StorageError {
     self.init(code, what, error, hint: hint)
   }
 
+  /// What happened and why, without the path and the hint.
+  public var reason: String { why.map { "\(what): \($0)" } ?? what }
+
   static var cancelled: StorageError { StorageError(.cancelled, "cancelled") }
 }

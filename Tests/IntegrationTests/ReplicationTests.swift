@@ -153,6 +153,80 @@ import Testing
     #expect(!bench.standardError.contains("geheim"), "\(bench.standardError)")
   }
 
+  /// A storage of the user that logs its calls and removes nothing.
+  private static func appendOnly(_ bench: Workbench) throws -> (program: String, log: String) {
+    let (place, log) = (bench.base + "/kept", bench.base + "/calls")
+    let program = try bench.write(
+      "append-only",
+      """
+      #!/bin/bash
+      set -e
+      echo "$1 $2" >>\(log)
+      case "$1" in
+      save) mkdir -p "\(place)/$2"; cp -r "$3/." "\(place)/$2" ;;
+      load) cp -r "\(place)/$2/." "$3" ;;
+      list) cd \(place) && find . -name manifest.json -printf '%h\\n' | cut -c3- ;;
+      remove) echo "this storage removes nothing" >&2; exit 1 ;;
+      esac
+      """, executable: true)
+    try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+    return (program, log)
+  }
+
+  /// Old checkpoints that cannot be removed are no reason to copy the new ones again, or not to end.
+  @Test func nothingCanBeRemovedThere() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let (program, log) = try Self.appendOnly(bench)
+    func calls(_ verb: String) throws -> [String] {
+      try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").map(String.init)
+        .filter { $0.hasPrefix(verb) }
+    }
+    let options = ["--remote", "command:\(program)", "--remote-keep-last", "1", "--every-epochs", "1"]
+    let run = try bench.start(options, Self.trainer(99, delay: "50ms"))
+    try bench.wait(for: "an old checkpoint at the remote") {
+      try FileManager.default.fileExists(atPath: log) && !calls("remove").isEmpty
+    }
+    try bench.wait(for: "the degradation") {
+      try bench.holdfast(["status", "--state-dir", bench.state]).out.contains("this storage removes nothing")
+    }
+    let count = try calls("save").count
+    try bench.wait(for: "another checkpoint at the remote") { try calls("save").count > count + 1 }
+    kill(run.processIdentifier, SIGTERM)
+    run.waitUntilExit()
+    #expect(run.terminationStatus == 75, "\(bench.standardError)")
+    let saved = try calls("save")
+    #expect(Set(saved).count == saved.count, "\(saved)")
+    #expect(!bench.standardError.contains("does not reach the remote storage"), "\(bench.standardError)")
+  }
+
+  /// Without a readable history, the run that was written to last is continued, and not one with more steps.
+  @Test(arguments: ["damaged", "FIFO"]) func theHistoryIsUnreadable(fault: String) throws {
+    let (first, second) = (Workbench(), Workbench())
+    defer { for bench in [first, second] { bench.close() } }
+    let remote = first.base + "/remote"
+    let options = Self.options(remote)
+    #expect(try first.supervise(options, Self.trainer(3)) == 0, "\(first.standardError)")
+    let run = try first.start(options + ["--again"], Self.trainer(3, delay: "50ms"))
+    try first.wait(for: "the second run at the remote") {
+      try FileManager.default.fileExists(atPath: first.state + "/runs/1/store")
+        && Self.replicatedStep(first) == 45
+    }
+    try first.killBoth(run)
+    let history = remote + "/test/objects/history"
+    if fault == "FIFO" {
+      #expect(try second.shell("rm \(history) && mkfifo \(history)").status == 0)
+      #expect(try second.supervise(options, Self.trainer(3)) == 74, "\(second.standardError)")
+      #expect(second.standardError.contains("a named pipe"), "\(second.standardError)")
+      return
+    }
+    try Data("{\"job\":".utf8).write(to: URL(fileURLWithPath: history))
+    #expect(try second.supervise(options, Self.trainer(3)) == 0, "\(second.standardError)")
+    #expect(second.standardError.contains("history at the remote storage"), "\(second.standardError)")
+    let from = try #require(try second.attempts().first?["resumed_from"] as? [String: Any])
+    #expect(from["step"] as? Int == 45, "\(second.standardError)")
+  }
+
   @Test func pushAndPull() throws {
     let bench = Workbench()
     defer { bench.close() }

@@ -124,4 +124,121 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: bench.state + "/runs/1"))
     #expect(try bench.supervise(["--resume-weights-only"], Self.trainer(2)) == 64)
   }
+
+  // MARK: The second failure
+
+  /// Runs a command until the rename(2) with this number of a path, which fails or is followed by SIGKILL.
+  private static func interrupt(
+    _ bench: Workbench, _ options: [String], _ trainer: [String], _ path: String, number: Int = 1,
+    _ fault: String
+  ) throws {
+    let run = try bench.start(
+      program: [
+        "/usr/bin/strace", "-f", "-qq", "-o", bench.base + "/trace", "-P", bench.state + "/runs/" + path,
+        "-e", "trace=rename", "-e", "inject=rename:\(fault):when=\(number)", Programs.holdfast, "run",
+        "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run,
+      ] + options + ["--"] + trainer)
+    run.waitUntilExit()
+    #expect(run.terminationStatus != 0, "it was interrupted")
+  }
+
+  /// After the job's own steps were set aside: the next start completes it, with the option or without.
+  @Test(arguments: [
+    (".archiving", 1, "signal=KILL", true), (".archiving", 1, "error=EIO", false),
+    (".resume-from/step-45", 1, "signal=KILL", false), (".resume-from/step-45", 1, "error=EIO", true),
+  ])
+  func anInterruptionIsCompleted(path: String, number: Int, fault: String, isRepeated: Bool) throws {
+    let bench = try Self.finished()
+    defer { bench.close() }
+    let options = ["--resume-from", "step-45", "--yes"]
+    try Self.interrupt(bench, options, Self.trainer(3), path, number: number, fault)
+    #expect(try bench.supervise(isRepeated ? options : [], Self.trainer(3)) == 0, "\(bench.standardError)")
+    #expect(try Self.firstPoint(bench) == ("durable", 45), "\(bench.standardError)")
+    #expect(try bench.holdfast(["events", "--state-dir", bench.state]).out.contains("(--resume-from)"))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: bench.state + "/runs") == ["1"])
+  }
+
+  /// What an interrupted job has in memory is not what it begins with.
+  @Test func anInterruptionLeavesNoMemory() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let run = try bench.start([], Self.trainer(4, delay: "10ms"))
+    try bench.wait(for: "steps") { try bench.status("step") >= 60 }
+    try bench.killBoth(run)
+    try Self.interrupt(
+      bench, ["--resume-from", "none", "--yes"], Self.trainer(2), ".archiving", "signal=KILL")
+    #expect(try bench.supervise([], Self.trainer(2)) == 0, "\(bench.standardError)")
+    #expect(FileManager.default.fileExists(atPath: bench.state + "/runs/1/store"))
+    #expect(try Self.firstPoint(bench).step == nil, "\(bench.standardError)")
+  }
+
+  /// The weights belong to the run that is set aside.
+  @Test(arguments: [["--resume-from", "none", "--yes"], ["--again"]])
+  func weightsAreOfOneRun(options: [String]) throws {
+    let bench = try Self.finished()
+    defer { bench.close() }
+    let before = digest(in: bench.standardOutput)
+    let weights = ["--resume-from", "step-90", "--resume-weights-only", "--yes"]
+    #expect(try bench.supervise(weights, Self.trainer(2)) == 0, "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) != before)
+    #expect(try bench.supervise(options, Self.trainer(2)) == 0, "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == before, "from the beginning")
+  }
+
+  /// Without its weights, a job must not begin with others.
+  @Test(arguments: [
+    "rm state.safetensors", "rm -r ../../initial-weights", "truncate -s 100 state.safetensors",
+    "rm state.safetensors && mkfifo state.safetensors",
+    "printf x | dd conv=notrunc bs=1 seek=20000 of=state.safetensors",
+  ])
+  func damagedWeights(damage: String) throws {
+    let bench = try Self.finished()
+    defer { bench.close() }
+    let options = ["--resume-from", "step-90", "--resume-weights-only", "--yes"]
+    let run = try bench.start(options, Self.trainer(2, delay: "20ms"))
+    try bench.wait(for: "steps") { try bench.status("step") >= 5 && bench.status("attempt") == 1 }
+    try bench.killBoth(run)
+    try FileManager.default.removeItem(atPath: bench.run)
+    try? FileManager.default.removeItem(atPath: bench.state + "/checkpoints")
+    #expect(try bench.shell("cd \(bench.state)/initial-weights/step-90 && \(damage)").status == 0)
+    let lines = bench.standardOutput
+    #expect(try bench.supervise(options, Self.trainer(2)) == 65, "\(bench.standardError)")
+    #expect(bench.standardError.contains("initial-weights"), "\(bench.standardError)")
+    #expect(bench.standardOutput == lines, "nothing was started")
+    // What the message says helps.
+    let other = ["--resume-from", bench.state + "/runs/1/checkpoints/step-90"] + options.dropFirst(2)
+    #expect(try bench.supervise(other, Self.trainer(2)) == 0, "\(bench.standardError)")
+  }
+
+  /// A plan that cannot be read must not become a beginning; what the message says helps.
+  @Test(arguments: ["echo garbage >", "rm PLAN; mkfifo", "rm PLAN; ln -s /dev/zero"])
+  func anUnreadablePlan(damage: String) throws {
+    let bench = try Self.finished()
+    defer { bench.close() }
+    let options = ["--resume-from", "step-45", "--yes"]
+    try Self.interrupt(bench, options, Self.trainer(3), ".resume-from/step-45", "signal=KILL")
+    let plan = bench.state + "/runs/.resume-from/plan.json"
+    let script = damage.replacingOccurrences(of: "PLAN", with: plan)
+    #expect(try bench.shell("\(script) \(plan)").status == 0)
+    for words in [options, []] {
+      #expect(try bench.supervise(words, Self.trainer(3)) == 65, "\(bench.standardError)")
+    }
+    let hint = "rm -r \(bench.state)/runs/.resume-from"
+    #expect(bench.standardError.contains(hint), "\(bench.standardError)")
+    #expect(try bench.shell(hint).status == 0)
+    let other = ["--resume-from", bench.state + "/runs/1/checkpoints/step-45"]
+    #expect(try bench.supervise(other, Self.trainer(3)) == 0, "\(bench.standardError)")
+    #expect(try Self.firstPoint(bench) == ("durable", 45))
+  }
+
+  /// The job remembers its checkpoint directory, also when its steps are set aside.
+  @Test func theCheckpointDirectoryIsKept() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let own = ["--checkpoint-dir", bench.base + "/own", "--every-epochs", "1", "--keep-last", "9"]
+    #expect(try bench.supervise(own, Self.trainer(2)) == 0, "\(bench.standardError)")
+    #expect(try bench.supervise(["--resume-from", "step-45", "--yes"], Self.trainer(2)) == 0)
+    #expect(try Self.firstPoint(bench) == ("durable", 45), "\(bench.standardError)")
+    #expect(!FileManager.default.fileExists(atPath: bench.state + "/checkpoints"))
+  }
 }

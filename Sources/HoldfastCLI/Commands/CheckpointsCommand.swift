@@ -58,11 +58,8 @@ struct CheckpointsCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Print only damaged checkpoints.") var quiet = false
 
     func run() throws {
-      let reader = try JobReader.open(
-        place.stateDirectory == nil ? job : nil, stateDirectory: place.stateDirectory)
-      // With --state-dir, the first word is a checkpoint unless it is the job's name.
-      let first = place.stateDirectory != nil && job != reader.name ? job.map { [$0] } ?? [] : []
-      let wanted = first + names
+      let (reader, wanted) = try JobReader.open(
+        [job].compactMap(\.self) + names, stateDirectory: place.stateDirectory)
       let listed = try reader.store.checkpoints()
       // A checkpoint that is listed but missing is reported as damaged.
       let known = Set(try reader.checkpoints.names() + listed.map(\.name)).sorted()

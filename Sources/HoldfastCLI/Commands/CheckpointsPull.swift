@@ -37,8 +37,7 @@ struct CheckpointsPull: ParsableCommand {
     let output = Output.standard
     let found: [StoredCheckpoint]
     do throws(StorageError) {
-      found = try remote.storage.list(isCancelled: { false }).checkpoints
-        .sorted { ($0.step ?? 0, $0.key) > ($1.step ?? 0, $1.key) }
+      found = try remote.storage.list(isCancelled: { false }).checkpointsByStep.reversed()
     } catch {
       throw Failure(storage: error, "cannot list \(remote.storage.name)", nil)
     }

@@ -27,7 +27,7 @@ struct CheckpointsPush: ParsableCommand {
   @Option(.remote) var remote: Resolution.Argument?
 
   func run() throws {
-    let (reader, names) = try CheckpointWords.read(words, place)
+    let (reader, names) = try JobReader.open(words, stateDirectory: place.stateDirectory)
     let records = try reader.store.checkpoints()
     let remote = try RemoteOption.open(self.remote, job: reader.job)
     let wanted =
@@ -35,16 +35,12 @@ struct CheckpointsPush: ParsableCommand {
       ? records.last.map { [$0] } ?? []
       : names.map { name in
         guard let record = records.first(where: { $0.name == name }) else {
-          throw CheckpointWords.missing(name, records.map(\.name), reader)
+          throw reader.noSuchCheckpoint(name, records.map(\.name))
         }
         return record
       }
-    guard !wanted.isEmpty else {
-      throw Failure(
-        .missing, "job '\(reader.name)' has no checkpoint yet", path: reader.checkpoints.directory.string,
-        hints: ["holdfast checkpoint \(reader.argument)  take one now"])
-    }
-    let mark: String = try reader.store.document(RemoteOption.markDocument) ?? "00000000"
+    guard !wanted.isEmpty else { throw reader.noCheckpointYet() }
+    let mark: String = try reader.store.document(RemoteStart.markDocument) ?? "00000000"
     let output = Output.standard
     var pushed: [JSONValue] = []
     for record in wanted {

@@ -17,14 +17,16 @@ extension JobReader {
   /// The path of a checkpoint and its name.
   /// - Parameter name: nil: the newest one.
   func checkpoint(_ name: String?) throws -> (name: String, path: FilePath) {
-    guard let name = try name ?? store.checkpoints().last?.name else {
-      throw Failure(
-        .missing, "job '\(self.name)' has no checkpoint yet", path: checkpoints.directory.string,
-        hints: ["holdfast checkpoint \(argument)  take one now"])
-    }
+    guard let name = try name ?? store.checkpoints().last?.name else { throw noCheckpointYet() }
     let known = try checkpoints.names()
     guard known.contains(name) else { throw noSuchCheckpoint(name, known) }
     return (name, checkpoints.path(of: name))
+  }
+
+  func noCheckpointYet() -> Failure {
+    Failure(
+      .missing, "job '\(name)' has no checkpoint yet", path: checkpoints.directory.string,
+      hints: ["holdfast checkpoint \(argument)  take one now"])
   }
 
   func noSuchCheckpoint(_ name: String, _ known: [String]) -> Failure {

@@ -51,7 +51,7 @@ struct TrainerLauncher {
           deadline: nil)
       }
       writer.attach(ring, attempt: number)
-    } catch {
+    } catch let error as ProtocolError {
       throw TrainerCommand.Failure(
         kind: error.code == .noRoom ? .noRoom : .other(errno: error.errno?.rawValue ?? EIO), why: "\(error)")
     }

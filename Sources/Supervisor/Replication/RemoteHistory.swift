@@ -24,17 +24,10 @@ struct RemoteHistory: Sendable, Codable {
     metricNames = try store.metricNames()
     deviation = try store.deviation()
     checkpoints = try store.checkpoints().suffix(Self.longest)
-    attempts = try store.attempts.newest(Self.longest)
-    events = try store.events.newest(Self.longest)
     // The record of a running attempt does not have its newest steps.
-    guard let newest = try store.newestSnapshots(1).last, let index = attempts.indices.last,
-      attempts[index].running, attempts[index].attempt == newest.attempt
-    else { return }
-    let first = attempts[index].firstStep ?? (attempts[index].resumedFrom?.step ?? 0) &+ 1
-    attempts[index].firstStep = first
-    attempts[index].lastStep = newest.step
-    attempts[index].lastStepAtNs = newest.timeNs
-    attempts[index].steps = max(attempts[index].steps, newest.step >= first ? newest.step - first &+ 1 : 0)
+    let newest = try store.newestSnapshots(1).last
+    attempts = try store.attempts.newest(Self.longest).map { $0.updated(to: newest) }
+    events = try store.events.newest(Self.longest)
   }
 
   /// The changes that add it to an empty store. Checkpoints are found where they are.

@@ -6,22 +6,16 @@ public struct RemoteSettings: Hashable, Sendable {
   /// `s3:bucket/jobs` of rclone, `/mnt/backup/jobs`, or `command:PROGRAM`.
   public var place: String
   /// Least time between two replicated checkpoints; zero: each is replicated.
-  public var interval: Duration
+  public var interval = Duration.zero
   /// Number of the newest replicated checkpoints to keep, at least 1.
-  public var keepLast: Int
+  public var keepLast = 3
   /// Of all transfers together; nil: no limit.
   public var bytesPerSecond: UInt64?
   /// Between two heartbeats, by which another machine notices that this one runs the job.
-  public var heartbeat: Duration
-
-  public static let defaultKeepLast = 3
-  public static let defaultHeartbeat = Duration.seconds(20)
+  public var heartbeat = Duration.seconds(20)
 
   public init(place: String) {
     self.place = place
-    interval = .zero
-    keepLast = Self.defaultKeepLast
-    heartbeat = Self.defaultHeartbeat
   }
 
   /// Why a place cannot be used; nil: it can be. Without quoting it, which may contain credentials.

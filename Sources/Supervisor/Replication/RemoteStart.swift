@@ -32,15 +32,13 @@ public struct RemoteStart {
       case .takenOver: mark = UInt32.random(in: 1...UInt32.max)
       case .living(let other): throw taken(other)
       }
-      let history = try readHistory()
-      let id = try knownID() ?? history?.job.id.hexadecimal
-      let loaded = try loadNewest(of: id)
+      let history: RemoteHistory? = try object(Remote.history)
+      let loaded = try loadNewest(of: store.job()?.id ?? history?.job.id)
       if !isKnown, let history { adopt(history, loaded) }
     } catch let error as StorageError {
       guard isKnown, error.code != .unsupported, error.code != .program else { throw failure(error) }
       Console.warning(
-        "cannot reach the remote storage: \(error.what)\(error.why.map { ": \($0)" } ?? ""); the job continues with "
-          + "what is on this machine")
+        "cannot reach the remote storage: \(error.reason); the job continues with what is on this machine")
     }
     return mark
   }
@@ -49,18 +47,6 @@ public struct RemoteStart {
     SupervisorError(
       .io, "cannot find out whether the remote storage \(remote.storage.name) has this job: \(error.what)",
       why: error.why, hint: error.hint ?? "start it when the storage answers, or without --remote")
-  }
-
-  private func knownID() throws(StorageError) -> String? {
-    (try? store.job())??.id.hexadecimal
-  }
-
-  private func submit(_ operations: [StoreOperation]) throws {
-    let writer = try StoreWriter(store, lookInterval: .seconds(1), report: { _ in })
-    defer { writer.stop() }
-    guard writer.submitAndWait(operations) else {
-      throw SupervisorError(.io, "the store cannot be written", path: checkpoints)
-    }
   }
 
   // MARK: The heartbeat
@@ -94,8 +80,20 @@ public struct RemoteStart {
     return .takenOver
   }
 
-  private func heartbeat() throws(StorageError) -> Heartbeat? {
-    try remote.objects?.read(Remote.heartbeat, isCancelled: Self.never).flatMap { JSON.decode($0) }
+  private func heartbeat() throws(StorageError) -> Heartbeat? { try object(Remote.heartbeat) }
+
+  /// - Returns: nil: there is none, or it stays unreadable. A filesystem without atomic writes may show a part of an
+  ///   object for a moment.
+  private func object<Value: Decodable>(_ key: StorageKey) throws(StorageError) -> Value? {
+    guard let objects = remote.objects else { return nil }
+    for _ in 0..<5 {
+      guard let bytes = try objects.read(key, isCancelled: Self.never) else { return nil }
+      if let value: Value = JSON.decode(bytes) { return value }
+      usleep(500_000)
+    }
+    Console.warning(
+      "the job's \(key) at the remote storage \(remote.storage.name) is damaged and is not used")
+    return nil
   }
 
   private func taken(_ found: Heartbeat) -> SupervisorError {
@@ -107,24 +105,21 @@ public struct RemoteStart {
 
   // MARK: Checkpoints and history
 
-  private func readHistory() throws(StorageError) -> RemoteHistory? {
-    try remote.objects?.read(Remote.history, isCancelled: Self.never).flatMap { JSON.decode($0) }
-  }
-
   /// Loads the newest checkpoint if it is newer than those here; a damaged one is skipped.
   /// - Returns: its name here; nil: none was loaded.
-  private func loadNewest(of id: String?) throws(StorageError) -> String? {
+  private func loadNewest(of known: JobID?) throws(StorageError) -> String? {
+    let listed = try remote.storage.list(isCancelled: Self.never)
+    let id = known?.hexadecimal ?? Self.newestRun(listed)
     let local = LocalCheckpoints(directory: checkpoints)
     let names = (try? local.names()) ?? []
     let own = names.compactMap { local.verify($0, thorough: false).manifest }.filter {
       id == nil || $0.jobID == id
     }
     let newest = own.map(\.step).max()
-    let listed = try remote.storage.list(isCancelled: Self.never).checkpoints
-    let usable = listed.filter {
+    let usable = listed.checkpointsByStep.filter {
       $0.fault == nil && ($0.manifest == nil || id == nil || $0.manifest?.jobID == id)
     }
-    for found in usable.sorted(by: { ($0.step ?? 0, $0.key) > ($1.step ?? 0, $1.key) }) {
+    for found in usable.reversed() {
       guard let step = found.step, newest.map({ step > $0 }) ?? true else { return nil }
       do throws(StorageError) {
         let name = try load(found, names)
@@ -139,6 +134,12 @@ public struct RemoteStart {
       }
     }
     return nil
+  }
+
+  /// The id of the run that was written to last. An earlier one may have made more steps.
+  private static func newestRun(_ listed: StorageListing) -> String? {
+    listed.checkpoints.compactMap(\.manifest)
+      .max { Timestamp.nanoseconds($0.createdAt) ?? 0 < Timestamp.nanoseconds($1.createdAt) ?? 0 }?.jobID
   }
 
   private func load(_ found: StoredCheckpoint, _ taken: [String]) throws(StorageError) -> String {
@@ -166,7 +167,7 @@ public struct RemoteStart {
       operations.append(.checkpoint(known))
     }
     do {
-      try submit(operations)
+      try store.change(operations)
       Console.line(
         "continuing job \(job): \(Words.count(UInt64(history.attempts.count), "earlier attempt")) from the remote "
           + "storage")

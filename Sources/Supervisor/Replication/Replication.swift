@@ -31,18 +31,19 @@ final class Replication {
     self.checkpoints = checkpoints
   }
 
+  /// The newest checkpoint, if it is not replicated.
+  private var unreplicated: CheckpointRecord? {
+    catalogue.undamaged.max { $0.step < $1.step }.flatMap { $0.replicatedAtNs == nil ? $0 : nil }
+  }
+
   /// Replicates the newest checkpoint, unless that was done.
   func submitNewest() {
-    guard let newest = catalogue.undamaged.max(by: { $0.step < $1.step }), newest.replicatedAtNs == nil else {
-      return
-    }
-    replicator.submit(.init(record: newest, path: checkpoints.path(of: newest.name)))
+    guard let unreplicated else { return }
+    replicator.submit(.init(record: unreplicated, path: checkpoints.path(of: unreplicated.name)))
   }
 
   /// Whether the newest checkpoint waits to be replicated.
-  var isBehind: Bool {
-    catalogue.undamaged.max { $0.step < $1.step }.map { $0.replicatedAtNs == nil } ?? false
-  }
+  var isBehind: Bool { unreplicated != nil }
 
   /// Replicates what waits, as the supervisor is about to exit.
   func flush() {
@@ -66,6 +67,12 @@ final class Replication {
         "\(record.name) does not reach the remote storage \(remote.storage.name): \(why)"
           + (hint.map { " (\($0.text))" } ?? "") + "; next try in \(Words.duration(pause))", step: record.step
       )
+    case .upkeepFailed(let why):
+      degradations.begin(
+        "upkeep",
+        "checkpoints reach the remote storage \(remote.storage.name), but its history is not up to date or old ones "
+          + "stay: \(why)")
+    case .upkeepDone: degradations.end("upkeep", "the remote storage is kept up to date again")
     case .heartbeatFailed(let why):
       degradations.begin(
         "heartbeat", "the heartbeat does not reach the remote storage \(remote.storage.name): \(why)")

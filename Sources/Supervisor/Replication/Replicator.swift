@@ -20,6 +20,9 @@ final class Replicator: Sendable {
     case replicated(CheckpointRecord, took: Duration)
     /// It will be tried again.
     case failed(CheckpointRecord, why: String, hint: Hint?, retryIn: Duration)
+    /// The history is not up to date there, or old checkpoints stay. It is done again later.
+    case upkeepFailed(String)
+    case upkeepDone
     case heartbeatFailed(String)
     case heartbeatWritten
     /// Another machine runs the job.
@@ -109,29 +112,29 @@ final class Replicator: Sendable {
 
   private func replicate() {
     var pause = Self.shortestPause
+    var isUpkeepDue = false
     while true {
       let (order, wait, isFlushing) = next()
       if state.withLock(\.isStopping) { return }
       guard let order else {
         if isFlushing { finishFlush() }
-        wakeUp.wait(timeout: wait)
+        let patience = [wait, isUpkeepDue ? Self.longestPause : nil].compactMap(\.self).min()
+        wakeUp.wait(timeout: patience)
+        if isUpkeepDue { isUpkeepDue = !keepUp(prunes: true) }
         continue
       }
       do throws(StorageError) {
         try save(order)
         pause = Self.shortestPause
+        isUpkeepDue = !keepUp(prunes: true)
       } catch {
         guard !state.withLock(\.isStopping) else { return }
         restore(order)
-        report(.failed(order.record, why: Self.words(error), hint: error.hint, retryIn: pause))
+        report(.failed(order.record, why: error.reason, hint: error.hint, retryIn: pause))
         wakeUp.wait(timeout: pause)
         pause = min(pause * 2, Self.longestPause)
       }
     }
-  }
-
-  private static func words(_ error: StorageError) -> String {
-    error.why.map { "\(error.what): \($0)" } ?? error.what
   }
 
   /// The checkpoint to replicate now; else the time until one is due, nil for any time.
@@ -174,13 +177,25 @@ final class Replicator: Sendable {
       state.lastName = order.record.name
     }
     report(.replicated(order.record, took: .nanoseconds(Clock.monotonicNanoseconds - began)))
-    try saveHistory()
-    try prune()
   }
 
-  private func saveHistory() throws(StorageError) {
-    guard let objects = remote.objects, let history = history() else { return }
-    try objects.write(JSON.encode(history), as: Remote.history, isCancelled: isCancelled)
+  /// Stores the history and removes old checkpoints. A failure is none of the checkpoint, which is there.
+  /// - Returns: whether all of it is done.
+  private func keepUp(prunes: Bool) -> Bool {
+    // What is there belongs to the other machine.
+    if state.withLock(\.isTakenOver) { return true }
+    do throws(StorageError) {
+      if let objects = remote.objects, let history = history() {
+        try objects.write(JSON.encode(history), as: Remote.history, isCancelled: isCancelled)
+      }
+      guard prunes else { return true }
+      try prune()
+      report(.upkeepDone)
+      return true
+    } catch {
+      if error.code != .cancelled { report(.upkeepFailed(error.reason)) }
+      return false
+    }
   }
 
   /// Removes older checkpoints of this job, and what interrupted uploads of this machine left. The newest complete ones
@@ -190,22 +205,17 @@ final class Replicator: Sendable {
     for key in listing.unfinished where key.text.contains("-\(mark.hexadecimal)/") && !isUsing(key.name) {
       try remote.storage.remove(key, isCancelled: isCancelled)
     }
-    let own = listing.checkpoints.filter {
+    let own = listing.checkpointsByStep.filter {
       ($0.manifest?.jobID ?? jobID) == jobID && $0.fault == nil
     }
-    let ordered = own.sorted { ($0.step ?? 0, $0.key) > ($1.step ?? 0, $1.key) }
-    for old in ordered.dropFirst(max(1, remote.settings.keepLast)) {
+    for old in own.dropLast(max(1, remote.settings.keepLast)) {
       try remote.storage.remove(old.key, isCancelled: isCancelled)
     }
   }
 
   private func finishFlush() {
     // The last attempt's end is in the store by now.
-    do throws(StorageError) {
-      try saveHistory()
-    } catch {
-      report(.heartbeatFailed(Self.words(error)))
-    }
+    _ = keepUp(prunes: false)
     state.withLock { $0.isFlushing = false }
     report(.idle)
   }
@@ -221,7 +231,7 @@ final class Replicator: Sendable {
         report(.heartbeatWritten)
       } catch {
         if error.code == .cancelled { break }
-        report(.heartbeatFailed(Self.words(error)))
+        report(.heartbeatFailed(error.reason))
       }
       heartbeatWakeUp.wait(timeout: remote.settings.heartbeat)
     }

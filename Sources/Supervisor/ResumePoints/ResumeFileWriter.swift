@@ -14,24 +14,11 @@ struct ResumeFileWriter {
   let catalogue: ResumeCatalogue
   let runDirectory: RunDirectory
 
-  /// The weights that the job begins with; nil: none.
-  private var weights: ResumeFile.Point? {
-    let directory = ResumeFromAction.weights(in: catalogue.candidates.directories.state)
-    let checkpoints = LocalCheckpoints(directory: directory)
-    guard let name = try? checkpoints.names().first else { return nil }
-    let path = checkpoints.path(of: name).appending(LocalCheckpoints.stateName)
-    guard let size = try? OpenFile(path, .readOnly).size() else { return nil }
-    var point = ResumeFile.Point(
-      level: Stored(.durable), step: 0, path: path.string, offsetBytes: 0, lengthBytes: UInt64(size),
-      cutID: nil)
-    point.weightsOnly = true
-    return point
-  }
-
-  func write(_ number: UInt64, _ skips: [BatchPosition]) throws(ProtocolError) {
+  func write(_ number: UInt64, _ skips: [BatchPosition]) throws {
+    let weights = InitialWeights(catalogue.candidates.directories, job.record.id)
     try ResumeFile(
       job: job.record.job, jobID: job.record.id, attempt: number, generation: number,
-      point: catalogue.choice.file ?? weights, lastRecordedStep: attempt.furthestStep,
+      point: catalogue.choice.file ?? weights.point(thorough: false), lastRecordedStep: attempt.furthestStep,
       skip: skips.map { .init(epoch: $0.epoch, batch: $0.batch) }, hyperparameters: job.record.hyperparameters
     ).write(in: runDirectory.path)
   }

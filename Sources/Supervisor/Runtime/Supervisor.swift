@@ -103,6 +103,11 @@ public enum Supervisor {
         .otherJob, "the job in this directory is '\(job)', not '\(configuration.job)'",
         path: directories.state, hint: "use another directory: holdfast run --state-dir DIR …")
     }
+    if let store {
+      // Before anything else takes the job for a new one.
+      try ResumeFromAction(job: configuration.job, directories: directories)
+        .completeInterrupted(configuration.resumeFrom, configuration.checkpointDirectory, store)
+    }
     // Of the finished run that is started over.
     var usedDirectory: FilePath?
     var remote: (place: Remote, mark: UInt32)?
@@ -117,12 +122,8 @@ public enum Supervisor {
       directories.ownCheckpoints = try CheckpointDirectory.select(
         configuration.checkpointDirectory, directories.state, opened)
       store = nil
-      store = try ResumeFromAction(
-        wanted: wanted, job: configuration.job, directories: directories,
-        environment: configuration.environment
-      ).apply(to: opened) { try openStore(directories) }
-    } else if let store {
-      try ResumeFromAction.finish(directories, store)
+      store = try ResumeFromAction(job: configuration.job, directories: directories)
+        .apply(wanted, environment: configuration.environment, to: opened) { try openStore(directories) }
     }
     if let job = try store?.job(), let step = job.finishedStep {
       guard configuration.again else {

@@ -20,6 +20,12 @@ struct JobDirectory {
   var checkpoints: FilePath { ownCheckpoints ?? stateCheckpoints }
   private var stateCheckpoints: FilePath { state.appending("checkpoints") }
   var store: FilePath { state.appending("store") }
+  var initialWeights: FilePath { state.appending("initial-weights") }
+
+  /// What the run directory contains besides its lock.
+  var memory: [FilePath] {
+    ((try? FileSystem.list(run)) ?? []).filter { $0 != JobLock.name }.map { run.appending($0) }
+  }
 
   /// Creates the state directory if it does not exist, and checks that it is writable.
   func prepareState() throws(SupervisorError) {
@@ -35,7 +41,7 @@ struct JobDirectory {
         .cannotCreate, "cannot write to the state directory", path: state, why: "\(Errno(rawValue: errno))",
         hint: "ls -ld \(state); or use another one: holdfast run --state-dir DIR …")
     }
-    for path in [store, stateCheckpoints, runs] { try checkDirectory(path) }
+    for path in [store, stateCheckpoints, initialWeights, runs] { try checkDirectory(path) }
   }
 
   /// Files below the state directory are written, renamed and removed, so links are not followed.
@@ -99,7 +105,7 @@ struct JobDirectory {
     do {
       try FileSystem.makeDirectories(archiving, mode: 0o750)
       // Checkpoints in a directory of their own stay there; the archived run names that directory.
-      for path in [stateCheckpoints, store] where FileSystem.exists(path) {
+      for path in [stateCheckpoints, initialWeights, store] where FileSystem.exists(path) {
         try FileSystem.rename(path, to: archiving.appending(path.lastComponent?.string ?? ""))
         for path in [archiving, runs, state] { try FileSystem.synchronizeDirectory(path) }
       }
@@ -109,16 +115,18 @@ struct JobDirectory {
     }
   }
 
-  /// Completes an interrupted archiving. If the store was moved, the run gets its number; if not, the checkpoints are
-  /// moved back to the finished run.
+  /// Completes an interrupted archiving. If the store was moved, the run gets its number; if not, everything is moved
+  /// back to the finished run.
   func finishArchiving() throws(SupervisorError) {
     do {
       if FileSystem.exists(archiving.appending("store")) {
         _ = try nameArchive()
-      } else if FileSystem.exists(archiving.appending("checkpoints")),
-        FileKind.of(stateCheckpoints) == nil
-      {
-        try FileSystem.rename(archiving.appending("checkpoints"), to: stateCheckpoints)
+        return
+      }
+      for path in [stateCheckpoints, initialWeights] where FileKind.of(path) == nil {
+        let moved = archiving.appending(path.lastComponent?.string ?? "")
+        guard FileSystem.exists(moved) else { continue }
+        try FileSystem.rename(moved, to: path)
         for path in [state, archiving] { try FileSystem.synchronizeDirectory(path) }
       }
     } catch {

@@ -59,6 +59,10 @@ enum Recovery {
     }
     let choice = candidates.choose(
       store: store, records: records, ResumeCandidates.Knowledge(), deaths: standing.countedDeaths)
+    if choice.file == nil {
+      _ = try InitialWeights(directories, job.id)
+        .point(thorough: true, isRequired: ResumeFromAction.beganWithWeights(store))
+    }
     return Result(
       directories: directories, store: store, writer: writer, mailbox: mailbox, checkpoints: checkpoints,
       candidates: candidates, job: job, mark: mark, standing: standing, choice: choice, records: records,
@@ -120,10 +124,7 @@ enum Recovery {
       }
       let newest = try store.newestSnapshots(1).last
       if let newest, newest.attempt == attempt.attempt {
-        let first = attempt.firstStep ?? (attempt.resumedFrom?.step ?? 0) &+ 1
-        attempt.firstStep = first
-        attempt.lastStep = newest.step
-        attempt.steps = max(attempt.steps, newest.step >= first ? newest.step - first &+ 1 : 0)
+        attempt = attempt.updated(to: newest)
         attempt.endedAtNs = max(attempt.startedAtNs, newest.timeNs)
       } else {
         // It died during the replay: the newest row is that of an earlier attempt.

@@ -37,9 +37,9 @@ final class RunDirectory {
 
   /// Frees the memory of a finished job.
   func clear() {
-    for name in (try? FileSystem.list(path)) ?? [] where name != JobLock.name {
+    for path in directories.memory {
       do {
-        try FileSystem.removeTree(path.appending(name))
+        try FileSystem.removeTree(path)
       } catch {
         Console.warning("cannot clear the run directory: \(error)")
       }
