@@ -25,6 +25,8 @@ public enum Event: Hashable, Sendable {
   case exited(ExitStatus, outOfMemory: Bool = false, restoring: Bool = false)
   /// The resume point of the next attempt, or the one that this attempt has not loaded yet, is damaged.
   case resumePointDamaged(Replacement)
+  /// The choice was made again in the pause before an attempt.
+  case resumePointChosen(ResumePoint)
   /// The trainer loaded a damaged resume point because it did not wait for the verdict.
   case loadedDamagedPoint
   /// The trainer staged its state without a request, before its first step.

@@ -91,6 +91,8 @@ public struct State: Hashable, Sendable {
   /// Step of the newest durable checkpoint, 0 for none.
   public var durableStep: UInt64
   public var startedOnce = false
+  /// The pause before an attempt is over; it waits for a publication that it may be resumed from.
+  public var startWaits = false
   public var stageIsFailing = false
   /// Longest time between two steps or heartbeats of a trainer that makes steps.
   public var longestPause: Duration?

@@ -52,6 +52,7 @@ extension Transition {
   mutating func clearStop() {
     state.stop = nil
     state.ending = nil
+    state.reasons.remove(.stop)
     emit(.disarm(.graceEnd))
   }
 

@@ -34,6 +34,20 @@ extension Transition {
     if times > 0 { note(.diedRestoring(attempt.from, times: times)) }
   }
 
+  /// After deaths while the newest image was loaded, the next attempt is to start from an older point. The durable copy
+  /// of that image may be whole, so it is worth a wait if it is being written.
+  mutating func backoffEnded() {
+    guard let publication = state.publication, publication.step > state.resume.step, !state.startWaits else {
+      return startAttempt()
+    }
+    state.startWaits = true
+    emit(.arm(.backoff, at: now.monotonic + Schedule.answerTimeout))
+  }
+
+  mutating func resumePointChosen(_ point: ResumePoint) {
+    if state.phase == .backingOff { state.resume = point }
+  }
+
   /// Points before the resume point are never chosen again.
   mutating func pruneRestoreDeaths() {
     guard var deaths = state.standing.restoreDeaths else { return }

@@ -212,12 +212,13 @@ extension Transition {
     guard let newest = state.newestStaged, newest.step > state.durableStep,
       state.policy.isDurable || reason == .request || state.reasons.contains(.request)
     else { return }
-    if let publication = state.publication {
-      if let reason, publication.step == newest.step { emit(.mark(step: newest.step, [reason])) }
+    if let publication = state.publication, publication.step == newest.step {
+      if let reason { emit(.mark(step: newest.step, [reason])) }
       return
     }
     if let reason { state.reasons.insert(reason) }
-    publish(newest)
+    // Otherwise it follows the one in progress.
+    if state.publication == nil { publish(newest) }
   }
 
   mutating func publish(_ publication: State.Publication) {
@@ -277,17 +278,27 @@ extension Transition {
     switch state.phase {
     case .running, .backingOff:
       emit(.arm(.durable, at: now.monotonic + pause))
-      // A state for an exact moment was staged meanwhile.
-      if state.phase == .running, !state.reasons.isEmpty, !state.publishNext { publishNewest() }
+      publishForReasons()
       if state.phase == .running, state.stageIsWaiting || state.publishNext { requestStage() }
       armTarget()
+      if state.phase == .backingOff, state.startWaits {
+        emit(.disarm(.backoff))
+        startAttempt()
+      }
+    case .starting:
+      publishForReasons()
     case .saving:
       if state.request == nil, state.stageIsWaiting { requestSave() }
     case .settling:
       publishNewestOrEnd()
-    case .idle, .starting, .terminating, .clearing, .done:
+    case .idle, .terminating, .clearing, .done:
       break
     }
+  }
+
+  /// A state for an exact moment was staged meanwhile, or an attempt failed.
+  private mutating func publishForReasons() {
+    if !state.reasons.isEmpty, !state.publishNext { publishNewest() }
   }
 
   mutating func checkpointRequested() {

@@ -37,6 +37,7 @@ struct Transition {
     case .publishFailed(let slot, let step, let isDamaged): publishFailed(slot, step, isDamaged)
     case .exited(let status, let outOfMemory, let restoring): exited(status, outOfMemory, restoring)
     case .resumePointDamaged(let replacement): resumePointDamaged(replacement)
+    case .resumePointChosen(let point): resumePointChosen(point)
     case .loadedDamagedPoint: loadedDamagedPoint()
     case .stagedInitially(let slot, let outcome): stagedInitially(slot, outcome)
     case .cleared(let remains): cleared(remains)
@@ -58,7 +59,7 @@ struct Transition {
     case .saveDeadline: saveDeadline()
     case .kill: killDue()
     case .graceEnd: graceEnd()
-    case .backoff: if state.phase == .backingOff { startAttempt() }
+    case .backoff: if state.phase == .backingOff { backoffEnded() }
     case .preemption: preemptionStopDue()
     }
   }
@@ -86,6 +87,7 @@ struct Transition {
     state.attempt = State.Attempt(from: state.resume, aliveAt: now.monotonic)
     state.request = nil
     state.offered = nil
+    state.startWaits = false
     persistStanding()
     emit(
       .start(

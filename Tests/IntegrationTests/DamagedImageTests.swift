@@ -149,14 +149,21 @@ import Testing
     }
   }
 
-  /// The next one is the durable copy, which may be whole, or an older one if there is no copy.
-  @Test(arguments: [true, false]) func imageThatKillsTrainerIsSkippedAfterTwoDeaths(isDurable: Bool) throws {
+  /// The next one is the durable copy, which may be whole and is awaited, or an older one if there is no copy.
+  @Test(arguments: [(true, false), (true, true), (false, false)])
+  func imageThatKillsTrainerIsSkippedAfterTwoDeaths(isDurable: Bool, isSlow: Bool) throws {
     let bench = Workbench()
     defer { bench.close() }
-    let options =
-      ["--stage-every", "20ms", "--every", "10min"] + (isDurable ? [] : ["--no-checkpoints"])
-    let command = [Programs.faulty, "die-while-restoring", bench.base + "/marker"]
-    #expect(try bench.supervise(options, command) == 0, "\(bench.standardError)")
+    let strace = ["/usr/bin/strace", "-f", "-qq", "-o", bench.base + "/trace"]
+    let slow = ["-e", "trace=fsync", "-e", "inject=fsync:delay_enter=1s"]
+    let run = try bench.start(
+      program: (isSlow ? strace + slow : []) + [
+        Programs.holdfast, "run", "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run,
+        "--stage-every", "20ms", "--every", "10min",
+      ] + (isDurable ? [] : ["--no-checkpoints"])
+        + ["--", Programs.faulty, "die-while-restoring", bench.base + "/marker"])
+    run.waitUntilExit()
+    #expect(run.terminationStatus == 0, "\(bench.standardError)")
     let undisturbed = Workbench()
     defer { undisturbed.close() }
     #expect(try undisturbed.supervise([], [Programs.faulty, "none"]) == 0)

@@ -221,6 +221,7 @@ let cellsWhenEnding: [String: String] = [
     second notice, no time left | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 5s'; publish 50 of 0 for preemption; preemption +0s
     warning                     | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'; publish 50 of 0 for preemption
     policy                      | backingOff [50 -] stalls 2: durable +58s
+    resume point chosen         | backingOff [50 -] stalls 2
     """,
   "backing off, 50 is published": """
     published                        | backingOff [50 -] durable 50 stalls 2: keep; durable +600s
@@ -234,6 +235,7 @@ let cellsWhenEnding: [String: String] = [
     warning                          | backingOff [50 -] publishes 50 of 0 stalls 2: 'warned cloud'; mark 50 for preemption
     policy                           | backingOff [50 -] publishes 50 of 0 stalls 2
     checkpoint                      | backingOff [50 -] publishes 50 of 0 stalls 2: mark 50 for request
+    resume point chosen             | backingOff [50 -] publishes 50 of 0 stalls 2
     """,
   "settling, preemption ahead": """
     published                        | done [50 -] durable 50 stopsByNotice preempting: keep; keep; 'survived with 50, 8s spare'; acknowledge cloud; leave stopped
@@ -357,5 +359,6 @@ let cellsWhenEnding: [String: String] = [
     notice cancelled                 | backingOff [50 -] publishes 50 of 0 stalls 2: -preemption; 'cancelled cloud'
     policy                           | backingOff [50 -] publishes 50 of 0 preempting stalls 2
     checkpoint                      | backingOff [50 -] publishes 50 of 0 preempting stalls 2: mark 50 for request
+    resume point chosen             | backingOff [50 -] publishes 50 of 0 preempting stalls 2
     """,
 ]

@@ -73,9 +73,9 @@ let cellsWhenStopping: [String: String] = [
     resume point damaged             | saving [- -] durable 40 publishes 50 of 0 at 61 waiting stops: offer 1
     loaded a damaged resume point    | saving [50 60] publishes 50 of 0 at 61 waiting stops: kill
     publishing failed, image damaged | saving [- 60] saveAndLeave 3 in 0 at 61 stops: offer 0; withdraw; request saveAndLeave 3 in 0 by +9500ms
-    saveDeadline                     | terminating [50 60] publishes 50 of 0 at 61 waiting stops: 'saveTimedOut'; -saveDeadline; terminate; kill +5s
+    saveDeadline                     | terminating [50 60] publishes 50 of 0 at 61 waiting for stop stops: 'saveTimedOut'; -saveDeadline; terminate; kill +5s
     graceEnd                         | done [50 60] publishes 50 of 0 waiting stops: cancelPublishing; kill; keep; leave stopped
-    stop                             | terminating [50 60] publishes 50 of 0 at 61 waiting stops: 'hurrying'; -saveDeadline -kill; kill
+    stop                             | terminating [50 60] publishes 50 of 0 at 61 waiting for stop stops: 'hurrying'; -saveDeadline -kill; kill
     checkpoint                       | saving [50 60] publishes 50 of 0 at 61 waiting stops: 'checkpointUnavailable'
     notice                           | saving [50 60] publishes 50 of 0 at 61 waiting stops preempting: 'noticed cloud in 120s'
     second notice, no time left      | saving [50 60] publishes 50 of 0 at 61 waiting stops preempting: 'noticed cloud in 5s'; graceEnd +5s; saveDeadline +800ms
@@ -109,30 +109,30 @@ let cellsWhenStopping: [String: String] = [
     policy                           | terminating [50 60] publishes 60 of 1 at 60 stops
     """,
   "terminating, saved, 50 is published": """
-    attached                         | terminating [50 60] publishes 50 of 0 at 60 stops
-    stepped to 61                    | terminating [50 60] publishes 50 of 0 at 61 stops
-    heartbeat                        | terminating [50 60] publishes 50 of 0 at 60 stops
-    finished 61 in the offered slot  | terminating [50 60] publishes 50 of 0 at 60 finished 61 stops: -stage -hang
-    finished 61 in no slot           | terminating [50 60] publishes 50 of 0 at 60 finished 61 stops: -stage -hang
-    finished 61 in an invalid slot   | terminating [50 60] publishes 50 of 0 at 60 finished 61 stops: -stage -hang
+    attached                         | terminating [50 60] publishes 50 of 0 at 60 for stop stops
+    stepped to 61                    | terminating [50 60] publishes 50 of 0 at 61 for stop stops
+    heartbeat                        | terminating [50 60] publishes 50 of 0 at 60 for stop stops
+    finished 61 in the offered slot  | terminating [50 60] publishes 50 of 0 at 60 finished 61 for stop stops: -stage -hang
+    finished 61 in no slot           | terminating [50 60] publishes 50 of 0 at 60 finished 61 for stop stops: -stage -hang
+    finished 61 in an invalid slot   | terminating [50 60] publishes 50 of 0 at 60 finished 61 for stop stops: -stage -hang
     published                        | terminating [50 60] durable 50 publishes 60 of 1 at 60 stops: keep; offer 0; publish 60 of 1 for stop
-    publishing failed                | terminating [50 60] at 60 stops: offer 0
-    exit 0                           | clearing [50 60] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
-    exit 75                          | clearing [50 60] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
-    SIGKILL                          | clearing [50 60] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
-    SIGKILL, out of memory           | clearing [50 60] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
-    SIGKILL while restoring          | clearing [50 60] publishes 50 of 0 at 60 stops: -stage -hang -saveDeadline -kill; clear
-    resume point damaged             | terminating [- -] durable 40 publishes 50 of 0 at 60 stops: offer 1
-    loaded a damaged resume point    | terminating [50 60] publishes 50 of 0 at 60 stops: kill
-    publishing failed, image damaged | terminating [- 60] at 60 stops: offer 0
-    kill                             | terminating [50 60] publishes 50 of 0 at 60 stops: -saveDeadline; terminate; kill +5s
-    graceEnd                         | done [50 60] publishes 50 of 0 stops: cancelPublishing; kill; keep; leave stopped
-    stop                             | terminating [50 60] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill
-    checkpoint                       | terminating [50 60] publishes 50 of 0 at 60 stops: 'checkpointUnavailable'
-    notice                           | terminating [50 60] publishes 50 of 0 at 60 stops preempting: 'noticed cloud in 120s'
-    second notice, no time left      | terminating [50 60] publishes 50 of 0 at 60 stops preempting: 'noticed cloud in 5s'; graceEnd +5s
-    warning                          | terminating [50 60] publishes 50 of 0 at 60 stops: 'warned cloud'
-    policy                           | terminating [50 60] publishes 50 of 0 at 60 stops
+    publishing failed                | terminating [50 60] at 60 for stop stops: offer 0
+    exit 0                           | clearing [50 60] publishes 50 of 0 at 60 for stop stops: -stage -hang -saveDeadline -kill; clear
+    exit 75                          | clearing [50 60] publishes 50 of 0 at 60 for stop stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL                          | clearing [50 60] publishes 50 of 0 at 60 for stop stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL, out of memory           | clearing [50 60] publishes 50 of 0 at 60 for stop stops: -stage -hang -saveDeadline -kill; clear
+    SIGKILL while restoring          | clearing [50 60] publishes 50 of 0 at 60 for stop stops: -stage -hang -saveDeadline -kill; clear
+    resume point damaged             | terminating [- -] durable 40 publishes 50 of 0 at 60 for stop stops: offer 1
+    loaded a damaged resume point    | terminating [50 60] publishes 50 of 0 at 60 for stop stops: kill
+    publishing failed, image damaged | terminating [- 60] at 60 for stop stops: offer 0
+    kill                             | terminating [50 60] publishes 50 of 0 at 60 for stop stops: -saveDeadline; terminate; kill +5s
+    graceEnd                         | done [50 60] publishes 50 of 0 for stop stops: cancelPublishing; kill; keep; leave stopped
+    stop                             | terminating [50 60] publishes 50 of 0 at 60 for stop stops: 'hurrying'; -saveDeadline -kill; kill
+    checkpoint                       | terminating [50 60] publishes 50 of 0 at 60 for stop stops: 'checkpointUnavailable'
+    notice                           | terminating [50 60] publishes 50 of 0 at 60 for stop stops preempting: 'noticed cloud in 120s'
+    second notice, no time left      | terminating [50 60] publishes 50 of 0 at 60 for stop stops preempting: 'noticed cloud in 5s'; graceEnd +5s
+    warning                          | terminating [50 60] publishes 50 of 0 at 60 for stop stops: 'warned cloud'
+    policy                           | terminating [50 60] publishes 50 of 0 at 60 for stop stops
     """,
   "terminating, save timed out": """
     attached                         | terminating [50 -] publishes 50 of 0 at 60 stops

@@ -79,6 +79,51 @@ import Vocabulary
     #expect(driver.state.standing.stalls == 0)
   }
 
+  /// The checkpoint of an epoch's end was still being written when the attempt failed.
+  @Test(arguments: [true, false]) func failureDuringAPublicationIsPublishedNext(isWritten: Bool) {
+    var driver = Driver()
+    driver.run(to: 10)
+    driver.stage(10)
+    driver.send(.timer(.durable))
+    let slot = driver.state.publication?.slot ?? -1
+    driver.send(.stepped(progress(20)))
+    driver.stage(20)
+    let ended = driver.end(.signaled(9), driver.remains(.checkpoint(level: .staged, step: 20)))
+    #expect(!ended.publishes(20), "one at a time")
+    #expect(driver.state.phase == .starting)
+    let next = driver.send(
+      isWritten
+        ? .published(slot: slot, step: 10, took: .seconds(1)) : .publishFailed(slot: slot, step: 10))
+    #expect(next.publishes(20))
+  }
+
+  /// Two attempts died of an image whose durable copy is not complete yet.
+  @Test(arguments: [true, false]) func attemptWaitsForALaterCheckpoint(isWritten: Bool) throws {
+    let staged = ResumePoint.checkpoint(level: .staged, step: 20)
+    let older = ResumePoint.checkpoint(level: .staged, step: 10)
+    let durable = ResumePoint.checkpoint(level: .durable, step: 20)
+    var driver = Driver()
+    driver.state.slots = [.complete(step: 20), .complete(step: 10)]
+    driver.run(to: 0, from: staged)
+    driver.end(.signaled(9), driver.remains(staged))
+    let publication = try #require(driver.state.publication)
+    driver.run(to: 0)
+    driver.end(.signaled(9), driver.remains(older))
+    #expect(driver.state.phase == .backingOff)
+    let waits = driver.send(.timer(.backoff))
+    #expect(waits == [.arm(.backoff, at: driver.now.monotonic + .seconds(60))])
+    if isWritten {
+      driver.send(.resumePointChosen(durable))
+      let actions = driver.send(.published(slot: publication.slot, step: 20, took: .seconds(1)))
+      #expect(actions.contains(.start(attempt: 3, from: durable, skips: [])))
+      #expect(actions.contains(.disarm(.backoff)))
+    } else {
+      // Not for ever: the disk may hang.
+      let actions = driver.send(.timer(.backoff))
+      #expect(actions.contains(.start(attempt: 3, from: older, skips: [])))
+    }
+  }
+
   @Test func unansweredRequestIsRepeated() throws {
     var driver = Driver()
     driver.run(to: 20)

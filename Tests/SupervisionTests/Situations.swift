@@ -94,6 +94,7 @@ enum Situations {
     ("SIGKILL, out of memory", { _ in .exited(.signaled(9), outOfMemory: true) }),
     ("SIGKILL while restoring", { _ in .exited(.signaled(9), restoring: true) }),
     ("resume point damaged", { .resumePointDamaged(replacement($0.resume)) }),
+    ("resume point chosen", { _ in .resumePointChosen(at(7)) }),
     ("another resume point damaged", { _ in .resumePointDamaged(replacement(at(7))) }),
     ("loaded a damaged resume point", { _ in .loadedDamagedPoint }),
     ("staged before the first step", { _ in .stagedInitially(slot: 0, .staged(step: 0, stall: .zero)) }),

@@ -268,8 +268,8 @@ struct Walk {
     case .startFailed: if driver.state.phase == .starting { endOfAttempt() }
     // More steps take an end back.
     case .stepped: if world.isUncleared { world.finished = false }
-    case .begin, .started, .heartbeat, .timer, .stopRequested, .checkpointRequested,
-      .preemptionNotice, .preemptionWarning, .preemptionCancelled, .policyChanged, .loadedDamagedPoint:
+    case .begin, .started, .heartbeat, .timer, .stopRequested, .checkpointRequested, .preemptionNotice,
+      .preemptionWarning, .preemptionCancelled, .policyChanged, .loadedDamagedPoint, .resumePointChosen:
       break
     case .stagedInitially(let slot, let outcome):
       if case .staged(let step, _, _) = outcome, world.isUncleared {

@@ -86,6 +86,11 @@ struct DurableCheckpoints {
     prune()
     reportMissingMetric(record)
     narrator.recordSaved()
+    if core.state.phase == .backingOff {
+      // The image that it was made from may be one that attempts died of.
+      catalogue.choose(deaths: core.state.standing.restoreDeaths ?? [])
+      core.send(.resumePointChosen(catalogue.choice.point))
+    }
     core.send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))
   }
 
