@@ -19,6 +19,7 @@ struct DigitsTrainer: ParsableCommand {
   @Option(help: "Passes over the data.") var epochs = 20
   @Option(help: "Images in a batch.") var batchSize = 32
   @Option(help: "Units in each of the two hidden layers.") var hidden = 64
+  @Option(help: "Learning rate of the first step; it decays to 0.") var learningRate = 0.003
   @Option(help: ArgumentHelp("Pause after each step, such as 10ms or 1s.", valueName: "duration"))
   var stepDelay = "0ms"
   @Option(help: "Seed of the weights, the shuffling and the dropout.") var seed: UInt64 = 1
@@ -49,10 +50,13 @@ struct DigitsTrainer: ParsableCommand {
       hyperparameters: [
         "epochs": .integer(Int64(epochs)), "batch_size": .integer(Int64(batchSize)),
         "hidden": .integer(Int64(hidden)), "seed": .integer(Int64(bitPattern: seed)),
+        "learning_rate": .real(learningRate),
       ], totalEpochs: epochs, batchesPerEpoch: batches)
 
+    // With `--set` it is another one than that of this command line.
+    let peak = run.hyperparameters["learning_rate"]?.number ?? learningRate
     let network = Network(hidden: hidden, random: RandomSource(seed: seed))
-    let optimizer = Adam(counts: network.parameterCounts, peak: 0.003, totalSteps: epochs * batches)
+    let optimizer = Adam(counts: network.parameterCounts, peak: Float(peak), totalSteps: epochs * batches)
     run.register("network", network)
     run.register("optimizer", optimizer)
     let dropout = run.random("dropout", seed: seed &+ 1)

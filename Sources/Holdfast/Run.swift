@@ -35,7 +35,7 @@ public final class Run {
   /// Steps up to this one were made before and are being replayed.
   public private(set) var replayEnd: UInt64 = 0
 
-  /// As given to `attach`.
+  /// As given to `attach`, with the values of `holdfast run --set`.
   public let hyperparameters: Hyperparameters
   private let runDirectory: FilePath?
   private let ring: RingWriter?
@@ -57,7 +57,8 @@ public final class Run {
 
   /// Attaches to the supervisor that started this process, or runs standalone if there is none.
   /// - Parameters:
-  ///   - hyperparameters: stored with the job and in every checkpoint's manifest.
+  ///   - hyperparameters: stored with the job and in every checkpoint's manifest. The run's own have the values that
+  ///     `holdfast run --set` gave them: use those of the run.
   ///   - totalEpochs: if known, for the progress in `status`.
   ///   - batchesPerEpoch: likewise.
   public static func attach(
@@ -74,14 +75,15 @@ public final class Run {
           .foreign, "\(ResumeFile.name) belongs to another job or attempt", path: path,
           hint: "start the trainer with 'holdfast run', once per attempt")
       }
-      let run = Run(path, ring, resume, hyperparameters)
+      let changes = resume.hyperparameterChanges ?? []
+      let run = Run(path, ring, resume, changes.applied(to: hyperparameters))
       let total = totalEpochs.flatMap { epochs in
         batchesPerEpoch.map { UInt64(clamping: epochs.multipliedReportingOverflow(by: $0).partialValue) }
       }
       let attached = Attached(
         pid: getpid(), library: "swift", totalSteps: total,
         totalEpochs: totalEpochs.map { UInt64(clamping: $0) },
-        batchesPerEpoch: batchesPerEpoch.map { UInt64(clamping: $0) }, hyperparameters: hyperparameters)
+        batchesPerEpoch: batchesPerEpoch.map { UInt64(clamping: $0) }, hyperparameters: run.hyperparameters)
       ring.setAttached(pid: getpid())
       ring.setRestoring(.waiting)
       run.records?.append(.attached, JSON.encode(attached))

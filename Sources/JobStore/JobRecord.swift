@@ -15,6 +15,8 @@ public struct JobRecord: Hashable, Sendable, Codable {
   public var totalEpochs: UInt64?
   public var batchesPerEpoch: UInt64?
   public var hyperparameters: Hyperparameters = [:]
+  /// What `--set` changed, in this order; nil: nothing.
+  public var hyperparameterChanges: [HyperparameterChange]?
   /// The interpreter of the newest trainer that named one.
   public var interpreter: String?
   /// Where its checkpoints are; nil: below the state directory.
@@ -32,7 +34,14 @@ public struct JobRecord: Hashable, Sendable, Codable {
 
 extension JobRecord: ExactJSON {
   public var exactMembers: [String: JSONValue] {
-    get { ["hyperparameters": .object(hyperparameters)] }
-    set { hyperparameters = newValue["hyperparameters"]?.object ?? hyperparameters }
+    get {
+      var members = ["hyperparameters": JSONValue.object(hyperparameters)]
+      if let hyperparameterChanges { members["hyperparameter_changes"] = hyperparameterChanges.json }
+      return members
+    }
+    set {
+      hyperparameters = newValue["hyperparameters"]?.object ?? hyperparameters
+      hyperparameterChanges = .init(newValue["hyperparameter_changes"]) ?? hyperparameterChanges
+    }
   }
 }

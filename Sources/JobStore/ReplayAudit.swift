@@ -22,7 +22,10 @@ public struct ReplayAudit: Hashable, Sendable {
   }
 
   public struct Item: Hashable, Sendable, Codable {
-    /// `position`, `rng`, `sampler` or `metrics`.
+    /// A value that `--set` changed, which no replay finds.
+    public static let hyperparameter = "hyperparameter"
+
+    /// `position`, `rng`, `sampler`, `metrics` or `hyperparameter`.
     public var part: String
     /// `epoch` or `batch`, or the name of the stream, the sampler or the metric; nil if unknown.
     public var name: String?

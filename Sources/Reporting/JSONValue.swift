@@ -61,6 +61,15 @@ public indirect enum JSONValue: Hashable, Sendable {
   public var array: [JSONValue]? { if case .array(let elements) = self { elements } else { nil } }
   public var string: String? { if case .string(let text) = self { text } else { nil } }
 
+  public var number: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .unsigned(let value): Double(value)
+    case .real(let value): value
+    default: nil
+    }
+  }
+
   /// A count or an offset.
   public var count: Int? { if case .integer(let value) = self, value >= 0 { Int(value) } else { nil } }
 

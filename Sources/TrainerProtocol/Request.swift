@@ -1,4 +1,5 @@
 public import Vocabulary
+
 /// A request of the supervisor to the trainer, which reads it at its next step or safe point.
 public struct Request: Hashable, Sendable {
   public enum Kind: UInt32, Hashable, Sendable {

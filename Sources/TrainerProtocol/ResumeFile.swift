@@ -71,9 +71,12 @@ public struct ResumeFile: Hashable, Sendable, Codable {
   public var lastRecordedStep: UInt64?
   public var skip: [SkippedBatch]
   public var hyperparameters: Hyperparameters
+  /// What `--set` changed, in this order; nil: nothing.
+  public var hyperparameterChanges: [HyperparameterChange]?
 
   enum CodingKeys: String, CodingKey {
     case formatVersion, job, attempt, generation, worldSize, ranks, lastRecordedStep, skip, hyperparameters
+    case hyperparameterChanges
     case jobID = "jobId"
   }
 
@@ -141,7 +144,14 @@ public struct ResumeFile: Hashable, Sendable, Codable {
 
 extension ResumeFile: ExactJSON {
   public var exactMembers: [String: JSONValue] {
-    get { ["hyperparameters": .object(hyperparameters)] }
-    set { hyperparameters = newValue["hyperparameters"]?.object ?? hyperparameters }
+    get {
+      var members = ["hyperparameters": JSONValue.object(hyperparameters)]
+      if let hyperparameterChanges { members["hyperparameter_changes"] = hyperparameterChanges.json }
+      return members
+    }
+    set {
+      hyperparameters = newValue["hyperparameters"]?.object ?? hyperparameters
+      hyperparameterChanges = .init(newValue["hyperparameter_changes"]) ?? hyperparameterChanges
+    }
   }
 }

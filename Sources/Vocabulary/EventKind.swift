@@ -19,6 +19,8 @@ public enum EventKind: String, CaseIterable, Sendable {
   case gaveUp = "gave_up"
   case hang = "hang"
   case hurry = "hurry"
+  /// By `--set`.
+  case hyperparametersChanged = "hyperparameters_changed"
   case internalError = "internal_error"
   /// A checkpoint lacks the metric by which it is ranked.
   case metricMissing = "metric_missing"
@@ -79,6 +81,7 @@ public enum EventKind: String, CaseIterable, Sendable {
     case .gaveUp: "3e5dfc1945f942299a3f40226d8bb181"
     case .hang: "947ca1ccc89547008c83021bb8cb6be5"
     case .hurry: "ca31b3693f314a24818f46e37952e8bf"
+    case .hyperparametersChanged: "fe55de8ac1744b5a971020870f16550b"
     case .internalError: "e86b95bcaf8c40e7a42a49e13636d9df"
     case .notReplicated: "b0bf6ec6b1624497b1d4729710a94a4b"
     case .replicated: "2b57bcd0580b4095b7b23dfbc889836a"

@@ -40,6 +40,11 @@ struct RunCommand: ParsableCommand {
   var resumeFrom: String?
   @Flag(help: "With --resume-from: load only the weights, and begin at step 0.") var resumeWeightsOnly = false
   @Flag(help: "With --resume-from: set later steps of the job aside, as --again does.") var yes = false
+  @Option(
+    help: ArgumentHelp(
+      "Change a hyperparameter of the job from here on; its type is kept. May be repeated. Applied once.",
+      valueName: "name=value"), transform: RunCommand.assignment)
+  var set: [Assignment] = []
   @Argument(parsing: .postTerminator, help: "The trainer's command, after --.") var command: [String] = []
 
   func validate() throws {
@@ -53,6 +58,13 @@ struct RunCommand: ParsableCommand {
     guard resumeFrom != "none" || !resumeWeightsOnly else {
       throw ValidationError("--resume-from none has no weights; leave out --resume-weights-only")
     }
+  }
+
+  private static func assignment(_ text: String) throws -> Assignment {
+    guard let assignment = Assignment(parsing: text) else {
+      throw ValidationError("write NAME=VALUE, for example --set learning_rate=1e-4")
+    }
+    return assignment
   }
 
   func run() throws {
@@ -76,6 +88,7 @@ struct RunCommand: ParsableCommand {
         weightsOnly: resumeWeightsOnly,
         isConfirmed: yes)
     }
+    configuration.assignments = set
     configuration.checkpointDirectory = job.checkpointDirectory
     configuration.remote = try job.remote()
     configuration.savesLast = job.settings.savesLast

@@ -22,6 +22,8 @@ final class AttemptRecorder {
   private(set) var furthestStep: UInt64?
   /// Where the run first differed from an undisturbed one.
   private(set) var deviation: Deviation?
+  /// Earlier states of the run had other hyperparameters than this attempt has; nil: none had.
+  private let changedAt: UInt64?
   /// Why the trainer could not be started, as in errno(3).
   private(set) var startErrno: Int32?
   private var rate = StepRate()
@@ -30,12 +32,14 @@ final class AttemptRecorder {
   private static let mostProblems = 16
 
   init(
-    _ writer: StoreWriter, metricNames: [String], furthestStep: UInt64?, deviation: Deviation?
+    _ writer: StoreWriter, metricNames: [String], furthestStep: UInt64?, changedAt: UInt64?,
+    deviation: Deviation?
   ) {
     self.writer = writer
     self.metricNames = metricNames
     self.furthestStep = furthestStep
     self.deviation = deviation
+    self.changedAt = changedAt
   }
 
   // MARK: From the beginning to the end
@@ -141,7 +145,12 @@ final class AttemptRecorder {
   func replayVerdict(atEnd: Bool) -> (message: Message, step: UInt64?)? {
     guard !verdictIsLogged, record.replayedSteps > 0 else { return nil }
     let verdict: (Message, UInt64?)
-    if let step = record.differsAtStep {
+    if let step = record.differsAtStep, let changedAt, record.resumedFrom?.step ?? 0 <= changedAt {
+      let text =
+        "attempt \(record.attempt) made steps again with other hyperparameters (--set), and with another result from "
+        + "step \(Words.number(step)) on"
+      verdict = (Message(kind: .replayDiffers, text: text), step)
+    } else if let step = record.differsAtStep {
       let difference = ReplayAudit.Difference(step: step, items: record.differences ?? [])
       let text =
         "attempt \(record.attempt) does not reproduce the run it resumed: step \(Words.number(step)) differs in its "

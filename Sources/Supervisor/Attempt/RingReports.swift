@@ -87,10 +87,24 @@ struct RingReports {
   }
 
   private func attached(_ attached: Attached) {
+    reportUnchanged(attached.hyperparameters)
     job.attached(attached)
     stacks.attached(attached)
     core.send(.attached(offersStacks: stacks.areOffered))
     verification.endTrainerWithDamagedPoint()
+  }
+
+  /// A trainer that replaces a value of `--set` by its own.
+  private func reportUnchanged(_ hyperparameters: Hyperparameters) {
+    guard let changes = job.record.hyperparameterChanges else { return }
+    let wanted = changes.applied(to: [:])
+    for (name, value) in hyperparameters.sorted(by: { $0.key < $1.key }) {
+      guard let changed = wanted[name], changed != value else { continue }
+      events.log(
+        .hyperparametersChanged,
+        "the trainer uses \(value.text()) for hyperparameter \(name), not \(changed.text()) (--set)",
+        isWarning: true)
+    }
   }
 
   // MARK: Staged images

@@ -21,6 +21,7 @@ extension ReplayAudit.Difference {
   /// The most frequent cause of this pattern of differing and identical parts.
   public var likelyCause: String {
     let parts = Set(items.filter { !$0.isTrainedState }.map(\.part))
+    if parts.contains(ReplayAudit.Item.hyperparameter) { return "it was changed with --set" }
     if parts.contains("rng"), step == 1 {
       return "the program sets no seed, so a start from the beginning draws different random numbers"
     }

@@ -16,10 +16,13 @@ struct ResumeFileWriter {
 
   func write(_ number: UInt64, _ skips: [BatchPosition]) throws {
     let weights = InitialWeights(catalogue.candidates.directories, job.record.id)
-    try ResumeFile(
+    var file = ResumeFile(
       job: job.record.job, jobID: job.record.id, attempt: number, generation: number,
-      point: catalogue.choice.file ?? weights.point(thorough: false), lastRecordedStep: attempt.furthestStep,
+      point: try catalogue.choice.file ?? weights.point(thorough: false),
+      lastRecordedStep: attempt.furthestStep,
       skip: skips.map { .init(epoch: $0.epoch, batch: $0.batch) }, hyperparameters: job.record.hyperparameters
-    ).write(in: runDirectory.path)
+    )
+    file.hyperparameterChanges = job.record.hyperparameterChanges
+    try file.write(in: runDirectory.path)
   }
 }

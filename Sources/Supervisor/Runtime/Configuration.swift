@@ -21,6 +21,8 @@ public struct Configuration: Sendable {
   public var reload: (@Sendable () -> Reload)?
   /// Start or continue from another state than the job's own newest one; nil: from that.
   public var resumeFrom: ResumeFrom?
+  /// Hyperparameters to change from here on.
+  public var assignments: [Assignment] = []
   /// Start a finished job over; the finished run is archived.
   public var again: Bool
   /// Between polls of the ring.

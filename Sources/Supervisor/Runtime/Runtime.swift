@@ -95,7 +95,7 @@ final class Runtime {
     mailbox = recovered.mailbox
     attempt = AttemptRecorder(
       writer, metricNames: recovered.metricNames, furthestStep: recovered.lastRecordedStep,
-      deviation: recovered.deviation)
+      changedAt: recovered.job.hyperparameterChanges?.map(\.step).max(), deviation: recovered.deviation)
     job = JobRecorder(recovered.job, writer)
     events = EventLog(writer, attempt)
     degradations = Degradations(events, runDirectory)

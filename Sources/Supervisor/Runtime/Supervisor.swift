@@ -126,6 +126,12 @@ public enum Supervisor {
         .apply(wanted, environment: configuration.environment, to: opened) { try openStore(directories) }
     }
     if let job = try store?.job(), let step = job.finishedStep {
+      guard configuration.again || configuration.assignments.isEmpty else {
+        throw SupervisorError(
+          .otherJob, "job \(job.job) finished at step \(Words.number(step)), so --set changes nothing",
+          path: directories.state,
+          hint: "add --again: start it over with the new values, and keep the finished run")
+      }
       guard configuration.again else {
         Console.line(
           "job \(job.job) finished at step \(Words.number(step)) "
@@ -155,9 +161,12 @@ public enum Supervisor {
     let mark = JobMark(
       jobID: job.id.hexadecimal, runDirectory: directories.run.string,
       stateDirectory: FileSystem.canonical(directories.state)?.string, stateID: try lock.identity())
-    let recovered = try Recovery.recover(
+    var recovered = try Recovery.recover(
       configuration, directories, store, job, checkpoints?.directory ?? stateDirectory, mark, locks.value,
       service)
+    if !configuration.assignments.isEmpty {
+      try HyperparameterAction(assignments: configuration.assignments).apply(to: &recovered)
+    }
     let runtime = try Runtime(
       recovered, configuration, remote, stateDirectory, checkpoints?.directory ?? stateDirectory,
       runDirectory,

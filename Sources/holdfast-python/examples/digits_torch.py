@@ -65,6 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--persistent", action="store_true", help="use the same workers in all epochs")
     parser.add_argument("--step-delay", type=float, default=0, help="pause after each step, in seconds")
@@ -76,7 +77,7 @@ def main() -> None:
     model = nn.Sequential(
         nn.Linear(64, 96), nn.BatchNorm1d(96), nn.ReLU(), nn.Dropout(0.2), nn.Linear(96, 10)
     )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.learning_rate)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
     best = {"accuracy": 0.0, "epoch": -1}
     run.register(model=model, optimizer=optimizer, scheduler=scheduler, best=best)

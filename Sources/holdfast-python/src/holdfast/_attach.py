@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _failures
+from ._changes import newest
 from ._documents import read_resume_file
 from ._errors import HoldfastError
 from ._hyperparameters import Recorded, is_same
@@ -42,7 +43,9 @@ def attach(
     Args:
         hyperparameters: stored with the job and in every checkpoint, such as `vars(args)`; nested ones
             too. Values that JSON cannot hold are stored as text, and a warning names them. Values that
-            differ from those that the job started with take effect, and a warning names them.
+            differ from those that the job started with take effect, and a warning names them. Values that
+            `holdfast run --set` changed are replaced, in this mapping too: with `vars(args)`, `args.lr` is
+            the new one.
         overrides: if given, a resumed job uses the hyperparameters that it started with, except for these.
         total_epochs: number of epochs, if it is known here; `Run.epochs` publishes it too.
         batches_per_epoch: number of batches in an epoch, if it is known here.
@@ -55,9 +58,9 @@ def attach(
         HoldfastError: the run directory is invalid, or another process is attached.
     """
     global _attached
-    given, changed = Recorded(hyperparameters or {}), Recorded(overrides or {})
     path = os.environ.get("HOLDFAST_RUN_DIR")
     if path is None:
+        given, changed = Recorded(hyperparameters or {}), Recorded(overrides or {})
         run = Run(rng=rng)
         run.hyperparameters = {**given.values, **changed.values}
         run._warn_about_text(given, changed)
@@ -74,9 +77,12 @@ def attach(
             hint="start the trainer with 'holdfast run', once per attempt",
         )
     run = Run(directory, ring, resume, rng=rng)
+    run._use_changes(hyperparameters or {})
+    given, changed = Recorded(hyperparameters or {}), Recorded(overrides or {})
     run.hyperparameters = _effective_hyperparameters(
         run, given.values, None if overrides is None else changed.values, resume.hyperparameters
     )
+    run.hyperparameters.update(newest(resume.changes))
     run._warn_about_text(given, changed)
     record: dict[str, Any] = {
         "pid": os.getpid(),
@@ -104,7 +110,7 @@ def _effective_hyperparameters(
 ) -> dict[str, Any]:
     if overrides is not None:
         return {**given, **saved, **overrides}
-    for name in sorted(set(given) & set(saved)):
+    for name in sorted(set(given) & set(saved) - {change.name for change in run._changes}):
         if not is_same(given[name], saved[name]):
             run._warn(f"hyperparameter '{name}' changed from {saved[name]!r} to {given[name]!r}")
     return {**saved, **given}

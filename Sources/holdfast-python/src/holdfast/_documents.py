@@ -25,6 +25,22 @@ class ResumePoint(NamedTuple):
     weights_only: bool = False
 
 
+class Change(NamedTuple):
+    """A changed hyperparameter.
+
+    Attributes:
+        name: of the hyperparameter.
+        old: value before.
+        new: value now.
+        step: of the state that the job continued from; later states were made with the new value.
+    """
+
+    name: str
+    old: Any
+    new: Any
+    step: int
+
+
 class ResumeFile(NamedTuple):
     """The parts of `resume.json` that a trainer needs."""
 
@@ -37,6 +53,7 @@ class ResumeFile(NamedTuple):
     last_recorded_step: int
     skip: frozenset[tuple[int, int]]
     hyperparameters: dict[str, Any]
+    changes: tuple[Change, ...]
 
 
 def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
@@ -81,9 +98,14 @@ def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
             last_recorded_step=document.get("last_recorded_step") or 0,
             skip=frozenset((one["epoch"], one["batch"]) for one in document.get("skip", [])),
             hyperparameters=dict(document.get("hyperparameters", {})),
+            changes=_changes(document.get("hyperparameter_changes")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HoldfastError(f"resume.json is damaged: {error!r}", path=path, hint=_HINT) from error
+
+
+def _changes(document: Any) -> tuple[Change, ...]:
+    return tuple(Change(one["name"], one["from"], one["to"], one["step"]) for one in document or ())
 
 
 def clean(text: str) -> str:

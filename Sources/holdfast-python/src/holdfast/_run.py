@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Callable
 
+from . import _changes as changes
 from . import _checkpoints, _torch_compatibility
 from . import _layout as at
 from ._components import Values
 from ._connection import Connection, ForkedConnection
-from ._documents import ResumeFile
+from ._documents import Change, ResumeFile
 from ._errors import HoldfastError, PathLike
 from ._failure_record import encode_failure
 from ._hyperparameters import Recorded
@@ -290,6 +291,7 @@ class Run:
             restorer = Restorer(loop)
             restorer.resume(point)
             self.state, self.not_loaded = restorer.state, restorer.not_loaded
+            self._adapt([getattr(one, "target", None) for one in self._registered.components.values()])
             self._connection.ring.publish_restoring(at.RESTORING_DONE)
             resumes = loop.step > 0
         elif self._stages_at_restore:
@@ -571,6 +573,21 @@ class Run:
             self._warn(
                 f"hyperparameters that JSON cannot hold are recorded as text: {', '.join(sorted(names))}"
             )
+
+    @property
+    def _changes(self) -> tuple[Change, ...]:
+        return self._connection.resume.changes if self._connection is not None else ()
+
+    def _use_changes(self, values: Mapping[str, Any]) -> None:
+        """Replace values by those of `--set`."""
+        for name, (before, now) in changes.replace(values, changes.newest(self._changes)).items():
+            self._warn(f"hyperparameter '{name}' is {now!r}, not {before!r} (holdfast run --set)")
+
+    def _adapt(self, targets: Sequence[Any]) -> None:
+        """Change options of restored optimizers whose state is older than the `--set` that changes them."""
+        if self._connection is not None and self._connection.resume.point is not None:
+            step = self._connection.resume.point.step
+            changes.adapt([one for one in self._changes if one.step >= step], targets, self._warn)
 
     def _add_hyperparameters(self, more: Mapping[str, Any]) -> None:
         """Record hyperparameters that the run does not have yet."""

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 
 from .. import _failures, _random
 from .._attach import attach, attached, will_resume
+from .._changes import newest
 from .._components import has_state
 from .._errors import HoldfastError
 from .._loader import Loader
@@ -150,7 +151,9 @@ class Holdfast:
         has_failed = run is not None and Fits.has(run) and not Fits.of(run).has_ended
         if run is None or (not run.is_supervised and (is_other or has_failed)):
             run = attach(hyperparameters=_hparams.of(trainer, module))
+            _hparams.change(trainer, module, newest(run._changes))
         else:
+            _hparams.change(trainer, module, newest(run._changes))
             run._add_hyperparameters(_hparams.of(trainer, module))
         if run.is_supervised:
             _namespaces.set_sigterm_exit_status()
@@ -260,6 +263,9 @@ class Holdfast:
             run.global_step = run.optimizer_steps = trainer.global_step
         if not self._resumes and run.global_step == 0:
             self._begin_training(state)
+        if self._resumes or run.global_step == 0:
+            schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+            run._adapt([*trainer.optimizers, *schedulers])
         # Epoch numbers of a later fit continue those of the fits before it.
         self._first_epoch = 0
         if fits.number:

@@ -22,6 +22,26 @@ def of(trainer: Any, module: Any) -> dict[str, Any]:
     return named
 
 
+def change(trainer: Any, module: Any, changed: Mapping[str, Any]) -> None:
+    """Set changed hyperparameters where the module and the data module have them.
+
+    As Lightning's tuner does: an attribute of that name, and the entry of `hparams`.
+    """
+    data = trainer.datamodule
+    own = getattr(data, "hparams", None) or {}
+    for name, value in changed.items():
+        is_data = name.startswith("datamodule.")
+        plain = name[len("datamodule.") :] if is_data else name
+        for owner in (data,) if is_data else (module, *((data,) if name in own else ())):
+            if owner is None:
+                continue
+            hparams = getattr(owner, "hparams", None) or {}
+            if plain in hparams:
+                hparams[plain] = value
+            if plain in vars(owner):
+                setattr(owner, plain, value)
+
+
 def keep_savable(checkpoint: dict[str, Any]) -> list[str]:
     """Remove what an image cannot contain from a trainer's checkpoint.
 

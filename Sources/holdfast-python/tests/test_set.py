@@ -1,0 +1,114 @@
+"""Hyperparameters that `holdfast run --set` changes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import holdfast
+from conftest import RunDirectory
+from holdfast import _changes
+from holdfast._documents import Change
+from supervised import PACKAGE, Job
+
+
+def test_changed_values_replace_those_of_the_program(
+    run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    args = argparse.Namespace(lr=0.1, data=Path("a"), betas=(0.9, 0.99), epochs=3)
+    run_directory.resume(
+        hyperparameters={"lr": 0.1, "data": "a", "betas": [0.9, 0.99], "epochs": 3},
+        hyperparameter_changes=[
+            {"name": "lr", "from": 0.1, "to": 0.2, "step": 5},
+            {"name": "data", "from": "a", "to": "b", "step": 5},
+            {"name": "betas", "from": [0.9, 0.99], "to": [0.8, 0.99], "step": 5},
+            {"name": "lr", "from": 0.2, "to": 0.3, "step": 9},
+        ],
+    )
+    run = holdfast.attach(vars(args))
+    assert args == argparse.Namespace(lr=0.3, data=Path("b"), betas=(0.8, 0.99), epochs=3)
+    assert run.hyperparameters == {"lr": 0.3, "data": "b", "betas": [0.8, 0.99], "epochs": 3}
+    errors = capfd.readouterr().err
+    assert "hyperparameter 'lr' is 0.3, not 0.1 (holdfast run --set)" in errors
+    assert "changed from" not in errors
+
+
+def _scheduler(kind: str, optimizer: torch.optim.Optimizer, rate: float) -> Any:
+    of = torch.optim.lr_scheduler
+    if kind == "step":
+        return of.StepLR(optimizer, 2, 0.5)
+    if kind == "cycle":
+        return of.OneCycleLR(optimizer, max_lr=rate, total_steps=20)
+    if kind == "cosine":
+        return of.CosineAnnealingLR(optimizer, 20)
+    parts = [of.LinearLR(optimizer), of.ExponentialLR(optimizer, 0.9)]
+    return of.SequentialLR(optimizer, parts, milestones=[3])
+
+
+@pytest.mark.parametrize("kind", ["step", "cycle", "cosine", "sequence"])
+def test_a_restored_optimizer_continues_as_with_the_new_rate(kind: str) -> None:
+    def trained(rate: float, steps: int) -> tuple[torch.optim.Optimizer, Any]:
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=rate, momentum=0.9)
+        scheduler = _scheduler(kind, optimizer, rate)
+        for _ in range(steps):
+            optimizer.step()
+            scheduler.step()
+        return optimizer, scheduler
+
+    optimizer, scheduler = trained(0.1, 5)
+    lines: list[str] = []
+    _changes.adapt([Change("model.lr", 0.1, 0.01, 5)], [{"all": [optimizer]}, scheduler], lines.append)
+    assert lines and all("because of --set: lr is" in line for line in lines)
+    expected, other = trained(0.01, 5)
+    for _ in range(10):
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected.param_groups[0]["lr"])
+        assert scheduler.get_last_lr() == pytest.approx(other.get_last_lr())
+        for one, of in ((optimizer, scheduler), (expected, other)):
+            one.step()
+            of.step()
+
+
+def test_other_options_are_changed_by_name() -> None:
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))], lr=0.1, weight_decay=0.01)
+    changes = [
+        Change("weight_decay", 0.01, 0.0, 1), Change("betas", [0.9, 0.999], [0.8, 0.999], 1),
+        Change("lr", 0.5, 0.6, 1), Change("amsgrad", False, True, 1),
+    ]  # fmt: skip
+    _changes.adapt(changes, [optimizer], lambda line: None)
+    group = optimizer.param_groups[0]
+    assert (group["weight_decay"], group["betas"], group["lr"]) == (0.0, (0.8, 0.999), 0.1)
+    assert group["amsgrad"] is False
+
+
+def _continued(tmp_path: Path, program: str, *arguments: object) -> str:
+    """Run a program, stop it, and continue it with another learning rate; return its messages."""
+    options = ("--stage-every", "100ms")
+    with Job(tmp_path, PACKAGE / "examples" / program, *arguments, options=options) as job:
+        job.start()
+        assert job.wait_for(lambda: job.step > 60)
+        assert job.supervisor is not None
+        job.supervisor.terminate()
+        assert job.wait() == 75
+        job.options += ["--set", "learning_rate=1e-4"]
+        job.start()
+        # The action is applied once, and its values stay.
+        assert job.kill_at(110)
+        assert job.wait() == 0
+        assert job.json("status")["deviation"]["differences"][0]["name"] == "learning_rate"
+        return job.errors.read_text()
+
+
+def test_a_torch_program(tmp_path: Path) -> None:
+    errors = _continued(tmp_path, "digits_torch.py", "--epochs", 5, "--step-delay", 0.02)
+    assert "restored optimizer, because of --set: lr is " in errors, errors
+    assert errors.count("because of --set: lr is") == 1, errors
+
+
+def test_a_lightning_program(tmp_path: Path) -> None:
+    pytest.importorskip("pytorch_lightning")
+    errors = _continued(tmp_path, "digits_lightning.py", "--epochs", 5, "--step-delay", 0.02)
+    assert "because of --set: lr is" in errors, errors
