@@ -35,6 +35,7 @@ let package = Package(
     // System libraries and C code.
     .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
     .systemLibrary(name: "CGcrypt", pkgConfig: "libgcrypt", providers: [.apt(["libgcrypt20-dev"])]),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
     .target(name: "CSpawn"),
     .target(name: "CTrainerProtocol"),
@@ -51,7 +52,7 @@ let package = Package(
     module("LMDB", ["CLMDB", "CGuardedLMDB"]),
     module("Systemd", ["CSystemd"]),
     module("TrainerProtocol", ["Vocabulary", "Reporting", "CTrainerProtocol", "POSIX", system]),
-    module("Checkpoints", ["Reporting", "CGcrypt", "TrainerProtocol", "POSIX", system]),
+    module("Checkpoints", ["Reporting", "CGcrypt", "CXXHash", "TrainerProtocol", "POSIX", system]),
     module("Storage", ["Reporting", "Checkpoints", "POSIX", system]),
     module("JobStore", ["Vocabulary", "Reporting", "LMDB", "TrainerProtocol", "POSIX", system]),
     module(

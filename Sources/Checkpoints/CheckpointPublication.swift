@@ -15,7 +15,7 @@ struct CheckpointPublication {
   let name: String?
 
   func run(
-    isIntact: @Sendable () -> Bool, isCancelled: @Sendable () -> Bool, expected: @Sendable () -> String?
+    isIntact: @Sendable () -> Bool, isCancelled: @Sendable () -> Bool, expected: @Sendable () -> Digest?
   ) throws(CheckpointError) -> PublishedCheckpoint {
     guard LocalCheckpoints.isValid(draft.cutID) else {
       throw CheckpointError(.unsupported, "invalid cut id '\(draft.cutID)'")
@@ -58,7 +58,7 @@ struct CheckpointPublication {
   }
 
   private func publish(
-    _ loop: ImageLoop, aside: FilePath, isIntact: @Sendable () -> Bool, expected: @Sendable () -> String?,
+    _ loop: ImageLoop, aside: FilePath, isIntact: @Sendable () -> Bool, expected: @Sendable () -> Digest?,
     isCancelled: @Sendable () -> Bool
   ) throws(CheckpointError) -> PublishedCheckpoint {
     let state = aside.appending(LocalCheckpoints.stateName)
@@ -66,11 +66,13 @@ struct CheckpointPublication {
     guard isIntact() else {
       throw CheckpointError(.damaged, "the image was truncated while it was read")
     }
-    if let expected = expected(), expected != digest {
-      throw .damaged(SHA256.mismatch(digest, expected))
+    if let expected = expected() {
+      // A digest of an older version's supervisor has another algorithm.
+      let found = expected.algorithm == digest.algorithm ? digest : Digest(of: image, expected.algorithm)
+      guard found == expected else { throw .damaged(found.mismatch(expected)) }
     }
     var manifest = draft
-    manifest.files = [.init(name: LocalCheckpoints.stateName, bytes: UInt64(image.count), sha256: digest)]
+    manifest.files = [.init(name: LocalCheckpoints.stateName, bytes: UInt64(image.count), digest: digest)]
     manifest.ranks = [.init(rank: 0, files: [LocalCheckpoints.stateName], loopState: loop)]
     let text = try manifest.encoded()
     let sums = digests(manifest, manifestText: text)
@@ -93,7 +95,7 @@ struct CheckpointPublication {
       throw failure(error)
     }
     return PublishedCheckpoint(
-      name: name, manifest: manifest, bytes: UInt64(image.count + text.count + sums.count), sha256: digest)
+      name: name, manifest: manifest, bytes: UInt64(image.count + text.count + sums.count), digest: digest)
   }
 
   // MARK: Names
@@ -123,7 +125,7 @@ struct CheckpointPublication {
     for name in possibleNames where exists(name) {
       guard let manifest = checkpoints.verify(name, thorough: false).manifest, manifest.cutID == draft.cutID,
         manifest.jobID == draft.jobID, checkpoints.verify(name, thorough: true).manifest == manifest,
-        let file = manifest.files.first, file.bytes == UInt64(image.count)
+        let file = manifest.files.first, let digest = file.digest, file.bytes == UInt64(image.count)
       else { continue }
       do {
         // Its rename may not have become durable.
@@ -133,7 +135,7 @@ struct CheckpointPublication {
       }
       let text = try manifest.encoded()
       let bytes = image.count + text.count + digests(manifest, manifestText: text).count
-      return PublishedCheckpoint(name: name, manifest: manifest, bytes: UInt64(bytes), sha256: file.sha256)
+      return PublishedCheckpoint(name: name, manifest: manifest, bytes: UInt64(bytes), digest: digest)
     }
     return nil
   }
@@ -152,7 +154,7 @@ struct CheckpointPublication {
   /// Writes the image with direct I/O, and computes its digest on another thread meanwhile.
   private func writeImage(
     to path: FilePath, isCancelled: @Sendable () -> Bool
-  ) throws(CheckpointError) -> String {
+  ) throws(CheckpointError) -> Digest {
     let hashing = BackgroundDigest(image)
     // The thread reads the image until then.
     defer { hashing.cancelAndWait() }
@@ -218,10 +220,10 @@ struct CheckpointPublication {
 
   // MARK: Digests
 
-  /// The input of `sha256sum --check`.
+  /// The input of `xxh128sum --check`.
   private func digests(_ manifest: Manifest, manifestText: [UInt8]) -> [UInt8] {
-    let lines = manifest.files.map { "\($0.sha256)  \($0.name)\n" }
-    return Array(
-      "\(lines.joined())\(SHA256.hex(manifestText))  \(LocalCheckpoints.manifestName)\n".utf8)
+    let lines = manifest.files.map { "\($0.digest?.hexadecimal ?? "")  \($0.name)\n" }
+    let own = Digest(of: manifestText).hexadecimal
+    return Array("\(lines.joined())\(own)  \(LocalCheckpoints.manifestName)\n".utf8)
   }
 }

@@ -3,7 +3,7 @@ import POSIX
 import Reporting
 import SystemPackage
 
-/// Checks a checkpoint's files against its manifest and `SHA256SUMS`.
+/// Checks a checkpoint's files against its manifest and its file of digests.
 struct CheckpointVerification {
   let path: FilePath
   let name: String
@@ -34,14 +34,14 @@ struct CheckpointVerification {
       throw Fault(file: name, what: kind.map { "not a directory: it is \($0.rawValue)" } ?? "missing")
     }
     let text = try text(LocalCheckpoints.manifestName)
-    let sums = try Self.sums(try self.text(LocalCheckpoints.digestsName))
+    let algorithm = algorithm
+    let sums = try sums(algorithm)
     guard let expected = sums[LocalCheckpoints.manifestName] else {
-      throw Fault(
-        file: LocalCheckpoints.digestsName, what: "has no entry for \(LocalCheckpoints.manifestName)")
+      throw Fault(file: algorithm.sumsName, what: "has no entry for \(LocalCheckpoints.manifestName)")
     }
-    let digest = SHA256.hex(text)
+    let digest = Digest(of: text, algorithm)
     guard digest == expected else {
-      throw Fault(file: LocalCheckpoints.manifestName, what: SHA256.mismatch(digest, expected))
+      throw Fault(file: LocalCheckpoints.manifestName, what: digest.mismatch(expected))
     }
     let manifest = try Self.manifest(text)
     var listed = Set([LocalCheckpoints.manifestName])
@@ -50,15 +50,19 @@ struct CheckpointVerification {
         throw Fault(
           file: LocalCheckpoints.manifestName, what: "file name '\(file.name)' is invalid or listed twice")
       }
-      guard sums[file.name] == file.sha256 else {
+      guard let digest = file.digest else {
         throw Fault(
-          file: LocalCheckpoints.digestsName, what: "disagrees with the manifest about \(file.name)")
+          file: LocalCheckpoints.manifestName,
+          what: "the digest of \(file.name) has an unknown algorithm: update holdfast")
+      }
+      guard sums[file.name] == digest else {
+        throw Fault(file: algorithm.sumsName, what: "disagrees with the manifest about \(file.name)")
       }
     }
     guard listed.contains(LocalCheckpoints.stateName), listed.count == sums.count else {
       throw Fault(
         file: LocalCheckpoints.manifestName,
-        what: "does not list the same files as \(LocalCheckpoints.digestsName)")
+        what: "does not list the same files as \(algorithm.sumsName)")
     }
     for file in manifest.files { try check(file) }
     return manifest
@@ -80,17 +84,24 @@ struct CheckpointVerification {
 
   // MARK: Digests
 
+  /// That of the checkpoint's file of digests.
+  private var algorithm: Digest.Algorithm {
+    let found = Digest.Algorithm.allCases.first { FileKind.of(path.appending($0.sumsName)) != nil }
+    return found ?? .current
+  }
+
   /// Digests by file name.
-  private static func sums(_ text: [UInt8]) throws(Fault) -> [String: String] {
-    var sums: [String: String] = [:]
-    for (index, line) in text.split(separator: UInt8(ascii: "\n")).enumerated() {
-      let digest = String(decoding: line.prefix(64), as: UTF8.self)
-      let name = String(decoding: line.dropFirst(66), as: UTF8.self)
-      guard digest.utf8.count == 64, line.dropFirst(64).prefix(2).elementsEqual("  ".utf8),
-        LocalCheckpoints.isValid(name),
+  private func sums(_ algorithm: Digest.Algorithm) throws(Fault) -> [String: Digest] {
+    let digits = algorithm.hexadecimalDigits
+    var sums: [String: Digest] = [:]
+    for (index, line) in try text(algorithm.sumsName).split(separator: UInt8(ascii: "\n")).enumerated() {
+      let digest = Digest(algorithm, String(decoding: line.prefix(digits), as: UTF8.self))
+      let name = String(decoding: line.dropFirst(digits + 2), as: UTF8.self)
+      guard digest.hexadecimal.utf8.count == digits,
+        line.dropFirst(digits).prefix(2).elementsEqual("  ".utf8), LocalCheckpoints.isValid(name),
         sums.updateValue(digest, forKey: name) == nil
       else {
-        throw Fault(file: LocalCheckpoints.digestsName, what: "line \(index + 1) is not a digest and a name")
+        throw Fault(file: algorithm.sumsName, what: "line \(index + 1) is not a digest and a name")
       }
     }
     return sums
@@ -130,13 +141,11 @@ struct CheckpointVerification {
         ? "truncated to \(size) of \(expected.bytes) bytes" : "\(size) bytes instead of \(expected.bytes)"
       throw Fault(file: expected.name, what: what)
     }
-    guard thorough else { return }
-    let digest = SHA256()
+    guard thorough, let wanted = expected.digest else { return }
+    let digest = DigestComputation(wanted.algorithm)
     try read(expected.name, file) { digest.update($0) }
     let found = digest.finish()
-    guard found == expected.sha256 else {
-      throw Fault(file: expected.name, what: SHA256.mismatch(found, expected.sha256))
-    }
+    guard found == wanted else { throw Fault(file: expected.name, what: found.mismatch(wanted)) }
   }
 
   /// Reads, as a mapping would raise SIGBUS at a bad sector.

@@ -14,7 +14,8 @@ public import TrainerProtocol
 public struct LocalCheckpoints: Sendable {
   public static let stateName = "state.safetensors"
   public static let manifestName = "manifest.json"
-  public static let digestsName = "SHA256SUMS"
+  /// The file with the digests of new checkpoints; older ones have `SHA256SUMS`.
+  public static let digestsName = Digest.Algorithm.current.sumsName
   static let publishingPrefix = ".publishing-"
   static let removingPrefix = ".removing-"
   /// Of a checkpoint that is being loaded from another storage. It is not removed at the next start, since that
@@ -87,13 +88,13 @@ public struct LocalCheckpoints: Sendable {
   ///   - name: with the suffix `-v1`, `-v2` … if it is taken; nil: `step-` and the step.
   ///   - isIntact: called after the image was read; whether it was never truncated.
   ///   - isCancelled: called between chunks.
-  ///   - expected: the image's required SHA-256, called after writing; nil if unknown.
+  ///   - expected: the image's required digest, called after writing; nil if unknown.
   /// - Throws: `noRoom`, `io`, `cancelled`; `damaged` if it is not an image or not the expected one. Nothing
   ///   is listed then.
   public func publish(
     image: UnsafeRawBufferPointer, _ draft: Manifest, name: String? = nil,
     isIntact: @Sendable () -> Bool = { true },
-    isCancelled: @Sendable () -> Bool = { false }, expected: @Sendable () -> String? = { nil }
+    isCancelled: @Sendable () -> Bool = { false }, expected: @Sendable () -> Digest? = { nil }
   ) throws(CheckpointError) -> PublishedCheckpoint {
     try CheckpointPublication(checkpoints: self, image: image, draft: draft, name: name)
       .run(isIntact: isIntact, isCancelled: isCancelled, expected: expected)

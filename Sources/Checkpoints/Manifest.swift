@@ -9,12 +9,39 @@ public struct Manifest: Hashable, Sendable, Codable {
   public struct File: Hashable, Sendable, Codable {
     public var name: String
     public var bytes: UInt64
-    public var sha256: String
+    /// nil: of an unknown algorithm.
+    public var digest: Digest?
 
-    public init(name: String, bytes: UInt64, sha256: String) {
+    public init(name: String, bytes: UInt64, digest: Digest) {
       self.name = name
       self.bytes = bytes
-      self.sha256 = sha256
+      self.digest = digest
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case name, bytes, digest, sha256
+      case algorithm = "digest_algorithm"
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      name = try container.decode(String.self, forKey: .name)
+      bytes = try container.decode(UInt64.self, forKey: .bytes)
+      digest = Digest(
+        digest: try container.decodeIfPresent(String.self, forKey: .digest),
+        algorithm: try container.decodeIfPresent(String.self, forKey: .algorithm),
+        sha256: try container.decodeIfPresent(String.self, forKey: .sha256))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(name, forKey: .name)
+      try container.encode(bytes, forKey: .bytes)
+      try container.encode(digest?.hexadecimal, forKey: .digest)
+      try container.encode(digest?.algorithm.rawValue, forKey: .algorithm)
+      // Older versions wrote only this one.
+      try container.encode(
+        digest?.algorithm == .sha256 ? digest?.hexadecimal : nil, forKey: .sha256)
     }
   }
 

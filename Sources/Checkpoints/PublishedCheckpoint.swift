@@ -4,5 +4,6 @@ public struct PublishedCheckpoint: Hashable, Sendable {
   public var manifest: Manifest
   /// Size of all files.
   public var bytes: UInt64
-  public var sha256: String
+  /// Of the image.
+  public var digest: Digest
 }

@@ -44,9 +44,4 @@ public final class SHA256 {
   }
 
   public static func hex(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { hex($0) } }
-
-  /// Describes a mismatch of digests.
-  public static func mismatch(_ found: String, _ expected: String) -> String {
-    "digest \(found.prefix(12))…, expected \(expected.prefix(12))…"
-  }
 }

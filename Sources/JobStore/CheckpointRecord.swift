@@ -10,7 +10,12 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
   public var epoch: UInt64
   public var batch: UInt64
   public var bytes: UInt64
-  public var sha256: String
+  /// Of the image; hexadecimal digits. nil in records of older versions, which have `sha256`.
+  public var digest: String?
+  /// `xxh128` or `sha256`.
+  public var digestAlgorithm: String?
+  /// nil in records of newer versions, unless that is the algorithm.
+  public var sha256: String?
   public var createdAtNs: UInt64
   public var tookNs: UInt64
   public var metrics: [String: Double]
@@ -25,7 +30,7 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
 
   public init(
     name: String, step: UInt64, cut: CutID, attempt: UInt64, epoch: UInt64, batch: UInt64, bytes: UInt64,
-    sha256: String, createdAtNs: UInt64, tookNs: UInt64, metrics: [String: Double]
+    digest: String, digestAlgorithm: String, createdAtNs: UInt64, tookNs: UInt64, metrics: [String: Double]
   ) {
     self.name = name
     self.step = step
@@ -34,7 +39,9 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
     self.epoch = epoch
     self.batch = batch
     self.bytes = bytes
-    self.sha256 = sha256
+    self.digest = digest
+    self.digestAlgorithm = digestAlgorithm
+    if digestAlgorithm == "sha256" { sha256 = digest }
     self.createdAtNs = createdAtNs
     self.tookNs = tookNs
     self.metrics = metrics

@@ -140,3 +140,10 @@ final class Place {
   /// Everything in the directory, including leftovers.
   func entries() throws -> [String] { try FileSystem.list(checkpoints.directory) }
 }
+
+/// Flips a bit of a file.
+func flip(_ path: FilePath, at offset: Int) throws {
+  var bytes = try FileSystem.read(path)
+  bytes[offset] ^= 4
+  try FileSystem.replace(path, with: bytes, durable: false)
+}

@@ -21,7 +21,8 @@ struct ManifestTests {
       )
     ]
     manifest.files = [
-      .init(name: "state.safetensors", bytes: .max, sha256: String(repeating: "0", count: 64))
+      .init(
+        name: "state.safetensors", bytes: .max, digest: Digest(.xxh128, String(repeating: "0", count: 32)))
     ]
     return manifest
   }
@@ -42,6 +43,9 @@ struct ManifestTests {
       ])
     #expect(
       document.object?["ranks"]?.array?.first?.object?.keys.sorted() == ["files", "loop_state", "rank"])
+    let file = try #require(document.object?["files"]?.array?.first?.object)
+    #expect(file.keys.sorted() == ["bytes", "digest", "digest_algorithm", "name", "sha256"])
+    #expect(file["sha256"] == .null && file["digest_algorithm"] == .string("xxh128"))
   }
 
   @Test func nonFiniteMetricsAreOmitted() throws {

@@ -141,7 +141,7 @@ struct PublishFaultTests {
     }
     #expect(
       order.drop { $0 != "fsync state.safetensors" }.elementsEqual([
-        "fsync state.safetensors", "fsync manifest.json", "fsync SHA256SUMS", "fsync .publishing-cut",
+        "fsync state.safetensors", "fsync manifest.json", "fsync XXH128SUMS", "fsync .publishing-cut",
         "rename step-1", "fsync checkpoints",
       ]), "\(order)")
   }

@@ -194,11 +194,11 @@ import Testing
     try expectSkipped(bench, name)
   }
 
-  @Test func digestsAreThoseOfSha256sum() async throws {
+  @Test func digestsAreThoseOfXxh128sum() async throws {
     let (bench, _) = try await resumeAfter { path in
       let check = Process()
-      check.executableURL = URL(fileURLWithPath: "/usr/bin/sha256sum")
-      check.arguments = ["--check", "--strict", "--status", "SHA256SUMS"]
+      check.executableURL = URL(fileURLWithPath: "/usr/bin/xxh128sum")
+      check.arguments = ["--check", "--strict", "--status", "XXH128SUMS"]
       check.currentDirectoryURL = URL(fileURLWithPath: path)
       try check.run()
       check.waitUntilExit()

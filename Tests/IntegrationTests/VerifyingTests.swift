@@ -10,15 +10,15 @@ import Testing
     let first = try bench.start(["--stage-every", "20ms", "--every", "100ms"], command)
     try bench.wait(for: "a checkpoint") { try bench.status("durable_step") > 0 }
     try bench.killBoth(first)
-    // Every checkpoint becomes one of 40 GiB, nearly all of it a hole, with a manifest that agrees.
+    // Every checkpoint becomes one of 400 GiB, nearly all of it a hole, with a manifest that agrees.
     let script = """
       set -e
       for checkpoint in \(bench.state)/checkpoints/step-*; do
         cd $checkpoint
-        truncate -s 40G state.safetensors
-        sed -i -E 's/"bytes" ?: ?[0-9]+/"bytes": 42949672960/' manifest.json
-        sed -i /manifest.json/d SHA256SUMS
-        sha256sum manifest.json >> SHA256SUMS
+        truncate -s 400G state.safetensors
+        sed -i -E 's/"bytes" ?: ?[0-9]+/"bytes": 429496729600/' manifest.json
+        sed -i /manifest.json/d XXH128SUMS
+        xxh128sum manifest.json >> XXH128SUMS
       done
       rm -rf \(bench.run)
       """
@@ -29,7 +29,7 @@ import Testing
     try bench.wait(for: "the trainer, which waits for the verdict") {
       guard supervisor.isRunning else { return true }
       let text = try bench.holdfast(["status", "--state-dir", bench.state]).out
-      return text.contains("Waits: verifying step") && text.contains("of 40.0 GiB")
+      return text.contains("Waits: verifying step") && text.contains("of 400 GiB")
     }
     try #require(supervisor.isRunning, "\(bench.standardError)")
     kill(supervisor.processIdentifier, SIGTERM)

@@ -17,8 +17,8 @@ import Vocabulary
       resumedFrom: .init(level: Stored(.staged), step: 3))
     attempt.failure = Failure(type: "ValueError", message: "no", traceback: "…")
     let checkpoint = CheckpointRecord(
-      name: "step-9", step: 9, cut: CutID(), attempt: 1, epoch: 0, batch: 9, bytes: 10, sha256: "ab",
-      createdAtNs: 8, tookNs: 1, metrics: ["loss": .nan, "top": .infinity])
+      name: "step-9", step: 9, cut: CutID(), attempt: 1, epoch: 0, batch: 9, bytes: 10, digest: "ab",
+      digestAlgorithm: "xxh128", createdAtNs: 8, tookNs: 1, metrics: ["loss": .nan, "top": .infinity])
     #expect(desk.writer.submitAndWait([.job(job), .attempt(attempt), .checkpoint(checkpoint)]))
     #expect(try desk.store.job() == job)
     #expect(try desk.store.attempts.newest(.max) == [attempt])
@@ -37,8 +37,8 @@ import Vocabulary
     defer { desk.close() }
     func record(_ step: UInt64, _ name: String) -> CheckpointRecord {
       CheckpointRecord(
-        name: name, step: step, cut: CutID(), attempt: 1, epoch: 0, batch: 0, bytes: 0, sha256: "",
-        createdAtNs: 0, tookNs: 0, metrics: [:])
+        name: name, step: step, cut: CutID(), attempt: 1, epoch: 0, batch: 0, bytes: 0, digest: "",
+        digestAlgorithm: "xxh128", createdAtNs: 0, tookNs: 0, metrics: [:])
     }
     let records = [record(256, "c"), record(1, "a"), record(1, "b")]
     #expect(desk.writer.submitAndWait(records.map { .checkpoint($0) }))

@@ -80,7 +80,8 @@ struct StoreBuilder {
         let cut = CutID()
         let checkpoint = CheckpointRecord(
           name: "step-\(number)", step: number, cut: cut, attempt: 1, epoch: 0, batch: number, bytes: 1000,
-          sha256: String(repeating: "a", count: 64), createdAtNs: begin, tookNs: 5, metrics: ["loss": 0.5])
+          digest: String(repeating: "a", count: 32),
+          digestAlgorithm: "xxh128", createdAtNs: begin, tookNs: 5, metrics: ["loss": 0.5])
         let key = [number, cut.high, cut.low].flatMap { word in
           withUnsafeBytes(of: word.bigEndian) { Array($0) }
         }

@@ -34,7 +34,8 @@ public struct SampleStore: Sendable {
         degraded: [], updatedAtNs: 1_700_000_100_000_000_000))
     for number in 1...3 as ClosedRange<UInt64> { add(.attempts, Self.bytes(number), Self.attempt(number)) }
     let checkpoint = CheckpointRecord(
-      name: "step-40", step: 40, cut: CutID(), attempt: 3, epoch: 0, batch: 40, bytes: 1000, sha256: "ab",
+      name: "step-40", step: 40, cut: CutID(), attempt: 3, epoch: 0, batch: 40, bytes: 1000, digest: "ab",
+      digestAlgorithm: "xxh128",
       createdAtNs: 1_700_000_050_000_000_000, tookNs: 5, metrics: ["loss": 0.5])
     add(.checkpoints, Self.bytes(40) + Self.bytes(1) + Self.bytes(2), checkpoint)
     for number in 1...3 as ClosedRange<UInt64> {

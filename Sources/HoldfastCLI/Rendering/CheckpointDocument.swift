@@ -30,9 +30,16 @@ struct CheckpointDocument {
       "loop_state": .array(contents.loop.parts.map(Self.part)), "values": .array(try values()),
       "tensors": .array(try tensors()),
       "files": .array(
-        manifest.files.map {
-          .object(["name": .string($0.name), "size_bytes": .count($0.bytes), "sha256": .string($0.sha256)])
-        }),
+        manifest.files.map(Self.file)),
+    ])
+  }
+
+  private static func file(_ file: Manifest.File) -> JSONValue {
+    let digest = file.digest
+    return .object([
+      "name": .string(file.name), "size_bytes": .count(file.bytes), "digest": .optional(digest?.hexadecimal),
+      "digest_algorithm": .optional(digest?.algorithm.rawValue),
+      "sha256": .optional(digest?.algorithm == .sha256 ? digest?.hexadecimal : nil),
     ])
   }
 

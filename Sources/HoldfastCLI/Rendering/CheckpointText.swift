@@ -47,7 +47,10 @@ struct CheckpointText {
       ["attempt", Words.number(manifest.attempt)], ["created", manifest.createdAt], ["cut", manifest.cutID],
     ]
     return rows
-      + manifest.files.map { ["file", "\($0.name)  \(Words.bytes($0.bytes))  sha256 \($0.sha256)"] }
+      + manifest.files.map { file in
+        let digest = file.digest.map { "  \($0.algorithm.rawValue) \($0.hexadecimal)" } ?? ""
+        return ["file", "\(file.name)  \(Words.bytes(file.bytes))\(digest)"]
+      }
   }
 
   /// Without a consumed batch, the position is the end of the previous epoch.

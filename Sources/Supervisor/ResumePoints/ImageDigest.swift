@@ -12,11 +12,44 @@ struct ImageDigest: Hashable, Sendable, Codable {
   var cutID: CutID
   var step: UInt64
   var lengthBytes: UInt64
-  var sha256: String
+  var digest: Digest
 
   enum CodingKeys: String, CodingKey {
-    case step, lengthBytes, sha256
+    case step, lengthBytes, digest, digestAlgorithm, sha256
     case cutID = "cutId"
+  }
+
+  init(cutID: CutID, step: UInt64, lengthBytes: UInt64, digest: Digest) {
+    self.cutID = cutID
+    self.step = step
+    self.lengthBytes = lengthBytes
+    self.digest = digest
+  }
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    cutID = try container.decode(CutID.self, forKey: .cutID)
+    step = try container.decode(UInt64.self, forKey: .step)
+    lengthBytes = try container.decode(UInt64.self, forKey: .lengthBytes)
+    let digest = Digest(
+      digest: try container.decodeIfPresent(String.self, forKey: .digest),
+      algorithm: try container.decodeIfPresent(String.self, forKey: .digestAlgorithm),
+      // By older versions.
+      sha256: try container.decodeIfPresent(String.self, forKey: .sha256))
+    guard let digest else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .digest, in: container, debugDescription: "no digest of a known algorithm")
+    }
+    self.digest = digest
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(cutID, forKey: .cutID)
+    try container.encode(step, forKey: .step)
+    try container.encode(lengthBytes, forKey: .lengthBytes)
+    try container.encode(digest.hexadecimal, forKey: .digest)
+    try container.encode(digest.algorithm.rawValue, forKey: .digestAlgorithm)
   }
 
   static func path(in directory: FilePath, slot: UInt32) -> FilePath {
@@ -43,16 +76,17 @@ struct ImageDigest: Hashable, Sendable, Codable {
       Self.path(in: directory, slot: slot), with: JSON.encode(self), durable: false, clearing: true)
   }
 
-  /// SHA-256 of a part of a file. Uses read(2), since a mapping raises SIGBUS if the file is truncated.
+  /// The digest of a part of a file. Uses read(2), since a mapping raises SIGBUS if the file is truncated.
   /// - Parameter progress: called with the size of each chunk; returns whether to continue.
   /// - Returns: nil if the file is too short, cannot be read, or `progress` returned false.
-  static func sha256(
-    _ path: FilePath, offsetBytes: Int, lengthBytes: Int, progress: (Int) -> Bool = { _ in true }
-  ) -> String? {
+  static func digest(
+    _ path: FilePath, offsetBytes: Int, lengthBytes: Int, _ algorithm: Digest.Algorithm = .current,
+    progress: (Int) -> Bool = { _ in true }
+  ) -> Digest? {
     guard let file = try? OpenFile(path, .readOnly) else { return nil }
     let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
     defer { chunk.deallocate() }
-    let digest = SHA256()
+    let digest = DigestComputation(algorithm)
     var done = 0
     while done < lengthBytes {
       let wanted = min(chunk.count, lengthBytes - done)

@@ -103,13 +103,13 @@ final class ImageDigests: Sendable {
     // A digest of an earlier supervisor is preferred: it was made sooner after staging.
     guard digest(slot, of: description.cutID) == nil else { return }
     guard
-      let sha256 = ImageDigest.sha256(
+      let found = ImageDigest.digest(
         image.path, offsetBytes: StagedImage.offsetBytes, lengthBytes: image.bytes.count),
       let after = self.image(slot), after.description == description, after.bytes.count == image.bytes.count
     else { return }
     let digest = ImageDigest(
       cutID: description.cutID, step: description.step, lengthBytes: UInt64(image.bytes.count),
-      sha256: sha256)
+      digest: found)
     // If the run directory is full, the digest is in memory only, and the next supervisor has none.
     try? digest.write(in: directory, slot: slot)
     state.withLock { $0.made[slot] = digest }

@@ -137,11 +137,12 @@ final class Publisher: Sendable {
         image: image.bytes, manifest, name: Self.name(order.naming, loop, metrics),
         isIntact: { image.isIntact },
         isCancelled: { @Sendable [self] in cancelled.load(ordering: .relaxed) },
-        expected: { @Sendable [digests] in digests.awaitedDigest(slot, of: description.cutID)?.sha256 })
+        expected: { @Sendable [digests] in digests.awaitedDigest(slot, of: description.cutID)?.digest })
       let now = Clock.wallNanoseconds
       var record = CheckpointRecord(
         name: published.name, step: order.step, cut: description.cutID, attempt: description.attempt,
-        epoch: loop.epoch, batch: loop.batch, bytes: published.bytes, sha256: published.sha256,
+        epoch: loop.epoch, batch: loop.batch, bytes: published.bytes, digest: published.digest.hexadecimal,
+        digestAlgorithm: published.digest.algorithm.rawValue,
         createdAtNs: now, tookNs: Clock.monotonicNanoseconds - began,
         metrics: metrics.filter { $0.value.isFinite })
       record.savedFor = order.savedFor

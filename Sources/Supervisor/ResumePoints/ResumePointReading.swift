@@ -47,8 +47,8 @@ final class ResumePointReading: Sendable {
   private func fault(_ slot: UInt32, _ description: ImageDescription, _ lengthBytes: UInt64) -> String? {
     guard let expected = candidates.digests.digest(slot, of: description.cutID) else { return nil }
     let path = ArenaSlot.path(in: candidates.directories.run, slot: slot)
-    let found = ImageDigest.sha256(
-      path, offsetBytes: StagedImage.offsetBytes, lengthBytes: Int(lengthBytes)
+    let found = ImageDigest.digest(
+      path, offsetBytes: StagedImage.offsetBytes, lengthBytes: Int(lengthBytes), expected.digest.algorithm
     ) { bytes in
       done.wrappingAdd(UInt64(bytes), ordering: .relaxed)
       return true
@@ -56,8 +56,7 @@ final class ResumePointReading: Sendable {
     // A trainer that does not wait may have staged into this slot meanwhile. Then the read image no longer matters.
     if let now = candidates.image(slot), now.description.cutID != description.cutID { return nil }
     guard let found else { return "cannot read \(path) to its end" }
-    if found == expected.sha256 { return nil }
-    return SHA256.mismatch(found, expected.sha256)
+    return found == expected.digest ? nil : found.mismatch(expected.digest)
   }
 
   /// Compares the file that the trainer loads with the store, which has its own digest.
@@ -67,8 +66,8 @@ final class ResumePointReading: Sendable {
       return nil
     }
     let path = candidates.snapshotPath
-    let expected = SHA256.hex(image)
-    let read = ImageDigest.sha256(path, offsetBytes: 0, lengthBytes: image.count) { bytes in
+    let expected = Digest(of: image)
+    let read = ImageDigest.digest(path, offsetBytes: 0, lengthBytes: image.count) { bytes in
       done.wrappingAdd(UInt64(bytes), ordering: .relaxed)
       return true
     }

@@ -165,11 +165,14 @@ enum Recovery {
     records.removeAll { !names.contains($0.name) }
     for name in names.subtracting(records.map(\.name)).sorted() {
       guard case .verified(let manifest) = checkpoints.verify(name, thorough: false),
-        manifest.jobID == job.id.hexadecimal, let cut = CutID(manifest.cutID), let file = manifest.files.first
+        manifest.jobID == job.id.hexadecimal, let cut = CutID(manifest.cutID),
+        let file = manifest.files.first,
+        let digest = file.digest
       else { continue }
       let record = CheckpointRecord(
         name: name, step: manifest.step, cut: cut, attempt: manifest.attempt, epoch: manifest.epoch,
-        batch: manifest.batch, bytes: file.bytes, sha256: file.sha256,
+        batch: manifest.batch, bytes: file.bytes, digest: digest.hexadecimal,
+        digestAlgorithm: digest.algorithm.rawValue,
         createdAtNs: Timestamp.nanoseconds(manifest.createdAt) ?? Clock.wallNanoseconds,
         tookNs: 0, metrics: manifest.metrics)
       records.append(record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
@@ -13,15 +12,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ._digests import SUMS_NAMES, digest_of, digest_of_file, new_algorithm
 from ._documents import ResumeFile
 from ._errors import HoldfastError, PathLike
 from ._image import ImageReader, ImageWriter, LoopState
 from ._local import local_path
 from ._mapping import map_private
-from ._opening import open_file, read_file
+from ._opening import read_file
 
 STATE_NAME = "state.safetensors"
-_CHUNK = 1 << 20
 _LARGEST_TEXT = 64 << 20
 
 
@@ -147,21 +146,26 @@ def verify(directory: Path) -> None:
         HoldfastError: a file is missing or damaged.
     """
     hint = "use an older checkpoint"
-    sums = directory / "SHA256SUMS"
-    if not sums.is_file():
-        raise HoldfastError("incomplete checkpoint: there is no SHA256SUMS", path=directory, hint=hint)
+    found = [name for name, sums in SUMS_NAMES.items() if (directory / sums).is_file()]
+    if not found:
+        names = " or ".join(SUMS_NAMES.values())
+        raise HoldfastError(f"incomplete checkpoint: there is no {names}", path=directory, hint=hint)
+    algorithm, sums = found[0], directory / SUMS_NAMES[found[0]]
     listed: dict[str, str] = {}
     for line in _text(sums).splitlines():
         digest, _, name = line.partition("  ")
         listed[name] = digest
     named = {"manifest.json": None, **{one["name"]: one for one in manifest_of(directory).get("files", [])}}
     if set(named) != set(listed) or STATE_NAME not in listed:
-        raise HoldfastError("manifest.json and SHA256SUMS list different files", path=sums, hint=hint)
+        raise HoldfastError(f"manifest.json and {sums.name} list different files", path=sums, hint=hint)
     for name, digest in listed.items():
         path = directory / name
         if "/" in name or path.is_symlink() or not path.is_file():
             raise HoldfastError("a checkpoint file is missing", path=path, hint=hint)
-        if _digest(path) != digest or (named[name] or {}).get("sha256", digest) != digest:
+        listing = named[name] or {}
+        # By older versions, only `sha256`.
+        expected = listing.get("digest", listing.get("sha256", digest))
+        if expected != digest or _digest(path, algorithm) != digest:
             raise HoldfastError("a checkpoint file is damaged", path=path, hint=hint)
 
 
@@ -176,12 +180,13 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _digest(path: Path, algorithm: str) -> str:
+    try:
+        return digest_of_file(path, algorithm)
+    except OSError as error:
+        raise HoldfastError(
+            f"cannot read a checkpoint file: {error.strerror}", path=path, hint="use an older checkpoint"
+        ) from error
 
 
 def publish(
@@ -212,7 +217,8 @@ def publish(
     try:
         temporary.mkdir()
         data = image.to_bytes()
-        digest = hashlib.sha256(data).hexdigest()
+        algorithm = new_algorithm()
+        digest = digest_of(data, algorithm)
         manifest = {
             "format_version": 1,
             "job": "standalone" if resume is None else resume.job,
@@ -229,11 +235,19 @@ def publish(
             "hyperparameters": hyperparameters,
             "world_size": 1,
             "ranks": [{"rank": 0, "files": [STATE_NAME], "loop_state": loop.to_json()}],
-            "files": [{"name": STATE_NAME, "bytes": len(data), "sha256": digest}],
+            "files": [
+                {
+                    "name": STATE_NAME,
+                    "bytes": len(data),
+                    "digest": digest,
+                    "digest_algorithm": algorithm,
+                    "sha256": digest if algorithm == "sha256" else None,
+                }
+            ],
         }
         text = json.dumps(manifest, indent=2).encode() + b"\n"
-        sums = f"{digest}  {STATE_NAME}\n{hashlib.sha256(text).hexdigest()}  manifest.json\n"
-        for name, content in ((STATE_NAME, data), ("manifest.json", text), ("SHA256SUMS", sums.encode())):
+        sums = f"{digest}  {STATE_NAME}\n{digest_of(text, algorithm)}  manifest.json\n".encode()
+        for name, content in ((STATE_NAME, data), ("manifest.json", text), (SUMS_NAMES[algorithm], sums)):
             _write_durably(temporary / name, content)
         _sync(temporary)
         path = _rename_to_free_name(temporary, directory, loop.step, cut_id)
