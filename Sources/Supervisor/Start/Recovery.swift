@@ -167,11 +167,12 @@ enum Recovery {
       guard case .verified(let manifest) = checkpoints.verify(name, thorough: false),
         manifest.jobID == job.id.hexadecimal, let cut = CutID(manifest.cutID), let file = manifest.files.first
       else { continue }
-      let record = CheckpointRecord(
+      var record = CheckpointRecord(
         name: name, step: manifest.step, cut: cut, attempt: manifest.attempt, epoch: manifest.epoch,
         batch: manifest.batch, bytes: file.bytes, sha256: file.sha256,
         createdAtNs: Timestamp.nanoseconds(manifest.createdAt) ?? Clock.wallNanoseconds,
         tookNs: 0, metrics: manifest.metrics)
+      record.weightsOnly = manifest.weightsOnly
       records.append(record)
       writer.submit([.checkpoint(record)])
       Console.line("found checkpoint \(name), which was not listed", .checkpointFound)

@@ -192,6 +192,7 @@ def publish(
     hyperparameters: dict[str, Any],
     metrics: dict[str, float],
     resume: ResumeFile | None,
+    weights_only: bool = False,
 ) -> Path:
     """Write a checkpoint into a temporary directory, sync it, and rename it.
 
@@ -202,6 +203,7 @@ def publish(
         hyperparameters: as recorded.
         metrics: of the step; finite numbers.
         resume: of the supervisor's job; None without a supervisor.
+        weights_only: whether the image lacks components that a run needs to continue.
 
     Raises:
         HoldfastError: the disk is full or fails; nothing is left behind.
@@ -231,6 +233,8 @@ def publish(
             "ranks": [{"rank": 0, "files": [STATE_NAME], "loop_state": loop.to_json()}],
             "files": [{"name": STATE_NAME, "bytes": len(data), "sha256": digest}],
         }
+        if weights_only:
+            manifest["weights_only"] = True
         text = json.dumps(manifest, indent=2).encode() + b"\n"
         sums = f"{digest}  {STATE_NAME}\n{hashlib.sha256(text).hexdigest()}  manifest.json\n"
         for name, content in ((STATE_NAME, data), ("manifest.json", text), ("SHA256SUMS", sums.encode())):
