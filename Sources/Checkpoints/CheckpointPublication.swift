@@ -9,10 +9,14 @@ struct CheckpointPublication {
   let checkpoints: LocalCheckpoints
   /// Page-aligned if possible, for direct I/O.
   let image: UnsafeRawBufferPointer
+  /// nil: the whole image is published.
+  var weights: WeightsImage?
   /// Without files and ranks, which are added here.
   let draft: Manifest
   /// nil: `step-` and the step.
   let name: String?
+
+  private var imageBytes: Int { weights?.byteCount ?? image.count }
 
   func run(
     isIntact: @Sendable () -> Bool, isCancelled: @Sendable () -> Bool, expected: @Sendable () -> Digest?
@@ -20,7 +24,8 @@ struct CheckpointPublication {
     guard LocalCheckpoints.isValid(draft.cutID) else {
       throw CheckpointError(.unsupported, "invalid cut id '\(draft.cutID)'")
     }
-    let loop = try ImageReader.loop(image)
+    var loop = try ImageReader.loop(image)
+    if weights != nil { loop.parts = [] }
     if let published = try published() { return published }
     let aside = checkpoints.directory.appending(LocalCheckpoints.publishingPrefix + draft.cutID)
     do throws(POSIXError) {
@@ -51,7 +56,7 @@ struct CheckpointPublication {
     }
     if LocalCheckpoints.pathExists(aside) { try FileSystem.removeTree(aside) }
     // Checked before anything is allocated, as trying would use up the disk's last blocks.
-    guard image.count <= (try FileSystem.availableBytes(checkpoints.directory)) else {
+    guard imageBytes <= (try FileSystem.availableBytes(checkpoints.directory)) else {
       throw POSIXError("publish", path: checkpoints.directory, errno: .noSpace)
     }
     try posix("mkdir", aside) { aside.withPlatformString { mkdir($0, 0o750) } }
@@ -62,7 +67,10 @@ struct CheckpointPublication {
     isCancelled: @Sendable () -> Bool
   ) throws(CheckpointError) -> PublishedCheckpoint {
     let state = aside.appending(LocalCheckpoints.stateName)
-    let digest = try writeImage(to: state, isCancelled: isCancelled)
+    let digest =
+      if let weights { try write(weights, to: state, isCancelled: isCancelled) } else {
+        try writeImage(to: state, isCancelled: isCancelled)
+      }
     guard isIntact() else {
       throw CheckpointError(.damaged, "the image was truncated while it was read")
     }
@@ -72,7 +80,7 @@ struct CheckpointPublication {
       guard found == expected else { throw .damaged(found.mismatch(expected)) }
     }
     var manifest = draft
-    manifest.files = [.init(name: LocalCheckpoints.stateName, bytes: UInt64(image.count), digest: digest)]
+    manifest.files = [.init(name: LocalCheckpoints.stateName, bytes: UInt64(imageBytes), digest: digest)]
     manifest.ranks = [.init(rank: 0, files: [LocalCheckpoints.stateName], loopState: loop)]
     let text = try manifest.encoded()
     let sums = digests(manifest, manifestText: text)
@@ -95,7 +103,7 @@ struct CheckpointPublication {
       throw failure(error)
     }
     return PublishedCheckpoint(
-      name: name, manifest: manifest, bytes: UInt64(image.count + text.count + sums.count), digest: digest)
+      name: name, manifest: manifest, bytes: UInt64(imageBytes + text.count + sums.count), digest: digest)
   }
 
   // MARK: Names
@@ -104,7 +112,7 @@ struct CheckpointPublication {
   /// with the suffix `-v1`, `-v2` …, as many as exist and one more.
   private var possibleNames: [String] {
     guard let name else {
-      let name = "step-\(draft.step)"
+      let name = "step-\(draft.step)" + (weights == nil ? "" : "-weights")
       return [name, "\(name)-\(draft.cutID.prefix(8))", "\(name)-\(draft.cutID)"]
     }
     var names = [name]
@@ -125,7 +133,7 @@ struct CheckpointPublication {
     for name in possibleNames where exists(name) {
       guard let manifest = checkpoints.verify(name, thorough: false).manifest, manifest.cutID == draft.cutID,
         manifest.jobID == draft.jobID, checkpoints.verify(name, thorough: true).manifest == manifest,
-        let file = manifest.files.first, let digest = file.digest, file.bytes == UInt64(image.count)
+        let file = manifest.files.first, let digest = file.digest, file.bytes == UInt64(imageBytes)
       else { continue }
       do {
         // Its rename may not have become durable.
@@ -134,7 +142,7 @@ struct CheckpointPublication {
         throw CheckpointError("the checkpoint could not be made durable", error)
       }
       let text = try manifest.encoded()
-      let bytes = image.count + text.count + digests(manifest, manifestText: text).count
+      let bytes = imageBytes + text.count + digests(manifest, manifestText: text).count
       return PublishedCheckpoint(name: name, manifest: manifest, bytes: UInt64(bytes), digest: digest)
     }
     return nil
@@ -184,6 +192,39 @@ struct CheckpointPublication {
     return hashing.wait()
   }
 
+  /// Writes weights with direct I/O as far as possible.
+  private func write(
+    _ weights: WeightsImage, to path: FilePath, isCancelled: @Sendable () -> Bool
+  ) throws(CheckpointError) -> Digest {
+    let digest = DigestComputation()
+    do throws(POSIXError) {
+      let file = try OpenFile(path, .writeOnly, create: .always(mode: 0o640))
+      try file.allocate(bytes: weights.byteCount)
+      var direct = try? OpenFile(path, .writeDirectly)
+      var offset = 0
+      try weights.chunks(of: image, Self.chunkBytes) { chunk throws(POSIXError) in
+        if isCancelled() { throw POSIXError("write", path: path, errno: .canceled) }
+        digest.update(chunk)
+        defer {
+          offset += chunk.count
+          checkpoints.progress?(chunk.count)
+        }
+        if let whole = direct, chunk.count == Self.chunkBytes {
+          do throws(POSIXError) { return try whole.write(chunk) } catch {
+            guard error.errno == .invalidArgument else { throw error }
+            direct = nil
+          }
+        }
+        try file.seek(to: offset)
+        try file.write(chunk)
+      }
+      try file.synchronize()
+    } catch {
+      throw failure(error)
+    }
+    return digest.finish()
+  }
+
   /// - Returns: bytes written; less than `whole` if the filesystem does not support direct I/O.
   private func write(
     upTo whole: Int, to direct: OpenFile, isCancelled: @Sendable () -> Bool
@@ -214,7 +255,7 @@ struct CheckpointPublication {
     let free =
       (try? FileSystem.availableBytes(checkpoints.directory)).map { "\($0) are free" } ?? "too few are free"
     return CheckpointError(
-      "no space for a checkpoint: it needs \(image.count) bytes, \(free)", error,
+      "no space for a checkpoint: it needs \(imageBytes) bytes, \(free)", error,
       hint: "free some space on this filesystem, or keep fewer checkpoints")
   }
 

@@ -69,6 +69,23 @@ public struct ImageContents {
     if let failure { throw failure }
   }
 
+  /// Calls `body` with the name of each component and the JSON text of its state, valid during the call.
+  func texts(_ body: (_ component: String, UnsafeRawBufferPointer) -> Void) throws(CheckpointError) {
+    let failure = state.withUnsafeBytes { bytes -> CheckpointError? in
+      do throws(CheckpointError) {
+        try Self.read(bytes) { cursor throws(JSONValue.Malformed) in
+          try cursor.members { name, cursor throws(JSONValue.Malformed) in
+            body(name, try cursor.skippedBytes())
+          }
+        }
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw failure }
+  }
+
   /// Calls `component` with the name of each component, and then `leaf` with each value of its state.
   public func walk(
     component: (String) -> Void, leaf: @escaping (StateLeaf) -> Void

@@ -100,6 +100,22 @@ public struct LocalCheckpoints: Sendable {
       .run(isIntact: isIntact, isCancelled: isCancelled, expected: expected)
   }
 
+  /// Publishes the components of an image that consist of tensors alone, such as a model, as a checkpoint that no
+  /// attempt can start from.
+  /// - Parameters: as for `publish`; the default name is `step-`, the step and `-weights`.
+  /// - Throws: also `missing` if there is no such component.
+  public func publishWeights(
+    of image: UnsafeRawBufferPointer, _ draft: Manifest, name: String? = nil,
+    isIntact: @Sendable () -> Bool = { true }, isCancelled: @Sendable () -> Bool = { false }
+  ) throws(CheckpointError) -> PublishedCheckpoint {
+    var draft = draft
+    draft.weightsOnly = true
+    let weights = try WeightsImage(image)
+    return try CheckpointPublication(
+      checkpoints: self, image: image, weights: weights, draft: draft, name: name
+    ).run(isIntact: isIntact, isCancelled: isCancelled, expected: { nil })
+  }
+
   /// The name of the link to the newest checkpoint.
   public static let lastName = "last"
 

@@ -83,6 +83,8 @@ public struct Manifest: Hashable, Sendable, Codable {
   public var worldSize: UInt32 = 1
   public var ranks: [Rank] = []
   public var files: [File] = []
+  /// Whether it contains only components that are tensors alone; nil: it contains the whole state.
+  public var weightsOnly: Bool?
 
   public init(
     job: String, jobID: String, attempt: UInt64, generation: UInt64, cutID: String, step: UInt64,
@@ -112,6 +114,7 @@ public struct Manifest: Hashable, Sendable, Codable {
     case metrics, hyperparameters
     case worldSize = "world_size"
     case ranks, files
+    case weightsOnly = "weights_only"
   }
 
   func encoded() throws(CheckpointError) -> [UInt8] {

@@ -351,7 +351,13 @@ public final class Run {
   ///   - strict: whether it must contain exactly the registered components. What it lacks starts as registered,
   ///     and `notLoaded` lists it.
   public func load(from checkpoint: FilePath, strict: Bool = true) throws(HoldfastError) {
-    let image = try NamedCheckpoint(path: checkpoint).read().image
+    let (image, manifest) = try NamedCheckpoint(path: checkpoint).read()
+    if manifest?.weightsOnly == true {
+      throw HoldfastError(
+        .cannotRestore, "the checkpoint has only weights, so a run cannot be continued from it",
+        path: checkpoint,
+        hint: "use Checkpoint.load, and load the state of its components")
+    }
     try state.load(image, strict: strict, checkpoint)
   }
 }

@@ -16,6 +16,7 @@ struct SettingOptions: ParsableArguments {
   @Option(.mode) var mode: Resolution.Argument?
   @Option(.keepEverySteps) var keepEverySteps: Resolution.Argument?
   @Option(.keepDaily) var keepDaily: Resolution.Argument?
+  @Flag(.weightsOnly) var weightsOnly = false
   @Flag(.saveLast) var saveLast = false
   @Option(.checkpointName) var checkpointName: Resolution.Argument?
   @Option(.autoInsertMetricName) var autoInsertMetricName: Resolution.Argument?
@@ -45,6 +46,7 @@ struct SettingOptions: ParsableArguments {
       ($0.value as? Option<Resolution.Argument?>)?.wrappedValue
     }
     return options + (requireIdentical ? [Resolution.Argument(on: .requireIdentical)] : [])
+      + (weightsOnly ? [Resolution.Argument(on: .weightsOnly)] : [])
       + (saveLast ? [Resolution.Argument(on: .saveLast)] : [])
       + (noCheckpoints ? [Resolution.Argument(off: .checkpointsEnabled)] : [])
   }

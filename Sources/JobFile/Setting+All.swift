@@ -6,7 +6,7 @@ extension Setting {
   public static let all: [Setting] = [
     command, workingDirectory, environment, jobName, stateDirectory, runDirectory, checkpointInterval,
     everySteps, everyEpochs, saveOnTrainEpochEnd, keepLast, keepBest, monitor, mode, keepEverySteps,
-    keepDaily,
+    keepDaily, weightsOnly,
     saveLast, checkpointName, autoInsertMetricName, checkpointDirectory, checkpointsEnabled, stageInterval,
     checkpointPolicies, remote, remoteInterval, remoteKeepLast, remoteBandwidth, remoteHeartbeat, maxStalls,
     skipBatchAfter, requireIdentical, grace, stepTimeout, preemption,
@@ -75,6 +75,12 @@ extension Setting {
   public static let keepDaily = Setting(
     "checkpoint", "keep-daily", option: "keep-daily", .countOrNone, \.policy.checkpoint.keepDaily, .atOnce,
     "For the newest days that have a checkpoint, this number of them, keep the last one of the day.")
+  public static let weightsOnly = Setting(
+    "checkpoint", "weights-only", option: "weights-only", .flag, \.policy.checkpoint.weightsOnly, .atOnce,
+    """
+    Save only components that consist of tensors alone, such as a model. No attempt starts from such a checkpoint, so \
+    the whole state is saved too where recovery needs it, and its newest two are kept.
+    """)
   public static let saveLast = Setting(
     "checkpoint", "save-last", option: "save-last", .flag, \.savesLast, .nextStart,
     "Maintain a link, last, to the newest durable checkpoint.")
@@ -136,7 +142,7 @@ extension Setting {
   /// Those that a policy consists of.
   static let policySettings = [
     checkpointInterval, everySteps, everyEpochs, saveOnTrainEpochEnd, keepLast, keepBest, monitor, mode,
-    keepEverySteps, keepDaily, checkpointName, autoInsertMetricName,
+    keepEverySteps, keepDaily, weightsOnly, checkpointName, autoInsertMetricName,
   ]
 
   public static let maxStalls = Setting(

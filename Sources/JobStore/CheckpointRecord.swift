@@ -21,12 +21,17 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
   public var metrics: [String: Double]
   /// Why it was saved, `CheckpointReason.word`; nil: by a version that did not record this.
   public var savedFor: [String]?
+  /// It contains only components that are tensors alone; nil: it contains the whole state.
+  public var weightsOnly: Bool?
   /// When the remote storage had all of it; nil: it is not known to.
   public var replicatedAtNs: UInt64?
   /// Its damage; nil if none is known.
   public var damage: String?
   /// When it was last read in full and its digest matched.
   public var verifiedAtNs: UInt64?
+
+  /// Whether an attempt can start from it.
+  public var isWhole: Bool { weightsOnly != true }
 
   public init(
     name: String, step: UInt64, cut: CutID, attempt: UInt64, epoch: UInt64, batch: UInt64, bytes: UInt64,

@@ -17,6 +17,9 @@ public struct StoredCheckpoint: Hashable, Sendable {
     self.fault = fault
   }
 
+  /// Whether no attempt can start from it, by the manifest or else by a name such as `step-48700-weights`.
+  public var isWeightsOnly: Bool { manifest.map { $0.weightsOnly == true } ?? key.name.hasSuffix("-weights") }
+
   /// Its step, by the manifest or else by a name such as `step-48700`.
   public var step: UInt64? {
     if let manifest { return manifest.step }

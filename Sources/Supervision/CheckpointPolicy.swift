@@ -41,6 +41,15 @@ public struct CheckpointPolicy: Hashable, Sendable, Codable {
   /// Whether a name contains `name=value` or only the value.
   public var insertsMetricNames = true
 
+  // nil in the documents of earlier versions.
+  private var onlyWeights: Bool?
+  /// Whether its checkpoints contain only components that are tensors alone, such as a model. No attempt starts from
+  /// one of them.
+  public var weightsOnly: Bool {
+    get { onlyWeights ?? false }
+    set { onlyWeights = newValue ? true : nil }
+  }
+
   public init() {}
 
   public static let defaultInterval = Duration.seconds(600)

@@ -39,6 +39,27 @@ public struct Policy: Hashable, Sendable {
     set { checkpoint.interval = newValue }
   }
 
+  /// Those of `reasons` for which a checkpoint with only weights is made. A policy of the job makes one of each
+  /// checkpoint.
+  public func weightsReasons(_ reasons: Set<CheckpointReason>) -> Set<CheckpointReason> {
+    if checkpoint.weightsOnly { return reasons }
+    return reasons.intersection(additional.filter(\.weightsOnly).flatMap(\.reasons))
+  }
+
+  /// Whether a checkpoint of the whole state is made for one of `reasons`: unless all of them are steps or epochs of
+  /// policies that want only weights. An attempt can start only from the whole state, so time, requests and ends
+  /// always save it.
+  public func needsWholeState(_ reasons: Set<CheckpointReason>) -> Bool {
+    let whole = Set(policies.filter { !$0.weightsOnly }.flatMap(\.reasons))
+    let weights = Set(policies.filter(\.weightsOnly).flatMap(\.reasons)).subtracting(whole)
+    return !reasons.allSatisfy { reason in
+      switch reason {
+      case .steps, .epochs: weights.contains(reason)
+      default: false
+      }
+    }
+  }
+
   /// The smallest number of steps after which a policy saves.
   var shortestSteps: UInt64? { policies.compactMap(\.everySteps).min() }
 }

@@ -3,6 +3,9 @@
 ///   found intact.
 /// - Damaged checkpoints are never removed, so each is read before its removal.
 /// - A checkpoint is removed only if no policy keeps it.
+/// - Checkpoints with only weights are counted apart from those of the whole state, as no attempt starts from them.
+///   Where no policy counts checkpoints of the whole state, the newest ones are kept for the next attempt; where none
+///   counts those with only weights, all of them are kept.
 public enum Retention {
   public enum Condition: Hashable, Sendable {
     /// Written or fully read by this process.
@@ -21,10 +24,11 @@ public enum Retention {
     public var metrics: [String: Double]
     /// `CheckpointReason.word` of each reason for which it was saved.
     public var reasons: Set<String>
+    public var weightsOnly: Bool
 
     public init(
       name: String, step: UInt64, condition: Condition, day: Int = 0, metrics: [String: Double] = [:],
-      reasons: Set<String> = []
+      reasons: Set<String> = [], weightsOnly: Bool = false
     ) {
       self.name = name
       self.step = step
@@ -32,6 +36,7 @@ public enum Retention {
       self.day = day
       self.metrics = metrics
       self.reasons = reasons
+      self.weightsOnly = weightsOnly
     }
   }
 
@@ -44,6 +49,8 @@ public enum Retention {
     case best(rank: Int, monitor: String)
     case everySteps(UInt64)
     case daily(Int)
+    /// It has only weights, and no policy counts such checkpoints.
+    case weights
   }
 
   public struct Plan: Hashable, Sendable {
@@ -60,8 +67,12 @@ public enum Retention {
   public static func plan(_ listed: [Listed], _ policies: [CheckpointPolicy]) -> Plan {
     let ordered = listed.sorted { ($0.step, $0.name) > ($1.step, $1.name) }
     var plan = Plan()
-    if let newest = ordered.first(where: { $0.condition == .verified }) { plan.keep(newest, .newest) }
+    let (whole, weights) = (ordered.filter { !$0.weightsOnly }, ordered.filter(\.weightsOnly))
+    if let newest = whole.first(where: { $0.condition == .verified }) { plan.keep(newest, .newest) }
+    if policies.allSatisfy(\.weightsOnly) { keepLast(whole, CheckpointPolicy(), &plan) }
+    if !policies.contains(where: \.weightsOnly) { for one in weights { plan.keep(one, .weights) } }
     for (index, policy) in policies.enumerated() {
+      let ordered = policy.weightsOnly ? weights : whole
       let words = Set(policy.reasons.map(\.word))
       // The first policy is that of the whole job. Another one has what it has saved.
       let own = index == 0 ? ordered : ordered.filter { !$0.reasons.isDisjoint(with: words) }
@@ -76,7 +87,7 @@ public enum Retention {
     }
     for one in ordered {
       guard plan.kept[one.name] == nil else {
-        if one.condition == .verified { plan.oldestKept = one.step }
+        if one.condition == .verified, !one.weightsOnly { plan.oldestKept = one.step }
         continue
       }
       switch one.condition {
@@ -94,7 +105,7 @@ public enum Retention {
   /// a metric that is missing must not cost the checkpoint.
   public static func best(_ listed: [Listed], _ policy: CheckpointPolicy) -> [Listed] {
     guard let monitor = policy.monitor, policy.keepBest > 0 else { return [] }
-    let usable = listed.filter { $0.condition != .damaged }
+    let usable = listed.filter { $0.condition != .damaged && $0.weightsOnly == policy.weightsOnly }
     let ranked = usable.sorted { left, right in
       switch (value(left, monitor), value(right, monitor)) {
       case (let first?, let second?) where first != second:

@@ -90,6 +90,11 @@ public struct State: Hashable, Sendable {
   public var offered: Int?
   /// Step of the newest durable checkpoint, 0 for none.
   public var durableStep: UInt64
+  /// Step of the newest durable checkpoint with only weights, 0 for none.
+  public var weightsStep: UInt64 = 0
+  /// Whether the publication contains the whole state, and whether it contains weights alone beside it.
+  public var publishesWholeState = true
+  public var publishesWeights = false
   public var startedOnce = false
   /// The pause before an attempt is over; it waits for a publication that it may be resumed from.
   public var startWaits = false
@@ -106,10 +111,13 @@ public struct State: Hashable, Sendable {
   /// Targets of this supervisor that were passed without a save.
   public var skippedTargets: UInt64 = 0
 
-  public init(policy: Policy, standing: Standing, durableStep: UInt64, now: Moment) {
+  public init(
+    policy: Policy, standing: Standing, durableStep: UInt64, weightsStep: UInt64 = 0, now: Moment
+  ) {
     self.policy = policy
     self.standing = standing
     self.durableStep = durableStep
+    self.weightsStep = weightsStep
     slots = Array(repeating: .empty, count: policy.slotCount)
     schedule = Schedule(policy: policy, standing: standing, now: now)
   }
@@ -127,6 +135,17 @@ public struct State: Hashable, Sendable {
   /// The slot for the state before the first step, for a trainer that starts from the beginning. Until that step
   /// there are no requests, so nothing else uses the slot.
   public var initialSlot: Int? { resume == .beginning ? freeSlot : nil }
+
+  /// Whether the whole state of this step is durable or is being published.
+  func savesWhole(_ step: UInt64) -> Bool {
+    step == durableStep || step == publication?.step && publishesWholeState
+  }
+
+  /// Whether the weights of this step are durable or are being published. A step that is made again after a resume is
+  /// not saved again.
+  func savesWeights(_ step: UInt64) -> Bool {
+    step <= weightsStep || step == publication?.step && publishesWeights
+  }
 
   /// A slot that may be overwritten now.
   var freeSlot: Int? { freeSlots.first }

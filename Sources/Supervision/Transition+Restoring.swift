@@ -37,9 +37,9 @@ extension Transition {
   /// After deaths while the newest image was loaded, the next attempt is to start from an older point. The durable copy
   /// of that image may be whole, so it is worth a wait if it is being written.
   mutating func backoffEnded() {
-    guard let publication = state.publication, publication.step > state.resume.step, !state.startWaits else {
-      return startAttempt()
-    }
+    guard let publication = state.publication, publication.step > state.resume.step,
+      state.publishesWholeState, !state.startWaits
+    else { return startAttempt() }
     state.startWaits = true
     emit(.arm(.backoff, at: now.monotonic + Schedule.answerTimeout))
   }

@@ -209,24 +209,44 @@ extension Transition {
 
   /// - Parameter reason: nil: one that was noted before, or that a checkpoint is due.
   mutating func publishNewest(_ reason: CheckpointReason? = nil) {
-    guard let newest = state.newestStaged, newest.step > state.durableStep,
+    guard let newest = state.newestStaged, newest.step > state.durableStep || needsWeights(newest.step),
       state.policy.isDurable || reason == .request || state.reasons.contains(.request)
     else { return }
-    if let publication = state.publication, publication.step == newest.step {
+    if let publication = state.publication, publication.step == newest.step, state.publishesWholeState {
       if let reason { emit(.mark(step: newest.step, [reason])) }
       return
     }
-    if let reason { state.reasons.insert(reason) }
+    if let reason, newest.step > state.durableStep { state.reasons.insert(reason) }
     // Otherwise it follows the one in progress.
     if state.publication == nil { publish(newest) }
   }
 
   mutating func publish(_ publication: State.Publication) {
+    var reasons = state.reasons
+    if publication.step > state.durableStep {
+      let isDue = state.publishNext || now.monotonic >= state.schedule.nextDurable(state.policy)
+      reasons = dueReasons()
+      // The timer may be ahead of the wall clock, by which intervals are counted.
+      if isDue, !state.policy.needsWholeState(reasons) {
+        reasons.insert(.interval(state.policy.durableInterval))
+      }
+    } else {
+      reasons = state.policy.weightsReasons(reasons)
+    }
     state.publishNext = false
     state.publication = publication
+    state.publishesWholeState =
+      publication.step > state.durableStep && state.policy.needsWholeState(reasons)
+    state.publishesWeights =
+      publication.step > state.weightsStep && !state.policy.weightsReasons(reasons).isEmpty
     offer()
-    emit(.publish(slot: publication.slot, step: publication.step, dueReasons()))
+    emit(.publish(slot: publication.slot, step: publication.step, reasons))
     state.reasons = []
+  }
+
+  /// Whether weights of this step are wanted that are not durable.
+  func needsWeights(_ step: UInt64) -> Bool {
+    step > state.weightsStep && !state.policy.weightsReasons(state.reasons).isEmpty
   }
 
   /// The reasons noted so far, and the intervals that are over.
@@ -249,13 +269,16 @@ extension Transition {
   mutating func published(_ slot: Int, _ step: UInt64, _ took: Duration) {
     guard state.publication == .init(slot: slot, step: step) else { return }
     state.publication = nil
-    state.durableStep = max(state.durableStep, step)
-    state.schedule.durableAt = now.monotonic
-    state.schedule.publishing = took
-    state.standing.publishingSeconds = took / .seconds(1)
-    state.standing.lastDurableWallSeconds = now.wall / .seconds(1)
+    if state.publishesWeights { state.weightsStep = max(state.weightsStep, step) }
+    if state.publishesWholeState {
+      state.durableStep = max(state.durableStep, step)
+      state.schedule.durableAt = now.monotonic
+      state.schedule.publishing = took
+      state.standing.publishingSeconds = took / .seconds(1)
+      state.standing.lastDurableWallSeconds = now.wall / .seconds(1)
+    }
     persistStanding()
-    publicationEnded(retryAfter: state.policy.durableInterval)
+    publicationEnded(retryAfter: untilDurable)
     if state.stop == nil, state.phase != .settling { armPreemptionStop() }
     // A newer one may have been staged meanwhile, and this attempt stages no more.
     if state.phase == .terminating { publishNewest(endReason) }
@@ -265,12 +288,18 @@ extension Transition {
     guard state.publication == .init(slot: slot, step: step) else { return }
     state.publication = nil
     if isDamaged { state.slots[slot] = .empty }
-    if state.phase == .settling {
+    // Without the whole state there is nothing that an end could lack.
+    if state.phase == .settling, state.publishesWholeState {
       // The other slot may contain an older state, which is better than none.
       if isDamaged, state.ending != .finished { return publishNewestOrEnd() }
       return end(state.ending == .finished ? .finalStateNotDurable : state.ending ?? .stopped)
     }
-    publicationEnded(retryAfter: min(.seconds(30), state.policy.durableInterval))
+    publicationEnded(
+      retryAfter: state.publishesWholeState ? min(.seconds(30), state.policy.durableInterval) : untilDurable)
+  }
+
+  private var untilDurable: Duration {
+    max(.zero, state.schedule.nextDurable(state.policy) - now.monotonic)
   }
 
   private mutating func publicationEnded(retryAfter pause: Duration) {

@@ -110,7 +110,8 @@ extension Transition {
 
   /// Called when the state for `target` was saved.
   mutating func reached(_ target: SaveTarget, step: UInt64, completedEpochs: UInt64) {
-    let policies = state.policy.policies
+    let policy = state.policy
+    let policies = policy.policies
     let isStep = target.step.map { step >= $0 } ?? false
     if target.everyEpochs != nil, completedEpochs == 0, !isStep {
       // A client that saves at the next step: it is not asked again in this attempt.
@@ -127,12 +128,13 @@ extension Transition {
     let reasons = SaveTargets.reasons(
       policies, for: target, step: step, completedEpochs: completedEpochs, isAffordable: canAffordEpochEnd)
     guard !reasons.isEmpty, step > 0 else { return }
-    if step == state.durableStep || step == state.publication?.step {
-      // The same state, for another reason.
-      emit(.mark(step: step, reasons))
-    } else {
-      state.reasons.formUnion(reasons)
-    }
+    let wantsWeights = !policy.weightsReasons(reasons).isEmpty
+    // The same state, for another reason.
+    if state.savesWhole(step) || wantsWeights && state.savesWeights(step) { emit(.mark(step: step, reasons)) }
+    let isComplete =
+      (state.savesWhole(step) || !policy.needsWholeState(reasons))
+      && (state.savesWeights(step) || !wantsWeights)
+    if !isComplete { state.reasons.formUnion(reasons) }
   }
 
   /// The trainer had passed the step before it saw the request, or no state could be saved.

@@ -247,7 +247,7 @@ struct Transition {
     for kind in TimerKind.allCases where kind != .graceEnd { emit(.disarm(kind)) }
     // The final state may have been published for another reason.
     let newest = state.newestStaged?.step ?? state.durableStep
-    if ending == .finished, newest > 0, newest == state.durableStep || newest == state.publication?.step {
+    if ending == .finished, newest > 0, state.savesWhole(newest) {
       emit(.mark(step: newest, [.finish]))
     }
     if state.publication == nil { publishNewestOrEnd() }
@@ -255,7 +255,9 @@ struct Transition {
 
   mutating func publishNewestOrEnd() {
     guard state.publication == nil, let ending = state.ending else { return }
-    if let newest = state.newestStaged, newest.step > state.durableStep, state.policy.isDurable {
+    if let newest = state.newestStaged, newest.step > state.durableStep || needsWeights(newest.step),
+      state.policy.isDurable
+    {
       state.reasons.insert(ending == .finished ? .finish : ending == .stopped ? .stop : .failure)
       publish(newest)
     } else {

@@ -10,4 +10,7 @@ public struct CutID: SixteenBytes {
     self.high = high
     self.low = low
   }
+
+  /// The id of the checkpoint with only the weights of this cut, beside that of the whole state.
+  public var weights: CutID { CutID(high: ~high, low: ~low) }
 }

@@ -196,7 +196,10 @@ import Testing
     defer { bench.close() }
     let options = ["--resume-from", "step-90", "--resume-weights-only", "--yes"]
     let run = try bench.start(options, Self.trainer(2, delay: "20ms"))
-    try bench.wait(for: "steps") { try bench.status("step") >= 5 && bench.status("attempt") == 1 }
+    try bench.wait(for: "steps of the new run") {
+      try FileManager.default.fileExists(atPath: bench.state + "/runs/1") && bench.status("step") >= 5
+        && bench.status("attempt") == 1
+    }
     try bench.killBoth(run)
     try FileManager.default.removeItem(atPath: bench.run)
     try? FileManager.default.removeItem(atPath: bench.state + "/checkpoints")

@@ -25,6 +25,7 @@ let complete = """
   mode = "max"
   keep-every-steps = 5000
   keep-daily = 7
+  weights-only = true
   save-last = true
   name = "x-{epoch:02d}"
   auto-insert-metric-name = false

@@ -22,7 +22,7 @@ import Vocabulary
     checkpoint.interval = .seconds(300)
     (checkpoint.everySteps, checkpoint.epochs, checkpoint.epochEnd) = (1000, .every(2), .training)
     (checkpoint.keepLast, checkpoint.keepBest, checkpoint.monitor, checkpoint.mode) = (4, 3, "val_loss", .max)
-    (checkpoint.keepEverySteps, checkpoint.keepDaily) = (5000, 7)
+    (checkpoint.keepEverySteps, checkpoint.keepDaily, checkpoint.weightsOnly) = (5000, 7, true)
     (checkpoint.nameTemplate, checkpoint.insertsMetricNames) = ("x-{epoch:02d}", false)
     expected.policy.checkpoint = checkpoint
     var steps = CheckpointPolicy()

@@ -16,8 +16,10 @@ extension Policy {
     if random.below(4) == 0 {
       var other = CheckpointPolicy()
       (other.everySteps, other.epochs, other.interval) = (50, .every(2), .seconds(300))
+      other.weightsOnly = random.below(2) == 0
       policy.additional = [other]
     }
+    policy.checkpoint.weightsOnly = random.below(8) == 0
     policy.isDurable = random.below(10) > 0
     policy.maxStalls = random.below(6) + 1
     policy.skipBatchAfter = random.below(2) == 0 ? nil : 2

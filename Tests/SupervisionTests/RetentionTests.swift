@@ -43,7 +43,7 @@ struct RetentionTests {
 
   // MARK: Several policies
 
-  /// `5 loss=0.3 day=2 for=steps=5`: a verified checkpoint of each line.
+  /// `5 loss=0.3 day=2 for=steps=5 weights`: a verified checkpoint of each line.
   private static func checkpoints(_ lines: String...) -> [Retention.Listed] {
     lines.map { line in
       let words = line.split(separator: " ").map(String.init)
@@ -53,6 +53,7 @@ struct RetentionTests {
         switch parts[0] {
         case "day": one.day = Int(parts[1]) ?? 0
         case "for": one.reasons.insert(parts[1])
+        case "weights": one.weightsOnly = true
         default: one.metrics[parts[0]] = Double(parts[1])
         }
       }
@@ -132,5 +133,35 @@ struct RetentionTests {
     let plan = Retention.plan(listed, [policy])
     #expect(plan.kept.keys.sorted() == ["4", "5"])
     #expect(plan.remove == ["1", "3"])
+  }
+
+  // MARK: Weights
+
+  private static let both = checkpoints(
+    "1 loss=0.1", "2 loss=0.2", "3 loss=0.3", "4 loss=0.4", "11 loss=0.5 weights", "12 loss=0.2 weights",
+    "13 loss=0.3 weights", "14 loss=0.4 weights")
+
+  /// Whatever weights there are, the newest whole states stay.
+  @Test func weightsAreCountedApart() {
+    let weights = Self.policy { ($0.weightsOnly, $0.keepLast) = (true, 1) }
+    #expect(Self.kept(Self.both, weights) == ["3", "4", "14"], "without another policy the newest two stay")
+    let best = Self.policy { ($0.weightsOnly, $0.keepBest, $0.monitor) = (true, 1, "loss") }
+    #expect(Self.kept(Self.both, best) == ["3", "4", "12"])
+    let whole = Self.policy { ($0.keepBest, $0.monitor) = (1, "loss") }
+    #expect(Self.kept(Self.both, whole, weights) == ["1", "4"], "none of the weights is the policy's own")
+    #expect(Self.kept(Self.both, weights, whole) == ["4", "14"], "nor of the whole ones")
+  }
+
+  /// A start without the option must not remove what an earlier one has kept.
+  @Test func weightsWithoutAPolicyStay() {
+    let whole = Self.policy { $0.keepLast = 1 }
+    #expect(Self.kept(Self.both, whole) == ["4", "11", "12", "13", "14"])
+    #expect(Retention.plan(Self.both, [whole]).kept["11"] == [.weights])
+  }
+
+  @Test func theOldestKeptIsOneToStartFrom() {
+    let weights = Self.policy { ($0.weightsOnly, $0.keepEverySteps) = (true, 1) }
+    let listed = Self.checkpoints("1 weights", "2 weights", "3", "4")
+    #expect(Retention.plan(listed, [weights]).oldestKept == 3)
   }
 }

@@ -85,7 +85,7 @@ struct Walk {
   private mutating func restart() {
     var next = Driver(
       Policy.random(&random), standing: driver.state.standing, durableStep: driver.state.durableStep)
-    next.now = driver.now
+    (next.now, next.state.weightsStep) = (driver.now, driver.state.weightsStep)
     let attempt = world.attempt
     driver = next
     world = World()

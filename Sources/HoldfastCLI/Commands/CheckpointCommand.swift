@@ -34,7 +34,9 @@ struct CheckpointCommand: ParsableCommand {
     try Signals.send(SIGUSR1, live, reader)
     var waited = Duration.zero
     while waited < timeout, try reader.isSupervised() {
-      if let new = try reader.store.checkpoints().last(where: { !before.names.contains($0.name) }) {
+      if let new = try reader.store.checkpoints().last(where: {
+        $0.isWhole && !before.names.contains($0.name)
+      }) {
         let output = Output.standard
         if format.json {
           return output.json(.object(["format_version": .integer(1), "checkpoint": new.json]))

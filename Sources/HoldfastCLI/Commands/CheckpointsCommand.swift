@@ -72,12 +72,17 @@ struct CheckpointsCommand: ParsableCommand {
         : JSONListWriter(
           output, list: "checkpoints", members: ["format_version": .integer(1), "job": .string(reader.name)])
       for name in wanted.isEmpty ? known : wanted {
-        let fault = reader.fault(of: name, listed.first { $0.name == name }, thorough: true)
+        let record = listed.first { $0.name == name }
+        let fault = reader.fault(of: name, record, thorough: true)
         if fault != nil { damaged.append(name) }
         list?.append(
-          .object(["name": .string(name), "verified": .bool(fault == nil), "damage": .optional(fault)]))
+          .object([
+            "name": .string(name), "verified": .bool(fault == nil), "damage": .optional(fault),
+            "weights_only": .bool(record?.isWhole == false),
+          ]))
+        let kind = record?.isWhole == false ? "  weights only" : ""
         if !format.json, fault != nil || !quiet {
-          output.line("\(name)  \(fault.map { "DAMAGED  \($0)" } ?? "verified")")
+          output.line("\(name)  \(fault.map { "DAMAGED  \($0)" } ?? "verified")\(kind)")
         }
       }
       list?.end()

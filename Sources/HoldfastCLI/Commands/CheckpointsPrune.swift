@@ -31,6 +31,8 @@ struct CheckpointsPrune: ParsableCommand {
   @Option(.mode) var mode: Resolution.Argument?
   @Option(.keepEverySteps) var keepEverySteps: Resolution.Argument?
   @Option(.keepDaily) var keepDaily: Resolution.Argument?
+  @Flag(help: "Apply these options to checkpoints with only weights, instead of those of the whole state.")
+  var weightsOnly = false
   @Flag(help: "Print what would be removed, and remove nothing.") var dryRun = false
   @Flag(help: "Do not ask.") var yes = false
   @Flag(help: "Allow --keep-last 0: no verified checkpoint stays, and the run cannot be resumed from disk.")
@@ -39,7 +41,7 @@ struct CheckpointsPrune: ParsableCommand {
   func validate() throws {
     guard let keepLast else { return }
     guard keepLast >= 0 else { throw ValidationError("--keep-last must not be negative") }
-    guard keepLast > 0 || removeLastVerified else {
+    guard keepLast > 0 || removeLastVerified || weightsOnly else {
       throw ValidationError(
         "--keep-last 0 removes the last verified checkpoint; to do that, add --remove-last-verified")
     }
@@ -48,17 +50,20 @@ struct CheckpointsPrune: ParsableCommand {
   func run() throws {
     let reader = try job.open()
     let status = try JobStatus(reader)
-    let plan = Retention.plan(status.listedCheckpoints, try policies(status))
-    var kept = plan.kept
+    var kept = Retention.plan(status.listedCheckpoints, try policies(status)).kept
     if keepLast == 0 { kept = kept.filter { $0.value != [.newest] } }
+    if let notJudged { for one in status.checkpoints where one.isWhole == notJudged { kept[one.name] = [] } }
     let removed = status.checkpoints.filter { $0.damage == nil && kept[$0.name] == nil }
     let output = Output.standard
     if dryRun || !format.json { show(status, kept, removed, output) }
     guard !dryRun, !removed.isEmpty else { return }
     try confirm(removed)
     let isShown = isatty(STDERR_FILENO) == 1 && !format.json
+    // At least one that stays must be intact, where an attempt could have started from one that is removed.
+    let staying = status.checkpoints.filter { $0.isWhole && kept[$0.name] != nil }.map(\.name)
     let result = try Pruning.remove(
-      removed.map(\.name), keeping: Array(kept.keys), of: status.job, in: reader.directory
+      removed.map(\.name), keeping: removed.contains(where: \.isWhole) ? staying : [], of: status.job,
+      in: reader.directory
     ) { name in
       if isShown { Output.standardError(["reading \(name)"]) }
     }
@@ -73,12 +78,21 @@ struct CheckpointsPrune: ParsableCommand {
     }
   }
 
+  private var options: [Resolution.Argument] {
+    [keepBest, monitor, mode, keepEverySteps, keepDaily].compactMap { $0 }
+  }
+
+  private var hasOptions: Bool { keepLast != nil || !options.isEmpty }
+
+  /// Whether checkpoints of the whole state, or those with only weights, are left as they are; nil: none are.
+  private var notJudged: Bool? { hasOptions ? weightsOnly : nil }
+
   /// That of the options, or those of the job's last run.
   private func policies(_ status: JobStatus) throws -> [CheckpointPolicy] {
-    let options = [keepBest, monitor, mode, keepEverySteps, keepDaily].compactMap { $0 }
-    guard keepLast != nil || !options.isEmpty else { return status.policies.policies }
+    guard hasOptions else { return status.policies.policies }
     var policy = Resolution(file: nil, arguments: options).settings.policy.checkpoint
     policy.keepLast = keepLast
+    policy.weightsOnly = weightsOnly
     if let mistake = policy.mistake {
       throw Failure(.usage, "--\(mistake)", hints: ["holdfast checkpoints prune --help"])
     }
@@ -108,7 +122,7 @@ struct CheckpointsPrune: ParsableCommand {
         record.damage != nil
         ? "kept: damaged ones are never deleted"
         : names.contains(record.name)
-          ? "removed" : "kept: \((kept[record.name] ?? []).map(\.words).joined(separator: ", "))"
+          ? "removed" : keptAs(kept[record.name] ?? [])
       table.add([
         record.name, "\(record.step)", status.age(record.createdAtNs), Words.bytes(record.bytes), why,
       ])
@@ -118,6 +132,10 @@ struct CheckpointsPrune: ParsableCommand {
     output.line(
       removed.isEmpty
         ? "nothing to remove" : "\(Words.count(UInt64(removed.count), "checkpoint")) to remove, \(bytes)")
+  }
+
+  private func keptAs(_ kept: [Retention.Kept]) -> String {
+    kept.isEmpty ? "kept" : "kept: \(kept.map(\.words).joined(separator: ", "))"
   }
 
   private func confirm(_ removed: [CheckpointRecord]) throws {

@@ -44,7 +44,7 @@ struct CheckpointsPull: ParsableCommand {
     if list { return show(found, output) }
     guard
       let wanted = found.first(where: {
-        name == nil ? $0.fault == nil : $0.key.name == name || $0.key.text == name
+        name == nil ? $0.fault == nil && !$0.isWeightsOnly : $0.key.name == name || $0.key.text == name
       })
     else {
       let guess = name.flatMap { Suggestions.nearest(to: $0, among: found.map(\.key.name)) }
@@ -84,6 +84,7 @@ struct CheckpointsPull: ParsableCommand {
         .object([
           "key": .string(one.key.text), "name": .string(one.key.name), "step": .optional(one.step),
           "size_bytes": .optional(one.bytes), "damage": .optional(one.fault),
+          "weights_only": .bool(one.isWeightsOnly),
         ])
       }
       return output.json(.object(["format_version": .integer(1), "checkpoints": .array(rows)]))
@@ -92,7 +93,7 @@ struct CheckpointsPull: ParsableCommand {
     let rows = found.map { one in
       [
         one.key.text, one.step.map { "\($0)" } ?? "", one.bytes.map { Words.bytes($0) } ?? "",
-        one.fault.map { "DAMAGED  \($0)" } ?? "complete",
+        one.fault.map { "DAMAGED  \($0)" } ?? (one.isWeightsOnly ? "complete, weights only" : "complete"),
       ]
     }
     for line in TextTable.lines([["KEY", "STEP", "SIZE", "STATE"]] + rows) { output.line(line) }

@@ -32,7 +32,7 @@ struct CheckpointsPush: ParsableCommand {
     let remote = try RemoteOption.open(self.remote, job: reader.job)
     let wanted =
       try names.isEmpty
-      ? records.last.map { [$0] } ?? []
+      ? (records.last { $0.isWhole } ?? records.last).map { [$0] } ?? []
       : names.map { name in
         guard let record = records.first(where: { $0.name == name }) else {
           throw reader.noSuchCheckpoint(name, records.map(\.name))

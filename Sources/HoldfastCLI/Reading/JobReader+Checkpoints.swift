@@ -15,9 +15,12 @@ extension JobReader {
   }
 
   /// The path of a checkpoint and its name.
-  /// - Parameter name: nil: the newest one.
+  /// - Parameter name: nil: the newest one of the whole state, or of weights if there is no other.
   func checkpoint(_ name: String?) throws -> (name: String, path: FilePath) {
-    guard let name = try name ?? store.checkpoints().last?.name else { throw noCheckpointYet() }
+    let listed = try store.checkpoints()
+    guard let name = name ?? (listed.last { $0.isWhole } ?? listed.last)?.name else {
+      throw noCheckpointYet()
+    }
     let known = try checkpoints.names()
     guard known.contains(name) else { throw noSuchCheckpoint(name, known) }
     return (name, checkpoints.path(of: name))

@@ -41,9 +41,9 @@ struct JobStatus {
   var checkpoints: [CheckpointRecord]
   /// When checkpoints are saved and which are kept.
   var policies: StoredPolicies
-  /// At least the newest two, with their files checked; newest first.
+  /// Of the whole state: at least the newest two, with their files checked; newest first.
   var newestCheckpoints: [CheckpointRecord] = []
-  /// The newest that is not damaged.
+  /// The newest of the whole state that is not damaged.
   var durable: CheckpointRecord?
   var newest: SnapshotRow?
   var metrics: [(name: String, value: Double)]
@@ -100,7 +100,8 @@ struct JobStatus {
     }
     self.staged = staged
     // There may be very many; only those that are shown are checked.
-    for record in checkpoints.reversed() where newestCheckpoints.count < 2 || durable == nil {
+    for record in checkpoints.reversed()
+    where record.isWhole && (newestCheckpoints.count < 2 || durable == nil) {
       newestCheckpoints.append(reader.examined(record))
       durable = newestCheckpoints.first { $0.damage == nil }
     }
@@ -182,10 +183,13 @@ struct JobStatus {
     return (record, monitor, value)
   }
 
-  /// The newest checkpoint that the remote storage has.
+  /// The newest checkpoint of the whole state that the remote storage has.
   var replicated: CheckpointRecord? {
-    checkpoints.last { $0.replicatedAtNs != nil }
+    checkpoints.last { $0.isWhole && $0.replicatedAtNs != nil }
   }
+
+  /// The newest with only weights that is not known to be damaged.
+  var weights: CheckpointRecord? { checkpoints.last { !$0.isWhole && $0.damage == nil } }
 
   /// Where a job would resume after the loss of this machine.
   var resumeElsewhere: ResumeAt {

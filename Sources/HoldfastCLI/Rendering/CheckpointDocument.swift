@@ -24,6 +24,7 @@ struct CheckpointDocument {
       "optimizer_steps": .optional(contents.loop.optimizerSteps),
       "attempt": .count(manifest.attempt), "generation": .count(manifest.generation),
       "cut_id": .string(manifest.cutID), "created_at": .string(manifest.createdAt),
+      "weights_only": .bool(manifest.weightsOnly == true),
       "metrics": .object(manifest.metrics.mapValues(JSONValue.real)),
       "hyperparameters": .object(manifest.hyperparameters),
       "components": .array(try ComponentSummary.all(contents).map(\.json)),

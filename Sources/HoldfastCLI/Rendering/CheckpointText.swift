@@ -42,6 +42,9 @@ struct CheckpointText {
       ["step", Words.number(manifest.step)], ["position", position],
       ["samples", Words.number(manifest.samples)],
     ]
+    if manifest.weightsOnly == true {
+      rows.append(["contents", "weights only: no attempt starts from it"])
+    }
     if let steps = contents.loop.optimizerSteps { rows.append(["optimizer steps", Words.number(steps)]) }
     rows += [
       ["attempt", Words.number(manifest.attempt)], ["created", manifest.createdAt], ["cut", manifest.cutID],

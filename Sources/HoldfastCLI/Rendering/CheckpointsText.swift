@@ -47,7 +47,7 @@ struct CheckpointsText {
       Self.row(
         name: record.name, step: record.step, age: status.age(record.createdAtNs), bytes: record.bytes,
         level: record.levelWord, metric: metric.map { record.metrics[$0] },
-        state: status.state(of: record),
+        state: status.state(of: record) + (record.isWhole ? "" : ", weights only"),
         kept: record.damage != nil ? "never deleted" : Self.keptAs(kept[record.name] ?? [])))
   }
 

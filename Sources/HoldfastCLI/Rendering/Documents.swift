@@ -29,7 +29,7 @@ extension JobStatus {
         "machine": job.remote == nil ? .null : Self.document(resumeElsewhere),
       ]),
       "staged_step": .optional(staged?.step), "durable_step": .optional(durable?.step),
-      "replicated_step": .optional(replicated?.step),
+      "replicated_step": .optional(replicated?.step), "weights_step": .optional(weights?.step),
       "best": best.map { best in
         .object([
           "name": .string(best.record.name), "step": .count(best.record.step),
@@ -149,7 +149,7 @@ extension CheckpointRecord {
       "state": .string(damage == nil ? "complete" : "damaged"), "damage": .optional(damage),
       "verified_at": .optional(verifiedAtNs.map(Timestamp.text)),
       "replicated_at": .optional(replicatedAtNs.map(Timestamp.text)),
-      "saved_for": .array((savedFor ?? []).map(JSONValue.string)),
+      "weights_only": .bool(!isWhole), "saved_for": .array((savedFor ?? []).map(JSONValue.string)),
       "metrics": .object(metrics.mapValues(JSONValue.real)),
     ])
   }

@@ -9,6 +9,7 @@ extension Retention.Kept {
     case .last(let count): "last \(count)"
     case .best(let rank, _): "best \(rank)"
     case .everySteps(let count): "every \(Words.number(count)) steps"
+    case .weights: "no policy"
     case .daily(let count): "daily \(count)"
     }
   }

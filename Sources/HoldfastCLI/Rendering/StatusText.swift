@@ -130,6 +130,12 @@ extension JobStatus {
         state(of: record),
       ])
     }
+    if let weights {
+      rows.append([
+        "weights", "step \(Words.number(weights.step))", ago(weights.createdAtNs), Words.bytes(weights.bytes),
+        state(of: weights),
+      ])
+    }
     if job.remote != nil {
       rows.append(
         replicated.map {

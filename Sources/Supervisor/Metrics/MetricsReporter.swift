@@ -99,7 +99,7 @@ final class MetricsReporter {
     if let staged = core.state.newestStaged {
       facts.checkpoints.append(.init(level: Level.staged.rawValue, step: staged.step))
     }
-    if let step = catalogue.undamaged.map(\.step).max() {
+    if let step = catalogue.resumable.map(\.step).max() {
       facts.checkpoints.append(.init(level: Level.durable.rawValue, step: step))
     }
     facts.durableAtNs = catalogue.newestDurableAtNs

@@ -113,11 +113,11 @@ public struct RemoteStart {
     let local = LocalCheckpoints(directory: checkpoints)
     let names = (try? local.names()) ?? []
     let own = names.compactMap { local.verify($0, thorough: false).manifest }.filter {
-      id == nil || $0.jobID == id
+      $0.weightsOnly != true && (id == nil || $0.jobID == id)
     }
     let newest = own.map(\.step).max()
     let usable = listed.checkpointsByStep.filter {
-      $0.fault == nil && ($0.manifest == nil || id == nil || $0.manifest?.jobID == id)
+      $0.fault == nil && !$0.isWeightsOnly && ($0.manifest == nil || id == nil || $0.manifest?.jobID == id)
     }
     for found in usable.reversed() {
       guard let step = found.step, newest.map({ step > $0 }) ?? true else { return nil }

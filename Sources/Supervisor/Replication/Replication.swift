@@ -31,19 +31,22 @@ final class Replication {
     self.checkpoints = checkpoints
   }
 
-  /// The newest checkpoint, if it is not replicated.
-  private var unreplicated: CheckpointRecord? {
-    catalogue.undamaged.max { $0.step < $1.step }.flatMap { $0.replicatedAtNs == nil ? $0 : nil }
+  /// The newest checkpoint of the whole state and the newest with only weights, if they are not replicated.
+  private var unreplicated: [CheckpointRecord] {
+    [true, false].compactMap { isWhole in
+      catalogue.undamaged.filter { $0.isWhole == isWhole }.max { $0.step < $1.step }
+    }.filter { $0.replicatedAtNs == nil }
   }
 
-  /// Replicates the newest checkpoint, unless that was done.
+  /// Replicates the newest checkpoints, unless that was done.
   func submitNewest() {
-    guard let unreplicated else { return }
-    replicator.submit(.init(record: unreplicated, path: checkpoints.path(of: unreplicated.name)))
+    for record in unreplicated {
+      replicator.submit(.init(record: record, path: checkpoints.path(of: record.name)))
+    }
   }
 
   /// Whether the newest checkpoint waits to be replicated.
-  var isBehind: Bool { unreplicated != nil }
+  var isBehind: Bool { !unreplicated.isEmpty }
 
   /// Replicates what waits, as the supervisor is about to exit.
   func flush() {

@@ -32,16 +32,29 @@ final class Replicator: Sendable {
   }
 
   private struct State {
-    /// The newest one that waits.
-    var waiting: Order?
+    /// The newest one of the whole state that waits, and the newest one with only weights.
+    var waiting = Pair<Order>()
     var current: Order?
-    var lastAtNs: UInt64?
-    /// Of the newest one that is replicated.
-    var lastName: String?
+    var lastAtNs = Pair<UInt64>()
+    /// Of the newest ones that are replicated.
+    var lastName = Pair<String>()
     /// Replicate without waiting for the interval, then report `idle`.
     var isFlushing = false
     var isStopping = false
     var isTakenOver = false
+  }
+
+  /// A value for checkpoints of the whole state, and one for those with only weights: neither waits for the other.
+  private struct Pair<Value> {
+    private var values: [Bool: Value] = [:]
+
+    subscript(record: CheckpointRecord) -> Value? {
+      get { values[record.isWhole] }
+      set { values[record.isWhole] = newValue }
+    }
+
+    /// That of the whole state first.
+    var all: [Value] { [values[true], values[false]].compactMap(\.self) }
   }
 
   private let remote: Remote
@@ -78,15 +91,18 @@ final class Replicator: Sendable {
   /// Replaces an older checkpoint that still waits.
   func submit(_ order: Order) {
     state.withLock { state in
-      let isDone = [state.current?.record.name, state.lastName].contains(order.record.name)
-      if !isDone, order.record.step >= state.waiting?.record.step ?? 0 { state.waiting = order }
+      let record = order.record
+      let isDone = [state.current?.record.name, state.lastName[record]].contains(record.name)
+      if !isDone, record.step >= state.waiting[record]?.record.step ?? 0 { state.waiting[record] = order }
     }
     wakeUp.signal()
   }
 
   /// Whether the files of this checkpoint are needed.
   func isUsing(_ name: String) -> Bool {
-    state.withLock { $0.current?.record.name == name || $0.waiting?.record.name == name }
+    state.withLock { state in
+      state.current?.record.name == name || state.waiting.all.contains { $0.record.name == name }
+    }
   }
 
   /// Replicates what waits now, and reports `idle` then.
@@ -140,14 +156,21 @@ final class Replicator: Sendable {
   /// The checkpoint to replicate now; else the time until one is due, nil for any time.
   private func next() -> (Order?, wait: Duration?, isFlushing: Bool) {
     state.withLock { state in
-      guard !state.isTakenOver, let waiting = state.waiting else { return (nil, nil, state.isFlushing) }
-      if !state.isFlushing, let last = state.lastAtNs {
-        let elapsed = Duration.nanoseconds(Clock.monotonicNanoseconds - last)
-        if elapsed < remote.settings.interval { return (nil, remote.settings.interval - elapsed, false) }
+      guard !state.isTakenOver, !state.waiting.all.isEmpty else { return (nil, nil, state.isFlushing) }
+      var wait: Duration?
+      for order in state.waiting.all {
+        if !state.isFlushing, let last = state.lastAtNs[order.record] {
+          let elapsed = Duration.nanoseconds(Clock.monotonicNanoseconds - last)
+          if elapsed < remote.settings.interval {
+            wait = min(wait ?? .seconds(86400), remote.settings.interval - elapsed)
+            continue
+          }
+        }
+        state.waiting[order.record] = nil
+        state.current = order
+        return (order, nil, state.isFlushing)
       }
-      state.waiting = nil
-      state.current = waiting
-      return (waiting, nil, state.isFlushing)
+      return (nil, wait, false)
     }
   }
 
@@ -155,7 +178,7 @@ final class Replicator: Sendable {
   private func restore(_ order: Order) {
     state.withLock { state in
       state.current = nil
-      if state.waiting == nil { state.waiting = order }
+      if state.waiting[order.record] == nil { state.waiting[order.record] = order }
     }
   }
 
@@ -173,8 +196,8 @@ final class Replicator: Sendable {
     try remote.storage.save(order.path, as: key, transfer)
     state.withLock { state in
       state.current = nil
-      state.lastAtNs = Clock.monotonicNanoseconds
-      state.lastName = order.record.name
+      state.lastAtNs[order.record] = Clock.monotonicNanoseconds
+      state.lastName[order.record] = order.record.name
     }
     report(.replicated(order.record, took: .nanoseconds(Clock.monotonicNanoseconds - began)))
   }
@@ -199,7 +222,7 @@ final class Replicator: Sendable {
   }
 
   /// Removes older checkpoints of this job, and what interrupted uploads of this machine left. The newest complete ones
-  /// stay.
+  /// stay, of the whole state and with only weights.
   private func prune() throws(StorageError) {
     let listing = try remote.storage.list(isCancelled: isCancelled)
     for key in listing.unfinished where key.text.contains("-\(mark.hexadecimal)/") && !isUsing(key.name) {
@@ -208,8 +231,10 @@ final class Replicator: Sendable {
     let own = listing.checkpointsByStep.filter {
       ($0.manifest?.jobID ?? jobID) == jobID && $0.fault == nil
     }
-    for old in own.dropLast(max(1, remote.settings.keepLast)) {
-      try remote.storage.remove(old.key, isCancelled: isCancelled)
+    for weightsOnly in [false, true] {
+      for old in own.filter({ $0.isWeightsOnly == weightsOnly }).dropLast(max(1, remote.settings.keepLast)) {
+        try remote.storage.remove(old.key, isCancelled: isCancelled)
+      }
     }
   }
 

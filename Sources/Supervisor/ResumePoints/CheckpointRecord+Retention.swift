@@ -7,6 +7,6 @@ extension CheckpointRecord {
   public func listed(_ condition: Retention.Condition) -> Retention.Listed {
     .init(
       name: name, step: step, condition: condition, day: LocalDay.number(ofNs: createdAtNs), metrics: metrics,
-      reasons: Set(savedFor ?? []))
+      reasons: Set(savedFor ?? []), weightsOnly: !isWhole)
   }
 }

@@ -34,14 +34,11 @@ struct DurableCheckpoints {
 
   func publish(slot: Int, step: UInt64, _ reasons: Set<CheckpointReason>) {
     let words = Set(reasons.map(\.word))
-    // The name is that of the first policy that has one and asked for this checkpoint.
-    let policies = core.state.policy.policies
-    let named = policies.dropFirst().first {
-      $0.nameTemplate != nil && !words.isDisjoint(with: $0.reasons.map(\.word))
-    }
+    let state = core.state
     let order = Publisher.Order(
       slot: slot, step: step, job: job.record, savedFor: words.sorted(),
-      naming: named ?? core.state.policy.checkpoint
+      whole: state.publishesWholeState ? naming(words, weightsOnly: false) : nil,
+      weights: state.publishesWeights ? naming(words, weightsOnly: true) : nil
     ) { [store, writer, metricNames = attempt.metricNames, logged = logged.values(of: step)] in
       // The step may be one of the last of a trainer that has ended, and not be in the store yet.
       writer.submitAndWait([], timeout: .seconds(5))
@@ -52,12 +49,23 @@ struct DurableCheckpoints {
     publisher.publish(order) { [mailbox] result in mailbox.post(.publisher(result)) }
   }
 
+  /// The first policy that has a template and asked for this checkpoint, else that of the job, else one without a
+  /// template.
+  private func naming(_ words: Set<String>, weightsOnly: Bool) -> CheckpointPolicy {
+    let policy = core.state.policy
+    let own = policy.additional.first {
+      $0.weightsOnly == weightsOnly && $0.nameTemplate != nil
+        && !words.isDisjoint(with: $0.reasons.map(\.word))
+    }
+    return own ?? (policy.checkpoint.weightsOnly == weightsOnly ? policy.checkpoint : CheckpointPolicy())
+  }
+
   func published(_ result: Publisher.Result) {
     switch result {
-    case .published(let order, let record):
+    case .published(let publication):
       // Listed only once it is in the store.
-      writer.submit([.checkpoint(record)]) { [mailbox] durable in
-        mailbox.post(.recorded(order, record, durable: durable))
+      writer.submit(publication.records.map { .checkpoint($0) }) { [mailbox] durable in
+        mailbox.post(.recorded(publication, durable: durable))
       }
     case .failed(let order, let why):
       degradations.begin("checkpoints", "no checkpoint can be made durable: \(why)", step: order.step)
@@ -70,28 +78,42 @@ struct DurableCheckpoints {
     }
   }
 
-  func recorded(_ order: Publisher.Order, _ record: CheckpointRecord, durable: Bool) {
+  func recorded(_ publication: Publisher.Publication, durable: Bool) {
+    let order = publication.order
     guard durable else {
       return core.send(.publishFailed(slot: order.slot, step: order.step))
     }
-    catalogue.add(record)
-    // Metrics of this step may have been reported while it was written.
-    catalogue.add(metrics: logged.values(of: record.step), toStep: record.step)
-    if savesLast { publisher.pointLast(to: record) }
-    degradations.end("checkpoints", "checkpoints can be made durable again")
-    events.log(
-      .published,
-      "step \(Words.number(record.step)) is durable: \(record.name), \(Words.bytes(record.bytes)) in "
-        + Words.duration(.nanoseconds(record.tookNs)), step: record.step)
+    for record in publication.records { add(record) }
+    if let fault = publication.weightsFault {
+      degradations.begin("weights", "weights cannot be made durable: \(fault)", step: order.step)
+    } else if order.weights != nil {
+      degradations.end("weights", "weights can be made durable again")
+    }
     prune()
-    reportMissingMetric(record)
-    narrator.recordSaved()
+    for record in publication.records { reportMissingMetric(record) }
+    if order.whole != nil { narrator.recordSaved() }
     if core.state.phase == .backingOff {
       // The image that it was made from may be one that attempts died of.
       catalogue.choose(deaths: core.state.standing.restoreDeaths ?? [])
       core.send(.resumePointChosen(catalogue.choice.point))
     }
-    core.send(.published(slot: order.slot, step: order.step, took: .nanoseconds(record.tookNs)))
+    core.send(.published(slot: order.slot, step: order.step, took: publication.took))
+  }
+
+  private func add(_ record: CheckpointRecord) {
+    catalogue.add(record)
+    // Metrics of this step may have been reported while it was written.
+    catalogue.add(metrics: logged.values(of: record.step), toStep: record.step)
+    let step = Words.number(record.step)
+    let size = "\(Words.bytes(record.bytes)) in \(Words.duration(.nanoseconds(record.tookNs)))"
+    if record.isWhole {
+      if savesLast { publisher.pointLast(to: record) }
+      degradations.end("checkpoints", "checkpoints can be made durable again")
+      events.log(.published, "step \(step) is durable: \(record.name), \(size)", step: record.step)
+    } else {
+      events.log(
+        .published, "the weights of step \(step) are durable: \(record.name), \(size)", step: record.step)
+    }
   }
 
   func readCompleted(_ record: CheckpointRecord, fault: String?) {
@@ -115,8 +137,10 @@ struct DurableCheckpoints {
   /// Reported once: a checkpoint without the monitored metric ranks last.
   private func reportMissingMetric(_ record: CheckpointRecord) {
     // A validation may follow and report it.
-    guard let previous = catalogue.records.last(where: { $0.step < record.step }) else { return }
-    for policy in core.state.policy.policies {
+    guard
+      let previous = catalogue.records.last(where: { $0.isWhole == record.isWhole && $0.step < record.step })
+    else { return }
+    for policy in core.state.policy.policies where policy.weightsOnly != record.isWhole {
       guard let monitor = policy.monitor, previous.metrics[monitor].map(\.isNaN) ?? true,
         logged.isFirstMissing(monitor)
       else { continue }

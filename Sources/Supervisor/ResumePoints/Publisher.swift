@@ -16,15 +16,26 @@ final class Publisher: Sendable {
     var job: JobRecord
     /// `CheckpointReason.word` of each.
     var savedFor: [String]
-    /// The policy whose template names it.
-    var naming: CheckpointPolicy
+    /// The policy whose template names the checkpoint of the whole state; nil: none is made.
+    var whole: CheckpointPolicy?
+    /// The policy whose template names the checkpoint with only weights; nil: none is made.
+    var weights: CheckpointPolicy?
     /// Returns the metrics of the step, if known. Called on the publishing thread, since the store may be on a disk
     /// that stalls.
     var metrics: @Sendable () -> [String: Double]
   }
 
+  struct Publication: Sendable {
+    var order: Order
+    /// The checkpoint of the whole state first.
+    var records: [CheckpointRecord] = []
+    /// Why there is none with only weights, though one was ordered.
+    var weightsFault: String?
+    var took: Duration = .zero
+  }
+
   enum Result: Sendable {
-    case published(Order, CheckpointRecord)
+    case published(Publication)
     case failed(Order, String)
     /// The slot does not contain what was staged into it.
     case damaged(Order, String)
@@ -114,6 +125,25 @@ final class Publisher: Sendable {
     }
   }
 
+  /// Whatever becomes of the weights, the whole state that was published before is durable.
+  /// - Throws: `damaged`.
+  private func publishWeights(
+    _ image: StagedImage, _ manifest: Manifest, _ name: String?, _ publication: inout Publication
+  ) throws(CheckpointError) {
+    let (cut, began) = (image.description.cutID.weights, Clock.monotonicNanoseconds)
+    var manifest = manifest
+    manifest.cutID = cut.hexadecimal
+    do throws(CheckpointError) {
+      let published = try checkpoints.publishWeights(
+        of: image.bytes, manifest, name: name, isIntact: { image.isIntact },
+        isCancelled: { @Sendable [self] in cancelled.load(ordering: .relaxed) })
+      publication.add(published, cut, since: began)
+    } catch {
+      if error.code == .damaged || !image.isIntact { throw error }
+      publication.weightsFault = "\(error)"
+    }
+  }
+
   private func run(_ order: Order) -> Result {
     guard let image = candidates(UInt32(order.slot)), image.description.step == order.step else {
       return .failed(order, "slot \(order.slot) no longer holds step \(order.step)")
@@ -133,25 +163,40 @@ final class Publisher: Sendable {
       manifest.hyperparameters = order.job.hyperparameters
       if let fault = ResumeCandidates.fault(of: image) { return .damaged(order, fault) }
       let slot = UInt32(order.slot)
-      let published = try checkpoints.publish(
-        image: image.bytes, manifest, name: Self.name(order.naming, loop, metrics),
-        isIntact: { image.isIntact },
-        isCancelled: { @Sendable [self] in cancelled.load(ordering: .relaxed) },
-        expected: { @Sendable [digests] in digests.awaitedDigest(slot, of: description.cutID)?.digest })
-      let now = Clock.wallNanoseconds
-      var record = CheckpointRecord(
-        name: published.name, step: order.step, cut: description.cutID, attempt: description.attempt,
-        epoch: loop.epoch, batch: loop.batch, bytes: published.bytes, digest: published.digest.hexadecimal,
-        digestAlgorithm: published.digest.algorithm.rawValue,
-        createdAtNs: now, tookNs: Clock.monotonicNanoseconds - began,
-        metrics: metrics.filter { $0.value.isFinite })
-      record.savedFor = order.savedFor
-      return .published(order, record)
+      var publication = Publication(order: order)
+      if let policy = order.whole {
+        let published = try checkpoints.publish(
+          image: image.bytes, manifest, name: Self.name(policy, loop, metrics),
+          isIntact: { image.isIntact },
+          isCancelled: { @Sendable [self] in cancelled.load(ordering: .relaxed) },
+          expected: { @Sendable [digests] in digests.awaitedDigest(slot, of: description.cutID)?.digest })
+        publication.add(published, description.cutID, since: began)
+      }
+      if let policy = order.weights {
+        try publishWeights(image, manifest, Self.name(policy, loop, metrics), &publication)
+      }
+      publication.took = .nanoseconds(Clock.monotonicNanoseconds - began)
+      return .published(publication)
     } catch {
       // If the image was truncated, the error above is only a consequence.
       let isIntact = image.isIntact
       let what = isIntact ? "\(error)" : "the staged image was truncated while it was read: \(image.path)"
       return error.code == .damaged || !isIntact ? .damaged(order, what) : .failed(order, what)
     }
+  }
+}
+
+extension Publisher.Publication {
+  fileprivate mutating func add(_ published: PublishedCheckpoint, _ cut: CutID, since beganNs: UInt64) {
+    let manifest = published.manifest
+    var record = CheckpointRecord(
+      name: published.name, step: manifest.step, cut: cut, attempt: manifest.attempt,
+      epoch: manifest.epoch, batch: manifest.batch, bytes: published.bytes,
+      digest: published.digest.hexadecimal, digestAlgorithm: published.digest.algorithm.rawValue,
+      createdAtNs: Clock.wallNanoseconds, tookNs: Clock.monotonicNanoseconds - beganNs,
+      metrics: manifest.metrics)
+    record.savedFor = order.savedFor
+    record.weightsOnly = manifest.weightsOnly
+    records.append(record)
   }
 }

@@ -95,7 +95,7 @@ struct ResumeCandidates: Sendable {
     store: JobStore, records: [CheckpointRecord], _ known: Knowledge, deaths: [RestoreDeaths]
   ) -> Choice {
     var choice = Choice()
-    var sources = staged(known, &choice) + records.map { Source.durable($0) }
+    var sources = staged(known, &choice) + records.filter(\.isWhole).map { Source.durable($0) }
     if let step = try? store.fullSnapshotStep() { sources.append(.snapshot(step: step)) }
     var candidates = sources.map { source in
       ResumeCandidate(source.point, condition(of: source, known))

@@ -38,16 +38,25 @@ final class ResumeCatalogue {
 
   // MARK: Durable checkpoints
 
-  /// Step of the newest durable checkpoint that this supervisor has not found damaged; 0: there is none.
-  var durableStep: UInt64 {
-    records.filter { !known.damaged.contains($0.source.identity) }.map(\.step).max() ?? 0
+  /// Step of the newest checkpoint of the whole state that this supervisor has not found damaged; 0: there is none.
+  var durableStep: UInt64 { newestStep(weightsOnly: false) }
+
+  /// Step of the newest checkpoint with only weights that this supervisor has not found damaged; 0: there is none.
+  var weightsStep: UInt64 { newestStep(weightsOnly: true) }
+
+  private func newestStep(weightsOnly: Bool) -> UInt64 {
+    records.filter { $0.isWhole != weightsOnly && !known.damaged.contains($0.source.identity) }
+      .map(\.step).max() ?? 0
   }
 
   /// Those that no supervisor has recorded as damaged.
   var undamaged: [CheckpointRecord] { records.filter { $0.damage == nil } }
 
-  /// When the newest was written, CLOCK_REALTIME; nil: there is none.
-  var newestDurableAtNs: UInt64? { undamaged.map(\.createdAtNs).max() }
+  /// Those of the whole state.
+  var resumable: [CheckpointRecord] { undamaged.filter(\.isWhole) }
+
+  /// When the newest of the whole state was written, CLOCK_REALTIME; nil: there is none.
+  var newestDurableAtNs: UInt64? { resumable.map(\.createdAtNs).max() }
 
   /// The chosen point as an attempt's record has it; nil: the beginning.
   var resumedFrom: AttemptRecord.Resume? { choice.file.map { .init(level: $0.level, step: $0.step) } }

@@ -19,7 +19,7 @@ final class Runtime {
     case detached
     case publisher(Publisher.Result)
     /// The checkpoint is in the store, unless the commit failed.
-    case recorded(Publisher.Order, CheckpointRecord, durable: Bool)
+    case recorded(Publisher.Publication, durable: Bool)
     /// The resume point was read in full; `fault` says what is wrong with it.
     case pointRead(ResumeCandidates.Source, fault: String?)
     /// An old checkpoint was read in full; `fault` says what is wrong with it.
@@ -103,7 +103,7 @@ final class Runtime {
     core = Core(
       State(
         policy: configuration.policy, standing: recovered.standing, durableStep: catalogue.durableStep,
-        now: .now))
+        weightsStep: catalogue.weightsStep, now: .now))
     let command = TrainerCommand(configuration, directories, recovered.mark)
     // Determined before the cgroup is split.
     let sharedCgroup = Cgroup.own
@@ -227,8 +227,8 @@ final class Runtime {
     case .store(.replaced(let repair)): storeReports.replaced(repair)
     case .detached: attemptEnd.cleared()
     case .publisher(let result): checkpoints.published(result)
-    case .recorded(let order, let record, let durable):
-      checkpoints.recorded(order, record, durable: durable)
+    case .recorded(let publication, let durable):
+      checkpoints.recorded(publication, durable: durable)
       if durable { replication?.submitNewest() }
     case .replication(let report):
       replication?.handle(report)

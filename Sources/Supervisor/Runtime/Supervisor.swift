@@ -183,7 +183,7 @@ public enum Supervisor {
     result.requiresIdentical = state.policy.requiresIdentical
     result.traceback = runtime.attempt.record.failure?.traceback
     if ending == .gaveUp { result.gaveUp = Note.gaveUp(result.step, state.standing) }
-    result.checkpoint = runtime.catalogue.undamaged.last { $0.step == result.step }?.name
+    result.checkpoint = runtime.catalogue.resumable.last { $0.step == result.step }?.name
     return result
   }
 

@@ -169,12 +169,13 @@ enum Recovery {
         let file = manifest.files.first,
         let digest = file.digest
       else { continue }
-      let record = CheckpointRecord(
+      var record = CheckpointRecord(
         name: name, step: manifest.step, cut: cut, attempt: manifest.attempt, epoch: manifest.epoch,
         batch: manifest.batch, bytes: file.bytes, digest: digest.hexadecimal,
         digestAlgorithm: digest.algorithm.rawValue,
         createdAtNs: Timestamp.nanoseconds(manifest.createdAt) ?? Clock.wallNanoseconds,
         tookNs: 0, metrics: manifest.metrics)
+      record.weightsOnly = manifest.weightsOnly
       records.append(record)
       writer.submit([.checkpoint(record)])
       Console.line("found checkpoint \(name), which was not listed", .checkpointFound)

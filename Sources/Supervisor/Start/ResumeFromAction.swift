@@ -46,6 +46,9 @@ struct ResumeFromAction {
     }
     let search = ResumeFromSource(place: wanted.place, directories: directories, environment: environment)
     let source = try search.locate()
+    if let source, source.manifest.weightsOnly == true, !wanted.weightsOnly {
+      throw Self.weightsOnly(source.path)
+    }
     let step = source?.manifest.step ?? 0
     let newest = try max(
       opened.newestSnapshots(1).last?.step ?? 0, opened.checkpoints().last?.step ?? 0,
@@ -72,6 +75,13 @@ struct ResumeFromAction {
     guard let store else { preconditionFailure("it was opened above") }
     try carryOut(plan, store)
     return store
+  }
+
+  private static func weightsOnly(_ path: FilePath) -> SupervisorError {
+    SupervisorError(
+      .otherJob, "the checkpoint has only weights, and no training can be continued from it", path: path,
+      why: "it was saved by a policy with weights-only",
+      hint: "add --resume-weights-only: the run begins with these weights, at step 0")
   }
 
   // MARK: Carrying out

@@ -50,6 +50,7 @@ struct ResumeFromPlan: Codable {
       step: from.step, epoch: from.epoch, batch: from.batch, samples: from.samples,
       createdAt: Timestamp.text(Clock.wallNanoseconds), metrics: from.metrics)
     manifest.hyperparameters = from.hyperparameters
+    manifest.weightsOnly = from.weightsOnly
     _ = try loaded.withImage { image throws(CheckpointError) in
       try copies.publish(image: image, manifest, isIntact: { loaded.isIntact })
     }

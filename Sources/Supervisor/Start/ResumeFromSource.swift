@@ -57,7 +57,7 @@ struct ResumeFromSource {
         let settings = RemoteSettings(place: parts.dropLast(depth).joined(separator: "/"))
         let remote = try Remote(settings, job: parts[parts.count - depth], environment: environment)
         let found = try remote.storage.list(isCancelled: { false }).checkpointsByStep
-          .last { $0.fault == nil && (name == nil || $0.key.name == name) }
+          .last { $0.fault == nil && (name == nil ? !$0.isWeightsOnly : $0.key.name == name) }
         guard let found else { continue }
         try FileSystem.makeDirectories(fetched, mode: 0o750)
         let path = fetched.appending(found.key.name)

@@ -197,6 +197,7 @@ def publish(
     hyperparameters: dict[str, Any],
     metrics: dict[str, float],
     resume: ResumeFile | None,
+    weights_only: bool = False,
 ) -> Path:
     """Write a checkpoint into a temporary directory, sync it, and rename it.
 
@@ -207,6 +208,7 @@ def publish(
         hyperparameters: as recorded.
         metrics: of the step; finite numbers.
         resume: of the supervisor's job; None without a supervisor.
+        weights_only: whether the image lacks components that a run needs to continue.
 
     Raises:
         HoldfastError: the disk is full or fails; nothing is left behind.
@@ -245,6 +247,8 @@ def publish(
                 }
             ],
         }
+        if weights_only:
+            manifest["weights_only"] = True
         text = json.dumps(manifest, indent=2).encode() + b"\n"
         sums = f"{digest}  {STATE_NAME}\n{digest_of(text, algorithm)}  manifest.json\n".encode()
         for name, content in ((STATE_NAME, data), ("manifest.json", text), (SUMS_NAMES[algorithm], sums)):

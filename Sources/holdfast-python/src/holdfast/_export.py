@@ -10,6 +10,8 @@ import errno
 import io
 import json
 import os
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +75,11 @@ def contents(image: ImageReader, manifest: dict[str, Any], *, weights_only: bool
                 hint="export it without --weights-only",
             )
         kind, content = "weights", next(iter(weights.values())) if len(weights) == 1 else weights
+    elif manifest.get("weights_only") and len(nodes) == 1:
+        # Also for a Lightning job, whose trainer's state is not in such a checkpoint.
+        loop = image.loop or LoopState()
+        kind, content = "weights", _checkpoint_of_weights(decoder.value(next(iter(nodes.values()))), loop)
+        content["hyper_parameters"] = hyperparameters
     else:
         loop = image.loop or LoopState()
         kind = "states"
@@ -103,6 +110,15 @@ def _lightning(model: Any, trainer: dict[str, Any], weights_only: bool) -> dict[
         for key in ("callbacks", "optimizer_states", "lr_schedulers"):
             checkpoint.pop(key, None)
     return checkpoint
+
+
+def _checkpoint_of_weights(state: Any, loop: LoopState) -> dict[str, Any]:
+    """Return weights in the form that Lightning's `load_from_checkpoint` reads."""
+    content = {"state_dict": state, "epoch": loop.epoch, "global_step": loop.step}
+    for package in ("lightning", "pytorch-lightning"):
+        with suppress(PackageNotFoundError):
+            content.setdefault("pytorch-lightning_version", version(package))
+    return content
 
 
 def write(content: Any, target: Path, *, force: bool) -> int:

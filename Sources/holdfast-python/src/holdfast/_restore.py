@@ -52,6 +52,15 @@ class Restorer:
         image = _checkpoints.image_of(path)
         # Files in a checkpoint's directory are never links; a file that the user names may be one.
         reader = ImageReader(map_private(image, follow_link=image == path))
+        is_part = image.name == _checkpoints.STATE_NAME and _checkpoints.manifest_of(image.parent).get(
+            "weights_only"
+        )
+        if is_part and not weights_only:
+            raise HoldfastError(
+                "the checkpoint has only weights, so a run cannot be continued from it",
+                path=path,
+                hint="load it with weights_only=True: the run then starts at step 0",
+            )
         self._load_components(reader, path, strict=strict, weights_only=weights_only)
         if weights_only:
             return

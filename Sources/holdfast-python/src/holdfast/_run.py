@@ -718,6 +718,7 @@ class Run:
             hyperparameters=self.hyperparameters,
             metrics=self._metrics.last(),
             resume=resume,
+            weights_only=weights_only,
         )
 
     def load(self, path: PathLike, *, weights_only: bool = False, strict: bool = True) -> None:
