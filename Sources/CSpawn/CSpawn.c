@@ -214,6 +214,8 @@ int64_t hf_access_nanoseconds(int descriptor) {
   return (int64_t)status.st_atim.tv_sec * 1000000000 + status.st_atim.tv_nsec;
 }
 
+int hf_duplicate(int from, int to) { return dup3(from, to, O_CLOEXEC); }
+
 int hf_set_accessed(const char *path) {
   struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
   return utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;

@@ -252,8 +252,18 @@ struct CheckpointPublication {
     guard error.errno.isNoRoom else {
       return CheckpointError("the checkpoint could not be made durable", error)
     }
-    let free =
-      (try? FileSystem.availableBytes(checkpoints.directory)).map { "\($0) are free" } ?? "too few are free"
+    let directory = checkpoints.directory
+    if error.errno == .diskQuotaExceeded {
+      return CheckpointError(
+        "a disk quota has no room for a checkpoint: it needs \(imageBytes) bytes", error,
+        hint: "quota -s  free some space within the quota, or keep fewer checkpoints")
+    }
+    if error.errno == .noSpace, (try? FileSystem.availableInodes(directory)) == 0 {
+      return CheckpointError(
+        "no inode is free for a checkpoint", error,
+        hint: "df -i \(directory)  remove files from this filesystem")
+    }
+    let free = (try? FileSystem.availableBytes(directory)).map { "\($0) are free" } ?? "too few are free"
     return CheckpointError(
       "no space for a checkpoint: it needs \(imageBytes) bytes, \(free)", error,
       hint: "free some space on this filesystem, or keep fewer checkpoints")

@@ -190,6 +190,20 @@ public enum FileSystem {
     return status.f_type == tmpfs || status.f_type == ramfs
   }
 
+  /// Inodes available to unprivileged users on the filesystem of `path`; nil: it does not count them.
+  public static func availableInodes(_ path: FilePath) throws(POSIXError) -> UInt64? {
+    var status = statvfs()
+    try posix("statvfs", path) { path.withPlatformString { statvfs($0, &status) } }
+    return status.f_files == 0 ? nil : UInt64(status.f_favail)
+  }
+
+  /// Space that a file takes, in bytes; 0: there is none.
+  public static func allocatedBytes(_ path: FilePath) -> UInt64 {
+    var status = stat()
+    guard path.withPlatformString({ lstat($0, &status) }) == 0 else { return 0 }
+    return UInt64(clamping: status.st_blocks) * 512
+  }
+
   /// Space available to unprivileged users on the filesystem of `path`, in bytes.
   public static func availableBytes(_ path: FilePath) throws(POSIXError) -> Int {
     var status = statvfs()

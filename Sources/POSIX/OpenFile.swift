@@ -88,6 +88,11 @@ public final class OpenFile: Sendable {
 
   deinit { close(descriptor) }
 
+  /// Makes this descriptor refer to the file that `other` has open, for all that use it.
+  public func refer(to other: OpenFile) throws(POSIXError) {
+    try posix("dup3", path) { hf_duplicate(other.descriptor, descriptor) }
+  }
+
   public func status() throws(POSIXError) -> stat {
     var status = stat()
     try posix("fstat", path) { fstat(descriptor, &status) }

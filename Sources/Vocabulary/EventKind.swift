@@ -54,6 +54,8 @@ public enum EventKind: String, CaseIterable, Sendable {
   case saved = "saved"
   case serviceManager = "service_manager"
   case skipBatch = "skip_batch"
+  /// Memory or disk will not suffice for the job's states.
+  case spaceShort = "space_short"
   case stageFailed = "stage_failed"
   case stageRecovered = "stage_recovered"
   case startFailed = "start_failed"
@@ -111,6 +113,7 @@ public enum EventKind: String, CaseIterable, Sendable {
     case .saved: "c70f3943c7c04253b689ff210ff32466"
     case .serviceManager: "2fe98d8926694c3080f4794cd49faf81"
     case .skipBatch: "b8bc8c848c434113b5e8d3219237332f"
+    case .spaceShort: "fe488fa940e64280bd0ddc715ef21a98"
     case .stageFailed: "c5a9102a68b246929528d2b180c699cd"
     case .stageRecovered: "9882a21322314813a602db3ad7bb958f"
     case .startFailed: "f4fb30f4177847d192b366ab683cf4e2"

@@ -113,7 +113,9 @@ import Testing
     try bucket.storage(options).save(source, as: key("a/step-9"), Transfer())
     let second = bucket.uploads.dropFirst(first.count)
     #expect(second.filter { $0.contains("part-00001") || $0.contains("part-00002") } == [])
-    #expect(second.contains { $0.contains("part-00003") } && second.last?.hasSuffix("manifest.json") == true)
+    // The killed program may have sent all of the third one before.
+    #expect(isKilled || second.contains { $0.contains("part-00003") })
+    #expect(second.last?.hasSuffix("manifest.json") == true)
     try bucket.storage().load(key("a/step-9"), into: place.path("step-9"), Transfer())
     #expect(try contents(place.path("step-9")) == contents(source))
   }

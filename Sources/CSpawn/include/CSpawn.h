@@ -64,6 +64,9 @@ int64_t hf_modification_nanoseconds(const char *path);
 // Access time of an open file in nanoseconds since 1970; -1 and errno on error.
 int64_t hf_access_nanoseconds(int descriptor);
 
+// dup3 with O_CLOEXEC: `to` refers to the file of `from`. Returns -1 and errno on error.
+int hf_duplicate(int from, int to);
+
 // Sets the access time to now, without following a link. Returns 0 or an errno: EPERM for users other than its
 // owner and root.
 int hf_set_accessed(const char *path);

@@ -8,6 +8,7 @@ import Reporting
 import Supervision
 import Supervisor
 import SystemPackage
+import Vocabulary
 
 struct CheckpointsPrune: ParsableCommand {
   static let configuration = CommandConfiguration(

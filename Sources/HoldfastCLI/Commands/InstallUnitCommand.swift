@@ -58,6 +58,13 @@ struct InstallUnitCommand: ParsableCommand {
     if !dryRun {
       if let text { try unit.write(text) }
       try unit.link(force: force)
+      if !user {
+        let file = try JobFile.read(unit.file, needsCommand: true)
+        let settings = Resolution(file: file, arguments: []).settings
+        let dropIn = UnitDropIn(
+          unit: unit.unit, writable: [settings.checkpointDirectory].compactMap { $0.map { FilePath($0) } })
+        for line in try dropIn.install() { Output.standardError([line]) }
+      }
       if enable { try unit.start() }
     }
     Output.standardError(unit.summary(written: text != nil, dryRun: dryRun, enabled: enable))
@@ -75,6 +82,7 @@ struct InstallUnitCommand: ParsableCommand {
     let typed = Resolution(file: nil, arguments: arguments).settings
     for (setting, path) in [
       (Setting.stateDirectory, typed.stateDirectory), (.runDirectory, typed.runDirectory),
+      (.checkpointDirectory, typed.checkpointDirectory),
     ] {
       if let path { arguments.append(try Resolution.Argument(setting, locations.resolve(path).string)) }
     }

@@ -149,7 +149,7 @@ struct RunCommand: ParsableCommand {
         hints: result.stateIsDisplaced
           ? ["mv MOVED \(state)  move the state directory back, then run the same command again"]
           : [
-            "df -h \(state) \(job.run)  check the free space; --run-dir DIR stages the state elsewhere",
+            "df -h \(job.checkpointDirectory ?? state) \(job.run)  check the free space; --run-dir DIR stages the state elsewhere",
             "\(again)  continue from there once that is fixed",
           ])
     case .internalError:

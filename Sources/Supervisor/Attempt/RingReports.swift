@@ -133,6 +133,7 @@ struct RingReports {
 
   private func wasStaged(_ answer: Staged) {
     live.staged = .init(step: answer.step, bytes: answer.imageBytes, atNs: Clock.wallNanoseconds)
+    checkpoints.checkSpace(stateBytes: answer.imageBytes)
     if let slot = answer.slot, slot < core.state.policy.slotCount {
       catalogue.candidates.digests.make(slot)
     }

@@ -166,6 +166,12 @@ public struct RemoteStart {
       known.replicatedAtNs = Clock.wallNanoseconds
       operations.append(.checkpoint(known))
     }
+    // It may have been stored after the history.
+    if let manifest, let maker = history.attempts.last(where: { $0.attempt == manifest.attempt }),
+      maker.lastStep ?? 0 < manifest.step
+    {
+      operations.append(.attempt(maker.reaching(step: manifest.step)))
+    }
     do {
       try store.change(operations)
       Console.line(

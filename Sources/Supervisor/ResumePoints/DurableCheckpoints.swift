@@ -21,6 +21,7 @@ struct DurableCheckpoints {
   let degradations: Degradations
   let mailbox: Mailbox<Runtime.Report>
   let logged: LoggedMetrics
+  let space: SpaceCheck
 
   func request(
     _ kind: RequestKind, sequence: UInt64, slot: Int, target: SaveTarget?, deadline: Duration?
@@ -30,6 +31,13 @@ struct DurableCheckpoints {
       kind, sequence: sequence, slot: slot, target: target, generation: core.state.standing.attempt,
       deadline: deadline.map { $0 - Moment.now.monotonic })
     if kind != .cancel { writer.expectAnswer() }
+  }
+
+  func checkSpace(stateBytes: UInt64) {
+    let records = catalogue.records.filter { $0.weightsOnly != true }
+    space.check(
+      stateBytes: stateBytes, core.state.policy,
+      checkpoints: (records.count, records.map(\.bytes).saturatingSum), totalSteps: job.record.totalSteps)
   }
 
   func publish(slot: Int, step: UInt64, _ reasons: Set<CheckpointReason>) {

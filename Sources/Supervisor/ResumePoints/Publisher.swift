@@ -54,15 +54,19 @@ final class Publisher: Sendable {
   private let reading: LocalCheckpoints
   private let cancelled = Atomic(false)
   private let digests: ImageDigests
+  /// Called before each publication.
+  private let restore: @Sendable () throws -> Void
 
   /// - Parameters:
   ///   - directory: of the checkpoints.
   ///   - parent: the state directory; see `LocalCheckpoints`.
+  ///   - restore: creates the directory again if it was removed, and may be.
   init(
     _ directory: FilePath, below parent: OpenFile, _ digests: ImageDigests,
-    image: @escaping @Sendable (UInt32) -> StagedImage?
+    restore: @escaping @Sendable () throws -> Void, image: @escaping @Sendable (UInt32) -> StagedImage?
   ) {
     self.digests = digests
+    self.restore = restore
     let progress = Progress()
     self.progress = progress
     checkpoints = LocalCheckpoints(directory: directory, below: parent) { bytes in
@@ -149,6 +153,11 @@ final class Publisher: Sendable {
       return .failed(order, "slot \(order.slot) no longer holds step \(order.step)")
     }
     let began = Clock.monotonicNanoseconds
+    do {
+      try restore()
+    } catch {
+      return .failed(order, "\(error)")
+    }
     progress.writtenBytes.store(0, ordering: .relaxed)
     progress.totalBytes.store(UInt64(image.bytes.count), ordering: .relaxed)
     let description = image.description

@@ -31,6 +31,7 @@ final class Runtime {
     /// The counters of the metrics are in the store, or cannot be.
     case metricsPersisted
     case replication(Replicator.Report)
+    case shortage(String)
   }
 
   private let configuration: Configuration
@@ -79,8 +80,7 @@ final class Runtime {
 
   init(
     _ recovered: Recovery.Result, _ configuration: Configuration, _ remote: (place: Remote, mark: UInt32)?,
-    _ stateDirectory: OpenFile,
-    _ checkpointParent: OpenFile, _ runDirectory: RunDirectory, signals: SignalSource,
+    _ stateDirectory: OpenFile, _ runDirectory: RunDirectory, signals: SignalSource,
     service serviceLink: ServiceLink
   ) throws(POSIXError) {
     self.configuration = configuration
@@ -113,9 +113,9 @@ final class Runtime {
     link = TrainerLink()
     stacks = HangStacks(runDirectory, recovered.job.id)
     let candidates = recovered.candidates
-    publisher = Publisher(directories.checkpoints, below: checkpointParent, candidates.digests) {
-      candidates.image($0)
-    }
+    publisher = Publisher(
+      directories.checkpoints, below: recovered.ownDirectory?.directory ?? stateDirectory, candidates.digests,
+      restore: { try recovered.ownDirectory?.restoreIfRemoved() }, image: candidates.image)
     live = LiveRecorder(writer, core, processes, degradations, runDirectory, boot: boot)
     narrator = Narrator(core, attempt, stacks, events, degradations, runDirectory)
     storeReports = StoreReports(
@@ -129,7 +129,8 @@ final class Runtime {
     checkpoints = DurableCheckpoints(
       savesLast: configuration.savesLast, store: store, writer: writer, publisher: publisher,
       core: core, job: job, attempt: attempt, link: link, catalogue: catalogue, narrator: narrator,
-      events: events, degradations: degradations, mailbox: mailbox, logged: LoggedMetrics(recovered.logged))
+      events: events, degradations: degradations, mailbox: mailbox, logged: LoggedMetrics(recovered.logged),
+      space: SpaceCheck(directories, mailbox))
     metrics = MetricsReporter(
       configuration, store, writer, core, job, attempt, processes, catalogue, degradations, timers, mailbox)
     preemption = PreemptionListener(
@@ -233,6 +234,7 @@ final class Runtime {
     case .replication(let report):
       replication?.handle(report)
       if endsAfterReplication, replication?.isFlushing == false { close() }
+    case .shortage(let text): events.log(.spaceShort, text, isWarning: true)
     case .read(let record, let fault): checkpoints.readCompleted(record, fault: fault)
     case .pointRead(let source, let fault): verification.readCompleted(source, fault: fault)
     case .preemption(let report): preemption.handle(report)

@@ -152,9 +152,8 @@ public enum Supervisor {
     directories.ownCheckpoints = try CheckpointDirectory.select(
       configuration.checkpointDirectory ?? usedDirectory, directories.state, store)
     let job = try loadJob(configuration, directories, store)
-    let checkpoints =
+    let ownDirectory =
       directories.ownCheckpoints != nil ? try CheckpointDirectory.acquire(directories, job) : nil
-    defer { withExtendedLifetime(checkpoints) {} }
     if !FileSystem.isInMemory(directories.run) {
       Console.warning("the run directory \(directories.run) is not on tmpfs: every step is written to disk")
     }
@@ -162,15 +161,13 @@ public enum Supervisor {
       jobID: job.id.hexadecimal, runDirectory: directories.run.string,
       stateDirectory: FileSystem.canonical(directories.state)?.string, stateID: try lock.identity())
     var recovered = try Recovery.recover(
-      configuration, directories, store, job, checkpoints?.directory ?? stateDirectory, mark, locks.value,
+      configuration, directories, store, job, stateDirectory, ownDirectory, mark, locks.value,
       service)
     if !configuration.assignments.isEmpty {
       try HyperparameterAction(assignments: configuration.assignments).apply(to: &recovered)
     }
     let runtime = try Runtime(
-      recovered, configuration, remote, stateDirectory, checkpoints?.directory ?? stateDirectory,
-      runDirectory,
-      signals: signals, service: service)
+      recovered, configuration, remote, stateDirectory, runDirectory, signals: signals, service: service)
     let ending = try runtime.run(after: store.repair)
     let state = runtime.core.state
     var result = Result(

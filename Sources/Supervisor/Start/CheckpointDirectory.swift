@@ -1,3 +1,4 @@
+import Glibc
 import JobStore
 import POSIX
 import Reporting
@@ -6,12 +7,12 @@ import TrainerProtocol
 
 /// A checkpoint directory outside of the state directory. It serves one job: a file in it names that job, and another
 /// one is locked as long as the job is supervised.
-final class CheckpointDirectory {
+final class CheckpointDirectory: Sendable {
   // Not names of checkpoints.
   static let markName = ".holdfast-job"
   static let lockName = ".holdfast-lock"
 
-  private struct Mark: Codable {
+  private struct Mark: Codable, Sendable {
     var job: String
     var jobID: String
     var stateDirectory: String
@@ -25,10 +26,14 @@ final class CheckpointDirectory {
   /// As it was opened; its path may later refer to another one.
   let directory: OpenFile
   private let lock: OpenFile
+  private let mark: Mark
+  private let device: dev_t
 
-  private init(_ directory: OpenFile, _ lock: OpenFile) {
+  private init(_ directory: OpenFile, _ lock: OpenFile, _ mark: Mark) throws(POSIXError) {
     self.directory = directory
     self.lock = lock
+    self.mark = mark
+    device = try directory.status().st_dev
   }
 
   /// The directory of the job's checkpoints: that of the configuration, else that of the job's earlier runs.
@@ -50,23 +55,31 @@ final class CheckpointDirectory {
 
   /// Creates the directory if it does not exist, and claims it for the job.
   /// - Throws: it belongs to another job, or cannot be written to.
-  static func acquire(_ directories: JobDirectory, _ job: JobRecord) throws(SupervisorError)
-    -> CheckpointDirectory
-  {
+  static func acquire(
+    _ directories: JobDirectory, _ job: JobRecord
+  ) throws(SupervisorError) -> CheckpointDirectory {
     let path = directories.checkpoints
-    let acquired: (directory: OpenFile, lock: OpenFile, isFree: Bool, mark: Mark?)
+    let state = (FileSystem.canonical(directories.state) ?? directories.state).string
     do throws(POSIXError) {
       try FileSystem.makeDirectories(path, mode: 0o750)
+    } catch {
+      throw unusable(path, error)
+    }
+    return try claim(path, Mark(job: job.job, jobID: job.id.hexadecimal, stateDirectory: state))
+  }
+
+  private static func claim(_ path: FilePath, _ new: Mark) throws(SupervisorError) -> CheckpointDirectory {
+    let acquired: (directory: OpenFile, lock: OpenFile, isFree: Bool, mark: Mark?)
+    do throws(POSIXError) {
       let directory = try OpenFile(directory: path)
       let lock = try OpenFile(path.appending(lockName), .lock, create: .ifAbsent(mode: 0o640))
       acquired = (directory, lock, try lock.tryLock(), try mark(in: path))
     } catch {
       throw unusable(path, error)
     }
-    let state = (FileSystem.canonical(directories.state) ?? directories.state).string
     // The same state directory has another job after --again. The same job may have been moved, but not copied.
-    if let mark = acquired.mark, mark.stateDirectory != state,
-      mark.jobID != job.id.hexadecimal || FileSystem.exists(FilePath(mark.stateDirectory).appending("store"))
+    if let mark = acquired.mark, mark.stateDirectory != new.stateDirectory,
+      mark.jobID != new.jobID || FileSystem.exists(FilePath(mark.stateDirectory).appending("store"))
     {
       throw SupervisorError(
         .otherJob, "the checkpoint directory belongs to job '\(mark.job)' in \(mark.stateDirectory)",
@@ -81,14 +94,30 @@ final class CheckpointDirectory {
         .alreadySupervised, "the checkpoint directory is used by another supervisor", path: path,
         hint: "use another one: --checkpoint-dir DIR")
     }
-    let new = Mark(job: job.job, jobID: job.id.hexadecimal, stateDirectory: state)
     do throws(POSIXError) {
       try FileSystem.replace(
         path.appending(markName), with: JSON.encode(new), durable: true, mode: 0o640)
+      return try CheckpointDirectory(acquired.directory, acquired.lock, new)
     } catch {
       throw unusable(path, error)
     }
-    return CheckpointDirectory(acquired.directory, acquired.lock)
+  }
+
+  /// Claims the directory again if it was removed, and creates it if nobody did. One that was moved away may come back.
+  /// One on another filesystem is not touched: it is below the mount point of a filesystem that is no longer mounted.
+  func restoreIfRemoved() throws {
+    guard directory.displacement == .removed else { return }
+    let path = directory.path
+    let place = FileSystem.exists(path) ? path : path.removingLastComponent()
+    guard try OpenFile(directory: place).status().st_dev == device else { return }
+    if place != path {
+      try posix("mkdir", path) { path.withPlatformString { mkdir($0, 0o750) } }
+      try FileSystem.synchronizeDirectory(place)
+    }
+    let new = try Self.claim(path, mark)
+    try lock.refer(to: new.lock)
+    try directory.refer(to: new.directory)
+    Console.line("the checkpoint directory \(path) was removed; it is created again")
   }
 
   /// nil: there is none, or it is unreadable.

@@ -17,6 +17,8 @@ enum Recovery {
     var writer: StoreWriter
     var mailbox: Mailbox<Runtime.Report>
     var checkpoints: LocalCheckpoints
+    /// Outside of the state directory; nil: in it.
+    var ownDirectory: CheckpointDirectory?
     var candidates: ResumeCandidates
     var job: JobRecord
     var mark: JobMark
@@ -32,7 +34,8 @@ enum Recovery {
 
   static func recover(
     _ configuration: Configuration, _ directories: JobDirectory, _ store: JobStore, _ job: JobRecord,
-    _ checkpointParent: OpenFile, _ mark: JobMark, _ locks: LockTable, _ service: ServiceLink
+    _ stateDirectory: OpenFile, _ ownDirectory: CheckpointDirectory?, _ mark: JobMark, _ locks: LockTable,
+    _ service: ServiceLink
   ) throws -> Result {
     let mailbox = try Mailbox<Runtime.Report>()
     try Leftovers(job, directories, mark, store, locks).end(timeout: .seconds(10))
@@ -46,7 +49,8 @@ enum Recovery {
     try closeAttempts(store, writer, drained)
     standing.attempt = max(standing.attempt, try store.attempts.newest(1).last?.attempt ?? 0)
 
-    let checkpoints = LocalCheckpoints(directory: directories.checkpoints, below: checkpointParent)
+    let checkpoints = LocalCheckpoints(
+      directory: directories.checkpoints, below: ownDirectory?.directory ?? stateDirectory)
     try checkpoints.removeLeftovers()
     try checkpoints.removeUnfinishedLoads()
     let records = try adoptCheckpoints(checkpoints, store, writer, job)
@@ -65,7 +69,8 @@ enum Recovery {
     }
     return Result(
       directories: directories, store: store, writer: writer, mailbox: mailbox, checkpoints: checkpoints,
-      candidates: candidates, job: job, mark: mark, standing: standing, choice: choice, records: records,
+      ownDirectory: ownDirectory, candidates: candidates, job: job, mark: mark, standing: standing,
+      choice: choice, records: records,
       lastRecordedStep: try store.newestSnapshots(1).last?.step, metricNames: try store.metricNames(),
       deviation: try store.deviation(), logged: try store.document(LoggedMetrics.document))
   }
