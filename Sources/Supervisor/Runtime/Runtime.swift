@@ -31,10 +31,10 @@ final class Runtime {
     /// The counters of the metrics are in the store, or cannot be.
     case metricsPersisted
     case replication(Replicator.Report)
+    case arenaPrepared
   }
 
   private let configuration: Configuration
-  /// As it was opened at the start.
   private let stateDirectory: OpenFile
   private let runDirectory: RunDirectory
   private let loop: EventLoop
@@ -66,9 +66,7 @@ final class Runtime {
   private let attemptStart: AttemptStart
   private let attemptEnd: AttemptEnd
   private let ringReports: RingReports
-  /// nil: there is no remote storage.
   private let replication: Replication?
-  /// Set while the last checkpoint is replicated before the exit.
   private var endsAfterReplication = false
   /// A notice that is acknowledged when the last checkpoint is replicated.
   private var unacknowledged: PreemptionNotice?
@@ -239,6 +237,7 @@ final class Runtime {
     case .metrics(let report): metrics.handle(report)
     case .metricsPersisted: metrics.publishPersisted()
     case .stateDirectory(let text): directoryWatch.stateDirectoryChanged(text)
+    case .arenaPrepared: checkpoints.arenaPrepared()
     }
   }
 
@@ -313,6 +312,7 @@ final class Runtime {
     switch action {
     case .start(let number, let from, let skips, let request):
       attemptStart.start(number, from: from, skips: skips, request)
+      checkpoints.prepareArena()
     case .request(let kind, let sequence, let slot, let target, let deadline):
       checkpoints.request(kind, sequence: sequence, slot: slot, target: target, deadline: deadline)
     case .offer(let slot): link.offer(slot: slot)
@@ -382,6 +382,7 @@ final class Runtime {
     }
     if ending == .finished {
       link.close()
+      catalogue.candidates.arena.end()
       runDirectory.clear()
     }
     loop.stop()
