@@ -109,7 +109,10 @@ let package = Package(
     tests("MetricsTests", ["Reporting", "Metrics", "POSIX", system]),
     tests(
       "SupervisorTests",
-      ["Vocabulary", "Reporting", "Supervisor", "Supervision", "JobStore", "Systemd", "POSIX", system]),
+      [
+        "Vocabulary", "Reporting", "Supervisor", "Supervision", "JobStore", "Systemd", "TrainerProtocol",
+        "POSIX", system,
+      ]),
     tests("JobFileTests", ["Reporting", "JobFile", "Preemption", "Metrics", "Supervision", system]),
     tests(
       "CommandLineTests",

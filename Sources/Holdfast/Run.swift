@@ -252,6 +252,7 @@ public final class Run {
       phase: phase, metrics: UnsafeBufferPointer(start: metrics, count: metricNames.count),
       parts: UnsafeRawBufferPointer(state.parts.bytes), partCount: state.parts.count, image: image)
     ring.beat()
+    stager?.mapAhead()
     if let request = ring.pendingRequest() {
       stager?.answer(request, at: state.isAtEndOfEpoch ? .training : nil, onLeave: onLeave)
     }

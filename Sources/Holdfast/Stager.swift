@@ -2,6 +2,7 @@ import Checkpoints
 import Glibc
 import POSIX
 import Reporting
+import Synchronization
 import SystemPackage
 import TrainerProtocol
 import Vocabulary
@@ -15,6 +16,14 @@ final class Stager {
   private var slots: [UInt32: ArenaSlot] = [:]
   /// The slot with the newest image of this attempt.
   private var filledSlot: UInt32?
+  /// Size of images for which the slots were mapped ahead of time.
+  private var mappedBytes: UInt64 = 0
+  private let mapping = Running()
+
+  /// Whether the thread runs that maps slots.
+  private final class Running: Sendable {
+    let flag = Atomic(false)
+  }
 
   init(_ state: RegisteredState, _ ring: RingWriter, _ records: RecordQueue, _ runDirectory: FilePath) {
     self.state = state
@@ -38,6 +47,7 @@ final class Stager {
       let epoch = state.counters.pointee.epoch &- (end == .validation ? 1 : 0)
       let endsEpoch = end.map { request.isDue(atEndOf: epoch, $0) } ?? false
       guard isLate || endsEpoch || request.isDue(atStep: step) else { return }
+      if request.isPatient, isMapping { return }
       var answer = isLate ? missed(request) : stage(request)
       if endsEpoch { answer.completedEpochs = UInt32(clamping: epoch &+ 1) }
       records.append(.staged, encode(answer))
@@ -55,6 +65,42 @@ final class Stager {
     guard let slot = ring.initialSlot, step == 0 else { return }
     records.append(.staged, encode(stage(slot: slot, cut: CutID())))
   }
+
+  // MARK: Slots ahead of time
+
+  /// Maps the slots on another thread when the supervisor has allocated them; called at every step.
+  @inline(__always)
+  func mapAhead() {
+    if ring.preparedBytes != mappedBytes { startMapping() }
+  }
+
+  private func startMapping() {
+    // A later step does it.
+    if isMapping { return }
+    mappedBytes = ring.preparedBytes
+    guard mappedBytes > 0 else { return }
+    let small = (0..<ring.identity.arenaSlots).map(arena).filter {
+      !$0.isMapped(imageBytes: Int(clamping: mappedBytes))
+    }
+    if small.isEmpty { return }
+    mapping.flag.store(true, ordering: .relaxed)
+    let work: @Sendable () -> Void = { [mapping] in
+      for slot in small { slot.mapAhead() }
+      mapping.flag.store(false, ordering: .releasing)
+    }
+    // Without a thread, the first copy maps its slot itself.
+    if (try? NativeThread.start(work)) == nil { mapping.flag.store(false, ordering: .relaxed) }
+  }
+
+  private func arena(_ slot: UInt32) -> ArenaSlot {
+    if let arena = slots[slot] { return arena }
+    let arena = ArenaSlot(directory: runDirectory, localRank: ring.identity.place.localRank, slot: slot)
+    slots[slot] = arena
+    return arena
+  }
+
+  /// A request for any step waits until the slots are mapped.
+  private var isMapping: Bool { mapping.flag.load(ordering: .acquiring) }
 
   private func missed(_ request: Request) -> Staged {
     Staged(
@@ -80,6 +126,7 @@ final class Stager {
     }
     if answer.outcome == .staged { filledSlot = slot }
     answer.stallNanoseconds = Clock.monotonicNanoseconds - began
+    answer.preparationNanoseconds = slots[slot]?.preparationNanoseconds ?? 0
     return answer
   }
 
@@ -88,9 +135,7 @@ final class Stager {
       throw ProtocolError(.damaged, "invalid arena slot \(slot)", path: runDirectory)
     }
     let identity = ring.identity
-    let arena =
-      slots[slot] ?? ArenaSlot(directory: runDirectory, localRank: identity.place.localRank, slot: slot)
-    slots[slot] = arena
+    let arena = arena(slot)
     let image = state.image()
     answer.imageBytes = UInt64(image.imageBytes)
     try arena.stage(

@@ -32,6 +32,8 @@ public struct Drained: Sendable {
   public var audit = ReplayAudit()
   public var stepDurations = StepDurations()
   public var heartbeat: UInt64 = 0
+  /// Size of an image of the state; 0: unknown.
+  public var stateBytes: UInt64 = 0
   /// Records that the trainer dropped because the ring was full.
   public var skipped: UInt64 = 0
   /// The newest answer from the ring's header; nil if its record may still be in the ring.

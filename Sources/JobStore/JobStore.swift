@@ -262,7 +262,7 @@ public final class JobStore: Sendable {
       let cursor = try transaction.cursor(databases.checkpoints)
       var entry = try cursor.first()
       while let (_, value) = entry {
-        if let decoded: CheckpointRecord = JSON.decode(value) { values.append(decoded) }
+        if let decoded = CheckpointRecord.read(value) ?? JSON.decode(value) { values.append(decoded) }
         entry = try cursor.next()
       }
       return values

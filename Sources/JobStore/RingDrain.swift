@@ -174,6 +174,7 @@ struct RingDrain {
         step: newest.step, epoch: newest.epoch, batch: newest.batch, metrics: metrics, timeNs: newest.timeNs)
     }
     drained.heartbeat = ring.heartbeat
+    drained.stateBytes = ring.stateBytes
     drained.skipped = ring.skipped
     drained.acknowledged = isAtEnd ? acknowledged : nil
     return drained

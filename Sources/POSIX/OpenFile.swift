@@ -152,6 +152,24 @@ public final class OpenFile: Sendable {
     }
   }
 
+  /// Whether all of its first `bytes` bytes are allocated, so that `allocate` has nothing to do.
+  public func isAllocated(bytes: Int) throws(POSIXError) -> Bool {
+    let status = try status()
+    return Int(status.st_size) >= bytes && Int(status.st_blocks) * 512 >= bytes
+  }
+
+  /// Makes the kernel clear allocated pages of a file in memory, without changing what they contain. A later access
+  /// is then as fast as memory. Failures, such as a file that is truncated meanwhile, only make it slower.
+  public func touchPages(bytes: Int, isCancelled: () -> Bool = { false }) {
+    let window = 32 << 20
+    for offset in stride(from: 0, to: bytes, by: window) where !isCancelled() {
+      let count = min(window, bytes - offset)
+      let flags = MAP_SHARED | CInt(MAP_POPULATE)
+      let address = mmap(nil, count, PROT_READ | PROT_WRITE, flags, descriptor, off_t(offset))
+      if let address, address != MAP_FAILED { munmap(address, count) }
+    }
+  }
+
   public func synchronize() throws(POSIXError) {
     try posix("fsync", path) { fsync(descriptor) }
   }

@@ -7,11 +7,20 @@ public import SystemPackage
 
 /// A slot of the arena: a file on tmpfs that stays mapped and is reused, so that its pages are warm. Invariant:
 /// `complete` is 1 only while header and image are consistent; it is cleared before the first byte changes and set
-/// after the last.
-public final class ArenaSlot {
+/// after the last. One thread uses it, except for `mapAhead`.
+public final class ArenaSlot: @unchecked Sendable {
   public let path: FilePath
   private var file: OpenFile?
   private var mapping: MappedFile?
+  /// Mapped by another thread.
+  private let ahead = Mutex<Ahead?>(nil)
+  /// How long the last copy waited until the slot was allocated and mapped.
+  public private(set) var preparationNanoseconds: UInt64 = 0
+
+  private struct Ahead: Sendable {
+    var file: OpenFile
+    var mapping: MappedFile
+  }
 
   public static func path(in directory: FilePath, localRank: UInt32 = 0, slot: UInt32) -> FilePath {
     directory.appending("arena-\(localRank)-\(slot)")
@@ -28,7 +37,9 @@ public final class ArenaSlot {
   public func stage(
     _ description: ImageDescription, imageBytes: Int, write: (UnsafeMutableRawBufferPointer) -> Void
   ) throws(ProtocolError) {
+    let began = Clock.monotonicNanoseconds
     let mapping = try mapping(for: imageBytes)
+    preparationNanoseconds = Clock.monotonicNanoseconds - began
     let base = mapping.base
     let complete = (base + Int(HF_SLOT_COMPLETE)).assumingMemoryBound(to: Atomic<UInt32>.self)
     complete.pointee.store(0, ordering: .relaxed)
@@ -51,10 +62,35 @@ public final class ArenaSlot {
     complete.pointee.store(1, ordering: .releasing)
   }
 
+  /// Size of the file for an image. With some reserve, as states grow by a few bytes when counters gain digits.
+  public static func fileBytes(imageBytes: Int) -> Int {
+    let bytes = Int(HF_HEADER_BYTES) + imageBytes
+    return (bytes + bytes / 64 + 0xffff) & ~0xffff
+  }
+
+  /// Whether an image of this size fits into the mapping.
+  public func isMapped(imageBytes: Int) -> Bool {
+    mapping.map { $0.count - Int(HF_HEADER_BYTES) >= imageBytes } ?? false
+  }
+
+  /// Maps the slot, if its pages were allocated and touched, ahead of the first copy of this size: creating the entries of the page
+  /// table takes as long as copying. Runs on another thread than `stage`, and never creates or changes the file.
+  public func mapAhead() {
+    guard let file = try? OpenFile(path, .readWrite), let size = try? file.size(),
+      size > Int(HF_HEADER_BYTES),
+      (try? file.isAllocated(bytes: size)) == true,
+      let mapping = try? MappedFile(file, count: size, access: .readWrite, faults: .fatal), mapping.populate()
+    else { return }
+    ahead.withLock { $0 = Ahead(file: file, mapping: mapping) }
+  }
+
   /// The mapping, enlarged if necessary.
   private func mapping(for imageBytes: Int) throws(ProtocolError) -> MappedFile {
     let bytes = Int(HF_HEADER_BYTES) + imageBytes
     do throws(POSIXError) {
+      if let ahead = ahead.withLock({ $0.take() }), (mapping?.count ?? 0) < ahead.mapping.count {
+        (file, mapping) = (ahead.file, ahead.mapping)
+      }
       // If the run directory was cleared, the supervisor cannot find the unlinked file.
       if let file, try !file.isStillNamed() {
         self.file = nil
@@ -64,9 +100,9 @@ public final class ArenaSlot {
       if let file, let mapping, mapping.count >= bytes, try file.size() >= mapping.count { return mapping }
       if file == nil { file = try OpenFile.replacing(path, .readWrite) }
       guard let file else { throw POSIXError("open", path: path, errno: .badFileDescriptor) }
-      // With some reserve, as states grow by a few bytes when counters gain digits.
-      let size = (bytes + bytes / 64 + 0xffff) & ~0xffff
-      try file.allocate(bytes: size)
+      let size = Self.fileBytes(imageBytes: imageBytes)
+      // The supervisor may have allocated it ahead of time; going through all pages again takes half as long as a copy.
+      if try !file.isAllocated(bytes: size) { try file.allocate(bytes: size) }
       mapping = nil
       let mapping = try MappedFile(file, count: size, access: .readWrite, populate: true, faults: .fatal)
       self.mapping = mapping

@@ -54,8 +54,8 @@ public enum RecordReading {
     _ kind: RecordKind, _ payload: UnsafeRawBufferPointer, arenaSlots: UInt32
   ) -> (Staged?, [RecordProblem]) {
     // A longer one comes from a later version.
-    if payload.count >= Staged.encodedBytes {
-      let known = UnsafeRawBufferPointer(rebasing: payload[..<Staged.encodedBytes])
+    if payload.count >= Staged.requiredBytes {
+      let known = UnsafeRawBufferPointer(rebasing: payload.prefix(Staged.encodedBytes))
       guard var staged = Staged(decoding: known) else {
         var staged = Staged(requestSequence: 0, step: 0, cutID: CutID(), slot: nil, outcome: .failed)
         staged.requestSequence = known.u64(HF_STAGED_REQUEST_SEQUENCE)
@@ -70,7 +70,7 @@ public enum RecordReading {
       return (staged, [RecordProblem(kind, "slot", "is \(slot), but there are only \(arenaSlots) slots")])
     }
     let problem = RecordProblem(
-      kind, nil, "has \(payload.count) bytes, not \(Staged.encodedBytes)")
+      kind, nil, "has \(payload.count) bytes, not \(Staged.requiredBytes)")
     guard payload.count >= 16 else { return (nil, [problem]) }
     var staged = Staged(
       requestSequence: payload.u64(HF_STAGED_REQUEST_SEQUENCE), step: payload.u64(HF_STAGED_STEP),

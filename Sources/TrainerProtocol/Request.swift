@@ -43,6 +43,11 @@ public struct Request: Hashable, Sendable {
     targetStep == 0 ? everyEpochs == 0 : targetStep == step
   }
 
+  /// Whether any step will do, and no time is set for it.
+  public var isPatient: Bool {
+    kind == .save && targetStep == 0 && everyEpochs == 0 && deadlineNanoseconds == 0
+  }
+
   /// Whether the state is to be saved at the end of an epoch.
   /// - Parameters:
   ///   - epoch: its number, from 0.

@@ -178,6 +178,14 @@ public final class RingReader: @unchecked Sendable {
     Restoring(rawValue: ring.half(HF_RING_RESTORING).pointee.load(ordering: .acquiring)) ?? .silent
   }
 
+  /// Size of an image of the trainer's state, as far as known; 0: unknown.
+  public var stateBytes: UInt64 { ring.word(HF_RING_STATE_BYTES).pointee.load(ordering: .relaxed) }
+
+  /// Shows the trainer that the slots have allocated pages for images of this size.
+  public func setPrepared(bytes: UInt64) {
+    ring.word(HF_RING_PREPARED_BYTES).pointee.store(bytes, ordering: .releasing)
+  }
+
   // MARK: The resume point
 
   /// Publishes the verdict for which the trainer waits before it loads the resume point. All related data must be

@@ -77,6 +77,12 @@ public final class RingWriter {
     return slot > 0 && slot <= identity.arenaSlots ? slot - 1 : nil
   }
 
+  /// The slots have allocated pages for images of this size; 0: not yet.
+  @inline(__always)
+  public var preparedBytes: UInt64 {
+    ring.word(HF_RING_PREPARED_BYTES).pointee.load(ordering: .acquiring)
+  }
+
   /// Shows that the trainer is alive; called at every step and safe point.
   @inline(__always)
   public func beat() {

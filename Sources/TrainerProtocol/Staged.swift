@@ -24,10 +24,17 @@ public struct Staged: Hashable, Sendable {
   public var completedEpochs: UInt32
   /// Time for which the copy blocked the trainer.
   public var stallNanoseconds: UInt64
+  /// The part of that time in which the slot was allocated and mapped, which a later copy does not need. 0: none, or
+  /// by an older version.
+  public var preparationNanoseconds: UInt64
+
+  /// Time that a copy takes if the slot is prepared. The fields come from the trainer.
+  public var copyNanoseconds: UInt64 { stallNanoseconds - min(stallNanoseconds, preparationNanoseconds) }
 
   public init(
     requestSequence: UInt64, step: UInt64, imageBytes: UInt64 = 0, cutID: CutID, slot: UInt32?,
-    outcome: Outcome, error: Int32 = 0, completedEpochs: UInt32 = 0, stallNanoseconds: UInt64 = 0
+    outcome: Outcome, error: Int32 = 0, completedEpochs: UInt32 = 0, stallNanoseconds: UInt64 = 0,
+    preparationNanoseconds: UInt64 = 0
   ) {
     self.requestSequence = requestSequence
     self.step = step
@@ -38,9 +45,12 @@ public struct Staged: Hashable, Sendable {
     self.error = error
     self.completedEpochs = completedEpochs
     self.stallNanoseconds = stallNanoseconds
+    self.preparationNanoseconds = preparationNanoseconds
   }
 
   public static let encodedBytes = Int(HF_STAGED_BYTES)
+  /// Size of a record by older versions, which lacks the last field.
+  static let requiredBytes = Int(HF_STAGED_REQUIRED_BYTES)
 
   public func encode(into buffer: UnsafeMutableRawBufferPointer) {
     guard let pointer = buffer.baseAddress, buffer.count >= Self.encodedBytes else { return }
@@ -53,11 +63,12 @@ public struct Staged: Hashable, Sendable {
     pointer.put(UInt32(bitPattern: error), at: HF_STAGED_ERROR)
     pointer.put(completedEpochs, at: HF_STAGED_COMPLETED_EPOCHS)
     pointer.put(stallNanoseconds, at: HF_STAGED_STALL_NS)
+    pointer.put(preparationNanoseconds, at: HF_STAGED_PREPARATION_NS)
   }
 
   /// - Returns: nil when the bytes are invalid.
   public init?(decoding bytes: UnsafeRawBufferPointer) {
-    guard bytes.count == Self.encodedBytes, let base = bytes.baseAddress,
+    guard bytes.count >= Self.requiredBytes, let base = bytes.baseAddress,
       let outcome = Outcome(rawValue: bytes.u32(HF_STAGED_OUTCOME))
     else { return nil }
     let slot = bytes.u32(HF_STAGED_SLOT)
@@ -66,6 +77,7 @@ public struct Staged: Hashable, Sendable {
       imageBytes: bytes.u64(HF_STAGED_IMAGE_BYTES), cutID: CutID(at: base + Int(HF_STAGED_CUT_ID)),
       slot: slot == HF_NO_SLOT ? nil : slot, outcome: outcome,
       error: Int32(bitPattern: bytes.u32(HF_STAGED_ERROR)),
-      completedEpochs: bytes.u32(HF_STAGED_COMPLETED_EPOCHS), stallNanoseconds: bytes.u64(HF_STAGED_STALL_NS))
+      completedEpochs: bytes.u32(HF_STAGED_COMPLETED_EPOCHS), stallNanoseconds: bytes.u64(HF_STAGED_STALL_NS),
+      preparationNanoseconds: bytes.count >= Self.encodedBytes ? bytes.u64(HF_STAGED_PREPARATION_NS) : 0)
   }
 }

@@ -34,11 +34,34 @@ enum AbsurdTrainer {
     default: break
     }
     try FileSystem.replace(directory.appending("said"), with: [], durable: false)
+    if kind == "absurd-cold" { return try stageColdly(ring, directory) }
     while true {
       ring.beat()
       // Its records of answers are lost, as in a full ring; only the header has them.
       if kind == "absurd-unrecorded", let request = ring.pendingRequest() {
         ring.acknowledge(request, .missed)
+      }
+      usleep(10_000)
+    }
+  }
+
+  /// Answers as a trainer whose copies wait for the pages of the slots, and makes `asked` at the third request.
+  private static func stageColdly(_ ring: RingWriter, _ directory: FilePath) throws {
+    var step: UInt64 = 2
+    var asked = 0
+    while true {
+      step += 1
+      snapshot(ring, step: step, time: Clock.wallNanoseconds)
+      ring.beat()
+      if let request = ring.pendingRequest() {
+        let hour: UInt64 = 3_600_000_000_000
+        let answer = Staged(
+          requestSequence: request.sequence, step: step, cutID: request.cutID, slot: request.slot,
+          outcome: .staged, stallNanoseconds: hour, preparationNanoseconds: hour - 1_000_000)
+        say(ring, .staged, answer)
+        ring.acknowledge(request, .staged)
+        asked += 1
+        if asked == 3 { try FileSystem.replace(directory.appending("asked"), with: [], durable: false) }
       }
       usleep(10_000)
     }

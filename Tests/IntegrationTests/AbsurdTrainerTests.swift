@@ -33,6 +33,16 @@ import Testing
     #expect(drawn.out.contains("test  running  attempt 1"), "\(drawn.out.suffix(2000))")
   }
 
+  /// The automatic interval follows from the time of a copy, not from that of new pages.
+  @Test func coldCopiesDoNotDelayTheNextOnes() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let supervisor = try bench.start([], [Programs.faulty, "absurd-cold"])
+    try bench.wait(for: "the third request") { FileManager.default.fileExists(atPath: bench.run + "/asked") }
+    #expect(supervisor.isRunning, "\(bench.standardError)")
+    try bench.killBoth(supervisor)
+  }
+
   @Test(arguments: ["steps", "order", "metrics", "answers", "failure"])
   func extremeRecordsBreakNothing(kind: String) throws {
     let bench = Workbench()

@@ -1,4 +1,5 @@
 import POSIX
+import Reporting
 import SystemPackage
 import Testing
 import TrainerProtocol
@@ -29,6 +30,33 @@ import Vocabulary
     #expect(read.metrics["loss"]?.isNaN == true && read.metrics["top"] == .infinity)
     #expect(desk.writer.submitAndWait([.removeCheckpoint(checkpoint)]))
     #expect(try desk.store.checkpoints().isEmpty)
+  }
+
+  /// Records are read without Foundation's decoder, with the same result.
+  @Test func checkpointsAreReadAsTheDecoderReadsThem() throws {
+    var record = CheckpointRecord(
+      name: "step-9-\"é\"", step: .max, cut: CutID(), attempt: 1, epoch: 2, batch: 3, bytes: 4, digest: "ab",
+      digestAlgorithm: "xxh128", createdAtNs: 5, tookNs: 6,
+      metrics: ["loss": -.infinity, "top": 1, "exact": 0.1, "large": 1e300, "whole": -3])
+    func check(_ text: [UInt8]) throws {
+      let decoded: CheckpointRecord = try #require(JSON.decode(text))
+      #expect(text.withUnsafeBytes { CheckpointRecord.read($0) } == decoded)
+    }
+    try check(JSON.encode(record))
+    (record.savedFor, record.replicatedAtNs) = (["interval=600s", "steps=1000"], 7)
+    (record.damage, record.verifiedAtNs) = ("missing", 8)
+    try check(JSON.encode(record))
+    let older = """
+      {"attempt":1,"batch":2,"bytes":3,"created_at_ns":4,"cut":"\(CutID().hexadecimal)","epoch":5,"metrics":{},
+      "name":"a","sha256":"ff","step":6,"took_ns":7,"later":[{"a":1}]}
+      """
+    try check(Array(older.utf8))
+    // Anything else is left to the decoder.
+    for text in [
+      "", "{}", "[]", older + "x", older.replacing("3", with: "-3"), older.replacing("{}", with: "1"),
+    ] {
+      #expect(Array(text.utf8).withUnsafeBytes { CheckpointRecord.read($0) } == nil, "\(text)")
+    }
   }
 
   @Test func checkpointsOfOneStepAreDistinguishedByCut() throws {

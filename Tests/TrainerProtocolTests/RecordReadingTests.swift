@@ -104,7 +104,9 @@ import Testing
     }
     #expect(read(bytes).0 == staged && read(bytes).1.isEmpty)
     #expect(read(bytes + [1, 2, 3]).0 == staged && read(bytes + [1]).1.isEmpty, "of a later version")
-    for count in 0..<bytes.count {
+    // Of an older version.
+    #expect(read(Array(bytes[..<64])).0?.slot == 1 && read(Array(bytes[..<64])).1.isEmpty)
+    for count in 0..<64 {
       let (value, problems) = read(Array(bytes[..<count]))
       #expect(problems.count == 1 && (value == nil) == (count < 16))
       #expect(value.map { $0.outcome == .failed && $0.requestSequence == 3 && $0.step == 9 } ?? true)

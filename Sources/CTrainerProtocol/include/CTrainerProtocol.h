@@ -40,7 +40,9 @@ struct hf_ring_header {
   uint32_t attached_pid;    // 0 until attached
   uint64_t heartbeat;       // incremented at every step and safe point
   uint32_t restoring;       // hf_restoring
-  uint8_t reserved1[76];
+  uint32_t reserved1;
+  uint64_t state_bytes;     // size of an image of the state, as far as known; 0: unknown
+  uint8_t reserved2[64];
 
   // Written by the supervisor. 256:
   uint64_t consumed;        // bytes ever consumed
@@ -49,7 +51,9 @@ struct hf_ring_header {
   uint64_t consumed_sequence;  // sequence expected at `consumed`, written after it
   uint64_t verified;        // bytes of resume points verified while `verdict` is 1
   uint32_t verdict;         // hf_verdict on the resume point
-  uint8_t reserved3[92];
+  uint32_t reserved3;
+  uint64_t prepared_bytes;  // slots of at least this size have allocated pages; 0: none
+  uint8_t reserved5[80];
 
   // Request, written by the supervisor under a sequence lock (odd while writing). 384:
   uint64_t request_lock;
@@ -86,12 +90,14 @@ struct hf_ring_header {
 #define HF_RING_ATTACHED_PID 164
 #define HF_RING_HEARTBEAT 168
 #define HF_RING_RESTORING 176
+#define HF_RING_STATE_BYTES 184
 #define HF_RING_CONSUMED 256
 #define HF_RING_SPARE_SLOT 264
 #define HF_RING_INITIAL_SLOT 268
 #define HF_RING_CONSUMED_SEQUENCE 272
 #define HF_RING_VERIFIED 280
 #define HF_RING_VERDICT 288
+#define HF_RING_PREPARED_BYTES 296
 #define HF_RING_REQUEST_LOCK 384
 #define HF_RING_REQUEST_SEQUENCE 392
 #define HF_RING_REQUEST_KIND 400
@@ -184,6 +190,7 @@ struct hf_staged {
   uint32_t error;       // errno when failed
   uint32_t completed_epochs;  // if saved at the end of an epoch, its number, from 1; else 0
   uint64_t stall_ns;    // time for which the trainer was blocked
+  uint64_t preparation_ns;  // the part of it in which the slot was allocated and mapped; absent in older versions
 };
 #define HF_STAGED_REQUEST_SEQUENCE 0
 #define HF_STAGED_STEP 8
@@ -194,7 +201,9 @@ struct hf_staged {
 #define HF_STAGED_ERROR 48
 #define HF_STAGED_COMPLETED_EPOCHS 52
 #define HF_STAGED_STALL_NS 56
-#define HF_STAGED_BYTES 64u
+#define HF_STAGED_PREPARATION_NS 64
+#define HF_STAGED_BYTES 72u
+#define HF_STAGED_REQUIRED_BYTES 64u  // by older versions
 
 // Slot header: the first page of `arena-<localRank>-<slot>`; the image begins at HF_HEADER_BYTES.
 // `complete` is 0 while the image is being written and is set to 1 last, with release order.
@@ -253,10 +262,12 @@ HF_AT(hf_ring_header, acknowledged, HF_RING_ACKNOWLEDGED);
 HF_AT(hf_ring_header, outcome, HF_RING_OUTCOME);
 HF_AT(hf_ring_header, attached_pid, HF_RING_ATTACHED_PID);
 HF_AT(hf_ring_header, restoring, HF_RING_RESTORING);
+HF_AT(hf_ring_header, state_bytes, HF_RING_STATE_BYTES);
 HF_AT(hf_ring_header, consumed, HF_RING_CONSUMED);
 HF_AT(hf_ring_header, initial_slot, HF_RING_INITIAL_SLOT);
 HF_AT(hf_ring_header, verified, HF_RING_VERIFIED);
 HF_AT(hf_ring_header, verdict, HF_RING_VERDICT);
+HF_AT(hf_ring_header, prepared_bytes, HF_RING_PREPARED_BYTES);
 HF_AT(hf_ring_header, spare_slot, HF_RING_SPARE_SLOT);
 HF_AT(hf_ring_header, request_lock, HF_RING_REQUEST_LOCK);
 HF_AT(hf_ring_header, request_sequence, HF_RING_REQUEST_SEQUENCE);
@@ -294,6 +305,7 @@ HF_AT(hf_staged, outcome, HF_STAGED_OUTCOME);
 HF_AT(hf_staged, error, HF_STAGED_ERROR);
 HF_AT(hf_staged, completed_epochs, HF_STAGED_COMPLETED_EPOCHS);
 HF_AT(hf_staged, stall_ns, HF_STAGED_STALL_NS);
+HF_AT(hf_staged, preparation_ns, HF_STAGED_PREPARATION_NS);
 _Static_assert(sizeof(struct hf_staged) == HF_STAGED_BYTES, "staged");
 HF_AT(hf_slot_header, job_id, HF_SLOT_JOB_ID);
 HF_AT(hf_slot_header, cut_id, HF_SLOT_CUT_ID);

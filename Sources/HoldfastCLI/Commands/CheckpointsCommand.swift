@@ -36,13 +36,23 @@ struct CheckpointsCommand: ParsableCommand {
             "format_version": .integer(1), "job": .string(reader.name),
             "staged": status.staged?.json ?? .null,
           ])
-        for record in status.checkpoints.reversed() { list.append(reader.examined(record).json) }
+        for record in records(status, reader) { list.append(record.json) }
         return list.end()
       }
       var text = CheckpointsText(status, output)
-      for record in status.checkpoints.reversed() { text.add(reader.examined(record)) }
+      for record in records(status, reader) { text.add(record) }
       text.end()
     }
+
+    /// Newest first. Reading thousands of manifests would take seconds.
+    private func records(_ status: JobStatus, _ reader: JobReader) -> some Sequence<CheckpointRecord> {
+      status.checkpoints.reversed().lazy.enumerated().map { index, record in
+        reader.examined(record, bySize: index >= Self.examinedCount)
+      }
+    }
+
+    /// Number of checkpoints whose manifests are read.
+    private static let examinedCount = 100
   }
 
   struct Verify: ParsableCommand {

@@ -104,7 +104,10 @@ struct JobReader {
   }
 
   /// Adds damage found in sizes and manifest, without reading the state.
-  func examined(_ record: CheckpointRecord) -> CheckpointRecord {
+  /// - Parameter bySize: read the manifest only if a file is missing or the sizes are not those that were recorded; for
+  ///   thousands of checkpoints.
+  func examined(_ record: CheckpointRecord, bySize: Bool = false) -> CheckpointRecord {
+    if bySize, record.damage == nil, checkpoints.sizes(of: record.name) == record.bytes { return record }
     var record = record
     record.damage = record.damage ?? fault(of: record.name, record, thorough: false)
     return record

@@ -102,8 +102,9 @@ struct JobStatus {
     // There may be very many; only those that are shown are checked.
     for record in checkpoints.reversed()
     where record.isWhole && (newestCheckpoints.count < 2 || durable == nil) {
-      newestCheckpoints.append(reader.examined(record))
-      durable = newestCheckpoints.first { $0.damage == nil }
+      let examined = reader.examined(record)
+      newestCheckpoints.append(examined)
+      if durable == nil, examined.damage == nil { durable = examined }
     }
   }
 

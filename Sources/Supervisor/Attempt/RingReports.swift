@@ -39,6 +39,7 @@ struct RingReports {
     }
     report(drained.problems)
     for case .attached(let attached) in drained.controls { self.attached(attached) }
+    checkpoints.prepareArena(imageBytes: drained.stateBytes)
     if core.state.attempt?.attached == false, drained.newest != nil || !drained.controls.isEmpty {
       // It uses the protocol, although this record is missing.
       report([RecordProblem(.attached, nil, "was not sent first")])
@@ -114,7 +115,8 @@ struct RingReports {
       switch answer.outcome {
       case .staged:
         .staged(
-          step: answer.step, stall: .nanoseconds(answer.stallNanoseconds),
+          // The next copy does not have to prepare the slot.
+          step: answer.step, stall: .nanoseconds(answer.copyNanoseconds),
           completedEpochs: UInt64(answer.completedEpochs))
       case .failed: .failed(errno: answer.error)
       case .missed, .cancelled, .none: .missed(step: answer.step)
@@ -133,7 +135,7 @@ struct RingReports {
 
   private func wasStaged(_ answer: Staged) {
     live.staged = .init(step: answer.step, bytes: answer.imageBytes, atNs: Clock.wallNanoseconds)
-    checkpoints.checkSpace(stateBytes: answer.imageBytes)
+    checkpoints.prepareArena(imageBytes: answer.imageBytes)
     if let slot = answer.slot, slot < core.state.policy.slotCount {
       catalogue.candidates.digests.make(slot)
     }

@@ -14,6 +14,8 @@ final class TrainerLink {
   private var pointIsReplaced = false
   private var heartbeat: UInt64 = 0
   private var skipped: UInt64 = 0
+  /// The sequence of a request that is posted when the arena is prepared.
+  var waiting: UInt64?
 
   /// Called when an attempt begins, before its trainer is started.
   /// - Parameter isUnread: the trainer must wait for the verdict on its resume point.
@@ -22,6 +24,7 @@ final class TrainerLink {
     heartbeat = 0
     skipped = 0
     pointIsReplaced = false
+    waiting = nil
     ring.setVerdict(isUnread ? .pending : .none)
     ring.setInitialSlot(initialSlot.map(UInt32.init))
   }
@@ -57,6 +60,8 @@ final class TrainerLink {
         everyEpochs: UInt32(clamping: target?.everyEpochs ?? 0), epochEnd: target?.epochEnd ?? .validation,
         generation: generation, deadlineNanoseconds: wait))
   }
+
+  func setPrepared(bytes: Int) { ring?.setPrepared(bytes: UInt64(bytes)) }
 
   // MARK: The resume point
 

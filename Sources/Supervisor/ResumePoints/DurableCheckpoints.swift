@@ -26,6 +26,15 @@ struct DurableCheckpoints {
   func request(
     _ kind: RequestKind, sequence: UInt64, slot: Int, target: SaveTarget?, deadline: Duration?
   ) {
+    // While its pages are allocated, the copy would wait for them. A repetition of the request does not wait.
+    let waits = kind == .save && target == nil && deadline == nil && link.waiting == nil && arena.isBusy
+    link.waiting = waits ? sequence : nil
+    if !waits { post(kind, sequence: sequence, slot: slot, target: target, deadline: deadline) }
+  }
+
+  private func post(
+    _ kind: RequestKind, sequence: UInt64, slot: Int, target: SaveTarget?, deadline: Duration?
+  ) {
     // The core's deadlines are times since boot.
     link.post(
       kind, sequence: sequence, slot: slot, target: target, generation: core.state.standing.attempt,
@@ -33,8 +42,38 @@ struct DurableCheckpoints {
     if kind != .cancel { writer.expectAnswer() }
   }
 
-  func checkSpace(stateBytes: UInt64) {
-    let records = catalogue.records.filter { $0.weightsOnly != true }
+  private var arena: ArenaPreparation { catalogue.candidates.arena }
+
+  /// An attempt begins: its images will probably be as large as the one from which it resumes.
+  func prepareArena() {
+    let bytes: UInt64? =
+      switch catalogue.choice.source {
+      case .staged(_, _, let lengthBytes): lengthBytes
+      case .durable(let record): record.bytes
+      case .snapshot, nil: nil
+      }
+    prepareArena(imageBytes: bytes ?? 0, isNew: true)
+  }
+
+  /// - Parameter imageBytes: 0: unknown.
+  func prepareArena(imageBytes: UInt64, isNew: Bool = false) {
+    arena.prepare(imageBytes: Int(clamping: imageBytes), isNew: isNew) { [mailbox] in
+      mailbox.post(.arenaPrepared)
+    }
+    checkSpace(stateBytes: imageBytes)
+  }
+
+  func arenaPrepared() {
+    link.setPrepared(bytes: arena.preparedBytes)
+    guard !arena.isBusy, let sequence = link.waiting, let request = core.state.request,
+      request.sequence == sequence
+    else { return }
+    link.waiting = nil
+    post(request.kind, sequence: sequence, slot: request.slot, target: nil, deadline: nil)
+  }
+
+  private func checkSpace(stateBytes: UInt64) {
+    let records = catalogue.records.filter(\.isWhole)
     space.check(
       stateBytes: stateBytes, core.state.policy,
       checkpoints: (records.count, records.map(\.bytes).saturatingSum), totalSteps: job.record.totalSteps)

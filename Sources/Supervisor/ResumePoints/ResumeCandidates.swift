@@ -60,12 +60,14 @@ struct ResumeCandidates: Sendable {
   let slotCount: Int
   let checkpoints: LocalCheckpoints
   let digests: ImageDigests
+  let arena: ArenaPreparation
 
   init(_ directories: JobDirectory, jobID: JobID, slotCount: Int, checkpoints: LocalCheckpoints) {
     self.directories = directories
     self.jobID = jobID
     self.slotCount = slotCount
     self.checkpoints = checkpoints
+    arena = ArenaPreparation(directories.run, slotCount: slotCount)
     digests = ImageDigests(directories.run) { Self.image($0, directories.run, jobID) }
   }
 

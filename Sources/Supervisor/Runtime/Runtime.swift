@@ -14,25 +14,7 @@ import Vocabulary
 /// owners of the state. All of it runs on the main thread, which also spawns the trainer: the parent-death signal is
 /// sent when the spawning thread ends, and the main thread ends with the process.
 final class Runtime {
-  enum Report: Sendable {
-    case store(StoreReport)
-    case detached
-    case publisher(Publisher.Result)
-    /// The checkpoint is in the store, unless the commit failed.
-    case recorded(Publisher.Publication, durable: Bool)
-    /// The resume point was read in full; `fault` says what is wrong with it.
-    case pointRead(ResumeCandidates.Source, fault: String?)
-    /// An old checkpoint was read in full; `fault` says what is wrong with it.
-    case read(CheckpointRecord, fault: String?)
-    case preemption(NoticeReport)
-    case metrics(MetricsReport)
-    /// The state directory is displaced, with a description; nil: it is back in place.
-    case stateDirectory(String?)
-    /// The counters of the metrics are in the store, or cannot be.
-    case metricsPersisted
-    case replication(Replicator.Report)
-    case shortage(String)
-  }
+  typealias Report = RuntimeReport
 
   private let configuration: Configuration
   /// As it was opened at the start.
@@ -241,6 +223,7 @@ final class Runtime {
     case .metrics(let report): metrics.handle(report)
     case .metricsPersisted: metrics.publishPersisted()
     case .stateDirectory(let text): directoryWatch.stateDirectoryChanged(text)
+    case .arenaPrepared: checkpoints.arenaPrepared()
     }
   }
 
@@ -315,6 +298,7 @@ final class Runtime {
     switch action {
     case .start(let number, let from, let skips, let request):
       attemptStart.start(number, from: from, skips: skips, request)
+      checkpoints.prepareArena()
     case .request(let kind, let sequence, let slot, let target, let deadline):
       checkpoints.request(kind, sequence: sequence, slot: slot, target: target, deadline: deadline)
     case .offer(let slot): link.offer(slot: slot)
@@ -384,6 +368,7 @@ final class Runtime {
     }
     if ending == .finished {
       link.close()
+      catalogue.candidates.arena.end()
       runDirectory.clear()
     }
     loop.stop()

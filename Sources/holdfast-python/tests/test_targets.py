@@ -31,7 +31,7 @@ def _answers(directory: RunDirectory) -> list[dict[str, int]]:
     found = []
     for kind, payload in directory.drain():
         if kind == at.RECORD_STAGED:
-            _, step, _, _, _, outcome, _, epochs, _ = at.STAGED.unpack_from(payload)
+            _, step, _, _, _, outcome, _, epochs, *_ = at.STAGED.unpack_from(payload)
             found.append({"step": step, "outcome": outcome, "epochs": epochs})
     return found
 

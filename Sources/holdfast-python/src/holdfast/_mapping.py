@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 from pathlib import Path
@@ -10,12 +11,26 @@ from ._errors import HoldfastError
 from ._opening import open_file
 
 _MAP_POPULATE = 0x8000  # linux/mman.h; in the `mmap` module from Python 3.10 on
+_MADV_POPULATE_WRITE = 23  # linux/mman.h, from Linux 5.14 on
+_WINDOW = 8 << 20
 _LIST = "run 'holdfast checkpoints list' to see the available checkpoints"
 
 
 def map_shared(descriptor: int, size: int) -> mmap.mmap:
     """Map a whole file of the run directory, and populate its pages."""
     return mmap.mmap(descriptor, size, mmap.MAP_SHARED | _MAP_POPULATE, mmap.PROT_READ | mmap.PROT_WRITE)
+
+
+def populate(mapping: mmap.mmap) -> bool:
+    """Make all pages of a shared mapping present, while other threads run; return whether that succeeded."""
+    madvise = ctypes.CDLL(None).madvise  # `mmap.madvise` does not release the interpreter.
+    madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    first = ctypes.c_char.from_buffer(mapping)
+    size, address = len(mapping), ctypes.addressof(first)
+    starts = range(0, size, _WINDOW)
+    return all(
+        madvise(address + start, min(_WINDOW, size - start), _MADV_POPULATE_WRITE) == 0 for start in starts
+    )
 
 
 def map_private(

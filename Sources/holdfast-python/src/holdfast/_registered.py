@@ -10,7 +10,7 @@ from typing import Any, Callable
 from . import _parts, _random, _run_part, _state_checksum
 from ._components import Component, component_of, extra_components
 from ._errors import HoldfastError
-from ._image import Part
+from ._image import ImageWriter, LoopState, Part, flatten
 
 Hook = Callable[[dict[str, Any]], None]
 
@@ -93,6 +93,14 @@ class Registered:
         for hook in self.save_hooks:
             hook(states)
         return states
+
+    def image_size(self) -> int:
+        """Return the size of an image of the components, without what hooks add; 0: they cannot be saved."""
+        try:
+            states = {name: component.state() for name, component in self.components.items()}
+            return ImageWriter(flatten(states), LoopState()).size
+        except (HoldfastError, RuntimeError, ValueError, TypeError, BufferError):
+            return 0  # The first save reports it.
 
     # The parts of a snapshot
 

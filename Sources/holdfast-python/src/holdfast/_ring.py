@@ -48,6 +48,11 @@ class Request(NamedTuple):
         """Whether the next step is to be saved."""
         return self.target_step == 0 and self.every_epochs == 0
 
+    @property
+    def is_patient(self) -> bool:
+        """Whether any step will do, and no time is set for it."""
+        return self.is_immediate and self.kind == at.REQUEST_SAVE and self.deadline_ns == 0
+
     def is_due(self, step: int) -> bool:
         """Return whether the state after this step is to be saved at the step."""
         return self.is_immediate or 0 < self.target_step == step
@@ -262,6 +267,17 @@ class RingWriter:
         """The slot for the state before the first step."""
         slot = self._halves[at.RING_INITIAL_SLOT // 4]
         return slot - 1 if 0 < slot <= self.identity.arena_slots else None
+
+    # The arena
+
+    def publish_state_size(self, size: int) -> None:
+        """Publish the size of an image of the state, for which the supervisor allocates the slots."""
+        self._words[at.RING_STATE_BYTES // 8] = size
+
+    @property
+    def prepared_bytes(self) -> int:
+        """The slots have allocated pages for images of this size; 0: not yet."""
+        return self._words[at.RING_PREPARED_BYTES // 8]
 
     # Requests
 

@@ -431,6 +431,9 @@ class Run:
         image = b""
         if state and loop.save_point is not SavePoint.NO_PLACE:
             image = self._full_image(ring, state, len(parts))
+        if loop.step == 1:
+            # Optimizers have their moments from now on.
+            ring.publish_state_size(self._registered.image_size())
         ring.append_snapshot(
             self._metrics.layout,
             loop.step,
@@ -450,6 +453,7 @@ class Run:
             image,
         )
         ring.beat()
+        stager.map_ahead()
         request = ring.pending_request()
         if request is not None:
             self._answer(connection, request, at.EPOCH_END_TRAINING if loop.ends_epoch else 0)

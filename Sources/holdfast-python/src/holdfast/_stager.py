@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -20,6 +21,11 @@ _FINISH_SECONDS = 30.0
 _LARGEST_UNSENT = 64
 # Time to wait for room before the process exits, when no step is delayed any more.
 _FLUSH_SECONDS = 2.0
+
+
+def _map(slots: list[ArenaSlot]) -> None:
+    for slot in slots:
+        slot.map_ahead()
 
 
 class Stager:
@@ -42,6 +48,9 @@ class Stager:
         self.last_error: str | None = None
         # The slot with the newest image of this attempt.
         self._filled_slot: int | None = None
+        # Size of images for which the slots were mapped ahead of time, and the thread that does it.
+        self._mapped_bytes = 0
+        self._mapping: threading.Thread | None = None
 
     def answer(
         self, request: Request, step: int, *, completed_epochs: int = 0, is_reached: bool = False
@@ -61,6 +70,8 @@ class Stager:
         too_late = too_late or (request.is_missed(step) and not is_reached)
         if not (too_late or is_reached or completed_epochs or request.is_due(step)):
             return False
+        if request.is_patient and self._is_mapping():
+            return False
         if too_late:
             payload, outcome = self._missed(request.slot, request.cut_id, request.sequence, step)
         else:
@@ -70,6 +81,31 @@ class Stager:
         self.append(at.RECORD_STAGED, payload)
         self._ring.acknowledge(request, outcome)
         return request.kind == at.REQUEST_SAVE_AND_LEAVE and outcome == at.OUTCOME_STAGED
+
+    def map_ahead(self) -> None:
+        """Map the slots on another thread when the supervisor has allocated them; called at every step."""
+        prepared = self._ring.prepared_bytes
+        if prepared == self._mapped_bytes:
+            return
+        if self._is_mapping():
+            return  # A later step does it.
+        self._mapped_bytes = prepared
+        slots = [self._slot(slot) for slot in range(self._ring.identity.arena_slots if prepared else 0)]
+        small = [slot for slot in slots if not slot.is_mapped(prepared)]
+        if small:
+            self._mapping = threading.Thread(target=_map, args=(small,), name="holdfast", daemon=True)
+            self._mapping.start()
+
+    def _slot(self, number: int) -> ArenaSlot:
+        slot = self._slots.get(number)
+        if slot is None:
+            slot = self._slots[number] = ArenaSlot(self._directory, self._ring.identity.local_rank, number)
+        return slot
+
+    def _is_mapping(self) -> bool:
+        if self._mapping is not None and not self._mapping.is_alive():
+            self._mapping = None
+        return self._mapping is not None
 
     def stage_initially(self) -> None:
         """Stage the state before the first step for the next attempt.
@@ -83,13 +119,13 @@ class Stager:
 
     def _missed(self, slot: int, cut_id: bytes, sequence: int, step: int) -> tuple[bytes, int]:
         outcome = at.OUTCOME_MISSED
-        return at.STAGED.pack(sequence, step, 0, cut_id, slot, outcome, 0, 0, 0), outcome
+        return at.STAGED.pack(sequence, step, 0, cut_id, slot, outcome, 0, 0, 0, 0), outcome
 
     def _stage(
         self, slot: int, cut_id: bytes, sequence: int, step: int, epochs: int = 0
     ) -> tuple[bytes, int]:
         began = time.monotonic_ns()
-        outcome, error, size = at.OUTCOME_STAGED, 0, 0
+        outcome, error, size, preparation = at.OUTCOME_STAGED, 0, 0, 0
         self.last_error = None
         try:
             if slot >= self._ring.identity.arena_slots:
@@ -99,10 +135,9 @@ class Stager:
                 return self._missed(slot, cut_id, sequence, step)
             size = image.size
             identity = self._ring.identity
-            arena = self._slots.get(slot)
-            if arena is None:
-                arena = self._slots[slot] = ArenaSlot(self._directory, identity.local_rank, slot)
+            arena = self._slot(slot)
             arena.stage(identity, cut_id, step, size, image.write)
+            preparation = arena.preparation_ns
         except OSError as failure:
             outcome, error = at.OUTCOME_FAILED, failure.errno or errno.EIO
             self.last_error = f"{failure}"
@@ -113,7 +148,8 @@ class Stager:
         if outcome == at.OUTCOME_STAGED:
             self._filled_slot = slot
         stall = time.monotonic_ns() - began
-        return at.STAGED.pack(sequence, step, size, cut_id, slot, outcome, error, epochs, stall), outcome
+        answer = (sequence, step, size, cut_id, slot, outcome, error, epochs, stall, preparation)
+        return at.STAGED.pack(*answer), outcome
 
     def finish(self, step: int) -> None:
         """Stage the final state into the offered slot, and record that the run is complete."""
@@ -127,7 +163,7 @@ class Stager:
             self._ring.beat()
             slot = self._spare_slot()
         cut_id = os.urandom(16)
-        payload = at.STAGED.pack(0, step, 0, cut_id, at.NO_SLOT, at.OUTCOME_NONE, 0, 0, 0)
+        payload = at.STAGED.pack(0, step, 0, cut_id, at.NO_SLOT, at.OUTCOME_NONE, 0, 0, 0, 0)
         if slot is not None:
             staged, outcome = self._stage(slot, cut_id, 0, step)
             if outcome == at.OUTCOME_STAGED:
