@@ -92,6 +92,7 @@ struct DiskFaultTests {
     let result = try supervise(bench, state: bench.state, run: disk.path + "/run", options, command)
     #expect(digest(in: result.out) != nil, "the trainer went on to its end")
     #expect(result.status == 74 && result.err.contains("cannot stage a checkpoint"), "\(result.err)")
+    #expect(result.err.contains("so staging it takes"), "\(result.err)")
     // With room the same command is a success.
     let again = try supervise(bench, state: bench.state, run: bench.run, options, command)
     #expect(again.status == 0 && digest(in: again.out) == digest(in: result.out), "\(again.err)")

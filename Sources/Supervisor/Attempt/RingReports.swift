@@ -121,6 +121,8 @@ struct RingReports {
       case .failed: .failed(errno: answer.error)
       case .missed, .cancelled, .none: .missed(step: answer.step)
       }
+    // Also of one that found no room.
+    checkpoints.prepareArena(imageBytes: answer.imageBytes)
     if answer.outcome == .staged {
       wasStaged(answer)
       attempt.note { $0.stallNs = ($0.stallNs ?? 0) &+ answer.stallNanoseconds }
@@ -135,7 +137,6 @@ struct RingReports {
 
   private func wasStaged(_ answer: Staged) {
     live.staged = .init(step: answer.step, bytes: answer.imageBytes, atNs: Clock.wallNanoseconds)
-    checkpoints.prepareArena(imageBytes: answer.imageBytes)
     if let slot = answer.slot, slot < core.state.policy.slotCount {
       catalogue.candidates.digests.make(slot)
     }

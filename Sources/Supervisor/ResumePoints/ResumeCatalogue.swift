@@ -181,9 +181,11 @@ final class ResumeCatalogue {
     known.whole.remove(record.source.identity)
     writer.submit([.removeCheckpoint(record)]) { [checkpoints] durable in
       guard durable else { return }
-      do {
+      do throws(CheckpointError) {
         try checkpoints.remove(record.name)
       } catch {
+        // Somebody else did it.
+        if error.code == .missing { return }
         Console.warning("cannot remove the old checkpoint \(record.name): \(error)")
       }
     }

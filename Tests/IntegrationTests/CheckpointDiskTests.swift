@@ -1,0 +1,135 @@
+import Foundation
+import Testing
+
+/// The checkpoints are on a disk of their own, which fails. The trainer continues, `status` says what is wrong, and
+/// writing resumes by itself.
+@Suite(.enabled(if: geteuid() == 0, "root is needed to mount a file system"))
+struct CheckpointDiskTests {
+  /// An ext4 of its own for one test, with few inodes.
+  private final class Disk {
+    let path: String
+
+    init(_ bench: Workbench) throws {
+      path = bench.base + "/disk"
+      let make = "mkdir \(path); truncate -s 24M \(path).image; mkfs.ext4 -q -N 200 \(path).image"
+      let made = try bench.shell("\(make) && mount -o loop \(path).image \(path)")
+      try #require(made.status == 0, "\(made.err)")
+    }
+
+    deinit { umount2(path, Int32(MNT_DETACH)) }
+  }
+
+  private static func degraded(_ bench: Workbench) throws -> String {
+    (try bench.json(["status"])["degraded"] as? [String] ?? []).joined(separator: "; ")
+  }
+
+  /// - Parameters:
+  ///   - fault: a command of sh(1) in the disk's root.
+  ///   - words: what `status` says of it; empty: it is mended before anybody sees it.
+  ///   - mend: the command that ends it.
+  @Test(arguments: [
+    ("mkdir junk; i=0; while : >junk/$i; do i=$((i+1)); done", "no inode is free", "rm -r junk"),
+    ("dd if=/dev/zero of=junk bs=4k", "no space for a checkpoint", "rm junk"),
+    ("mv checkpoints aside", "could not be made durable", "mv aside checkpoints"),
+    ("rm -r checkpoints", "", "true"),
+    (
+      "mv checkpoints aside; touch checkpoints", "could not be made durable",
+      "rm checkpoints; mv aside checkpoints"
+    ),
+  ])
+  func aFaultPasses(fault: String, words: String, mend: String) async throws {
+    let expected = try await Undisturbed.shared.digest(["--epochs", "6"])
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try Disk(bench)
+    let run = try bench.start(
+      ["--checkpoint-dir", disk.path + "/checkpoints", "--every", "200ms", "--stage-every", "50ms"],
+      [Programs.trainer, "--epochs", "6", "--step-delay", "40ms"])
+    func durableStep() throws -> Int { try bench.status("durable_step") }
+    try bench.wait(for: "a durable checkpoint") { try durableStep() > 0 }
+    _ = try bench.shell("cd \(disk.path) && { \(fault); } 2>/dev/null")
+    if !words.isEmpty {
+      try bench.wait(for: "the word") { try Self.degraded(bench).contains(words) }
+      #expect(run.isRunning)
+      #expect(try bench.holdfast(["status", "--check", "--state-dir", bench.state]).status == 5)
+    }
+    let step = try bench.status("step")
+    _ = try bench.shell("cd \(disk.path) && { \(mend); }")
+    try bench.wait(for: "the next durable checkpoint") { try durableStep() >= step }
+    #expect(try Self.degraded(bench) == "")
+    run.waitUntilExit()
+    #expect(run.terminationStatus == 0, "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == expected)
+    #expect(try bench.attempts().count == 1)
+    #expect(try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state]).status == 0)
+    #expect(!bench.standardError.contains("cannot remove the old checkpoint"), "\(bench.standardError)")
+  }
+
+  /// System calls fail for a while. After a failed fsync(2) the kernel may have dropped what was written, so all of it is
+  /// written anew.
+  @Test(
+    .enabled(if: access("/usr/bin/strace", X_OK) == 0, "strace is needed"),
+    arguments: [
+      ("fsync:error=EIO", "Input/output error"),
+      ("mkdir:error=EDQUOT", "a disk quota has no room"),
+    ])
+  func callsFail(fault: String, words: String) async throws {
+    let expected = try await Undisturbed.shared.digest(["--epochs", "6"])
+    let bench = Workbench()
+    defer { bench.close() }
+    let run = try bench.start(
+      ["--every", "200ms", "--stage-every", "50ms"],
+      [Programs.trainer, "--epochs", "6", "--step-delay", "40ms"])
+    try bench.wait(for: "a durable checkpoint") { try bench.status("durable_step") > 0 }
+    let strace = Process()
+    strace.executableURL = URL(fileURLWithPath: "/usr/bin/strace")
+    strace.arguments = [
+      "-f", "-qq", "-o", bench.base + "/trace", "-e", "trace=\(fault.prefix { $0 != ":" })", "-e",
+      "inject=\(fault)", "-p", "\(run.processIdentifier)",
+    ]
+    try strace.run()
+    defer { kill(strace.processIdentifier, SIGKILL) }
+    try bench.wait(for: "the word") { try Self.degraded(bench).contains(words) }
+    // The kernel detaches what it traced. It inherited a mask that blocks SIGTERM.
+    kill(strace.processIdentifier, SIGKILL)
+    strace.waitUntilExit()
+    run.waitUntilExit()
+    #expect(
+      run.terminationStatus == 0 && digest(in: bench.standardOutput) == expected, "\(bench.standardError)")
+    #expect(bench.standardError.contains("can be made durable again"), "\(bench.standardError)")
+    #expect(try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state]).status == 0)
+  }
+
+  /// A directory below a mount point is not created on the disk that is mounted there by chance.
+  @Test func anotherDiskIsNotWritten() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try Disk(bench)
+    let run = try bench.start(
+      ["--checkpoint-dir", disk.path + "/checkpoints", "--every", "200ms", "--stage-every", "50ms"],
+      [Programs.trainer, "--epochs", "4", "--step-delay", "20ms"])
+    try bench.wait(for: "a durable checkpoint") { try bench.status("durable_step") > 0 }
+    _ = try bench.shell("rm -r \(disk.path)/checkpoints; umount -l \(disk.path)")
+    run.waitUntilExit()
+    #expect(run.terminationStatus == 74, "\(bench.standardError)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: disk.path) == [])
+  }
+
+  /// Before the first step, with numbers.
+  @Test func aShortageIsForetold() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try Disk(bench)
+    let options = ["--checkpoint-dir", disk.path + "/checkpoints", "--keep-last", "300"]
+    #expect(try bench.supervise(options, [Programs.trainer, "--epochs", "1"]) == 0)
+    for words in ["so 301 checkpoints take", "301 checkpoints take 1204 inodes", "--keep-last"] {
+      #expect(bench.standardError.contains(words), "\(bench.standardError)")
+    }
+    let events = try bench.holdfast(["events", "--state-dir", bench.state]).out
+    #expect(events.contains("so 301 checkpoints take"), "\(events)")
+    let other = Workbench()
+    defer { other.close() }
+    #expect(try other.supervise([], [Programs.trainer, "--epochs", "1"]) == 0)
+    #expect(!other.standardError.contains("take"), "\(other.standardError)")
+  }
+}
