@@ -96,6 +96,10 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
     case "digest": return value.string.map { digest = $0 } != nil
     case "digest_algorithm": return value.string.map { digestAlgorithm = $0 } != nil
     case "sha256": return value.string.map { sha256 = $0 } != nil
+    case "weights_only":
+      guard case .bool(let flag) = value else { return false }
+      weightsOnly = flag
+      return true
     case "damage": return value.string.map { damage = $0 } != nil
     case "saved_for":
       savedFor = value.array?.compactMap(\.string)

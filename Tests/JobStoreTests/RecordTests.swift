@@ -44,7 +44,7 @@ import Vocabulary
     }
     try check(JSON.encode(record))
     (record.savedFor, record.replicatedAtNs) = (["interval=600s", "steps=1000"], 7)
-    (record.damage, record.verifiedAtNs) = ("missing", 8)
+    (record.damage, record.verifiedAtNs, record.weightsOnly) = ("missing", 8, true)
     try check(JSON.encode(record))
     let older = """
       {"attempt":1,"batch":2,"bytes":3,"created_at_ns":4,"cut":"\(CutID().hexadecimal)","epoch":5,"metrics":{},
