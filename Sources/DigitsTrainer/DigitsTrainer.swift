@@ -89,6 +89,11 @@ struct DigitsTrainer: ParsableCommand {
     }
     try run.finish()
     log("digest \(digest(network, optimizer))")
+    if let best = run.bestCheckpoint {
+      try network.load(Checkpoint.load(best.path).state(of: "network"))
+      let accuracy = network.accuracy(images, labels)
+      log("best checkpoint: step \(best.step), \(best.monitor) \(best.score), accuracy \(accuracy)")
+    }
   }
 
   private func sleep(_ pause: Duration) {

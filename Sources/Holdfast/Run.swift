@@ -46,6 +46,9 @@ public final class Run {
   private var metricNames: [String] = []
   /// Metrics of the last step that were computed after it.
   private var logged: [String: Double] = [:]
+  /// Number of records of such metrics.
+  private var logCount: UInt64 = 0
+  private var finishedStep: UInt64?
   private let metrics: UnsafeMutablePointer<Double>
   private var sentMetricNames = 0
   private var isRestored = false
@@ -240,6 +243,7 @@ public final class Run {
     state.counters.pointee.samples &+= UInt64(truncatingIfNeeded: count)
     state.counters.pointee.batch = state.position?.pointee ?? state.counters.pointee.batch &+ 1
     if !logged.isEmpty { logged = [:] }
+    if finishedStep != nil { finishedStep = nil }
     guard let ring else { return }
     if ForkGuard.isForked { throw ForkGuard.error }
     records?.send()
@@ -281,6 +285,7 @@ public final class Run {
     guard ring != nil, !values.isEmpty else { return }
     if ForkGuard.isForked { throw ForkGuard.error }
     records?.append(.metrics, JSON.encode(StepMetrics(step: step, values: values)))
+    logCount += 1
   }
 
   private func sendMetricNames() {
@@ -311,6 +316,37 @@ public final class Run {
     guard let stager else { return }
     if ForkGuard.isForked { throw ForkGuard.error }
     stager.finish(onLeave: onLeave)
+    finishedStep = step
+  }
+
+  // MARK: The best checkpoints
+
+  /// The best checkpoint by the first policy with `--keep-best`; see `bestCheckpoints`.
+  public var bestCheckpoint: BestCheckpoint? { bestCheckpoints().first }
+
+  /// The checkpoints that a policy with `--keep-best` keeps, best first; empty without a supervisor or such a policy,
+  /// and before the first checkpoint with the metric.
+  ///
+  /// The supervisor writes checkpoints while the loop runs, and then this returns what is known now. After `finish()` it
+  /// waits for what is still being written.
+  /// - Parameters:
+  ///   - monitor: name of the policy's metric; nil: the first policy.
+  ///   - wait: longest time to wait; nil: 60 s after `finish()`, else none.
+  public func bestCheckpoints(monitor: String? = nil, wait: Duration? = nil) -> [BestCheckpoint] {
+    guard let ring, let records, let runDirectory, !ForkGuard.isForked else { return [] }
+    let known = BestCheckpointWait(
+      ring: ring, records: records, runDirectory: runDirectory, attempt: ring.identity.attempt,
+      logged: logCount,
+      finishedStep: finishedStep
+    ).run(timeout: wait ?? (finishedStep == nil ? .zero : .seconds(60)))
+    guard let policy = known?.policies.first(where: { monitor == nil || $0.monitor == monitor }) else {
+      return []
+    }
+    return policy.checkpoints.map {
+      BestCheckpoint(
+        path: FilePath($0.path), step: $0.step, monitor: policy.monitor, score: $0.score,
+        weightsOnly: policy.weightsOnly)
+    }
   }
 
   /// Records the error with which this process will fail, for the job's history.

@@ -73,9 +73,7 @@ public enum Retention {
     if !policies.contains(where: \.weightsOnly) { for one in weights { plan.keep(one, .weights) } }
     for (index, policy) in policies.enumerated() {
       let ordered = policy.weightsOnly ? weights : whole
-      let words = Set(policy.reasons.map(\.word))
-      // The first policy is that of the whole job. Another one has what it has saved.
-      let own = index == 0 ? ordered : ordered.filter { !$0.reasons.isDisjoint(with: words) }
+      let own = own(ordered, policy, isOfJob: index == 0)
       keepLast(own, policy, &plan)
       for (rank, one) in best(own, policy).enumerated() {
         plan.keep(one, .best(rank: rank + 1, monitor: policy.monitor ?? ""))
@@ -99,6 +97,28 @@ public enum Retention {
     plan.remove.reverse()
     plan.read.reverse()
     return plan
+  }
+
+  /// Those that a policy counts: that of the whole job has all, another one has what it has saved.
+  private static func own(_ listed: [Listed], _ policy: CheckpointPolicy, isOfJob: Bool) -> [Listed] {
+    let words = Set(policy.reasons.map(\.word))
+    return isOfJob ? listed : listed.filter { !$0.reasons.isDisjoint(with: words) }
+  }
+
+  /// The best checkpoints of each policy that ranks them, best first, with the values of its metric. Ones without the
+  /// metric are left out.
+  public static func best(_ listed: [Listed], _ policies: [CheckpointPolicy]) -> [(
+    policy: CheckpointPolicy, best: [(checkpoint: Listed, score: Double)]
+  )] {
+    policies.enumerated().compactMap { index, policy in
+      guard policy.keepBest > 0, let monitor = policy.monitor else { return nil }
+      return (
+        policy,
+        best(own(listed, policy, isOfJob: index == 0), policy).compactMap { one in
+          value(one, monitor).map { (one, $0) }
+        }
+      )
+    }
   }
 
   /// The best checkpoints, best first. Ones without the metric are worse than any value, and the newest comes first:

@@ -179,6 +179,8 @@ extension Transition {
     emit(.disarm(.stage))
     emit(.disarm(.hang))
     if state.phase == .saving { awaitExit() }
+    // The trainer may want to use that checkpoint now.
+    if state.phase == .running, !state.reasons.isEmpty { publishNewest() }
   }
 
   /// A step after the reported end: only a part of the program was complete, for example one of several fits.

@@ -248,6 +248,11 @@ public final class RingWriter {
     ring.word(HF_RING_ACKNOWLEDGED).pointee.store(request.sequence, ordering: .releasing)
   }
 
+  /// Of the newest request that was answered; 0: none.
+  public var acknowledgedSequence: UInt64 {
+    ring.word(HF_RING_ACKNOWLEDGED).pointee.load(ordering: .relaxed)
+  }
+
   /// The slot that may be filled without a request.
   public var spareSlot: UInt32? {
     let slot = ring.half(HF_RING_SPARE_SLOT).pointee.load(ordering: .acquiring)

@@ -105,6 +105,35 @@ import Testing
     #expect(text.contains("best") && text.contains("val_accuracy"), "\(text)")
     let verified = try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state])
     #expect(verified.status == 0, "\(verified.out)")
+    try Self.checkBest(bench)
+  }
+
+  /// The trainer was told of the best one after its loop, loaded it, and found what it had found before.
+  private static func checkBest(_ bench: Workbench) throws {
+    let best = try #require(try bench.json(["status"])["best"] as? [String: Any])
+    let (path, step) = (best["path"] as? String ?? "", best["step"] as? Int ?? -1)
+    let (value, name) = (best["value"] as? Double ?? .nan, best["name"] as? String ?? "?")
+    #expect(path == "\(bench.state)/checkpoints/\(name)")
+    let line = bench.standardOutput.split(separator: "\n").first {
+      $0.hasPrefix("best checkpoint: step \(step), ")
+    }
+    // JSON is read with fewer digits here.
+    #expect(line?.hasSuffix(", accuracy \(Float(value))") == true, "\(bench.standardOutput.suffix(300))")
+  }
+
+  /// After a kill the next attempt is told of checkpoints that an earlier one has made.
+  @Test func theBestOneIsKnownAfterAKill() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let options = [
+      "--every-epochs", "1", "--keep-best", "1", "--monitor", "val_accuracy", "--mode", "max", "--keep-last",
+      "1",
+    ]
+    let run = try bench.start(options, Self.trainer(epochs: 5))
+    try bench.wait(for: "epochs") { try bench.status("step") >= 100 }
+    try bench.killBoth(run)
+    #expect(try bench.supervise(options, Self.trainer(epochs: 5)) == 0, "\(bench.standardError)")
+    try Self.checkBest(bench)
   }
 
   /// Without any option: the ends of epochs that are long enough, and the last ones are kept.

@@ -287,9 +287,9 @@ let cellsWhenRunning: [String: String] = [
     staged 61                       | running [50 61] publishes 61 of 1 at 60 preempting: offer 0; stage +10s; publish 61 of 1 for preemption
     missed                          | running [50 -] publishes 50 of 0 at 60 preempting: offer 1; stage +1s; publish 50 of 0 for preemption
     staging failed                  | running [50 -] publishes 50 of 0 at 60 preempting failing: 'stageFailed(errno: 28)'; offer 1; stage +1s; publish 50 of 0 for preemption
-    finished 61 in the offered slot | running [50 -] at 60 finished 61 publishNext for preemption preempting: -stage -hang
-    finished 61 in no slot          | running [50 -] at 60 finished 61 publishNext for preemption preempting: -stage -hang
-    finished 61 in an invalid slot  | running [50 -] at 60 finished 61 publishNext for preemption preempting: -stage -hang
+    finished 61 in the offered slot | running [50 -] publishes 50 of 0 at 60 finished 61 preempting: -stage -hang; offer 1; publish 50 of 0 for preemption
+    finished 61 in no slot          | running [50 -] publishes 50 of 0 at 60 finished 61 preempting: -stage -hang; offer 1; publish 50 of 0 for preemption
+    finished 61 in an invalid slot  | running [50 -] publishes 50 of 0 at 60 finished 61 preempting: -stage -hang; offer 1; publish 50 of 0 for preemption
     exit 0                          | clearing [50 -] save 2 in 1 at 60 publishNext for preemption preempting: -stage -hang -saveDeadline -kill; clear
     exit 75                         | clearing [50 -] save 2 in 1 at 60 publishNext for preemption preempting: -stage -hang -saveDeadline -kill; clear
     SIGKILL                         | clearing [50 -] save 2 in 1 at 60 publishNext for preemption preempting: -stage -hang -saveDeadline -kill; clear

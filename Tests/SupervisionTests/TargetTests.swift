@@ -203,4 +203,14 @@ import Vocabulary
     #expect(reasons.count == 130)
     #expect(reasons.filter { $0.contains("interval=3600s") }.count == 4)
   }
+
+  /// The program may use that checkpoint before it exits.
+  @Test func theEndOfTheLastEpochIsPublishedBeforeTheExit() {
+    var driver = Driver(Self.policy { $0.epochs = .every(1) })
+    driver.run(to: 10)
+    driver.send(
+      .stepped(Progress(step: 100, position: BatchPosition(epoch: 0, batch: 100), batchesPerEpoch: 100)))
+    let actions = driver.send(.finished(step: 100, slot: driver.state.offered))
+    #expect(actions.publishes(100) && driver.state.phase == .running)
+  }
 }

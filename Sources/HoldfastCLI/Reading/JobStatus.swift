@@ -168,6 +168,10 @@ struct JobStatus {
       seconds: stepsPerSecond.map { Double(replay) / $0 })
   }
 
+  var checkpointDirectory: FilePath {
+    job.checkpointDirectory.map { FilePath($0) } ?? directory.appending("checkpoints")
+  }
+
   /// Why each checkpoint is kept, by name.
   var kept: [String: [Retention.Kept]] { Retention.plan(listedCheckpoints, policies.policies).kept }
 
@@ -175,13 +179,14 @@ struct JobStatus {
     checkpoints.map { $0.listed($0.damage == nil ? .verified : .damaged) }
   }
 
-  /// The best checkpoint by the first policy that ranks them; nil: none, or none has the metric.
-  var best: (record: CheckpointRecord, monitor: String, value: Double)? {
-    guard let policy = policies.policies.first(where: { $0.keepBest > 0 }), let monitor = policy.monitor,
-      let name = Retention.best(listedCheckpoints, policy).first?.name,
-      let record = checkpoints.first(where: { $0.name == name }), let value = record.metrics[monitor]
-    else { return nil }
-    return (record, monitor, value)
+  /// The best checkpoint by each policy that ranks them and has one with the metric.
+  var bestCheckpoints: [(record: CheckpointRecord, policy: CheckpointPolicy, value: Double)] {
+    Retention.best(listedCheckpoints, policies.policies).compactMap { policy, best in
+      guard let first = best.first,
+        let record = checkpoints.first(where: { $0.name == first.checkpoint.name })
+      else { return nil }
+      return (record, policy, first.score)
+    }
   }
 
   /// The newest checkpoint of the whole state that the remote storage has.

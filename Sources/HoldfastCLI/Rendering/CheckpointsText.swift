@@ -20,7 +20,7 @@ struct CheckpointsText {
   init(_ status: JobStatus, _ output: Output) {
     self.status = status
     self.output = output
-    metric = status.best?.monitor ?? status.metrics.first?.name
+    metric = status.bestCheckpoints.first?.policy.monitor ?? status.metrics.first?.name
     kept = status.kept
     table = PagedTable(
       output,

@@ -2,6 +2,7 @@ import Checkpoints
 import JobStore
 import POSIX
 import Reporting
+import Supervision
 import Supervisor
 import SystemPackage
 import TrainerProtocol
@@ -11,7 +12,15 @@ import Vocabulary
 
 extension JobStatus {
   var json: JSONValue {
-    .object([
+    let best = bestCheckpoints.map { best -> JSONValue in
+      .object([
+        "name": .string(best.record.name), "step": .count(best.record.step),
+        "path": .string(checkpointDirectory.appending(best.record.name).string),
+        "monitor": .optional(best.policy.monitor), "mode": .string(best.policy.mode.rawValue),
+        "value": .real(best.value), "weights_only": .bool(!best.record.isWhole),
+      ])
+    }
+    return .object([
       "format_version": .integer(1), "job": .string(name), "state": .string(state.rawValue),
       "state_directory": .string(directory.string),
       "step": .optional(job.finishedStep ?? newest?.step), "total_steps": .optional(job.totalSteps),
@@ -30,13 +39,7 @@ extension JobStatus {
       ]),
       "staged_step": .optional(staged?.step), "durable_step": .optional(durable?.step),
       "replicated_step": .optional(replicated?.step), "weights_step": .optional(weights?.step),
-      "best": best.map { best in
-        .object([
-          "name": .string(best.record.name), "step": .count(best.record.step),
-          "monitor": .string(best.monitor),
-          "value": .real(best.value),
-        ])
-      } ?? .null,
+      "best": best.first ?? .null, "best_checkpoints": .array(best),
       "checkpoints": .integer(Int64(checkpoints.count)), "snapshots": .integer(Int64(snapshotCount)),
       "time_seconds": .object([
         "productive": .real(timeSpent.productive), "start_up": .real(timeSpent.startUp),

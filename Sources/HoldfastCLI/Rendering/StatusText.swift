@@ -1,6 +1,7 @@
 import JobStore
 import POSIX
 import Reporting
+import Supervision
 import Supervisor
 import Vocabulary
 
@@ -145,10 +146,10 @@ extension JobStatus {
           ]
         } ?? ["replicated", "none yet"])
     }
-    if let best {
+    for best in bestCheckpoints {
       rows.append([
         "best", "step \(Words.number(best.record.step))", ago(best.record.createdAtNs),
-        Words.bytes(best.record.bytes), "\(best.monitor) \(Words.metric(best.value))",
+        Words.bytes(best.record.bytes), "\(best.policy.monitor ?? "") \(Words.metric(best.value))",
       ])
     }
     if !policies.isDurable { rows.append(["none to disk, except on request: --no-checkpoints"]) }

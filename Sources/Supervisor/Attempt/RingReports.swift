@@ -28,6 +28,7 @@ struct RingReports {
 
   func handle(_ drained: Drained) {
     guard drained.attempt == attempt.record.attempt else { return }
+    defer { checkpoints.best.update() }
     metrics.add(drained.stepDurations)
     attempt.add(drained)
     if link.updateSkipped(drained.skipped) {

@@ -22,6 +22,7 @@ struct DurableCheckpoints {
   let mailbox: Mailbox<Runtime.Report>
   let logged: LoggedMetrics
   let space: SpaceCheck
+  let best: BestCheckpointsFile
 
   func request(
     _ kind: RequestKind, sequence: UInt64, slot: Int, target: SaveTarget?, deadline: Duration?
@@ -94,6 +95,7 @@ struct DurableCheckpoints {
       return Dictionary(zip(metricNames, values)) { first, _ in first }.merging(logged) { $1 }
     }
     publisher.publish(order) { [mailbox] result in mailbox.post(.publisher(result)) }
+    best.update()
   }
 
   /// The first policy that has a template and asked for this checkpoint, else that of the job, else one without a
@@ -108,6 +110,7 @@ struct DurableCheckpoints {
   }
 
   func published(_ result: Publisher.Result) {
+    defer { best.update() }
     switch result {
     case .published(let publication):
       // Listed only once it is in the store.
@@ -126,6 +129,7 @@ struct DurableCheckpoints {
   }
 
   func recorded(_ publication: Publisher.Publication, durable: Bool) {
+    defer { best.update() }
     let order = publication.order
     guard durable else {
       return core.send(.publishFailed(slot: order.slot, step: order.step))
@@ -177,6 +181,7 @@ struct DurableCheckpoints {
   /// Called when the trainer reported metrics of a step after it.
   func add(_ metrics: StepMetrics) {
     logged.add(metrics)
+    best.addLogged()
     writer.submit([.document(LoggedMetrics.document, metrics)])
     if catalogue.add(metrics: metrics.values, toStep: metrics.step) { prune() }
   }
@@ -198,6 +203,11 @@ struct DurableCheckpoints {
           + "one of the newest" + (known.isEmpty ? "" : "; its metrics: \(known)"),
         isWarning: true, step: previous.step)
     }
+  }
+
+  /// For commands that show why a checkpoint is kept.
+  func persistPolicies() {
+    writer.submit([.document(StoredPolicies.document, StoredPolicies(core.state.policy))])
   }
 
   /// Applies the policies, also after they have changed.

@@ -10,7 +10,9 @@ import Vocabulary
 /// one.
 final class ResumeCatalogue {
   /// In the order in which they were written.
-  private(set) var records: [CheckpointRecord]
+  private(set) var records: [CheckpointRecord] { didSet { revision &+= 1 } }
+  /// Changes with `records`.
+  private(set) var revision = UInt64(0)
   private(set) var choice: ResumeCandidates.Choice
   private var known = ResumeCandidates.Knowledge()
   /// Names of old checkpoints that are being read.

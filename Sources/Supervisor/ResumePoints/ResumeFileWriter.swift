@@ -13,6 +13,7 @@ struct ResumeFileWriter {
   let attempt: AttemptRecorder
   let catalogue: ResumeCatalogue
   let runDirectory: RunDirectory
+  let best: BestCheckpointsFile
 
   func write(_ number: UInt64, _ skips: [BatchPosition]) throws {
     let weights = InitialWeights(catalogue.candidates.directories, job.record.id)
@@ -24,5 +25,6 @@ struct ResumeFileWriter {
     )
     file.hyperparameterChanges = job.record.hyperparameterChanges
     try file.write(in: runDirectory.path)
+    best.begin(attempt: number)
   }
 }

@@ -102,17 +102,19 @@ final class Runtime {
     narrator = Narrator(core, attempt, stacks, events, degradations, runDirectory)
     storeReports = StoreReports(
       writer: writer, core: core, job: job, attempt: attempt, catalogue: catalogue, live: live,
-      events: events, degradations: degradations)
+      events: events,
+      degradations: degradations)
     directoryWatch = DirectoryWatch(stateDirectory, runDirectory, processes, degradations, timers, mailbox)
     let resumeFile = ResumeFileWriter(
-      job: job, attempt: attempt, catalogue: catalogue, runDirectory: runDirectory)
+      job: job, attempt: attempt, catalogue: catalogue, runDirectory: runDirectory,
+      best: BestCheckpointsFile(core, catalogue, runDirectory, directories.checkpoints))
     verification = ResumePointVerification(
       store, core, attempt, link, catalogue, resumeFile, live, events, degradations, timers, mailbox)
     checkpoints = DurableCheckpoints(
-      savesLast: configuration.savesLast, store: store, writer: writer, publisher: publisher,
-      core: core, job: job, attempt: attempt, link: link, catalogue: catalogue, narrator: narrator,
-      events: events, degradations: degradations, mailbox: mailbox, logged: LoggedMetrics(recovered.logged),
-      space: SpaceCheck(directories, mailbox))
+      savesLast: configuration.savesLast, store: store, writer: writer, publisher: publisher, core: core,
+      job: job, attempt: attempt, link: link, catalogue: catalogue, narrator: narrator, events: events,
+      degradations: degradations, mailbox: mailbox, logged: LoggedMetrics(recovered.logged),
+      space: SpaceCheck(directories, mailbox), best: resumeFile.best)
     metrics = MetricsReporter(
       configuration, store, writer, core, job, attempt, processes, catalogue, degradations, timers, mailbox)
     preemption = PreemptionListener(
@@ -136,8 +138,8 @@ final class Runtime {
     ringReports = RingReports(
       core: core, job: job, attempt: attempt, processes: processes, link: link, stacks: stacks,
       catalogue: catalogue, checkpoints: checkpoints, verification: verification, live: live,
-      narrator: narrator, metrics: metrics, events: events, degradations: degradations,
-      runDirectory: runDirectory)
+      narrator: narrator,
+      metrics: metrics, events: events, degradations: degradations, runDirectory: runDirectory)
     replication = try Self.replication(remote, recovered, job, catalogue, events, degradations, mailbox)
     connect()
   }
@@ -188,7 +190,7 @@ final class Runtime {
     preemption.listen()
     metrics.begin()
     directoryWatch.begin()
-    persistPolicies()
+    checkpoints.persistPolicies()
     core.send(.begin(Remains(resume: catalogue.choice.point, progress: nil, slots: catalogue.choice.slots)))
     // A lost wake-up delays reports by a second at most.
     try loop.run(checkingEvery: .seconds(1)) {
@@ -256,16 +258,11 @@ final class Runtime {
       events.log(.reloadRefused, "reload rejected, previous configuration kept: \(why)", isWarning: true)
     case .accepted(let policy, let changes):
       core.send(.policyChanged(policy))
-      persistPolicies()
+      checkpoints.persistPolicies()
       checkpoints.prune()
       for line in changes { events.log(.reloaded, line) }
       live.write()
     }
-  }
-
-  /// For commands that show why a checkpoint is kept.
-  private func persistPolicies() {
-    writer.submit([.document(StoredPolicies.document, StoredPolicies(core.state.policy))])
   }
 
   private func handleTimers() {

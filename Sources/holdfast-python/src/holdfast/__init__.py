@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._attach import attach, attached
+from ._best import BestCheckpoint
 from ._checkpoints import Checkpoint, load
 from ._components import Attributes
 from ._errors import HoldfastError
@@ -23,6 +24,7 @@ from ._samples import sample_generator, sample_seed, seed_everything
 
 __all__ = [
     "Attributes",
+    "BestCheckpoint",
     "Checkpoint",
     "HoldfastError",
     "Loader",

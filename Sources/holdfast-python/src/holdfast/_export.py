@@ -59,7 +59,30 @@ def contents(image: ImageReader, manifest: dict[str, Any], *, weights_only: bool
     """
     from ._plain_torch import Plain
 
-    decoder = image.decoder(copy=False, device="cpu")
+    kind, content = _contents(image, manifest, image.decoder(copy=False, device="cpu"), weights_only)
+    plain = Plain()
+    return Exported(plain.value(content), kind, plain.as_text)
+
+
+def lightning_checkpoint(directory: Path, device: Any = "cpu") -> dict[str, Any]:
+    """Return a checkpoint's directory as the content of a `.ckpt`, with the types of the program.
+
+    Raises:
+        HoldfastError: it is damaged, or not of a Lightning job.
+    """
+    image = ImageReader(map_private(_checkpoints.image_of(directory)))
+    decoder = image.decoder(device=device)
+    _, content = _contents(image, _checkpoints.manifest_of(directory), decoder, weights_only=False)
+    if "state_dict" not in content:
+        raise HoldfastError(
+            "not a checkpoint of a Lightning job", path=directory, hint="load it with holdfast.load"
+        )
+    return content
+
+
+def _contents(
+    image: ImageReader, manifest: dict[str, Any], decoder: Any, weights_only: bool
+) -> tuple[str, dict[str, Any]]:
     nodes = image.nodes or {}
     hyperparameters = manifest.get("hyperparameters", {})
     trainer: Any = decoder.value(nodes["trainer"]) if "trainer" in nodes else None
@@ -95,8 +118,7 @@ def contents(image: ImageReader, manifest: dict[str, Any], *, weights_only: bool
             },
             **{name: decoder.value(node) for name, node in nodes.items()},
         }
-    plain = Plain()
-    return Exported(plain.value(content), kind, plain.as_text)
+    return kind, content
 
 
 def _is_lightning(trainer: Any) -> bool:

@@ -306,6 +306,11 @@ class RingWriter:
             return None
         return request
 
+    @property
+    def acknowledged(self) -> int:
+        """Sequence of the newest request that was answered; 0: none."""
+        return int(self._words[at.RING_ACKNOWLEDGED // 8])
+
     def acknowledge(self, request: Request, outcome: int) -> None:
         """Mark a request as answered."""
         self._answered = request.sequence

@@ -9,9 +9,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Callable
 
+from . import _best, _checkpoints, _torch_compatibility
 from . import _changes as changes
-from . import _checkpoints, _torch_compatibility
 from . import _layout as at
+from ._best import BestCheckpoint
 from ._components import Values
 from ._connection import Connection, ForkedConnection
 from ._documents import Change, ResumeFile
@@ -96,6 +97,13 @@ class Run:
         # The request whose moment was reached when no state could be saved.
         self._reached = 0
         self._phase = 0
+        # The published length of the run.
+        self._total_epochs = 0
+        self._length: int | None = None
+        # Number of records of metrics after a step.
+        self._logged = 0
+        # Whether `epochs()`, or a framework's loop, has ended.
+        self._is_loop_over = False
         self._is_exiting = False
         self._warned: set[str] = set()
 
@@ -324,7 +332,9 @@ class Run:
         is_restored_here = not loop.is_restored
         self.restore()
         if not loop.enter(total):
+            self._is_loop_over = True
             return
+        self._is_loop_over = False
         self.is_finished, number = loop.is_complete, loop.number
         self._announce(total)
         try:
@@ -347,11 +357,16 @@ class Run:
         else:
             # Code after the loop may change the state; a resume from here repeats it.
             loop.capture()
+            if self._connection is not None and not loop.is_stopped and loop.save_point.is_savable:
+                self._answer_pending(self._connection, at.EPOCH_END_VALIDATION)
+        self._is_loop_over = True
 
     def batches(self, count: int) -> Iterator[int]:
         """Yield the numbers of this epoch's remaining batches, below `count`; for loops without a loader."""
         loop = self._loop
         self.restore()
+        if self._length is None and loop.is_in_epochs and not self._registered.loaders:
+            self._announce(self._total_epochs, count)
         for number in range(loop.batch, count):
             if (loop.epoch, number) in loop.skip:
                 continue
@@ -506,6 +521,7 @@ class Run:
         self._metrics.add(logged)
         if logged and self.is_supervised:
             self._append(at.RECORD_METRICS, encode_metrics(self._loop.step, logged))
+            self._logged += 1
 
     def safepoint(self) -> None:
         """Show that the trainer is alive, and answer the supervisor's requests; for long loops without steps.
@@ -569,6 +585,55 @@ class Run:
         """Report an error to the supervisor that the program handles itself before it exits."""
         self._report_failure(encode_failure(type(error), error, error.__traceback__))
 
+    # The best checkpoints
+
+    def best_checkpoints(
+        self, monitor: str | None = None, *, wait: float | None = None
+    ) -> list[BestCheckpoint]:
+        """Return the checkpoints that a policy with `--keep-best` keeps, best first.
+
+        The supervisor writes checkpoints while the loop runs, and then this returns what is known now. Once
+        the loop is over it waits for what is still being written. Without a supervisor there are none.
+
+        Args:
+            monitor: name of the policy's metric; None: of the first policy.
+            wait: longest time to wait, in seconds; None: 60 s once the loop is over, else 0.
+
+        Raises:
+            HoldfastError: policies rank by other metrics.
+        """
+        if self._connection is None:
+            return []
+        if wait is None:
+            wait = _best.PATIENCE_SECONDS if self.is_finished or self._is_loop_over else 0.0
+        return _best.read(
+            self._connection,
+            monitor=monitor,
+            logged=self._logged,
+            finished_step=self._loop.step if self.is_finished else None,
+            wait=wait,
+        )
+
+    @property
+    def best_model_path(self) -> Path | None:
+        """The best checkpoint by the first policy with `--keep-best`, for `holdfast.load`; None: none yet.
+
+        See `best_checkpoints` for other policies, and for when it waits.
+        """
+        best = self.best_checkpoints()
+        return best[0].path if best else None
+
+    @property
+    def best_model_score(self) -> float | None:
+        """The metric of `best_model_path`."""
+        best = self.best_checkpoints()
+        return best[0].score if best else None
+
+    @property
+    def best_k_models(self) -> dict[Path, float]:
+        """The metrics of all checkpoints that this policy keeps, by path, best first."""
+        return {one.path: one.score for one in self.best_checkpoints()}
+
     # The supervisor
 
     def _warn_about_text(self, *recorded: Recorded) -> None:
@@ -618,6 +683,7 @@ class Run:
 
     def _announce(self, total_epochs: int, batches: int | None = None) -> None:
         """Publish the length of the run."""
+        self._total_epochs, self._length = total_epochs, batches
         if self._connection is None:
             return
         loaders = self._registered.loaders

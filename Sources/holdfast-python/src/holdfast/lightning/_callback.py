@@ -15,6 +15,7 @@ It acts at these points, in Lightning's order (1.9 and 2.x; `docs/lightning.md` 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -89,6 +90,25 @@ class Holdfast:
         return self._run
 
     @property
+    def best_model_path(self) -> Path | None:
+        """The best checkpoint by the first policy with `--keep-best`; see `Run.best_model_path`.
+
+        None before `fit`, without a supervisor and without such a policy. After `fit` it waits for what is
+        still being written.
+        """
+        return None if self._run is None else self._run.best_model_path
+
+    @property
+    def best_model_score(self) -> float | None:
+        """The metric of `best_model_path`."""
+        return None if self._run is None else self._run.best_model_score
+
+    @property
+    def best_k_models(self) -> dict[Path, float]:
+        """The metrics of all checkpoints that this policy keeps, by path, best first."""
+        return {} if self._run is None else self._run.best_k_models
+
+    @property
     def _resumes(self) -> bool:
         return self._state is not None and self._state.resumes
 
@@ -120,6 +140,7 @@ class Holdfast:
         run = self._run = self._attach(trainer, module)
         # After the last batch Lightning continues with validation and the end of the epoch; so does a resume.
         run._loop.is_own = False
+        run._is_loop_over = False
         seed = torch.initial_seed()
         fits = self._fits = Fits.of(run)
         self._tuning = Tuning(trainer, fits)
@@ -345,6 +366,7 @@ class Holdfast:
             run._registered.remove_loader(name)
         run._registered.forget_sources()
         run._loop.release_captured()
+        run._is_loop_over = True
         was_over = self._is_over
         if was_over:
             state.restore_end()

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from .. import _export
 from .._errors import HoldfastError, PathLike
 from .._local import local_path
 from . import _namespaces
@@ -89,7 +90,7 @@ class HoldfastCheckpointIO:
         """Load a checkpoint.
 
         Args:
-            path: of the file.
+            path: of the file, or the directory of one of the supervisor's checkpoints.
             map_location: where tensors go; None: the CPU.
             weights_only: overrides the plugin's setting; newer versions of Lightning pass it.
 
@@ -97,6 +98,8 @@ class HoldfastCheckpointIO:
             HoldfastError: there is no such file, or it is damaged.
         """
         source = local_path(path)
+        if (source / "manifest.json").is_file():
+            return _export.lightning_checkpoint(source, map_location or "cpu")
         chosen = self._weights_only if weights_only is None else weights_only
         if not source.is_file():
             raise HoldfastError(
