@@ -107,7 +107,9 @@ public final class Run {
     replayEnd = resume?.lastRecordedStep ?? 0
     records = ring.map(RecordQueue.init)
     stager =
-      if let ring, let records, let directory { Stager(state, ring, records, directory) } else { nil }
+      if let ring, let records, let directory {
+        Stager(state, ring, records, ArenaPlace(directory, disk: resume?.arenaDisk.map { FilePath($0) }))
+      } else { nil }
     metrics = .allocate(capacity: Self.largestMetricCount)
     metrics.initialize(repeating: .nan, count: Self.largestMetricCount)
   }

@@ -12,7 +12,7 @@ final class Stager {
   private let state: RegisteredState
   private let ring: RingWriter
   private let records: RecordQueue
-  private let runDirectory: FilePath
+  private let place: ArenaPlace
   private var slots: [UInt32: ArenaSlot] = [:]
   /// The slot with the newest image of this attempt.
   private var filledSlot: UInt32?
@@ -25,11 +25,11 @@ final class Stager {
     let flag = Atomic(false)
   }
 
-  init(_ state: RegisteredState, _ ring: RingWriter, _ records: RecordQueue, _ runDirectory: FilePath) {
+  init(_ state: RegisteredState, _ ring: RingWriter, _ records: RecordQueue, _ place: ArenaPlace) {
     self.state = state
     self.ring = ring
     self.records = records
-    self.runDirectory = runDirectory
+    self.place = place
   }
 
   private var step: UInt64 { state.counters.pointee.step }
@@ -94,7 +94,7 @@ final class Stager {
 
   private func arena(_ slot: UInt32) -> ArenaSlot {
     if let arena = slots[slot] { return arena }
-    let arena = ArenaSlot(directory: runDirectory, localRank: ring.identity.place.localRank, slot: slot)
+    let arena = ArenaSlot(place, localRank: ring.identity.place.localRank, slot: slot)
     slots[slot] = arena
     return arena
   }
@@ -132,7 +132,7 @@ final class Stager {
 
   private func fill(_ slot: UInt32, _ cut: CutID, _ answer: inout Staged) throws(ProtocolError) {
     guard slot < ring.identity.arenaSlots else {
-      throw ProtocolError(.damaged, "invalid arena slot \(slot)", path: runDirectory)
+      throw ProtocolError(.damaged, "invalid arena slot \(slot)", path: place.directory)
     }
     let identity = ring.identity
     let arena = arena(slot)

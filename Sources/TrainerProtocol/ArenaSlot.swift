@@ -5,11 +5,16 @@ import Reporting
 import Synchronization
 public import SystemPackage
 
-/// A slot of the arena: a file on tmpfs that stays mapped and is reused, so that its pages are warm. Invariant:
+/// A slot of the arena: a file on tmpfs that stays mapped and is reused, so that its pages are warm. If it finds no room
+/// there, it is a file on disk, which the kernel keeps in memory too and writes back. Invariant:
 /// `complete` is 1 only while header and image are consistent; it is cleared before the first byte changes and set
 /// after the last. One thread uses it, except for `mapAhead`.
 public final class ArenaSlot: @unchecked Sendable {
-  public let path: FilePath
+  /// In memory.
+  private let path: FilePath
+  /// nil: it is always in memory.
+  private let diskPath: FilePath?
+  private var isOnDisk = false
   private var file: OpenFile?
   private var mapping: MappedFile?
   /// Mapped by another thread.
@@ -26,14 +31,20 @@ public final class ArenaSlot: @unchecked Sendable {
     directory.appending("arena-\(localRank)-\(slot)")
   }
 
-  public init(directory: FilePath, localRank: UInt32 = 0, slot: UInt32) {
-    path = Self.path(in: directory, localRank: localRank, slot: slot)
+  public init(_ place: ArenaPlace, localRank: UInt32 = 0, slot: UInt32) {
+    path = Self.path(in: place.directory, localRank: localRank, slot: slot)
+    diskPath = place.disk.map { Self.path(in: $0, localRank: localRank, slot: slot) }
+  }
+
+  /// A slot that is always in `directory`.
+  public convenience init(directory: FilePath, localRank: UInt32 = 0, slot: UInt32) {
+    self.init(ArenaPlace(directory, disk: nil), localRank: localRank, slot: slot)
   }
 
   private static let hint: Hint = "the run directory needs space for two copies of the state; see --run-dir"
 
   /// Writes an image into the slot; `write` fills exactly `imageBytes` bytes, page-aligned.
-  /// - Throws: `noRoom` when tmpfs is full; the slot is unchanged then.
+  /// - Throws: `noRoom` when both places are full; the slot is unchanged then.
   public func stage(
     _ description: ImageDescription, imageBytes: Int, write: (UnsafeMutableRawBufferPointer) -> Void
   ) throws(ProtocolError) {
@@ -60,6 +71,8 @@ public final class ArenaSlot: @unchecked Sendable {
     let header = UnsafeRawBufferPointer(start: base, count: Int(HF_SLOT_HEADER_CRC))
     base.put(CRC32.checksum(header), at: HF_SLOT_HEADER_CRC)
     complete.pointee.store(1, ordering: .releasing)
+    // What the other place has is older. Without it nothing is lost, so a failure does not matter.
+    if let older = isOnDisk ? path : diskPath, FileKind.of(older) != nil { try? FileSystem.remove(older) }
   }
 
   /// Size of the file for an image. With some reserve, as states grow by a few bytes when counters gain digits.
@@ -86,29 +99,51 @@ public final class ArenaSlot: @unchecked Sendable {
 
   /// The mapping, enlarged if necessary.
   private func mapping(for imageBytes: Int) throws(ProtocolError) -> MappedFile {
-    let bytes = Int(HF_HEADER_BYTES) + imageBytes
     do throws(POSIXError) {
-      if let ahead = ahead.withLock({ $0.take() }), (mapping?.count ?? 0) < ahead.mapping.count {
-        (file, mapping) = (ahead.file, ahead.mapping)
+      if isOnDisk, let diskPath { return try mapping(of: diskPath, imageBytes) }
+      do throws(POSIXError) {
+        return try mapping(of: path, imageBytes)
+      } catch {
+        guard error.errno.isNoRoom, let diskPath, Self.makeDirectory(of: diskPath) else { throw error }
+        (file, mapping) = (nil, nil)
+        let mapping = try mapping(of: diskPath, imageBytes)
+        // For the rest of this attempt: memory that is scarce would be taken and given back again and again.
+        isOnDisk = true
+        return mapping
       }
-      // If the run directory was cleared, the supervisor cannot find the unlinked file.
-      if let file, try !file.isStillNamed() {
-        self.file = nil
-        mapping = nil
-      }
-      // If the file was truncated, it is allocated again.
-      if let file, let mapping, mapping.count >= bytes, try file.size() >= mapping.count { return mapping }
-      if file == nil { file = try OpenFile.replacing(path, .readWrite) }
-      guard let file else { throw POSIXError("open", path: path, errno: .badFileDescriptor) }
-      let size = Self.fileBytes(imageBytes: imageBytes)
-      // The supervisor may have allocated it ahead of time; going through all pages again takes half as long as a copy.
-      if try !file.isAllocated(bytes: size) { try file.allocate(bytes: size) }
-      mapping = nil
-      let mapping = try MappedFile(file, count: size, access: .readWrite, populate: true, faults: .fatal)
-      self.mapping = mapping
-      return mapping
     } catch {
       throw ProtocolError("the state cannot be staged", error, hint: Self.hint)
     }
+  }
+
+  /// Not the directory above it: that of the job may have been moved away.
+  private static func makeDirectory(of path: FilePath) -> Bool {
+    let directory = path.removingLastComponent()
+    return directory.withPlatformString { mkdir($0, 0o700) == 0 || errno == EEXIST }
+  }
+
+  private func mapping(of path: FilePath, _ imageBytes: Int) throws(POSIXError) -> MappedFile {
+    let bytes = Int(HF_HEADER_BYTES) + imageBytes
+    if let ahead = ahead.withLock({ $0.take() }), !isOnDisk,
+      (mapping?.count ?? 0) < ahead.mapping.count
+    {
+      (file, mapping) = (ahead.file, ahead.mapping)
+    }
+    // If the run directory was cleared, the supervisor cannot find the unlinked file.
+    if let file, try !file.isStillNamed() {
+      self.file = nil
+      mapping = nil
+    }
+    // If the file was truncated, it is allocated again.
+    if let file, let mapping, mapping.count >= bytes, try file.size() >= mapping.count { return mapping }
+    if file == nil { file = try OpenFile.replacing(path, .readWrite) }
+    guard let file else { throw POSIXError("open", path: path, errno: .badFileDescriptor) }
+    let size = Self.fileBytes(imageBytes: imageBytes)
+    // The supervisor may have allocated it ahead of time; going through all pages again takes half as long as a copy.
+    if try !file.isAllocated(bytes: size) { try file.allocate(bytes: size) }
+    mapping = nil
+    let mapping = try MappedFile(file, count: size, access: .readWrite, populate: true, faults: .fatal)
+    self.mapping = mapping
+    return mapping
   }
 }

@@ -73,10 +73,12 @@ public struct ResumeFile: Hashable, Sendable, Codable {
   public var hyperparameters: Hyperparameters
   /// What `--set` changed, in this order; nil: nothing.
   public var hyperparameterChanges: [HyperparameterChange]?
+  /// The directory on disk of arena slots that find no room in the run directory; nil: there is none.
+  public var arenaDisk: String?
 
   enum CodingKeys: String, CodingKey {
     case formatVersion, job, attempt, generation, worldSize, ranks, lastRecordedStep, skip, hyperparameters
-    case hyperparameterChanges
+    case hyperparameterChanges, arenaDisk
     case jobID = "jobId"
   }
 

@@ -83,13 +83,63 @@ struct DiskFaultTests {
     #expect(result.err.contains("  hint: df"))
   }
 
-  @Test func runDirectoryWithoutSpaceForState() throws {
+  /// Neither slot fits, or one: what finds no room is staged on the disk of the job, and is as good after a kill.
+  @Test(arguments: ["9m", "48m"]) func slotsWithoutRoomInMemoryAreOnDisk(size: String) throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let memory = try SmallDisk(bench, size: size)
+    let command = [Programs.trainer, "--epochs", "2", "--hidden", "1500"]
+    let undisturbed = digest(in: try Workbench.run(command[0], Array(command.dropFirst())).out)
+    let options = ["--state-dir", bench.state, "--run-dir", memory.path + "/run", "--stage-every", "50ms"]
+    let program = [Programs.holdfast, "run", "--job", "test"] + options + ["--no-checkpoints", "--"]
+    let run = try bench.start(program: program + command + ["--step-delay", "20ms"])
+    func images() -> [String] {
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: bench.state)) ?? []
+      return names.filter { $0.hasPrefix("arena-") }
+    }
+    try bench.wait(for: "staged steps") { try bench.status("staged_step") > 20 }
+    #expect(images().count == 1)
+    try bench.killBoth(run)
+    let step = try bench.status("staged_step")
+    #expect(step > 20)
+    let again = try bench.start(program: program + command)
+    again.waitUntilExit()
+    #expect(
+      again.terminationStatus == 0 && digest(in: bench.standardOutput) == undisturbed,
+      "\(bench.standardError)")
+    let point = try bench.attempts().last?["resumed_from"] as? [String: Any]
+    #expect(point?["level"] as? String == "staged" && point?["step"] as? Int == step)
+    #expect(bench.standardError.contains("so staging it takes"), "\(bench.standardError)")
+    #expect(!bench.standardError.contains("cannot stage"), "\(bench.standardError)")
+    #expect(images().isEmpty, "like memory, the disk is freed at the end")
+  }
+
+  /// Another boot may not have written them.
+  @Test func imagesOnDiskOfAnEarlierBootAreNotUsed() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let memory = try SmallDisk(bench, size: "9m")
+    let options = ["--run-dir", memory.path + "/run", "--stage-every", "50ms", "--no-checkpoints"]
+    let command = [Programs.trainer, "--epochs", "1", "--hidden", "1500"]
+    let program = [Programs.holdfast, "run", "--job", "test", "--state-dir", bench.state] + options + ["--"]
+    let run = try bench.start(program: program + command + ["--step-delay", "20ms"])
+    try bench.wait(for: "staged steps") { try bench.status("staged_step") > 5 }
+    try bench.killBoth(run)
+    let moved = try bench.shell("cd \(bench.state) && mv arena-* arena-00000000-0000-0000-0000-000000000000")
+    #expect(moved.status == 0, "\(moved.err)")
+    let again = try bench.start(program: program + command)
+    again.waitUntilExit()
+    #expect(again.terminationStatus == 0, "\(bench.standardError)")
+    #expect(try bench.attempts().last?["resumed_from"] is NSNull, "\(bench.standardError)")
+  }
+
+  @Test func runDirectoryAndDiskWithoutSpaceForState() throws {
     let bench = Workbench()
     defer { bench.close() }
     let disk = try SmallDisk(bench, size: "9m")
     let command = [Programs.trainer, "--epochs", "2", "--hidden", "1500"]
     let options = ["--stage-every", "50ms"]
-    let result = try supervise(bench, state: bench.state, run: disk.path + "/run", options, command)
+    let result = try supervise(bench, state: disk.path + "/job", run: disk.path + "/run", options, command)
     #expect(digest(in: result.out) != nil, "the trainer went on to its end")
     #expect(result.status == 74 && result.err.contains("cannot stage a checkpoint"), "\(result.err)")
     #expect(result.err.contains("so staging it takes"), "\(result.err)")

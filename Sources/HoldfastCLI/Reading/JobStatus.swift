@@ -93,7 +93,7 @@ struct JobStatus {
     deviation = try reader.store.deviation()
     standing = (try reader.store.document("standing") ?? Standing()).plausible
     state = Self.state(job, live, isSupervised: isSupervised, gaveUp: standing.gaveUp)
-    var staged = Self.newestStaged(live, job)
+    var staged = Self.newestStaged(live, job, reader.directory)
     if let step = staged?.step, let row = try reader.store.snapshot(at: step) {
       if staged?.atNs == nil { staged?.atNs = row.timeNs }
       staged?.metrics = Dictionary(zip(metrics.map(\.name), row.metrics)) { first, _ in first }
@@ -131,11 +131,10 @@ struct JobStatus {
   }
 
   /// Read from the arena, which outlives every process of the job.
-  private static func newestStaged(_ live: LiveRecord?, _ job: JobRecord) -> StagedAt? {
+  private static func newestStaged(_ live: LiveRecord?, _ job: JobRecord, _ state: FilePath) -> StagedAt? {
     guard let live else { return nil }
-    let images = (0..<UInt32(2)).compactMap {
-      StagedImage.read(ArenaSlot.path(in: FilePath(live.runDirectory), slot: $0))
-    }
+    let place = ArenaPlace(FilePath(live.runDirectory), state: state, boot: ProcessTable.bootID)
+    let images = (0..<UInt32(2)).compactMap { place.image(slot: $0) }
     guard
       let image = images.filter({ image in
         // A damaged slot may contain anything.

@@ -49,7 +49,7 @@ struct DurableCheckpoints {
   func prepareArena() {
     let bytes: UInt64? =
       switch catalogue.choice.source {
-      case .staged(_, _, let lengthBytes): lengthBytes
+      case .staged(_, _, _, let lengthBytes): lengthBytes
       case .durable(let record): record.bytes
       case .snapshot, nil: nil
       }

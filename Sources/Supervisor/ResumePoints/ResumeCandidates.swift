@@ -13,14 +13,14 @@ import Vocabulary
 struct ResumeCandidates: Sendable {
   /// A source that the state can be loaded from.
   enum Source: Hashable, Sendable {
-    case staged(slot: UInt32, ImageDescription, lengthBytes: UInt64)
+    case staged(slot: UInt32, ImageDescription, path: FilePath, lengthBytes: UInt64)
     case durable(CheckpointRecord)
     case snapshot(step: UInt64)
 
     /// Identifies the state, not the place.
     var identity: String {
       switch self {
-      case .staged(_, let image, _): "staged \(image.cutID) \(image.step)"
+      case .staged(_, let image, _, _): "staged \(image.cutID) \(image.step)"
       case .durable(let record): "durable \(record.name)"
       case .snapshot(let step): "snapshot \(step)"
       }
@@ -28,7 +28,7 @@ struct ResumeCandidates: Sendable {
 
     var point: ResumePoint {
       switch self {
-      case .staged(_, let image, _): .checkpoint(level: .staged, step: image.step)
+      case .staged(_, let image, _, _): .checkpoint(level: .staged, step: image.step)
       case .durable(let record): .checkpoint(level: .durable, step: record.step)
       case .snapshot(let step): .checkpoint(level: .snapshot, step: step)
       }
@@ -47,8 +47,8 @@ struct ResumeCandidates: Sendable {
     /// It was not read in full, and there is a digest to compare it with.
     var isUnread = false
     var slots: [SlotContent] = []
-    /// Slots that are marked as complete but have a damaged header.
-    var unreadable: [UInt32] = []
+    /// Files of slots that are marked as complete but have a damaged header.
+    var unreadable: [FilePath] = []
     /// Candidates that this choice found to be damaged.
     var damaged: [(source: Source, what: String)] = []
 
@@ -68,15 +68,14 @@ struct ResumeCandidates: Sendable {
     self.slotCount = slotCount
     self.checkpoints = checkpoints
     arena = ArenaPreparation(directories.run, slotCount: slotCount)
-    digests = ImageDigests(directories.run) { Self.image($0, directories.run, jobID) }
+    digests = ImageDigests(directories.run) { Self.image($0, directories.arena, jobID) }
   }
 
   /// The image that a slot contains; nil for an incomplete one or one of another job.
-  func image(_ slot: UInt32) -> StagedImage? { Self.image(slot, directories.run, jobID) }
+  func image(_ slot: UInt32) -> StagedImage? { Self.image(slot, directories.arena, jobID) }
 
-  private static func image(_ slot: UInt32, _ directory: FilePath, _ jobID: JobID) -> StagedImage? {
-    guard let image = StagedImage.read(ArenaSlot.path(in: directory, slot: slot)),
-      image.description.jobID == jobID
+  private static func image(_ slot: UInt32, _ place: ArenaPlace, _ jobID: JobID) -> StagedImage? {
+    guard let image = place.image(slot: slot), image.description.jobID == jobID
     else { return nil }
     return image
   }
@@ -126,14 +125,11 @@ struct ResumeCandidates: Sendable {
     var sources: [Source] = []
     for slot in 0..<UInt32(slotCount) {
       guard let image = image(slot) else {
-        let path = ArenaSlot.path(in: directories.run, slot: slot)
-        if StagedImage.read(path) == nil, StagedImage.isMarkedComplete(path) {
-          choice.unreadable.append(slot)
-        }
+        if let path = directories.arena.unreadable(slot: slot) { choice.unreadable.append(path) }
         continue
       }
       let source = Source.staged(
-        slot: slot, image.description, lengthBytes: UInt64(image.bytes.count))
+        slot: slot, image.description, path: image.path, lengthBytes: UInt64(image.bytes.count))
       if known.damaged.contains(source.identity) { continue }
       let structure = digests.hasVerified(slot, image) ? nil : Self.fault(of: image)
       if let what = structure ?? digests.fault(slot, of: image.description.cutID) {
@@ -150,7 +146,7 @@ struct ResumeCandidates: Sendable {
     switch source {
     // Without a digest only the structure can be checked. Read each time, since the arena is memory that a faulty
     // trainer may have mapped.
-    case .staged(let slot, let image, _):
+    case .staged(let slot, let image, _, _):
       return digests.digest(slot, of: image.cutID) == nil ? .whole : .unread
     case .durable: return known.whole.contains(source.identity) ? .whole : .unread
     case .snapshot: return .unread
@@ -163,7 +159,7 @@ struct ResumeCandidates: Sendable {
   ) -> [SlotContent] {
     var contents = [SlotContent](repeating: .empty, count: slotCount)
     for (candidate, source) in zip(candidates, sources) where candidate.condition != .damaged {
-      guard case .staged(let slot, let image, _) = source else { continue }
+      guard case .staged(let slot, let image, _, _) = source else { continue }
       if source != choice.source, ResumeChoice.isSkipped(candidate.point, deaths) { continue }
       contents[Int(slot)] = .complete(step: image.step)
     }
@@ -175,10 +171,9 @@ struct ResumeCandidates: Sendable {
   /// Where the trainer finds the source.
   private func place(_ source: Source, _ store: JobStore) throws(Fault) -> ResumeFile.Point {
     switch source {
-    case .staged(let slot, let image, let lengthBytes):
+    case .staged(_, let image, let path, let lengthBytes):
       return .init(
-        level: Stored(.staged), step: image.step,
-        path: ArenaSlot.path(in: directories.run, slot: slot).string,
+        level: Stored(.staged), step: image.step, path: path.string,
         offsetBytes: UInt64(StagedImage.offsetBytes), lengthBytes: lengthBytes,
         cutID: image.cutID.description)
     case .durable(let record):

@@ -3,6 +3,7 @@ import JobStore
 import POSIX
 import Reporting
 import Supervision
+import SystemPackage
 import TrainerProtocol
 import Vocabulary
 
@@ -73,8 +74,7 @@ final class ResumeCatalogue {
   /// Logs once each candidate that the choice found to be damaged.
   func logDamage() {
     for (source, what) in choice.damaged { markDamaged(source, what) }
-    for slot in choice.unreadable where known.damaged.insert("slot \(slot)").inserted {
-      let path = ArenaSlot.path(in: candidates.directories.run, slot: slot)
+    for path in choice.unreadable where known.damaged.insert(path.string).inserted {
       events.log(
         .checkpointDamaged, "the header of \(path) is damaged, and its image is not used", isWarning: true)
     }

@@ -24,6 +24,7 @@ struct ResumeFileWriter {
       skip: skips.map { .init(epoch: $0.epoch, batch: $0.batch) }, hyperparameters: job.record.hyperparameters
     )
     file.hyperparameterChanges = job.record.hyperparameterChanges
+    file.arenaDisk = catalogue.candidates.directories.arena.disk?.string
     try file.write(in: runDirectory.path)
     best.begin(attempt: number)
   }

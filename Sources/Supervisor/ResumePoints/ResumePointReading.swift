@@ -32,8 +32,8 @@ final class ResumePointReading: Sendable {
 
   private func fault() -> String? {
     switch source {
-    case .staged(let slot, let description, let lengthBytes):
-      return fault(slot, description, lengthBytes)
+    case .staged(let slot, let description, let path, let lengthBytes):
+      return fault(slot, description, path, lengthBytes)
     case .durable(let record):
       let reading = LocalCheckpoints(directory: candidates.checkpoints.directory) { [self] bytes in
         done.wrappingAdd(UInt64(bytes), ordering: .relaxed)
@@ -44,9 +44,10 @@ final class ResumePointReading: Sendable {
     }
   }
 
-  private func fault(_ slot: UInt32, _ description: ImageDescription, _ lengthBytes: UInt64) -> String? {
+  private func fault(_ slot: UInt32, _ description: ImageDescription, _ path: FilePath, _ lengthBytes: UInt64)
+    -> String?
+  {
     guard let expected = candidates.digests.digest(slot, of: description.cutID) else { return nil }
-    let path = ArenaSlot.path(in: candidates.directories.run, slot: slot)
     let found = ImageDigest.digest(
       path, offsetBytes: StagedImage.offsetBytes, lengthBytes: Int(lengthBytes), expected.digest.algorithm
     ) { bytes in

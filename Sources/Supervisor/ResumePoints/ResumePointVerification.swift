@@ -62,7 +62,7 @@ final class ResumePointVerification {
     let isChosen = catalogue.choice.source?.identity == source.identity
     guard let fault else {
       catalogue.markWhole(source)
-      if case .staged(let slot, _, _) = source { catalogue.candidates.digests.make(slot) }
+      if case .staged(let slot, _, _, _) = source { catalogue.candidates.digests.make(slot) }
       if isChosen { sendVerdict() }
       return
     }

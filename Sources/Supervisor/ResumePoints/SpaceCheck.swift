@@ -38,7 +38,6 @@ final class SpaceCheck {
     _ directories: JobDirectory, _ stateBytes: UInt64, _ policy: Policy,
     _ checkpoints: (count: Int, bytes: UInt64)
   ) -> Preflight {
-    let slots = (0..<UInt32(policy.slotCount)).map { ArenaSlot.path(in: directories.run, slot: $0) }
     let place = FileSystem.exists(directories.checkpoints) ? directories.checkpoints : directories.state
     // What cannot be measured is not reported as missing.
     let arena = (try? FileSystem.availableBytes(directories.run)).map { UInt64($0) } ?? .max
@@ -47,7 +46,8 @@ final class SpaceCheck {
     let used = UInt64(checkpoints.count) * Preflight.inodesPerCheckpoint
     return Preflight(
       stateBytes: stateBytes, slotCount: UInt64(policy.slotCount),
-      arenaBytes: ([arena] + slots.map(FileSystem.allocatedBytes)).saturatingSum,
+      arenaBytes: ([arena] + directories.arena.allocatedBytes(slotCount: UInt32(policy.slotCount)))
+        .saturatingSum,
       diskBytes: policy.isDurable ? [disk, checkpoints.bytes].saturatingSum : nil,
       inodes: inodes.map { [$0, used].saturatingSum })
   }
@@ -61,7 +61,8 @@ extension Preflight.Shortage {
     case .arena(let needed, let free):
       return
         "\(state), so staging it takes \(Words.bytes(needed)) in the run directory \(directories.run), which has "
-        + "\(Words.bytes(free)): use a larger tmpfs or a disk with --run-dir DIR (in a container: --shm-size)"
+        + "\(Words.bytes(free)): what finds no room there is staged on disk, in \(directories.state). For memory, use a "
+        + "larger tmpfs with --run-dir DIR (in a container: --shm-size)"
     case .disk(let needed, let free, let checkpoints):
       return
         "\(state), so \(checkpoints) checkpoints take \(Words.bytes(needed)) in \(directories.checkpoints), which has "

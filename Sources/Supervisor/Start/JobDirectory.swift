@@ -3,6 +3,7 @@ import JobStore
 import POSIX
 import Reporting
 import SystemPackage
+import TrainerProtocol
 
 /// The directories of a job: the state directory, which contains everything that persists, and the run directory,
 /// which need not survive a reboot.
@@ -22,9 +23,17 @@ struct JobDirectory {
   var store: FilePath { state.appending("store") }
   var initialWeights: FilePath { state.appending("initial-weights") }
 
-  /// What the run directory contains besides its lock.
+  var arena: ArenaPlace { ArenaPlace(run, state: state, boot: ProcessTable.bootID) }
+
+  /// What the run directory contains besides its lock, and what found no room in it.
   var memory: [FilePath] {
     ((try? FileSystem.list(run)) ?? []).filter { $0 != JobLock.name }.map { run.appending($0) }
+      + ArenaPlace.onDisk(state)
+  }
+
+  /// Removes images that an earlier boot staged on disk. Nothing waited until they were written.
+  func removeArenasOfEarlierBoots() throws(POSIXError) {
+    for path in ArenaPlace.onDisk(state) where path != arena.disk { try FileSystem.removeTree(path) }
   }
 
   /// Creates the state directory if it does not exist, and checks that it is writable.

@@ -52,6 +52,7 @@ enum Recovery {
     let checkpoints = LocalCheckpoints(
       directory: directories.checkpoints, below: ownDirectory?.directory ?? stateDirectory)
     try checkpoints.removeLeftovers()
+    try directories.removeArenasOfEarlierBoots()
     try checkpoints.removeUnfinishedLoads()
     let records = try adoptCheckpoints(checkpoints, store, writer, job)
     // Attempt numbers stay unique even if the store lost its records.

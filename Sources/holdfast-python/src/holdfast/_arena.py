@@ -1,11 +1,15 @@
 """One slot of the arena: a file on tmpfs that stays mapped and is reused, so that its pages are allocated.
 
+If it finds no room there, it is a file on disk, which the kernel keeps in memory too and writes back.
+
 Invariant: `complete` is 1 only while header and image belong together; it is cleared before the first
 byte changes and set after the last.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import mmap
 import os
 import time
@@ -20,10 +24,20 @@ from ._ring import Identity
 
 
 class ArenaSlot:
-    """`arena-<local rank>-<slot>` of a run directory."""
+    """`arena-<local rank>-<slot>` of a run directory.
 
-    def __init__(self, directory: Path, local_rank: int, slot: int) -> None:
-        self.path = directory / f"arena-{local_rank}-{slot}"
+    Args:
+        directory: the run directory, in memory.
+        local_rank: of this process.
+        slot: its number.
+        disk: the directory of slots that find no room in memory; None: there is none.
+    """
+
+    def __init__(self, directory: Path, local_rank: int, slot: int, disk: Path | None = None) -> None:
+        name = f"arena-{local_rank}-{slot}"
+        self.path = directory / name
+        self._disk_path = None if disk is None else disk / name
+        self._is_on_disk = False
         self._descriptor: int | None = None
         self._map: mmap.mmap | None = None
         self._size = 0
@@ -38,7 +52,7 @@ class ArenaSlot:
         """Write an image of `size` bytes into the slot; `write` gets page-aligned memory.
 
         Raises:
-            OSError: tmpfs is full; the slot then retains its previous image.
+            OSError: both places are full; the slot then retains its previous image.
         """
         began = time.monotonic_ns()
         mapping = self._mapping_of(at.HEADER_BYTES + size)
@@ -65,10 +79,15 @@ class ArenaSlot:
         halves[at.SLOT_PLACEMENTS // 4] = 0
         halves[at.SLOT_HEADER_CRC // 4] = zlib.crc32(whole[: at.SLOT_HEADER_CRC])
         halves[at.SLOT_COMPLETE // 4] = 1
+        # What the other place has is older.
+        older = self.path if self._is_on_disk else self._disk_path
+        if older is not None:
+            with contextlib.suppress(OSError):
+                older.unlink()
 
     def _is_still_named(self, descriptor: int) -> bool:
         try:
-            named = self.path.lstat()
+            named = self._place.lstat()
         except OSError:
             return False
         opened = os.fstat(descriptor)
@@ -110,10 +129,38 @@ class ArenaSlot:
         else:
             self._ahead = mapped
 
+    @property
+    def _place(self) -> Path:
+        return self._disk_path if self._is_on_disk and self._disk_path is not None else self.path
+
     def _mapping_of(self, size: int) -> mmap.mmap:
-        """Return the mapping, enlarged if the image needs more."""
+        """Return the mapping, enlarged if the image needs more, in memory or else on disk."""
+        if self._is_on_disk:
+            return self._mapping_at_place(size)
+        try:
+            return self._mapping_at_place(size)
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            if not full or self._disk_path is None or not _make_directory(self._disk_path.parent):
+                raise
+        # For the rest of this attempt: memory that is scarce would be taken and given back again and again.
+        self._is_on_disk = True
+        self._forget()
+        try:
+            return self._mapping_at_place(size)
+        except OSError:
+            self._is_on_disk = False
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor, self._map, self._size = None, None, 0
+
+    def _mapping_at_place(self, size: int) -> mmap.mmap:
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and self._size < ahead[2]:
+        if ahead is not None and self._size < ahead[2] and not self._is_on_disk:
             if self._descriptor is not None:
                 os.close(self._descriptor)
             self._descriptor, self._map, self._size = ahead
@@ -121,12 +168,11 @@ class ArenaSlot:
             os.close(ahead[0])
         if self._descriptor is not None and not self._is_still_named(self._descriptor):
             # The run directory was cleared: the supervisor cannot find a file without a name.
-            os.close(self._descriptor)
-            self._descriptor, self._map, self._size = None, None, 0
+            self._forget()
         if self._map is not None and self._size >= size and self._is_whole():
             return self._map
         if self._descriptor is None:
-            self._descriptor = replace_file(self.path, os.O_RDWR)
+            self._descriptor = replace_file(self._place, os.O_RDWR)
         # Allocate a little more than needed: states grow by a few bytes as counters gain digits.
         grown = (size + size // 64 + 0xFFFF) & ~0xFFFF
         # Not ftruncate, with which a full tmpfs is a SIGBUS later instead of an error now. The supervisor may
@@ -136,6 +182,15 @@ class ArenaSlot:
         self._map = map_shared(self._descriptor, os.fstat(self._descriptor).st_size)
         self._size = grown
         return self._map
+
+
+def _make_directory(path: Path) -> bool:
+    """Create a directory, but not the one above it: that of the job may have been moved away."""
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def _is_allocated(descriptor: int, size: int) -> bool:

@@ -34,7 +34,8 @@ class Connection:
         self.directory = directory
         self.ring = ring
         self.resume = resume
-        self.stager = Stager(directory, ring, image)
+        disk = None if resume.arena_disk is None else Path(resume.arena_disk)
+        self.stager = Stager(directory, ring, image, disk)
         self._attached: dict[str, Any] = {}
 
     def attach(self, record: dict[str, Any]) -> None:

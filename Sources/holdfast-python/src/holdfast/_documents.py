@@ -54,6 +54,7 @@ class ResumeFile(NamedTuple):
     skip: frozenset[tuple[int, int]]
     hyperparameters: dict[str, Any]
     changes: tuple[Change, ...]
+    arena_disk: str | None
 
 
 def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
@@ -99,6 +100,7 @@ def read_resume_file(directory: Path, global_rank: int = 0) -> ResumeFile:
             skip=frozenset((one["epoch"], one["batch"]) for one in document.get("skip", [])),
             hyperparameters=dict(document.get("hyperparameters", {})),
             changes=_changes(document.get("hyperparameter_changes")),
+            arena_disk=document.get("arena_disk"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HoldfastError(f"resume.json is damaged: {error!r}", path=path, hint=_HINT) from error

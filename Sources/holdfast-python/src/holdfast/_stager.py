@@ -31,15 +31,23 @@ def _map(slots: list[ArenaSlot]) -> None:
 class Stager:
     """Writes images into the slots of one run directory, and the records about them."""
 
-    def __init__(self, directory: Path, ring: RingWriter, image: Callable[[], ImageWriter | None]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        ring: RingWriter,
+        image: Callable[[], ImageWriter | None],
+        disk: Path | None = None,
+    ) -> None:
         """Create the stager of one trainer.
 
         Args:
             directory: the run directory.
             ring: of this trainer.
             image: returns the image to save; None if no state can be saved at this moment.
+            disk: directory of slots that find no room in the run directory; None: there is none.
         """
         self._directory = directory
+        self._disk = disk
         self._ring = ring
         self._image = image
         self._slots: dict[int, ArenaSlot] = {}
@@ -99,7 +107,8 @@ class Stager:
     def _slot(self, number: int) -> ArenaSlot:
         slot = self._slots.get(number)
         if slot is None:
-            slot = self._slots[number] = ArenaSlot(self._directory, self._ring.identity.local_rank, number)
+            rank = self._ring.identity.local_rank
+            slot = self._slots[number] = ArenaSlot(self._directory, rank, number, self._disk)
         return slot
 
     def _is_mapping(self) -> bool:
