@@ -140,8 +140,11 @@ def test_in_the_background(tmp_path: Path) -> None:
     plugin = pl.plugins.io.AsyncCheckpointIO(HoldfastCheckpointIO())
     program = Program(tmp_path / "files", plugins=[plugin])
     assert program.fit(with_holdfast=False)
-    assert len(names(tmp_path / "files")) == 2
-    assert HoldfastCheckpointIO().load_checkpoint(program.saving.best_model_path)["global_step"] > 0
+    # It may remove a file before it is written, which then stays.
+    files = sorted((tmp_path / "files").iterdir())
+    assert len(files) >= 2
+    assert all(HoldfastCheckpointIO().load_checkpoint(path)["global_step"] > 0 for path in files)
+    assert Path(program.saving.best_model_path) in files
     with pytest.raises(HoldfastError, match="put it inside"):
         HoldfastCheckpointIO(pl.plugins.io.AsyncCheckpointIO())
 
