@@ -14,8 +14,19 @@ struct BestCheckpointWait {
   /// Step of the record that the run is complete.
   let finishedStep: UInt64?
 
+  /// - Parameter monitor: name of the policy's metric; nil: the first policy.
+  func checkpoints(monitor: String?, timeout: Duration) -> [BestCheckpoint] {
+    let policies = run(timeout: timeout)?.policies ?? []
+    guard let policy = policies.first(where: { monitor == nil || $0.monitor == monitor }) else { return [] }
+    return policy.checkpoints.map {
+      BestCheckpoint(
+        path: FilePath($0.path), step: $0.step, monitor: policy.monitor, score: $0.score,
+        weightsOnly: policy.weightsOnly)
+    }
+  }
+
   /// - Returns: the newest known after `timeout` at most; nil: none are known.
-  func run(timeout: Duration) -> BestCheckpoints? {
+  private func run(timeout: Duration) -> BestCheckpoints? {
     let deadline = Clock.monotonicNanoseconds &+ UInt64(max(.zero, timeout) / .nanoseconds(1))
     var pause: UInt32 = 500
     while true {

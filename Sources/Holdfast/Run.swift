@@ -336,19 +336,10 @@ public final class Run {
   ///   - wait: longest time to wait; nil: 60 s after `finish()`, else none.
   public func bestCheckpoints(monitor: String? = nil, wait: Duration? = nil) -> [BestCheckpoint] {
     guard let ring, let records, let runDirectory, !ForkGuard.isForked else { return [] }
-    let known = BestCheckpointWait(
+    return BestCheckpointWait(
       ring: ring, records: records, runDirectory: runDirectory, attempt: ring.identity.attempt,
-      logged: logCount,
-      finishedStep: finishedStep
-    ).run(timeout: wait ?? (finishedStep == nil ? .zero : .seconds(60)))
-    guard let policy = known?.policies.first(where: { monitor == nil || $0.monitor == monitor }) else {
-      return []
-    }
-    return policy.checkpoints.map {
-      BestCheckpoint(
-        path: FilePath($0.path), step: $0.step, monitor: policy.monitor, score: $0.score,
-        weightsOnly: policy.weightsOnly)
-    }
+      logged: logCount, finishedStep: finishedStep
+    ).checkpoints(monitor: monitor, timeout: wait ?? (finishedStep == nil ? .zero : .seconds(60)))
   }
 
   /// Records the error with which this process will fail, for the job's history.

@@ -114,6 +114,7 @@ import Testing
     let (path, step) = (best["path"] as? String ?? "", best["step"] as? Int ?? -1)
     let (value, name) = (best["value"] as? Double ?? .nan, best["name"] as? String ?? "?")
     #expect(path == "\(bench.state)/checkpoints/\(name)")
+    #expect(!FileManager.default.fileExists(atPath: bench.run + "/best.json"), "cleared at the end")
     let line = bench.standardOutput.split(separator: "\n").first {
       $0.hasPrefix("best checkpoint: step \(step), ")
     }

@@ -47,8 +47,8 @@ final class BestCheckpointsFile {
       source = (catalogue.revision, policies)
       current.policies = Self.policies(policies, catalogue.records, in: directory)
     }
-    // Never into a directory that replaced it.
-    guard current != written, runDirectory.displacement == nil else { return }
+    // Not after the directory was cleared at the end of the job, and never into a directory that replaced it.
+    guard current != written, state.phase != .done, runDirectory.displacement == nil else { return }
     do throws(POSIXError) {
       try current.write(in: runDirectory.path)
       written = current

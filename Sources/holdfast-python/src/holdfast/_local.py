@@ -12,6 +12,12 @@ from ._errors import HoldfastError, PathLike
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
+def is_url(path: PathLike) -> bool:
+    """Return whether a path is a URL."""
+    text = os.fspath(path)
+    return isinstance(text, str) and _URL.match(text) is not None
+
+
 def local_path(path: PathLike) -> Path:
     """Return `path` as a local path.
 
@@ -19,7 +25,7 @@ def local_path(path: PathLike) -> Path:
         HoldfastError: it is a URL.
     """
     text = os.fspath(path)
-    if isinstance(text, str) and _URL.match(text):
+    if is_url(text):
         raise HoldfastError(
             f"'{text}' is a URL; checkpoints are saved and loaded on this machine only",
             hint="use a local directory, and copy whole checkpoint directories to or from remote storage",
