@@ -193,8 +193,9 @@ public final class Run {
   @discardableResult
   public func restore() throws(HoldfastError) -> Bool {
     isRestored = true
+    var mapping: MappedFile?
     if let ring, let runDirectory {
-      resumeFile = try ResumePointWait(ring: ring, runDirectory: runDirectory).run(resumeFile)
+      (resumeFile, mapping) = try ResumePointWait(ring: ring, runDirectory: runDirectory).run(resumeFile)
     }
     guard let point = resumeFile?.ranks.first?.point else {
       stager?.stageInitially()
@@ -204,7 +205,8 @@ public final class Run {
     ring?.setRestoring(.loading)
     try state.restore(
       FilePath(point.path), offsetBytes: point.offsetBytes, lengthBytes: point.lengthBytes,
-      expected: weightsOnly ? nil : point.step, weightsOnly: weightsOnly)
+      expected: weightsOnly ? nil : point.step, weightsOnly: weightsOnly, mapping)
+    mapping = nil
     ring?.setRestoring(.done)
     if weightsOnly { stager?.stageInitially() }
     guard step > 0 else { return false }
