@@ -53,7 +53,6 @@ public final class Run {
   private var sentMetricNames = 0
   private var isRestored = false
   private var fullImage = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 16)
-
   public static let largestMetricCount = 256
 
   // MARK: Attaching
@@ -206,7 +205,6 @@ public final class Run {
     try state.restore(
       FilePath(point.path), offsetBytes: point.offsetBytes, lengthBytes: point.lengthBytes,
       expected: weightsOnly ? nil : point.step, weightsOnly: weightsOnly, mapping)
-    mapping = nil
     ring?.setRestoring(.done)
     if weightsOnly { stager?.stageInitially() }
     guard step > 0 else { return false }
@@ -231,7 +229,6 @@ public final class Run {
     }
   }
 
-  /// Current metrics by name.
   private var metricValues: [String: Double] {
     let declared = Dictionary(
       uniqueKeysWithValues: metricNames.indices.map { (metricNames[$0], metrics[$0]) })
@@ -240,8 +237,7 @@ public final class Run {
 
   /// Marks the end of a step, when everything registered is consistent. Records the step, and stages the
   /// state if the supervisor requests it. Takes about 0.1 µs without a request.
-  /// - Parameters:
-  ///   - samples: number of samples consumed in this step by all ranks.
+  /// - Parameter samples: number of samples consumed in this step by all ranks.
   public func step(samples count: Int = 0) throws(HoldfastError) {
     state.counters.pointee.step &+= 1
     state.counters.pointee.samples &+= UInt64(truncatingIfNeeded: count)
