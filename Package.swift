@@ -157,8 +157,7 @@ let package = Package(
       name: "Benchmarks",
       dependencies: [
         "Reporting", "Holdfast", "JobStore", "LMDB", "Checkpoints", "Storage", "S3Server", "TrainerProtocol",
-        "POSIX",
-        system,
+        "POSIX", "CSpawn", system,
       ],
       path: "Tests/Benchmarks", swiftSettings: strict),
   ],

@@ -79,23 +79,6 @@ public struct LocalCheckpoints: Sendable {
     }
   }
 
-  /// The size of all files of a checkpoint, which is not read.
-  /// - Returns: nil if one is missing or is not a regular file.
-  public func sizes(of name: String) -> UInt64? {
-    guard Self.isValid(name) else { return nil }
-    let path = path(of: name)
-    func size(_ file: String) -> UInt64? {
-      var status = stat()
-      let code = path.appending(file).withPlatformString { lstat($0, &status) }
-      return code == 0 && status.st_mode & S_IFMT == S_IFREG ? UInt64(status.st_size) : nil
-    }
-    guard let state = size(Self.stateName), let manifest = size(Self.manifestName) else { return nil }
-    for algorithm in Digest.Algorithm.allCases {
-      if let digests = size(algorithm.sumsName) { return state + manifest + digests }
-    }
-    return nil
-  }
-
   // MARK: Publishing
 
   /// Publishes an image as a durable checkpoint.

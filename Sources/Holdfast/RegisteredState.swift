@@ -86,8 +86,10 @@ final class RegisteredState {
   /// - Parameters:
   ///   - expected: required step of the image; nil for any.
   ///   - weightsOnly: load only components that consist of tensors, and nothing else.
+  ///   - mapped: the file, if it is mapped already.
   func restore(
-    _ path: FilePath, offsetBytes: UInt64, lengthBytes: UInt64, expected: UInt64?, weightsOnly: Bool = false
+    _ path: FilePath, offsetBytes: UInt64, lengthBytes: UInt64, expected: UInt64?, weightsOnly: Bool = false,
+    _ mapped: MappedFile? = nil
   ) throws(HoldfastError) {
     var failure: HoldfastError?
     do throws(POSIXError) {
@@ -96,7 +98,10 @@ final class RegisteredState {
       guard offsetBytes <= UInt64(size), lengthBytes <= UInt64(size) - offsetBytes,
         lengthBytes > 0
       else { throw POSIXError("read", path: path, errno: .invalidArgument) }
-      let mapping = try MappedFile(file, count: size, access: .readOnly, faults: .fatal)
+      let mapping =
+        if let mapped, mapped.count == size { mapped } else {
+          try MappedFile(file, count: size, access: .readOnly, faults: .fatal)
+        }
       let begin = Int(offsetBytes)
       let bytes = UnsafeRawBufferPointer(rebasing: mapping.bytes[begin..<begin + Int(lengthBytes)])
       do throws(HoldfastError) { try load(bytes, expected: expected, weightsOnly: weightsOnly, path) } catch {

@@ -10,12 +10,16 @@ struct ResumePointWait {
   let ring: RingWriter
   let runDirectory: FilePath
 
-  /// - Returns: the resume point, which may have been replaced.
-  func run(_ resumeFile: ResumeFile?) throws(HoldfastError) -> ResumeFile? {
+  /// - Returns: the resume point, which may have been replaced, and its file as far as it was mapped meanwhile.
+  func run(_ resumeFile: ResumeFile?) throws(HoldfastError) -> (ResumeFile?, MappedFile?) {
+    // Its pages are mapped as they are verified, which would take as long as copying them.
+    let mapping = resumeFile?.ranks.first?.point.flatMap { map(FilePath($0.path)) }
+    var mapped = 0
     var seen = ring.verifiedBytes
     var deadline = Clock.monotonicNanoseconds + Self.verdictTimeout
     var pause: UInt32 = 100
     while ring.verdict == .pending {
+      if let mapping { mapped = mapping.populateResident(from: mapped) }
       usleep(pause)
       pause = min(pause * 2, 10_000)
       ring.beat()
@@ -32,12 +36,19 @@ struct ResumePointWait {
     }
     if ring.verdict == .replaced {
       do {
-        return try ResumeFile.read(in: runDirectory)
+        return (try ResumeFile.read(in: runDirectory), nil)
       } catch {
         throw HoldfastError(.cannotRestore, error)
       }
     }
-    return resumeFile
+    return (resumeFile, mapping)
+  }
+
+  /// If this fails, the later load reports it.
+  private func map(_ path: FilePath) -> MappedFile? {
+    guard ring.verdict == .pending, let file = try? OpenFile(path, .readOnly), let size = try? file.size()
+    else { return nil }
+    return try? MappedFile(file, count: size, access: .readOnly, faults: .fatal)
   }
 
   /// Nanoseconds without progress of the supervisor.

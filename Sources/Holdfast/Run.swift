@@ -53,7 +53,6 @@ public final class Run {
   private var sentMetricNames = 0
   private var isRestored = false
   private var fullImage = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 16)
-
   public static let largestMetricCount = 256
 
   // MARK: Attaching
@@ -193,8 +192,9 @@ public final class Run {
   @discardableResult
   public func restore() throws(HoldfastError) -> Bool {
     isRestored = true
+    var mapping: MappedFile?
     if let ring, let runDirectory {
-      resumeFile = try ResumePointWait(ring: ring, runDirectory: runDirectory).run(resumeFile)
+      (resumeFile, mapping) = try ResumePointWait(ring: ring, runDirectory: runDirectory).run(resumeFile)
     }
     guard let point = resumeFile?.ranks.first?.point else {
       stager?.stageInitially()
@@ -204,7 +204,7 @@ public final class Run {
     ring?.setRestoring(.loading)
     try state.restore(
       FilePath(point.path), offsetBytes: point.offsetBytes, lengthBytes: point.lengthBytes,
-      expected: weightsOnly ? nil : point.step, weightsOnly: weightsOnly)
+      expected: weightsOnly ? nil : point.step, weightsOnly: weightsOnly, mapping)
     ring?.setRestoring(.done)
     if weightsOnly { stager?.stageInitially() }
     guard step > 0 else { return false }
@@ -229,7 +229,6 @@ public final class Run {
     }
   }
 
-  /// Current metrics by name.
   private var metricValues: [String: Double] {
     let declared = Dictionary(
       uniqueKeysWithValues: metricNames.indices.map { (metricNames[$0], metrics[$0]) })
@@ -238,8 +237,7 @@ public final class Run {
 
   /// Marks the end of a step, when everything registered is consistent. Records the step, and stages the
   /// state if the supervisor requests it. Takes about 0.1 µs without a request.
-  /// - Parameters:
-  ///   - samples: number of samples consumed in this step by all ranks.
+  /// - Parameter samples: number of samples consumed in this step by all ranks.
   public func step(samples count: Int = 0) throws(HoldfastError) {
     state.counters.pointee.step &+= 1
     state.counters.pointee.samples &+= UInt64(truncatingIfNeeded: count)

@@ -62,55 +62,54 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
       name: "", step: 0, cut: CutID(high: 0, low: 0), attempt: 0, epoch: 0, batch: 0, bytes: 0, digest: "",
       digestAlgorithm: "", createdAtNs: 0, tookNs: 0, metrics: [:])
     (record.digest, record.digestAlgorithm) = (nil, nil)
-    var missing: Set = [
-      "name", "step", "cut", "attempt", "epoch", "batch", "bytes", "created_at_ns", "took_ns", "metrics",
-    ]
+    var requiredFields = 0
     do throws(JSONCursor.Malformed) {
       var isKnown = true
       try cursor.members { key, cursor throws(JSONCursor.Malformed) in
         let value = try cursor.value()
-        missing.remove(key)
-        if value != .null, !record.set(key, value) { isKnown = false }
+        guard value != .null else { return }
+        if let count = record.set(key, value) { requiredFields += count } else { isKnown = false }
       }
       try cursor.end()
-      return isKnown && missing.isEmpty ? record : nil
+      return isKnown && requiredFields == 10 ? record : nil
     } catch {
       return nil
     }
   }
 
-  /// - Returns: whether the value has the expected form.
-  private mutating func set(_ key: String, _ value: JSONValue) -> Bool {
+  /// - Returns: how many required fields it is, 0 or 1; nil if the value has another form.
+  private mutating func set(_ key: String, _ value: JSONValue) -> Int? {
     switch key {
-    case "name": return value.string.map { name = $0 } != nil
-    case "step": return value.counter.map { step = $0 } != nil
-    case "cut": return value.string.flatMap { CutID($0) }.map { cut = $0 } != nil
-    case "attempt": return value.counter.map { attempt = $0 } != nil
-    case "epoch": return value.counter.map { epoch = $0 } != nil
-    case "batch": return value.counter.map { batch = $0 } != nil
-    case "bytes": return value.counter.map { bytes = $0 } != nil
-    case "created_at_ns": return value.counter.map { createdAtNs = $0 } != nil
-    case "took_ns": return value.counter.map { tookNs = $0 } != nil
-    case "replicated_at_ns": return value.counter.map { replicatedAtNs = $0 } != nil
-    case "verified_at_ns": return value.counter.map { verifiedAtNs = $0 } != nil
-    case "digest": return value.string.map { digest = $0 } != nil
-    case "digest_algorithm": return value.string.map { digestAlgorithm = $0 } != nil
-    case "sha256": return value.string.map { sha256 = $0 } != nil
-    case "weights_only":
-      guard case .bool(let flag) = value else { return false }
-      weightsOnly = flag
-      return true
-    case "damage": return value.string.map { damage = $0 } != nil
-    case "saved_for":
-      savedFor = value.array?.compactMap(\.string)
-      return savedFor?.count == value.array?.count
+    case "attempt": return value.counter.map { attempt = $0 }.map { 1 }
+    case "batch": return value.counter.map { batch = $0 }.map { 1 }
+    case "bytes": return value.counter.map { bytes = $0 }.map { 1 }
+    case "created_at_ns": return value.counter.map { createdAtNs = $0 }.map { 1 }
+    case "cut": return value.string.flatMap { CutID($0) }.map { cut = $0 }.map { 1 }
+    case "epoch": return value.counter.map { epoch = $0 }.map { 1 }
+    case "name": return value.string.map { name = $0 }.map { 1 }
+    case "step": return value.counter.map { step = $0 }.map { 1 }
+    case "took_ns": return value.counter.map { tookNs = $0 }.map { 1 }
     case "metrics":
       for (key, value) in value.object ?? [:] {
-        guard let number = Self.metric(value) else { return false }
+        guard let number = Self.metric(value) else { return nil }
         metrics[key] = number
       }
-      return value.object != nil
-    default: return true
+      return value.object.map { _ in 1 }
+    case "replicated_at_ns": return value.counter.map { replicatedAtNs = $0 }.map { 0 }
+    case "verified_at_ns": return value.counter.map { verifiedAtNs = $0 }.map { 0 }
+    case "digest": return value.string.map { digest = $0 }.map { 0 }
+    case "digest_algorithm": return value.string.map { digestAlgorithm = $0 }.map { 0 }
+    case "sha256": return value.string.map { sha256 = $0 }.map { 0 }
+    case "damage": return value.string.map { damage = $0 }.map { 0 }
+    case "weights_only":
+      guard case .bool(let value) = value else { return nil }
+      weightsOnly = value
+      return 0
+    case "saved_for":
+      savedFor = value.array?.compactMap(\.string)
+      return savedFor?.count == value.array?.count && savedFor != nil ? 0 : nil
+    // It may matter to a reader.
+    default: return nil
     }
   }
 

@@ -88,7 +88,7 @@ public struct JSONCursor {
   /// Reads the next value as a whole.
   public mutating func value() throws(Malformed) -> JSONValue { try value(depth: depth) }
 
-  private mutating func open(_ bracket: Character) throws(Malformed) {
+  private mutating func open(_ bracket: Unicode.Scalar) throws(Malformed) {
     guard depth < JSONValue.deepest else { throw malformed("nested too deeply") }
     skipSpace()
     guard accept(bracket) else { throw malformed("missing '\(bracket)'") }
@@ -108,8 +108,8 @@ public struct JSONCursor {
 
   private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-  private mutating func accept(_ character: Character) -> Bool {
-    guard let next, next == character.asciiValue else { return false }
+  private mutating func accept(_ character: Unicode.Scalar) -> Bool {
+    guard let next, UInt32(next) == character.value else { return false }
     position += 1
     return true
   }

@@ -58,28 +58,47 @@ struct CheckpointBenchmark {
     let checkpoints = LocalCheckpoints(directory: place.appending("checkpoints"))
     var publishing: [Double] = []
     var writing: [Double] = []
+    var ratios: [Double] = []
     var digesting: [Double] = []
-    for step in 0..<5 {
+    var last = ""
+    // In pairs, so that whatever else uses the disk meets both.
+    for step in 0..<9 {
       let manifest = Manifest(
         job: "bench", jobID: JobID().hexadecimal, attempt: 1, generation: 1, cutID: CutID().hexadecimal,
         step: UInt64(step), epoch: 0, batch: 0, samples: 0, createdAt: "2026-01-01T00:00:00.000Z",
         metrics: [:])
-      var name = ""
-      publishing.append(
-        try nanosecondsTaken { name = try checkpoints.publish(image: image.bytes, manifest).name })
-      try checkpoints.remove(name)
-      writing.append(try nanosecondsTaken { try writeDirectly(image.bytes) })
-      digesting.append(nanosecondsTaken { _ = Digest(of: image.bytes) })
+      if !last.isEmpty { try checkpoints.remove(last) }
+      let published = try nanosecondsTaken {
+        last = try checkpoints.publish(image: image.bytes, manifest).name
+      }
+      let written = try nanosecondsTaken { try writeDirectly(image.bytes) }
+      publishing.append(published)
+      writing.append(written)
+      ratios.append(written / published)
+      digesting.append(processorNanosecondsTaken { _ = Digest(of: image.bytes) })
     }
-    let took = Sample(publishing).median
-    let limit = Sample(writing).median
+    let ratio = Sample(ratios).median
     Report.line(
       "publishing it, digest included",
-      "\(Report.nanoseconds(took)), \(Report.ratio(limit / took)) of the disk",
-      "≥ 0.85 of O_DIRECT write + fsync", isMet: limit / took >= 0.85)
-    Report.peer("O_DIRECT write + fsync", Report.nanoseconds(limit))
-    // What no publication can be faster than, whatever the disk.
-    Report.peer("its digest, on one processor", Report.nanoseconds(Sample(digesting).median))
+      "\(Report.nanoseconds(Sample(publishing).median)), \(Report.ratio(ratio)) of the disk",
+      "≥ 0.95 of O_DIRECT write + fsync", isMet: ratio >= 0.95)
+    Report.peer("O_DIRECT write + fsync", Report.nanoseconds(Sample(writing).median))
+    let perGiB = Sample(digesting).median / 1e9 * Double(1 << 30) / Double(image.bytes.count)
+    Report.line(
+      "its digest", "\(Report.ratio(perGiB)) core-seconds per GiB", "≤ 0.15", isMet: perGiB <= 0.15)
+    try RestoreBenchmark(checkpoints: checkpoints, name: last).run()
+  }
+
+  /// Time of this thread on a processor.
+  private func processorNanosecondsTaken(_ body: () -> Void) -> Double {
+    func used() -> Double {
+      var time = timespec()
+      clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+      return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
+    }
+    let before = used()
+    body()
+    return used() - before
   }
 
   private struct Missing: Error {}

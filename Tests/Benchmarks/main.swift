@@ -18,13 +18,19 @@ if CommandLine.arguments.dropFirst().first == "twister" {
   exit(0)
 }
 
+if CommandLine.arguments.count == 4, CommandLine.arguments[1] == "large" {
+  try LargeTrainer.run(megabytes: Int(CommandLine.arguments[2]) ?? 1, log: CommandLine.arguments[3])
+  exit(0)
+}
+
 let place = FilePath(CommandLine.arguments[1])
 let memory = FilePath(CommandLine.arguments[2])
 let programs = CommandLine.arguments[3]
 let only = Set(CommandLine.arguments.dropFirst(4))
 
-func measure(_ name: String, _ body: () throws -> Void) throws {
-  if only.isEmpty || only.contains(name) { try body() }
+/// - Parameter parts: names of this measurement, and of others that include it.
+func measure(_ parts: String..., body: () throws -> Void) throws {
+  if only.isEmpty || !only.isDisjoint(with: parts) { try body() }
 }
 
 let steps = StepBenchmark(place: place, memory: memory)
@@ -32,6 +38,10 @@ let processes = ProcessBenchmark(place: place, memory: memory, programs: program
 try measure("step") { try steps.step() }
 try measure("drain") { try steps.drain() }
 try measure("checkpoint") { try CheckpointBenchmark(place: place, memory: memory).run() }
+try measure("checkpoint", "large") {
+  try LargeStateBenchmark(place: place, memory: memory, programs: programs).run()
+}
+try measure("checkpoint", "list") { try ListBenchmark(place: place, programs: programs).run() }
 try measure("upload") { try UploadBenchmark(place: place).run() }
 try measure("restart") { try processes.restart() }
 try measure("cost") { try processes.cost() }

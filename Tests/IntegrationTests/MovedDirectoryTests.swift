@@ -113,7 +113,7 @@ import Testing
     try bench.wait(for: "the word") { bench.standardError.contains("the run directory was created again") }
     #expect(bench.standardError.contains("\(bench.run) was removed"))
     try goOn(bench)
-    try bench.wait(for: "a staged image") { FileManager.default.fileExists(atPath: bench.run + "/arena-0-0") }
+    try bench.wait(for: "a staged image") { (try? bench.slot(0))?.complete == 1 }
     // Another job must not have it.
     let other = try bench.holdfast(
       [

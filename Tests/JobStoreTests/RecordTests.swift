@@ -45,10 +45,14 @@ import Vocabulary
     try check(JSON.encode(record))
     (record.savedFor, record.replicatedAtNs) = (["interval=600s", "steps=1000"], 7)
     (record.damage, record.verifiedAtNs, record.weightsOnly) = ("missing", 8, true)
+    record.sha256 = "cd"
+    for (label, value) in Mirror(reflecting: record).children {
+      #expect("\(value)" != "nil", "\(label ?? ""): a new field is to be read, and tested here")
+    }
     try check(JSON.encode(record))
     let older = """
       {"attempt":1,"batch":2,"bytes":3,"created_at_ns":4,"cut":"\(CutID().hexadecimal)","epoch":5,"metrics":{},
-      "name":"a","sha256":"ff","step":6,"took_ns":7,"later":[{"a":1}]}
+      "name":"a","sha256":"ff","step":6,"took_ns":7}
       """
     try check(Array(older.utf8))
     // Anything else is left to the decoder.

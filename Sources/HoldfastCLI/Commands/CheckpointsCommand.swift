@@ -46,8 +46,9 @@ struct CheckpointsCommand: ParsableCommand {
 
     /// Newest first. Reading thousands of manifests would take seconds.
     private func records(_ status: JobStatus, _ reader: JobReader) -> some Sequence<CheckpointRecord> {
-      status.checkpoints.reversed().lazy.enumerated().map { index, record in
-        reader.examined(record, bySize: index >= Self.examinedCount)
+      let sizes = CheckpointSizes(reader.checkpoints.directory)
+      return status.checkpoints.reversed().lazy.enumerated().map { index, record in
+        reader.examined(record, by: index < Self.examinedCount ? nil : sizes)
       }
     }
 

@@ -104,10 +104,10 @@ struct JobReader {
   }
 
   /// Adds damage found in sizes and manifest, without reading the state.
-  /// - Parameter bySize: read the manifest only if a file is missing or the sizes are not those that were recorded; for
-  ///   thousands of checkpoints.
-  func examined(_ record: CheckpointRecord, bySize: Bool = false) -> CheckpointRecord {
-    if bySize, record.damage == nil, checkpoints.sizes(of: record.name) == record.bytes { return record }
+  /// - Parameter sizes: if given, the manifest is read only if a file is missing or the sizes are not those that were
+  ///   recorded; for thousands of checkpoints.
+  func examined(_ record: CheckpointRecord, by sizes: CheckpointSizes? = nil) -> CheckpointRecord {
+    if let sizes, record.damage == nil, sizes.bytes(of: record.name) == record.bytes { return record }
     var record = record
     record.damage = record.damage ?? fault(of: record.name, record, thorough: false)
     return record

@@ -17,7 +17,10 @@ def memory(tmp_path: Path) -> Iterator[Path]:
     """A tmpfs with room for the ring, and for nothing else."""
     path = tmp_path / "memory"
     path.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4260k", "tmpfs", path]).returncode:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4260k", "tmpfs", path]).returncode
+    ):
         pytest.skip("root is needed to mount a tmpfs")
     yield path
     subprocess.run(["umount", "-l", path], check=True)

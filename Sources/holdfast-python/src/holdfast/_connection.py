@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from . import _layout as at
 from ._documents import ResumeFile, ResumePoint, read_resume_file
 from ._errors import HoldfastError
 from ._image import ImageWriter
+from ._mapping import map_private, populate_resident
 from ._ring import RingWriter
 from ._stager import Stager
 
@@ -37,6 +39,8 @@ class Connection:
         disk = None if resume.arena_disk is None else Path(resume.arena_disk)
         self.stager = Stager(directory, ring, image, disk)
         self._attached: dict[str, Any] = {}
+        # The resume point's image, mapped as it was verified.
+        self.image: memoryview | None = None
 
     def attach(self, record: dict[str, Any]) -> None:
         """Publish the record of the attached process."""
@@ -75,9 +79,16 @@ class Connection:
             HoldfastError: the supervisor has made no progress for 60 s.
         """
         ring = self.ring
-        seen, pause = ring.verified, 0.0001
+        seen, pause, mapped = ring.verified, 0.0001, 0
         deadline = time.monotonic() + _VERDICT_SECONDS
+        point = self.resume.point
+        if point is not None and ring.verdict == at.VERDICT_PENDING:
+            # If it cannot be mapped, the later load reports it.
+            with contextlib.suppress(HoldfastError):
+                self.image = map_private(Path(point.path), point.offset, point.length)
         while ring.verdict == at.VERDICT_PENDING:
+            if self.image is not None:
+                mapped = populate_resident(self.image, mapped)
             time.sleep(pause)
             pause = min(pause * 2, 0.01)
             ring.beat()
@@ -92,6 +103,7 @@ class Connection:
                     hint="check with 'holdfast status' whether it is stopped or its disk stalled",
                 )
         if ring.verdict == at.VERDICT_REPLACED:
+            self.image = None
             self.resume = read_resume_file(self.directory, ring.identity.global_rank)
         return self.resume.point
 

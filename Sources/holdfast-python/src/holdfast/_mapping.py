@@ -6,11 +6,13 @@ import ctypes
 import mmap
 import os
 from pathlib import Path
+from typing import Any
 
 from ._errors import HoldfastError
 from ._opening import open_file
 
 _MAP_POPULATE = 0x8000  # linux/mman.h; in the `mmap` module from Python 3.10 on
+_MADV_POPULATE_READ = 22
 _MADV_POPULATE_WRITE = 23  # linux/mman.h, from Linux 5.14 on
 _WINDOW = 8 << 20
 _LIST = "run 'holdfast checkpoints list' to see the available checkpoints"
@@ -31,6 +33,37 @@ def populate(mapping: mmap.mmap) -> bool:
     return all(
         madvise(address + start, min(_WINDOW, size - start), _MADV_POPULATE_WRITE) == 0 for start in starts
     )
+
+
+def populate_resident(image: memoryview, end: int) -> int:
+    """Make pages of a private mapping present that are in memory, without waiting for the disk.
+
+    Args:
+        image: of `map_private`.
+        end: of what is present, in bytes of the file.
+
+    Returns:
+        The new end.
+    """
+    library = ctypes.CDLL(None)
+    library.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
+    library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    mapping: Any = image.obj
+    address, size = ctypes.addressof(ctypes.c_char.from_buffer(mapping)), len(mapping)
+    while end < size:
+        count = min(_WINDOW, size - end)
+        residence = ctypes.create_string_buffer((count + mmap.PAGESIZE - 1) // mmap.PAGESIZE)
+        if library.mincore(address + end, count, residence) != 0 or not _all_resident(residence.raw):
+            break
+        if library.madvise(address + end, count, _MADV_POPULATE_READ) != 0:
+            break
+        end += count
+    return end
+
+
+def _all_resident(residence: bytes) -> bool:
+    # The other bits are reserved: mincore(2).
+    return all(byte & 1 for byte in residence)
 
 
 def map_private(

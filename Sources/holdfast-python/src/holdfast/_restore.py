@@ -28,10 +28,15 @@ class Restorer:
         self.not_loaded: list[str] = []
         """What a load that is not strict has left out, each with the reason."""
 
-    def resume(self, point: ResumePoint) -> None:
-        """Continue from the supervisor's resume point."""
+    def resume(self, point: ResumePoint, image: memoryview | None = None) -> None:
+        """Continue from the supervisor's resume point.
+
+        Args:
+            point: the resume point.
+            image: of it, if it is mapped already.
+        """
         path = Path(point.path)
-        reader = ImageReader(map_private(path, point.offset, point.length))
+        reader = ImageReader(image or map_private(path, point.offset, point.length))
         saved = self._saved_loop(reader, path)
         if saved.step != point.step:
             raise HoldfastError(

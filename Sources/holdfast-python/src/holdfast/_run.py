@@ -297,7 +297,8 @@ class Run:
         elif self._connection is not None and point is not None:
             self._connection.ring.publish_restoring(at.RESTORING_TAKES)
             restorer = Restorer(loop)
-            restorer.resume(point)
+            image, self._connection.image = self._connection.image, None
+            restorer.resume(point, image)
             self.state, self.not_loaded = restorer.state, restorer.not_loaded
             self._adapt([getattr(one, "target", None) for one in self._registered.components.values()])
             self._connection.ring.publish_restoring(at.RESTORING_DONE)
