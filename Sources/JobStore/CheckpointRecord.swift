@@ -27,6 +27,8 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
   public var replicatedAtNs: UInt64?
   /// Its damage; nil if none is known.
   public var damage: String?
+  /// The file of which it is a copy; nil: it has a state image.
+  public var adopted: AdoptedFile?
   /// When it was last read in full and its digest matched.
   public var verifiedAtNs: UInt64?
 
@@ -101,6 +103,9 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
       weightsOnly = flag
       return true
     case "damage": return value.string.map { damage = $0 } != nil
+    case "adopted":
+      adopted = AdoptedFile(value)
+      return adopted != nil
     case "saved_for":
       savedFor = value.array?.compactMap(\.string)
       return savedFor?.count == value.array?.count
