@@ -30,6 +30,17 @@ extension ResolvedJob {
     return AdoptionSettings(pattern: pattern, marker: marker)
   }
 
+  /// The directory to which the trainer writes its checkpoints: the part of the pattern before its first wildcard. nil:
+  /// unknown, or nothing is adopted.
+  var adoptedDirectory: String? {
+    guard let pattern = settings.adoptedPattern else { return nil }
+    let fixed = pattern.prefix { !"*?[\\".contains($0) }
+    let directory = fixed.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
+      separator: "/")
+    if pattern.hasPrefix("/") { return directory.isEmpty ? nil : directory }
+    return settings.workingDirectory.map { directory.isEmpty ? $0 : "\($0)/\(directory)" }
+  }
+
   private func failure(_ setting: Setting, _ what: String) -> Failure {
     let example: Hint = "holdfast run --adopt 'out/*.ckpt' -- python3 train.py '{resume:--ckpt_path %}'"
     guard case .file(let path, let line) = resolution.origin(of: setting) else {

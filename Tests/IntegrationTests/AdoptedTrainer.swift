@@ -17,6 +17,7 @@ struct AdoptedTrainer {
     parser.add_argument("--tear", type=int, default=0); parser.add_argument("--crash", type=int, default=0)
     parser.add_argument("--overwrite", action="store_true"); parser.add_argument("--step-time", type=float, default=0.2)
     parser.add_argument("--on-term", action="store_true"); parser.add_argument("--no-save", action="store_true")
+    parser.add_argument("--copies")
     args = parser.parse_args()
 
     def log(*words):
@@ -51,6 +52,8 @@ struct AdoptedTrainer {
         else:
             archive(path, step, tear)
         log("saved", step)
+        # Every file is copied.
+        while args.copies and not os.path.exists(f"{args.copies}/adopted-{step}"): time.sleep(0.01)
 
     step = 0
     if args.find:

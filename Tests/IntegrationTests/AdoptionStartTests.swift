@@ -94,11 +94,13 @@ import Testing
   }
 
   /// A program that finds its checkpoint itself must find a complete one.
-  @Test func programThatFindsItsFile() throws {
+  @Test(arguments: [true, false]) func programThatFindsItsFile(withFlag: Bool) throws {
     let bench = Workbench()
     defer { bench.close() }
     let trainer = try AdoptedTrainer(bench)
-    #expect(try trainer.supervise(["--find", "--tear", "4"], resume: "") == 0, "\(bench.standardError)")
+    let status = try trainer.supervise(
+      ["--tear", "4"] + (withFlag ? [] : ["--find"]), resume: withFlag ? "{resume:--find}" : "")
+    #expect(status == 0, "\(bench.standardError)")
     #expect(trainer.starts == ["-", "saved/step-3.ckpt"], "\(trainer.log)")
     #expect(trainer.files("saved").first == ".step-4.ckpt.holdfast-aside")
   }

@@ -33,7 +33,8 @@ import Testing
     let bench = Workbench()
     defer { bench.close() }
     let trainer = try AdoptedTrainer(bench, pattern: "saved/last.pt")
-    let arguments = ["--name", "saved/last.pt", "--tear", "4", "--step-time", "3", "--steps", "5"]
+    let copies = bench.state + "/checkpoints"
+    let arguments = ["--name", "saved/last.pt", "--tear", "4", "--steps", "5", "--copies", copies]
     #expect(
       try trainer.supervise(arguments + (inPlace ? ["--overwrite"] : []), resume: "{resume:--resume=%}") == 0,
       "\(bench.standardError)")

@@ -268,7 +268,8 @@ struct Walk {
     case .startFailed: if driver.state.phase == .starting { endOfAttempt() }
     // More steps take an end back.
     case .stepped: if world.isUncleared { world.finished = false }
-    case .begin, .started, .adopted, .heartbeat, .timer, .stopRequested, .checkpointRequested, .preemptionNotice,
+    case .begin, .started, .adopted, .heartbeat, .timer, .stopRequested, .checkpointRequested,
+      .preemptionNotice,
       .preemptionWarning, .preemptionCancelled, .policyChanged, .loadedDamagedPoint, .resumePointChosen:
       break
     case .stagedInitially(let slot, let outcome):

@@ -24,7 +24,8 @@ struct CheckpointsText {
     kept = status.kept
     table = PagedTable(
       output,
-      header: ["NAME", status.isAdopted ? "COPY OF" : "STEP", "AGE", "SIZE", "LEVEL"] + (metric.map { [$0.uppercased()] } ?? [])
+      header: ["NAME", status.isAdopted ? "COPY OF" : "STEP", "AGE", "SIZE", "LEVEL"]
+        + (metric.map { [$0.uppercased()] } ?? [])
         + ["STATE", "KEPT AS"])
     if let staged = status.staged, staged.step > status.durable?.step ?? 0 {
       isEmpty = false
@@ -45,7 +46,8 @@ struct CheckpointsText {
     }
     table.add(
       Self.row(
-        name: record.name, place: record.adopted?.path ?? "\(record.step)", age: status.age(record.createdAtNs), bytes: record.bytes,
+        name: record.name, place: record.adopted?.path ?? "\(record.step)",
+        age: status.age(record.createdAtNs), bytes: record.bytes,
         level: record.levelWord, metric: metric.map { record.metrics[$0] },
         state: status.state(of: record) + (record.isWhole ? "" : ", weights only"),
         kept: record.damage != nil ? "never deleted" : Self.keptAs(kept[record.name] ?? [])))

@@ -57,7 +57,8 @@ struct ResumeFromAction {
     }
     if wanted.weightsOnly, source?.manifest.adopted != nil {
       throw SupervisorError(
-        .otherJob, "\(wanted.place) is a copy of the trainer's own file, whose weights holdfast does not know",
+        .otherJob,
+        "\(wanted.place) is a copy of the trainer's own file, whose weights holdfast does not know",
         hint: "leave out --resume-weights-only")
     }
     let step = source?.manifest.step ?? 0

@@ -78,12 +78,15 @@ def test_plain_script_is_killed_in_the_middle_of_a_file(tmp_path: Path, memory: 
     assert "out/step-00040.ckpt is not used as a checkpoint" in job.errors
 
 
-def test_file_that_is_overwritten_is_restored(tmp_path: Path, memory: Path) -> None:
+def test_file_that_is_overwritten_is_restored(
+    tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")
     program = str(PROGRAMS / "adopted_torch.py")
     job = Job(tmp_path / "job", memory, "out/last.pt")
     expected = undisturbed(tmp_path / "alone", program)
-    output = job.run(TORN, "4", program, "--last", "--pause", "3", "{resume:--ckpt_path %}")
+    monkeypatch.setenv("TORN_AFTER", "state/checkpoints/adopted-*")
+    output = job.run(TORN, "4", program, "--last", "{resume:--ckpt_path %}")
     assert digest(output) == expected
     assert starts(output) == ["None", "out/last.pt"]
     assert "out/last.pt is restored from adopted-" in job.errors

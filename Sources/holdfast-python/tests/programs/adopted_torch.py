@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import time
 from pathlib import Path
 
 import torch
@@ -15,7 +14,6 @@ parser.add_argument("--out", default="out")
 parser.add_argument("--last", action="store_true", help="overwrite one file, last.pt")
 parser.add_argument("--steps", type=int, default=60)
 parser.add_argument("--every", type=int, default=10)
-parser.add_argument("--pause", type=float, default=0, help="seconds after each file")
 arguments = parser.parse_args()
 
 torch.manual_seed(1)
@@ -43,7 +41,6 @@ while step < arguments.steps:
         path = out / ("last.pt" if arguments.last else f"step-{step:05d}.ckpt")
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
         torch.save({**state, "rng": torch.get_rng_state()}, path)
-        time.sleep(arguments.pause)
 
 digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in model.state_dict().values()))
 print(f"digest {digest.hexdigest()}")

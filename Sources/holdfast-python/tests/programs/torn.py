@@ -1,4 +1,7 @@
-"""Runs a program that is killed in the middle of its n-th `torch.save`, once: `torn.py N PROGRAM ...`."""
+"""Runs a program that is killed in the middle of its n-th `torch.save`, once: `torn.py N PROGRAM ...`.
+
+With TORN_AFTER, a pattern, it waits until a file matches before that.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import runpy
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,8 @@ def save(value: Any, file: Any, *more: Any, **named: Any) -> None:
     if saves != number or marker.exists():
         original(value, file, *more, **named)
         return
+    while "TORN_AFTER" in os.environ and not list(Path.cwd().glob(os.environ["TORN_AFTER"])):
+        time.sleep(0.01)
     marker.touch()
     buffer = io.BytesIO()
     original(value, buffer, *more, **named)
