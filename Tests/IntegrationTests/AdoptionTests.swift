@@ -138,4 +138,26 @@ import Testing
     #expect(try trainer.supervise(["--steps", "\(saved + 2)"]) == 0, "\(bench.standardError)")
     #expect(trainer.resumes.last ?? 0 >= saved, "\(trainer.resumes), saved \(saved)")
   }
+
+  /// A file of unknown format that is open for writing is not complete, however long it does not change.
+  @Test func openFileIsNotComplete() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let trainer = try AdoptedTrainer(bench, pattern: "saved/*")
+    _ = try bench.write(
+      "train.py",
+      """
+      import os, time
+      copy = "state/checkpoints/adopted-1"
+      os.makedirs("saved")
+      with open("saved/state.cpt", "w") as file:
+          file.write("half"); file.flush(); time.sleep(5)
+          assert not os.path.exists(copy), "adopted while it is written"
+          file.write("whole")
+      while not os.path.exists(copy): time.sleep(0.01)
+      print(open(copy + "/state.cpt").read())
+      """)
+    #expect(try trainer.supervise(resume: "") == 0, "\(bench.standardError)")
+    #expect(bench.standardOutput == "halfwhole\n")
+  }
 }
