@@ -15,7 +15,7 @@ final class Adopter: Sendable {
     var isRunning: Bool
     var job: JobRecord
     var attempt: UInt64
-    /// The newest adopted checkpoint.
+    /// The newest adopted checkpoint that is not known to be damaged.
     var newest: CheckpointRecord?
     /// Of the checkpoint that would be published.
     var number: UInt64
@@ -206,6 +206,9 @@ final class Adopter: Sendable {
       state.judged[newest.path] = newest
     }
   }
+
+  /// Judges all files again.
+  func forget() { state.withLock { $0.judged = [:] } }
 
   /// The file at this path is a copy of a checkpoint.
   func markJudged(_ path: String) {

@@ -99,10 +99,10 @@ final class Adoption {
   private func armNext() { timers.arm(.adoption, at: Moment.now.monotonic + pause) }
 
   private func look(isRunning: Bool) {
-    let newest = catalogue.newestAdopted
+    let adopted = catalogue.adopted
     let request = Adopter.Request(
-      isRunning: isRunning, job: job.record, attempt: core.state.standing.attempt, newest: newest,
-      number: (newest?.step ?? 0) + 1)
+      isRunning: isRunning, job: job.record, attempt: core.state.standing.attempt,
+      newest: adopted.last { $0.damage == nil }, number: (adopted.last?.step ?? 0) + 1)
     work { [adopter, mailbox] in mailbox.post(.adoption(.looked(request, adopter.adopt(request)))) }
   }
 
@@ -222,7 +222,9 @@ final class Adoption {
     switch result {
     case .damaged(let why):
       catalogue.markDamaged(.durable(record), why)
-      return place()
+      // The trainer's own file may be intact, and is copied again then.
+      adopter.forget()
+      return settleNow()
     case .untouched(let path): self.path.path = path
     case .restored(let path, let aside):
       self.path.path = path

@@ -58,8 +58,8 @@ final class ResumeCatalogue {
     return own.isEmpty && candidates.adopts ? records : own
   }
 
-  /// The newest one that is a copy of the trainer's own file, damaged or not.
-  var newestAdopted: CheckpointRecord? { records.filter { $0.adopted != nil }.max { $0.step < $1.step } }
+  /// Copies of the trainer's own files, damaged or not, the newest last.
+  var adopted: [CheckpointRecord] { records.filter { $0.adopted != nil }.sorted { $0.step < $1.step } }
 
   /// Those that no supervisor has recorded as damaged.
   var undamaged: [CheckpointRecord] { records.filter { $0.damage == nil } }
@@ -105,7 +105,7 @@ final class ResumeCatalogue {
 
   /// The newest adopted checkpoint has the same bytes as this file.
   func setSource(_ file: AdoptedFile) {
-    guard let newest = newestAdopted else { return }
+    guard let newest = adopted.last(where: { $0.damage == nil }) else { return }
     update(newest.name) { $0.adopted = file }
   }
 
