@@ -20,7 +20,7 @@ struct RunCommand: ParsableCommand {
         holdfast run --config /etc/holdfast/resnet50.toml
 
       A trainer that uses holdfast's protocol resumes in mid-epoch. Any other program is restarted when it fails, \
-      and is finished when it exits with status 0.
+      and is finished when it exits with status 0. With --adopt it resumes with the newest of its own checkpoints.
 
       Signals: SIGTERM or SIGINT saves and stops within the grace time (exit 75), a second one kills the trainer \
       at once; SIGUSR1 takes a checkpoint now; SIGHUP reloads the configuration file, or stops if there is none. A \
