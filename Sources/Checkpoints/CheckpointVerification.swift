@@ -59,7 +59,14 @@ struct CheckpointVerification {
         throw Fault(file: algorithm.sumsName, what: "disagrees with the manifest about \(file.name)")
       }
     }
-    guard listed.contains(LocalCheckpoints.stateName), listed.count == sums.count else {
+    let isComplete =
+      if let adopted = manifest.adopted {
+        adopted.isSafe
+          && Set(adopted.files.map(\.file)) == listed.subtracting([LocalCheckpoints.manifestName])
+      } else {
+        listed.contains(LocalCheckpoints.stateName)
+      }
+    guard isComplete, listed.count == sums.count else {
       throw Fault(
         file: LocalCheckpoints.manifestName,
         what: "does not list the same files as \(algorithm.sumsName)")

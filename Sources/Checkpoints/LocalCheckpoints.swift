@@ -116,6 +116,22 @@ public struct LocalCheckpoints: Sendable {
     ).run(isIntact: isIntact, isCancelled: isCancelled, expected: { nil })
   }
 
+  /// Copies files that another program wrote into a durable checkpoint.
+  /// - Parameters:
+  ///   - draft: the manifest without files.
+  ///   - known: the digest of the newest checkpoint; files with the same bytes are not published again.
+  ///   - isUnchanged: whether the files are as they were when they were found to be complete.
+  ///   - isCancelled: called between chunks.
+  /// - Throws: `noRoom`, `io`, `cancelled`. Nothing is listed then.
+  public func adopt(
+    _ source: AdoptionSource, _ draft: Manifest, name: String, known: Digest?,
+    isUnchanged: @Sendable () -> Bool, isCancelled: @Sendable () -> Bool = { false }
+  ) throws(CheckpointError) -> AdoptionOutcome {
+    try AdoptionPublication(
+      checkpoints: self, source: source, draft: draft, name: name, known: known
+    ).run(isUnchanged: isUnchanged, isCancelled: isCancelled)
+  }
+
   /// The name of the link to the newest checkpoint.
   public static let lastName = "last"
 

@@ -4,7 +4,9 @@ public import TrainerProtocol
 
 /// `manifest.json` of a checkpoint: its metadata.
 public struct Manifest: Hashable, Sendable, Codable {
-  public static let currentVersion = 1
+  public static let currentVersion = 2
+  /// Of a checkpoint with a state image, which every version can read.
+  public static let imageVersion = 1
 
   public struct File: Hashable, Sendable, Codable {
     public var name: String
@@ -64,7 +66,7 @@ public struct Manifest: Hashable, Sendable, Codable {
     }
   }
 
-  public var formatVersion = Manifest.currentVersion
+  public var formatVersion = Manifest.imageVersion
   public var job: String
   /// UUID of the job, 32 hexadecimal digits.
   public var jobID: String
@@ -85,6 +87,8 @@ public struct Manifest: Hashable, Sendable, Codable {
   public var files: [File] = []
   /// Whether it contains only components that are tensors alone; nil: it contains the whole state.
   public var weightsOnly: Bool?
+  /// nil: the checkpoint has a state image.
+  public var adopted: AdoptedContents?
 
   public init(
     job: String, jobID: String, attempt: UInt64, generation: UInt64, cutID: String, step: UInt64,
@@ -113,7 +117,7 @@ public struct Manifest: Hashable, Sendable, Codable {
     case createdAt = "created_at"
     case metrics, hyperparameters
     case worldSize = "world_size"
-    case ranks, files
+    case ranks, files, adopted
     case weightsOnly = "weights_only"
   }
 

@@ -25,6 +25,8 @@ struct SettingOptions: ParsableArguments {
     name: .customLong("no-checkpoints"),
     help: "Write no checkpoints to disk, except on request: a power loss then costs the whole run.")
   var noCheckpoints = false
+  @Option(.adopt) var adopt: Resolution.Argument?
+  @Option(.adoptMarker) var adoptMarker: Resolution.Argument?
   @Option(.remote) var remote: Resolution.Argument?
   @Option(.remoteInterval) var remoteEvery: Resolution.Argument?
   @Option(.remoteKeepLast) var remoteKeepLast: Resolution.Argument?

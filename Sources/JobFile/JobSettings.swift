@@ -18,6 +18,10 @@ public struct JobSettings: Hashable, Sendable {
   public var checkpointDirectory: String?
   /// Whether a link names the newest durable checkpoint.
   public var savesLast = false
+  /// Files that the trainer writes as checkpoints.
+  public var adoptedPattern: String?
+  /// The file that completes a directory among them; that of Hugging Face's `Trainer`.
+  public var adoptedMarker = "trainer_state.json"
   /// Storage for replicated checkpoints.
   public var remote: String?
   public var remoteInterval: Duration?

@@ -8,7 +8,8 @@ extension Setting {
     everySteps, everyEpochs, saveOnTrainEpochEnd, keepLast, keepBest, monitor, mode, keepEverySteps,
     keepDaily, weightsOnly,
     saveLast, checkpointName, autoInsertMetricName, checkpointDirectory, checkpointsEnabled, stageInterval,
-    checkpointPolicies, remote, remoteInterval, remoteKeepLast, remoteBandwidth, remoteHeartbeat, maxStalls,
+    checkpointPolicies, adopt, adoptMarker, remote, remoteInterval, remoteKeepLast, remoteBandwidth,
+    remoteHeartbeat, maxStalls,
     skipBatchAfter, requireIdentical, grace, stepTimeout, preemption,
     metricsListen,
     metricsFile,
@@ -112,6 +113,18 @@ extension Setting {
     [[checkpoint.policy]]: a further policy, with the keys of this section that say when to save, which to keep and \
     how to name. An option of the command line for one of them replaces all further policies.
     """)
+
+  public static let adopt = Setting(
+    "checkpoint", "adopt", option: "adopt", .optional(.text("pattern")), \.adoptedPattern, .nextStart,
+    unset: "none",
+    """
+    For a trainer that does not use holdfast's protocol: the files or directories that it writes as checkpoints, such \
+    as 'out/*.ckpt', relative to its working directory. Complete ones are copied, and the word {resume:--option %} of \
+    the command becomes the arguments with which it resumes.
+    """)
+  public static let adoptMarker = Setting(
+    "checkpoint", "adopt-marker", option: "adopt-marker", .text("name"), \.adoptedMarker, .nextStart,
+    "The file that completes a directory which adopt matches.")
 
   public static let remote = Setting(
     "remote", "storage", option: "remote", .optional(.text("place")), \.remote, .nextStart,

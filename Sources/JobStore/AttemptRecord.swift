@@ -63,6 +63,8 @@ public struct AttemptRecord: Hashable, Sendable, Codable {
   public var lastStep: UInt64?
   /// The step at which the trainer reported its loop as complete.
   public var finishedStep: UInt64?
+  /// Checkpoints of its own that were adopted; nil: none.
+  public var adopted: UInt64?
   public var steps: UInt64 = 0
   public var replayedSteps: UInt64 = 0
   /// The first replayed step that differed, and the part that differed.

@@ -27,6 +27,8 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
   public var replicatedAtNs: UInt64?
   /// Its damage; nil if none is known.
   public var damage: String?
+  /// The file of which it is a copy; nil: it has a state image.
+  public var adopted: AdoptedFile?
   /// When it was last read in full and its digest matched.
   public var verifiedAtNs: UInt64?
 
@@ -101,6 +103,9 @@ public struct CheckpointRecord: Hashable, Sendable, Codable {
     case "digest_algorithm": return value.string.map { digestAlgorithm = $0 }.map { 0 }
     case "sha256": return value.string.map { sha256 = $0 }.map { 0 }
     case "damage": return value.string.map { damage = $0 }.map { 0 }
+    case "adopted":
+      adopted = AdoptedFile(value)
+      return adopted.map { _ in 0 }
     case "weights_only":
       guard case .bool(let value) = value else { return nil }
       weightsOnly = value

@@ -17,6 +17,9 @@ public enum Event: Hashable, Sendable {
   /// The trainer reported that it finished. The final state is in `slot` if it could be staged.
   case finished(step: UInt64, slot: Int?)
   case published(slot: Int, step: UInt64, took: Duration)
+  /// A file that the trainer wrote itself was copied into a durable checkpoint.
+  /// - Parameter number: of the copy; it counts as a step.
+  case adopted(number: UInt64)
   /// - Parameter isDamaged: the image differs from what was staged, so a retry is useless.
   case publishFailed(slot: Int, step: UInt64, isDamaged: Bool = false)
   /// - Parameters:

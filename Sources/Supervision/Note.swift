@@ -9,7 +9,7 @@ public enum Note: Hashable, Sendable {
   case skipping(BatchPosition, deaths: Int)
   /// Many attempts in a row failed with the same exception at the same line, and none made a new step.
   case repeatsFailure(Standing.FailureTally)
-  case gaveUp(step: UInt64, Standing)
+  case gaveUp(ResumePoint, Standing)
   /// - isByNotice: caused by a preemption notice, not a signal.
   case stopping(grace: Duration, isByNotice: Bool)
   case hurrying

@@ -42,7 +42,7 @@ extension ResumePoint {
     switch self {
     case .beginning: 0
     case .checkpoint(.snapshot, _): 1
-    case .checkpoint(.durable, _): 2
+    case .checkpoint(.durable, _), .checkpoint(.adopted, _): 2
     case .checkpoint(.staged, _): 3
     }
   }

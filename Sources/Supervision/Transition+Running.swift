@@ -286,6 +286,14 @@ extension Transition {
     if state.phase == .terminating { publishNewest(endReason) }
   }
 
+  mutating func adopted(_ number: UInt64) {
+    guard state.phase != .done else { return }
+    state.durableStep = max(state.durableStep, number)
+    state.schedule.durableAt = now.monotonic
+    state.standing.lastDurableWallSeconds = now.wall / .seconds(1)
+    persistStanding()
+  }
+
   mutating func publishFailed(_ slot: Int, _ step: UInt64, _ isDamaged: Bool) {
     guard state.publication == .init(slot: slot, step: step) else { return }
     state.publication = nil

@@ -34,6 +34,7 @@ struct Transition {
     case .answered(let sequence, let outcome): answered(sequence, outcome)
     case .finished(let step, let slot): finished(step, slot)
     case .published(let slot, let step, let took): published(slot, step, took)
+    case .adopted(let number): adopted(number)
     case .publishFailed(let slot, let step, let isDamaged): publishFailed(slot, step, isDamaged)
     case .exited(let status, let outOfMemory, let restoring): exited(status, outOfMemory, restoring)
     case .resumePointDamaged(let replacement): resumePointDamaged(replacement)
@@ -142,7 +143,7 @@ struct Transition {
       emit(.arm(.backoff, at: now.monotonic + pause))
     case .giveUp:
       state.standing.gaveUp = true
-      note(.gaveUp(step: state.resume.step, state.standing))
+      note(.gaveUp(state.resume, state.standing))
       settle(.gaveUp)
     }
   }

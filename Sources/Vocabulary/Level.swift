@@ -6,4 +6,6 @@ public enum Level: String, Hashable, Sendable, Codable, CaseIterable {
   case staged = "staged"
   /// On local disk, fsynced: survives power loss.
   case durable = "durable"
+  /// A copy of a file that the trainer wrote itself, on local disk. Its step is the number of the copy.
+  case adopted = "adopted"
 }

@@ -13,7 +13,7 @@ import Testing
       "every-epochs": "2", "keep-last": "3", "keep-best": "3", "monitor": "loss", "mode": "max",
       "keep-every-steps": "1000", "keep-daily": "7", "checkpoint-name": "{step}", "checkpoint-dir": "d",
       "save-on-train-epoch-end": "true", "auto-insert-metric-name": "false", "remote": "s3:bucket/jobs",
-      "remote-keep-last": "3", "remote-bandwidth": "20MiB",
+      "remote-keep-last": "3", "adopt": "out/*", "adopt-marker": "done", "remote-bandwidth": "20MiB",
     ]
     for setting in Setting.all {
       guard let option = setting.option else { continue }

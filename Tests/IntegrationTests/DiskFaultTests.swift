@@ -184,4 +184,30 @@ struct DiskFaultTests {
     let attempts = try bench.holdfast(["history", "--state-dir", state, "--json"])
     #expect(attempts.out.contains("\"attempt\":1") && !attempts.out.contains("\"attempt\":2"))
   }
+
+  /// Copies of a program's own files do not fit. The program goes on, and copies are made again once there is space.
+  @Test func fullDiskOfAdoptedCheckpoints() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try SmallDisk(bench, size: "2m")
+    let trainer = try AdoptedTrainer(bench, options: ["--checkpoint-dir", disk.path + "/checkpoints"])
+    let process = try trainer.start(["--steps", "2000"])
+    try bench.wait(for: "a first copy") { (try? trainer.checkpoints().isEmpty) == false }
+    try disk.fill()
+    func degraded() -> String {
+      ((try? bench.json(["status"]))?["degraded"] as? [String])?.joined(separator: "\n") ?? ""
+    }
+    try bench.wait(for: "the degradation") {
+      degraded().contains("cannot copy saved/step-") && degraded().contains("no space for a checkpoint")
+    }
+    let before = trainer.log.count
+    try bench.wait(for: "further steps") { trainer.log.count > before + 2 }
+    #expect(trainer.starts == ["-"], "the program was not stopped")
+    let newest = try trainer.newest()
+    try disk.empty()
+    try bench.wait(for: "another copy") { try degraded().isEmpty && trainer.newest() != newest }
+    kill(process.processIdentifier, SIGTERM)
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 75, "\(bench.standardError)")
+  }
 }

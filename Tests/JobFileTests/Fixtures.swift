@@ -31,6 +31,8 @@ let complete = """
   auto-insert-metric-name = false
   dir = "checkpoints"
   enabled = false
+  adopt = "out/*.ckpt"
+  adopt-marker = "done.json"
   [[checkpoint.policy]]
   every-steps = 7
   keep-last = 1

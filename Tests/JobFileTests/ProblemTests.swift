@@ -41,7 +41,7 @@ import Testing
     ("[checkpoint]\ngrace = '1s'", "2:1: unknown key 'grace' in [checkpoint]; it belongs in [stop]"),
     (
       "[checkpoint.sub]\nx = 1",
-      "1:13: unknown key 'sub' in [checkpoint]; known keys: interval, every-steps, every-epochs, save-on-train-epoch-end, keep-last, keep-best, monitor, mode, keep-every-steps, keep-daily, weights-only, save-last, name, auto-insert-metric-name, dir, enabled, stage-interval, policy"
+      "1:13: unknown key 'sub' in [checkpoint]; known keys: interval, every-steps, every-epochs, save-on-train-epoch-end, keep-last, keep-best, monitor, mode, keep-every-steps, keep-daily, weights-only, save-last, name, auto-insert-metric-name, dir, enabled, stage-interval, policy, adopt, adopt-marker"
     ),
     (
       "checkpoint.intervall = '1s'", "1:12: unknown key 'intervall' in [checkpoint]; did you mean 'interval'?"

@@ -32,6 +32,7 @@ import Vocabulary
     expected.policy.additional = [steps, epochs]
     expected.policy.isDurable = false
     expected.savesLast = true
+    (expected.adoptedPattern, expected.adoptedMarker) = ("out/*.ckpt", "done.json")
     expected.checkpointDirectory = "/etc/holdfast/checkpoints"
     expected.remote = "s3:bucket/jobs"
     expected.remoteInterval = .seconds(3600)

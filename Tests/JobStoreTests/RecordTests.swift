@@ -46,6 +46,7 @@ import Vocabulary
     (record.savedFor, record.replicatedAtNs) = (["interval=600s", "steps=1000"], 7)
     (record.damage, record.verifiedAtNs, record.weightsOnly) = ("missing", 8, true)
     record.sha256 = "cd"
+    record.adopted = AdoptedFile(path: "out/a.ckpt", isDirectory: true, modifiedAtNs: 9, bytes: 10)
     for (label, value) in Mirror(reflecting: record).children {
       #expect("\(value)" != "nil", "\(label ?? ""): a new field is to be read, and tested here")
     }

@@ -128,8 +128,8 @@ extension Note {
     case .backingOff(_, let stalls): "backingOff \(stalls)"
     case .diesInBatch(let batch, let step, let times):
       "diesInBatch \(batch.epoch)/\(batch.batch) step \(step) times \(times)"
-    case .gaveUp(let step, let standing):
-      "gaveUp at \(step) stalls \(standing.stalls) deaths \(standing.deathTally?.count ?? 0)"
+    case .gaveUp(let point, let standing):
+      "gaveUp at \(point.step) stalls \(standing.stalls) deaths \(standing.deathTally?.count ?? 0)"
     case .stopping(let grace, let isByNotice):
       "stopping in \(seconds(grace))\(isByNotice ? " by notice" : "")"
     case .saveTooLong(let takes, let newest): "saveTooLong \(seconds(takes)) newest \(newest)"

@@ -20,6 +20,7 @@ let cellsWhenAhead: [String: String] = [
     SIGKILL while restoring         | clearing [- 50] save 3 in 0 at step 100 at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 save 3 in 0 at step 100 at 60
     loaded a damaged resume point   | running [- 50] save 3 in 0 at step 100 at 60: kill
+    adopted                         | running [- 50] durable 3 save 3 in 0 at step 100 at 60: keep
     stage                           | running [- 50] save 4 in 0 at 60: withdraw; request save 4 in 0; stage +60s
     durable                         | running [- 50] save 3 in 0 at step 100 publishes 50 of 1 at 60: publish 50 of 1 for interval=600s
     hang                            | running [- 50] save 3 in 0 at step 100 at 60: hang +1s
@@ -47,6 +48,7 @@ let cellsWhenAhead: [String: String] = [
     SIGKILL while restoring         | clearing [- 50] save 3 in 0 at step 64 at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 save 3 in 0 at step 64 at 60
     loaded a damaged resume point   | running [- 50] save 3 in 0 at step 64 at 60: kill
+    adopted                         | running [- 50] durable 3 save 3 in 0 at step 64 at 60: keep
     stage                           | running [- 50] save 3 in 0 at step 64 at 60: stage +200ms
     durable                         | running [- 50] save 3 in 0 at step 64 publishes 50 of 1 at 60: publish 50 of 1 for interval=600s
     hang                            | running [- 50] save 3 in 0 at step 64 at 60: hang +1s
@@ -74,6 +76,7 @@ let cellsWhenAhead: [String: String] = [
     SIGKILL while restoring         | clearing [- 50] save 3 in 0 at end of 1 epochs (validation) at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 save 3 in 0 at end of 1 epochs (validation) at 60
     loaded a damaged resume point   | running [- 50] save 3 in 0 at end of 1 epochs (validation) at 60: kill
+    adopted                         | running [- 50] durable 3 save 3 in 0 at end of 1 epochs (validation) at 60: keep
     stage                           | running [- 50] save 4 in 0 at 60: withdraw; request save 4 in 0; stage +60s
     durable                         | running [- 50] save 3 in 0 at end of 1 epochs (validation) publishes 50 of 1 at 60: publish 50 of 1 for interval=600s
     hang                            | running [- 50] save 3 in 0 at end of 1 epochs (validation) at 60: hang +1s
@@ -98,6 +101,7 @@ let cellsWhenAhead: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | running [50 -] at 60: kill
+    adopted                         | running [50 -] durable 3 at 60: keep
     stage                           | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1; stage +60s
     hang                            | running [50 -] at 60: hang +1s
     stop                            | saving [50 -] saveAndLeave 2 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms

@@ -12,6 +12,7 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in an invalid slot  | clearing [50 -] at 60 finished 61: -stage -hang
     resume point damaged            | clearing [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | clearing [50 -] at 60
+    adopted                         | clearing [50 -] durable 3 at 60: keep
     cleared, nothing left           | starting [- -] stalls 1: 'ended signaled(9) killed without progress'; keep; start 2 from beginning
     cleared, 50 staged              | starting [50 -] publishes 50 of 0: 'ended signaled(9) killed'; publish 50 of 0 for failure; keep; start 2 from staged 50
     cleared, 60 staged              | starting [60 -] publishes 60 of 0: 'ended signaled(9) killed'; publish 60 of 0 for failure; keep; start 2 from staged 60
@@ -31,6 +32,7 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in an invalid slot  | clearing [50 60] at 60 finished 61: -stage -hang
     resume point damaged            | clearing [- -] durable 40 at 60 finished 60: offer 0
     loaded a damaged resume point   | clearing [50 60] at 60 finished 60
+    adopted                         | clearing [50 60] durable 3 at 60 finished 60: keep
     cleared, nothing left           | done [- -]: 'ended exited(0) finished without progress'; 'finalStateLost(step: 60)'; -timers; keep; leave finalStateNotDurable
     cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended exited(0) finished'; 'finalStateLost(step: 60)'; -timers; publish 50 of 0 for failure
     cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended exited(0) finished'; -timers; publish 60 of 0 for finish
@@ -52,6 +54,7 @@ let cellsWhenEnding: [String: String] = [
     loaded a damaged resume point   | clearing [- -]
     staged before the first step    | clearing [0 -]
     initial staging failed          | clearing [- -] failing: 'stageFailed(errno: 28)'
+    adopted                         | clearing [- -] durable 3: keep
     cleared, nothing left           | done [- -]: 'ended exited(0) finished without progress'; -timers; keep; leave finished
     cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended exited(0) finished'; -timers; publish 50 of 0 for finish
     cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended exited(0) finished'; -timers; publish 60 of 0 for finish
@@ -71,6 +74,7 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in an invalid slot  | clearing [50 -] at 60 finished 61: -stage -hang
     resume point damaged            | clearing [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | clearing [50 -] at 60
+    adopted                         | clearing [50 -] durable 3 at 60: keep
     cleared, nothing left           | done [- -]: 'ended signaled(2) keyboard_interrupt without progress'; -timers; keep; leave stopped
     cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended signaled(2) keyboard_interrupt'; -timers; publish 50 of 0 for stop
     cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended signaled(2) keyboard_interrupt'; -timers; publish 60 of 0 for stop
@@ -90,6 +94,7 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in an invalid slot  | clearing [50 -] at 60 finished 61 stops: -stage -hang
     resume point damaged            | clearing [- -] durable 40 at 60 stops: offer 0
     loaded a damaged resume point   | clearing [50 -] at 60 stops
+    adopted                         | clearing [50 -] durable 3 at 60 stops: keep
     cleared, nothing left           | done [- -] stops: 'ended signaled(2) stopped without progress'; -timers; keep; leave stopped
     cleared, 50 staged              | settling [50 -] publishes 50 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 50 of 0 for stop
     cleared, 60 staged              | settling [60 -] publishes 60 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 60 of 0 for stop
@@ -112,6 +117,7 @@ let cellsWhenEnding: [String: String] = [
     loaded a damaged resume point   | clearing [- -]
     staged before the first step    | clearing [0 -]
     initial staging failed          | clearing [- -] failing: 'stageFailed(errno: 28)'
+    adopted                         | clearing [- -] durable 3: keep
     cleared, nothing left           | done [- -]: 'ended exited(130) keyboard_interrupt without progress'; -timers; keep; leave stopped
     cleared, 50 staged              | settling [50 -] publishes 50 of 0: 'ended exited(130) keyboard_interrupt'; -timers; publish 50 of 0 for stop
     cleared, 60 staged              | settling [60 -] publishes 60 of 0: 'ended exited(130) keyboard_interrupt'; -timers; publish 60 of 0 for stop
@@ -134,6 +140,7 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in an invalid slot  | clearing [50 -] at 60 finished 61 publishNext for preemption stopsByNotice: -stage -hang
     resume point damaged            | clearing [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice
     loaded a damaged resume point   | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice
+    adopted                         | clearing [50 -] durable 3 saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice: keep
     cleared, nothing left           | done [- -] publishNext for preemption stops: 'ended signaled(2) stopped without progress'; -timers; keep; leave stopped
     cleared, 50 staged              | settling [50 -] publishes 50 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 50 of 0 for preemption+stop
     cleared, 60 staged              | settling [60 -] publishes 60 of 0 stops: 'ended signaled(2) stopped'; -timers; publish 60 of 0 for preemption+stop
@@ -154,6 +161,7 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in an invalid slot  | clearing [50 -] at 60 finished 61: -stage -hang
     resume point damaged            | clearing [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | clearing [50 -] at 60
+    adopted                         | clearing [50 -] durable 3 at 60: keep
     cleared, nothing left           | starting [- -] stalls 1: 'ended signaled(9) hang without progress'; keep; start 2 from beginning
     cleared, 50 staged              | starting [50 -] publishes 50 of 0: 'ended signaled(9) hang'; publish 50 of 0 for failure; keep; start 2 from staged 50
     cleared, 60 staged              | starting [60 -] publishes 60 of 0: 'ended signaled(9) hang'; publish 60 of 0 for failure; keep; start 2 from staged 60
@@ -176,6 +184,7 @@ let cellsWhenEnding: [String: String] = [
     resume point damaged             | clearing [- -] durable 40 publishes 60 of 1 at 60 stops
     loaded a damaged resume point    | clearing [50 60] publishes 60 of 1 at 60 stops
     publishing failed, image damaged | clearing [50 -] at 60 stops: offer 1
+    adopted                         | clearing [50 60] durable 3 publishes 60 of 1 at 60 stops: keep
     cleared, nothing left            | settling [- -] publishes 60 of 1 stops: 'ended exited(75) stopped without progress'; -timers
     cleared, 50 staged               | settling [50 -] publishes 60 of 1 stops: 'ended exited(75) stopped'; -timers
     cleared, 60 staged               | settling [60 -] publishes 60 of 1 stops: 'ended exited(75) stopped'; -timers
@@ -199,6 +208,7 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in an invalid slot  | clearing [50 -] at 60 finished 61 publishNext for preemption stopsByNotice preempting: -stage -hang
     resume point damaged            | clearing [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
     loaded a damaged resume point   | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
+    adopted                         | clearing [50 -] durable 3 saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: keep
     cleared, nothing left           | done [- -] publishNext for preemption stopsByNotice preempting: 'ended exited(75) preempted without progress'; -timers; keep; 'survived with 0, 8s spare'; acknowledge cloud; leave stopped
     cleared, 50 staged              | settling [50 -] publishes 50 of 0 stopsByNotice preempting: 'ended exited(75) preempted'; -timers; publish 50 of 0 for preemption+stop
     cleared, 60 staged              | settling [60 -] publishes 60 of 0 stopsByNotice preempting: 'ended exited(75) preempted'; -timers; publish 60 of 0 for preemption+stop
@@ -213,6 +223,7 @@ let cellsWhenEnding: [String: String] = [
     """,
   "backing off, 50 staged": """
     resume point damaged        | backingOff [- -] durable 40 stalls 2
+    adopted                         | backingOff [50 -] durable 3 stalls 2: keep
     durable                     | backingOff [50 -] publishes 50 of 0 stalls 2: publish 50 of 0 for interval=600s
     backoff                     | starting [50 -] stalls 2: keep; start 4 from staged 50
     stop                        | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers; publish 50 of 0 for stop
@@ -228,6 +239,7 @@ let cellsWhenEnding: [String: String] = [
     publishing failed                | backingOff [50 -] stalls 2: durable +30s
     resume point damaged             | backingOff [- -] durable 40 publishes 50 of 0 stalls 2
     publishing failed, image damaged | backingOff [- -] stalls 2: durable +30s
+    adopted                         | backingOff [50 -] durable 3 publishes 50 of 0 stalls 2: keep
     backoff                          | starting [50 -] publishes 50 of 0 stalls 2: keep; start 4 from staged 50
     stop                             | settling [50 -] publishes 50 of 0 stops stalls 2: 'stopping in 25s'; graceEnd +25s; -timers
     notice                           | backingOff [50 -] publishes 50 of 0 preempting stalls 2: 'noticed cloud in 120s'; mark 50 for preemption; preemption +95s
@@ -241,6 +253,7 @@ let cellsWhenEnding: [String: String] = [
     published                        | done [50 -] durable 50 stopsByNotice preempting: keep; keep; 'survived with 50, 8s spare'; acknowledge cloud; leave stopped
     publishing failed                | done [50 -] stopsByNotice preempting: keep; 'survived with 0, 8s spare'; leave stopped
     publishing failed, image damaged | done [- -] stopsByNotice preempting: keep; 'survived with 0, 8s spare'; acknowledge cloud; leave stopped
+    adopted                         | settling [50 -] durable 3 publishes 50 of 0 stopsByNotice preempting: keep
     graceEnd                         | done [50 -] publishes 50 of 0 stopsByNotice preempting: cancelPublishing; keep; 'survived with 0, 8s spare'; leave stopped
     stop                             | settling [50 -] publishes 50 of 0 stops preempting: 'stopping in 8s'
     checkpoint                       | settling [50 -] publishes 50 of 0 stopsByNotice preempting: 'checkpointUnavailable'
@@ -254,6 +267,7 @@ let cellsWhenEnding: [String: String] = [
     published                        | done [50 -] durable 50 stops: keep; keep; leave stopped
     publishing failed                | done [50 -] stops: keep; leave stopped
     publishing failed, image damaged | done [- -] stops: keep; leave stopped
+    adopted                         | settling [50 -] durable 3 publishes 50 of 0 stops: keep
     graceEnd                         | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
     stop                             | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
     checkpoint                       | settling [50 -] publishes 50 of 0 stops: 'checkpointUnavailable'
@@ -266,6 +280,7 @@ let cellsWhenEnding: [String: String] = [
     published                        | done [50 -] durable 50: keep; keep; leave stopped
     publishing failed                | done [50 -]: keep; leave stopped
     publishing failed, image damaged | done [- -]: keep; leave stopped
+    adopted                         | settling [50 -] durable 3 publishes 50 of 0: keep
     stop                             | settling [50 -] publishes 50 of 0 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                       | settling [50 -] publishes 50 of 0: 'checkpointUnavailable'
     notice                           | settling [50 -] publishes 50 of 0 preempting: 'noticed cloud in 120s'
@@ -277,6 +292,7 @@ let cellsWhenEnding: [String: String] = [
     published                        | done [50 -] durable 50 stops: keep; keep; leave stopped
     publishing failed                | done [50 -] stops: keep; leave stopped
     publishing failed, image damaged | done [- -] stops: keep; leave stopped
+    adopted                         | settling [50 -] durable 3 publishes 50 of 0 stops: keep
     graceEnd                         | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
     stop                             | done [50 -] publishes 50 of 0 stops: cancelPublishing; keep; leave stopped
     checkpoint                       | settling [50 -] publishes 50 of 0 stops: 'checkpointUnavailable'
@@ -289,6 +305,7 @@ let cellsWhenEnding: [String: String] = [
     published                        | done [50 60] durable 60: keep; keep; leave finished
     publishing failed                | done [50 60]: keep; leave finalStateNotDurable
     publishing failed, image damaged | done [50 -]: keep; leave finalStateNotDurable
+    adopted                         | settling [50 60] durable 3 publishes 60 of 1: keep
     stop                             | settling [50 60] publishes 60 of 1 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                       | settling [50 60] publishes 60 of 1: 'checkpointUnavailable'
     notice                           | settling [50 60] publishes 60 of 1 preempting: 'noticed cloud in 120s'
@@ -300,6 +317,7 @@ let cellsWhenEnding: [String: String] = [
     published                        | done [50 60] durable 60 stops: keep; keep; leave finished
     publishing failed                | done [50 60] stops: keep; leave finalStateNotDurable
     publishing failed, image damaged | done [50 -] stops: keep; leave finalStateNotDurable
+    adopted                         | settling [50 60] durable 3 publishes 60 of 1 stops: keep
     graceEnd                         | done [50 60] publishes 60 of 1 stops: cancelPublishing; keep; leave stopped
     stop                             | done [50 60] publishes 60 of 1 stops: cancelPublishing; keep; leave stopped
     checkpoint                       | settling [50 60] publishes 60 of 1 stops: 'checkpointUnavailable'
@@ -312,6 +330,7 @@ let cellsWhenEnding: [String: String] = [
     published                        | done [50 -] durable 50 stalls 5: keep; keep; leave gaveUp
     publishing failed                | done [50 -] stalls 5: keep; leave gaveUp
     publishing failed, image damaged | done [- -] stalls 5: keep; leave gaveUp
+    adopted                         | settling [50 -] durable 3 publishes 50 of 0 stalls 5: keep
     stop                             | settling [50 -] publishes 50 of 0 stops stalls 5: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                       | settling [50 -] publishes 50 of 0 stalls 5: 'checkpointUnavailable'
     notice                           | settling [50 -] publishes 50 of 0 preempting stalls 5: 'noticed cloud in 120s'
@@ -333,6 +352,7 @@ let cellsWhenEnding: [String: String] = [
     finished 61 in an invalid slot  | clearing [50 -] at 60 finished 61 preempting: -stage -hang
     resume point damaged            | clearing [- -] durable 40 at 60 preempting: offer 0
     loaded a damaged resume point   | clearing [50 -] at 60 preempting
+    adopted                         | clearing [50 -] durable 3 at 60 preempting: keep
     cleared, nothing left           | starting [- -] preempting stalls 1: 'ended signaled(9) killed without progress'; keep; start 2 from beginning
     cleared, 50 staged              | starting [50 -] publishes 50 of 0 preempting: 'ended signaled(9) killed'; publish 50 of 0 for failure; keep; start 2 from staged 50
     cleared, 60 staged              | starting [60 -] publishes 60 of 0 preempting: 'ended signaled(9) killed'; publish 60 of 0 for failure; keep; start 2 from staged 60
@@ -350,6 +370,7 @@ let cellsWhenEnding: [String: String] = [
     publishing failed                | backingOff [50 -] preempting stalls 2: durable +30s
     resume point damaged             | backingOff [- -] durable 40 publishes 50 of 0 preempting stalls 2
     publishing failed, image damaged | backingOff [- -] preempting stalls 2: durable +30s
+    adopted                         | backingOff [50 -] durable 3 publishes 50 of 0 preempting stalls 2: keep
     backoff                          | starting [50 -] publishes 50 of 0 preempting stalls 2: keep; start 4 from staged 50
     preemption                       | backingOff [50 -] publishes 50 of 0 preempting stalls 2: preemption +93s
     stop                             | settling [50 -] publishes 50 of 0 stops preempting stalls 2: 'stopping in 25s'; graceEnd +25s; -timers

@@ -19,6 +19,7 @@ let cellsWhenRunning: [String: String] = [
     loaded a damaged resume point   | running [- -]: kill
     staged before the first step    | running [0 -]
     initial staging failed          | running [- -] failing: 'stageFailed(errno: 28)'
+    adopted                         | running [- -] durable 3: keep
     durable                         | running [- -] publishNext
     hang                            | nothing
     stop                            | terminating [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang -saveDeadline; terminate; kill +24s
@@ -44,6 +45,7 @@ let cellsWhenRunning: [String: String] = [
     loaded a damaged resume point   | running [- -]: kill
     staged before the first step    | running [0 -]: offer 1
     initial staging failed          | running [- -] failing: 'stageFailed(errno: 28)'
+    adopted                         | running [- -] durable 3: keep
     durable                         | running [- -] publishNext
     hang                            | running [- -]: hang +28s
     stop                            | terminating [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang -saveDeadline; terminate; kill +5s
@@ -69,6 +71,7 @@ let cellsWhenRunning: [String: String] = [
     loaded a damaged resume point   | running [- -] at 60: kill
     staged before the first step    | running [0 -] at 60: offer 1
     initial staging failed          | running [- -] at 60 failing: 'stageFailed(errno: 28)'
+    adopted                         | running [- -] durable 3 at 60: keep
     stage                           | running [- -] save 1 in 0 at 60: withdraw; request save 1 in 0; stage +60s
     durable                         | running [- -] save 1 in 0 at 60 publishNext: withdraw; request save 1 in 0; stage +60s
     hang                            | running [- -] at 60: hang +1s
@@ -96,6 +99,7 @@ let cellsWhenRunning: [String: String] = [
     SIGKILL while restoring         | clearing [- -] save 1 in 0 at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 save 1 in 0 at 60
     loaded a damaged resume point   | running [- -] save 1 in 0 at 60: kill
+    adopted                         | running [- -] durable 3 save 1 in 0 at 60: keep
     durable                         | running [- -] save 1 in 0 at 60 publishNext
     hang                            | running [- -] save 1 in 0 at 60: hang +1s
     stop                            | saving [- -] saveAndLeave 2 in 0 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; request saveAndLeave 2 in 0 by +11500ms
@@ -119,6 +123,7 @@ let cellsWhenRunning: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | running [50 -] at 60: kill
+    adopted                         | running [50 -] durable 3 at 60: keep
     stage                           | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1; stage +60s
     durable                         | running [50 -] publishes 50 of 0 at 60: publish 50 of 0 for interval=600s
     hang                            | running [50 -] at 60: hang +1s
@@ -146,6 +151,7 @@ let cellsWhenRunning: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] save 2 in 1 at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 save 2 in 1 at 60
     loaded a damaged resume point   | running [50 -] save 2 in 1 at 60: kill
+    adopted                         | running [50 -] durable 3 save 2 in 1 at 60: keep
     durable                         | running [50 -] save 2 in 1 publishes 50 of 0 at 60: publish 50 of 0 for interval=600s
     hang                            | running [50 -] save 2 in 1 at 60: hang +1s
     stop                            | saving [50 -] saveAndLeave 3 in 1 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; request saveAndLeave 3 in 1 by +11500ms
@@ -172,6 +178,7 @@ let cellsWhenRunning: [String: String] = [
     resume point damaged             | running [- -] durable 40 publishes 50 of 0 at 60
     loaded a damaged resume point    | running [50 -] publishes 50 of 0 at 60: kill
     publishing failed, image damaged | running [- -] at 60: offer 0; durable +30s
+    adopted                         | running [50 -] durable 3 publishes 50 of 0 at 60: keep
     stage                            | running [50 -] save 2 in 1 publishes 50 of 0 at 60: withdraw; request save 2 in 1; stage +60s
     hang                             | running [50 -] publishes 50 of 0 at 60: hang +1s
     stop                             | saving [50 -] saveAndLeave 2 in 1 publishes 50 of 0 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; withdraw; request saveAndLeave 2 in 1 by +11500ms
@@ -201,6 +208,7 @@ let cellsWhenRunning: [String: String] = [
     resume point damaged             | running [- -] durable 40 save 2 in 1 publishes 50 of 0 at 60
     loaded a damaged resume point    | running [50 -] save 2 in 1 publishes 50 of 0 at 60: kill
     publishing failed, image damaged | running [- -] save 2 in 1 at 60: durable +30s
+    adopted                         | running [50 -] durable 3 save 2 in 1 publishes 50 of 0 at 60: keep
     hang                             | running [50 -] save 2 in 1 publishes 50 of 0 at 60: hang +1s
     stop                             | saving [50 -] saveAndLeave 3 in 1 publishes 50 of 0 at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms; request saveAndLeave 3 in 1 by +11500ms
     checkpoint                       | running [50 -] save 2 in 1 publishes 50 of 0 at 60 publishNext for request
@@ -226,6 +234,7 @@ let cellsWhenRunning: [String: String] = [
     resume point damaged             | running [- -] durable 40 publishes 50 of 0 at 61 waiting: offer 1
     loaded a damaged resume point    | running [50 60] publishes 50 of 0 at 61 waiting: kill
     publishing failed, image damaged | running [- 60] save 3 in 0 at 61: offer 0; durable +30s; withdraw; request save 3 in 0; stage +60s
+    adopted                         | running [50 60] durable 3 publishes 50 of 0 at 61 waiting: keep
     hang                             | running [50 60] publishes 50 of 0 at 61 waiting: hang +1s
     stop                             | saving [50 60] publishes 50 of 0 at 61 waiting stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang; saveDeadline +11500ms
     checkpoint                       | running [50 60] publishes 50 of 0 at 61 waiting publishNext for request
@@ -248,6 +257,7 @@ let cellsWhenRunning: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] at 60 failing: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 at 60 failing: offer 0
     loaded a damaged resume point   | running [50 -] at 60 failing: kill
+    adopted                         | running [50 -] durable 3 at 60 failing: keep
     stage                           | running [50 -] save 3 in 1 at 60 failing: withdraw; request save 3 in 1; stage +60s
     durable                         | running [50 -] publishes 50 of 0 at 60 failing: publish 50 of 0 for interval=600s
     hang                            | running [50 -] at 60 failing: hang +1s
@@ -272,6 +282,7 @@ let cellsWhenRunning: [String: String] = [
     SIGKILL while restoring         | clearing [50 60] at 60 finished 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 at 60 finished 60: offer 0
     loaded a damaged resume point   | running [50 60] at 60 finished 60: kill
+    adopted                         | running [50 60] durable 3 at 60 finished 60: keep
     durable                         | running [50 60] publishes 60 of 1 at 60 finished 60: offer 0; publish 60 of 1 for interval=600s
     stop                            | terminating [50 60] at 60 finished 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption -stage -durable -hang -saveDeadline; kill +5s
     checkpoint                      | running [50 60] publishes 60 of 1 at 60 finished 60: offer 0; publish 60 of 1 for request
@@ -297,6 +308,7 @@ let cellsWhenRunning: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] save 2 in 1 at 60 publishNext for preemption preempting: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 save 2 in 1 at 60 publishNext for preemption preempting
     loaded a damaged resume point   | running [50 -] save 2 in 1 at 60 publishNext for preemption preempting: kill
+    adopted                         | running [50 -] durable 3 save 2 in 1 at 60 publishNext for preemption preempting: keep
     durable                         | running [50 -] save 2 in 1 publishes 50 of 0 at 60 preempting: publish 50 of 0 for preemption
     hang                            | running [50 -] save 2 in 1 at 60 publishNext for preemption preempting: hang +1s
     preemption                      | running [50 -] save 2 in 1 at 60 publishNext for preemption preempting: preemption +104999ms
@@ -322,6 +334,7 @@ let cellsWhenRunning: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | running [50 -] at 60: kill
+    adopted                         | running [50 -] durable 3 at 60: keep
     stage                           | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1; stage +60s
     durable                         | running [50 -] publishes 50 of 0 at 60: publish 50 of 0 for interval=600s
     hang                            | terminating [50 -] at 60: 'hung 6s'; -stage; kill
@@ -346,6 +359,7 @@ let cellsWhenRunning: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | running [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | running [50 -] at 60: kill
+    adopted                         | running [50 -] durable 3 at 60: keep
     stage                           | running [50 -] save 2 in 1 at 60: withdraw; request save 2 in 1; stage +60s
     durable                         | running [50 -] publishes 50 of 0 at 60: publish 50 of 0 for interval=600s
     hang                            | terminating [50 -] at 60: 'hung 6s'; -stage; stacks; kill +2s

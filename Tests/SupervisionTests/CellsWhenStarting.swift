@@ -7,6 +7,7 @@ let cellsWhenStarting: [String: String] = [
     begin                       | starting [- -]: keep; start 1 from beginning
     begin with 50 staged        | starting [50 -]: keep; start 1 from staged 50
     resume point damaged        | idle [- -] durable 40
+    adopted                     | idle [- -] durable 3: keep
     stop                        | done [- -] stops: 'stopping in 25s'; graceEnd +25s; -timers; keep; leave stopped
     checkpoint                  | idle [- -]: 'checkpointUnavailable'
     notice                      | idle [- -] preempting: 'noticed cloud in 120s'; preemption +95s
@@ -30,6 +31,7 @@ let cellsWhenStarting: [String: String] = [
     loaded a damaged resume point   | starting [- -]
     staged before the first step    | starting [0 -]
     initial staging failed          | starting [- -] failing: 'stageFailed(errno: 28)'
+    adopted                     | starting [- -] durable 3: keep
     stop                            | starting [- -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | starting [- -]: 'checkpointUnavailable'
     notice                          | starting [- -] publishNext for preemption preempting: 'noticed cloud in 120s'; preemption +95s
@@ -53,6 +55,7 @@ let cellsWhenStarting: [String: String] = [
     loaded a damaged resume point   | starting [- -] stops
     staged before the first step    | starting [0 -] stops
     initial staging failed          | starting [- -] stops failing: 'stageFailed(errno: 28)'
+    adopted                     | starting [- -] durable 3 stops: keep
     graceEnd                        | done [- -] stops: kill; keep; leave stopped
     stop                            | starting [- -] stops
     checkpoint                      | starting [- -] stops: 'checkpointUnavailable'
@@ -75,6 +78,7 @@ let cellsWhenStarting: [String: String] = [
     finished 61 in an invalid slot  | starting [50 -] finished 61: -stage -hang
     resume point damaged            | starting [- -] durable 40
     loaded a damaged resume point   | starting [50 -]
+    adopted                     | starting [50 -] durable 3: keep
     stop                            | starting [50 -] stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | starting [50 -]: 'checkpointUnavailable'
     notice                          | starting [50 -] publishNext for preemption preempting: 'noticed cloud in 120s'; preemption +95s
@@ -86,6 +90,7 @@ let cellsWhenStarting: [String: String] = [
     begin                       | starting [- -] preempting: keep; start 1 from beginning
     begin with 50 staged        | starting [50 -] preempting: keep; start 1 from staged 50
     resume point damaged        | idle [- -] durable 40 preempting
+    adopted                     | idle [- -] durable 3 preempting: keep
     stop                        | done [- -] stops preempting: 'stopping in 25s'; graceEnd +25s; -timers; keep; 'survived with 0, 118s spare'; leave stopped
     checkpoint                  | idle [- -] preempting: 'checkpointUnavailable'
     notice                      | idle [- -] preempting: preemption +93s
@@ -110,6 +115,7 @@ let cellsWhenStarting: [String: String] = [
     loaded a damaged resume point   | starting [- -] publishNext for preemption preempting
     staged before the first step    | starting [0 -] publishNext for preemption preempting
     initial staging failed          | starting [- -] publishNext for preemption preempting failing: 'stageFailed(errno: 28)'
+    adopted                     | starting [- -] durable 3 publishNext for preemption preempting: keep
     preemption                      | starting [- -] publishNext for preemption preempting: preemption +93s
     stop                            | starting [- -] publishNext for preemption stops preempting: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | starting [- -] publishNext for preemption preempting: 'checkpointUnavailable'

@@ -20,6 +20,7 @@ let cellsWhenStopping: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | saving [- -] durable 40 saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting
     loaded a damaged resume point   | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: kill
+    adopted                         | saving [50 -] durable 3 saveAndLeave 3 in 1 at 60 publishNext for preemption stopsByNotice preempting: keep
     saveDeadline                    | terminating [50 -] publishes 50 of 0 at 60 stopsByNotice preempting: 'saveTimedOut'; request cancel 4 in 1; -saveDeadline; terminate; kill +2s; offer 1; publish 50 of 0 for preemption+stop
     graceEnd                        | done [50 -] saveAndLeave 3 in 1 publishNext for preemption stopsByNotice preempting: kill; keep; 'survived with 0, 8s spare'; leave stopped
     stop                            | saving [50 -] saveAndLeave 3 in 1 at 60 publishNext for preemption stops preempting: 'stopping in 8s'
@@ -47,6 +48,7 @@ let cellsWhenStopping: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] saveAndLeave 2 in 1 at 60 stops: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | saving [- -] durable 40 saveAndLeave 2 in 1 at 60 stops
     loaded a damaged resume point   | saving [50 -] saveAndLeave 2 in 1 at 60 stops: kill
+    adopted                         | saving [50 -] durable 3 saveAndLeave 2 in 1 at 60 stops: keep
     saveDeadline                    | terminating [50 -] publishes 50 of 0 at 60 stops: 'saveTimedOut'; request cancel 3 in 1; -saveDeadline; terminate; kill +5s; offer 1; publish 50 of 0 for stop
     graceEnd                        | done [50 -] saveAndLeave 2 in 1 stops: kill; keep; leave stopped
     stop                            | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; request cancel 3 in 1; -saveDeadline -kill; kill; offer 1; publish 50 of 0 for stop
@@ -73,6 +75,7 @@ let cellsWhenStopping: [String: String] = [
     resume point damaged             | saving [- -] durable 40 publishes 50 of 0 at 61 waiting stops: offer 1
     loaded a damaged resume point    | saving [50 60] publishes 50 of 0 at 61 waiting stops: kill
     publishing failed, image damaged | saving [- 60] saveAndLeave 3 in 0 at 61 stops: offer 0; withdraw; request saveAndLeave 3 in 0 by +9500ms
+    adopted                         | saving [50 60] durable 3 publishes 50 of 0 at 61 waiting stops: keep
     saveDeadline                     | terminating [50 60] publishes 50 of 0 at 61 waiting for stop stops: 'saveTimedOut'; -saveDeadline; terminate; kill +5s
     graceEnd                         | done [50 60] publishes 50 of 0 waiting stops: cancelPublishing; kill; keep; leave stopped
     stop                             | terminating [50 60] publishes 50 of 0 at 61 waiting for stop stops: 'hurrying'; -saveDeadline -kill; kill
@@ -99,6 +102,7 @@ let cellsWhenStopping: [String: String] = [
     resume point damaged             | terminating [- -] durable 40 publishes 60 of 1 at 60 stops
     loaded a damaged resume point    | terminating [50 60] publishes 60 of 1 at 60 stops: kill
     publishing failed, image damaged | terminating [50 -] at 60 stops: offer 1
+    adopted                         | terminating [50 60] durable 3 publishes 60 of 1 at 60 stops: keep
     kill                             | terminating [50 60] publishes 60 of 1 at 60 stops: -saveDeadline; terminate; kill +5s; mark 60 for stop
     graceEnd                         | done [50 60] publishes 60 of 1 stops: cancelPublishing; kill; keep; leave stopped
     stop                             | terminating [50 60] publishes 60 of 1 at 60 stops: 'hurrying'; -saveDeadline -kill; kill; mark 60 for stop
@@ -125,6 +129,7 @@ let cellsWhenStopping: [String: String] = [
     resume point damaged             | terminating [- -] durable 40 publishes 50 of 0 at 60 for stop stops: offer 1
     loaded a damaged resume point    | terminating [50 60] publishes 50 of 0 at 60 for stop stops: kill
     publishing failed, image damaged | terminating [- 60] at 60 for stop stops: offer 0
+    adopted                         | terminating [50 60] durable 3 publishes 50 of 0 at 60 for stop stops: keep
     kill                             | terminating [50 60] publishes 50 of 0 at 60 for stop stops: -saveDeadline; terminate; kill +5s
     graceEnd                         | done [50 60] publishes 50 of 0 for stop stops: cancelPublishing; kill; keep; leave stopped
     stop                             | terminating [50 60] publishes 50 of 0 at 60 for stop stops: 'hurrying'; -saveDeadline -kill; kill
@@ -151,6 +156,7 @@ let cellsWhenStopping: [String: String] = [
     resume point damaged             | terminating [- -] durable 40 publishes 50 of 0 at 60 stops
     loaded a damaged resume point    | terminating [50 -] publishes 50 of 0 at 60 stops: kill
     publishing failed, image damaged | terminating [- -] at 60 stops: offer 0
+    adopted                         | terminating [50 -] durable 3 publishes 50 of 0 at 60 stops: keep
     kill                             | terminating [50 -] publishes 50 of 0 at 60 stops: -saveDeadline -kill; kill; mark 50 for stop
     graceEnd                         | done [50 -] publishes 50 of 0 stops: cancelPublishing; kill; keep; leave stopped
     stop                             | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill; mark 50 for stop
@@ -176,6 +182,7 @@ let cellsWhenStopping: [String: String] = [
     loaded a damaged resume point   | terminating [- -] at 60 stops: kill
     staged before the first step    | terminating [0 -] at 60 stops: offer 1
     initial staging failed          | terminating [- -] at 60 stops failing: 'stageFailed(errno: 28)'; offer 0
+    adopted                         | terminating [- -] durable 3 at 60 stops: keep
     kill                            | terminating [- -] at 60 stops: -saveDeadline -kill; kill
     graceEnd                        | done [- -] stops: kill; keep; leave stopped
     stop                            | terminating [- -] at 60 stops: 'hurrying'; -saveDeadline -kill; kill
@@ -199,6 +206,7 @@ let cellsWhenStopping: [String: String] = [
     SIGKILL while restoring         | clearing [50 60] at 60 finished 60 stops: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | terminating [- -] durable 40 at 60 finished 60 stops: offer 0
     loaded a damaged resume point   | terminating [50 60] at 60 finished 60 stops: kill
+    adopted                         | terminating [50 60] durable 3 at 60 finished 60 stops: keep
     kill                            | terminating [50 60] publishes 60 of 1 at 60 finished 60 stops: -saveDeadline; terminate; kill +5s; offer 0; publish 60 of 1 for stop
     graceEnd                        | done [50 60] stops: kill; keep; leave stopped
     stop                            | terminating [50 60] publishes 60 of 1 at 60 finished 60 stops: 'hurrying'; -saveDeadline -kill; kill; offer 0; publish 60 of 1 for stop
@@ -224,6 +232,7 @@ let cellsWhenStopping: [String: String] = [
     loaded a damaged resume point   | terminating [- -] stops: kill
     staged before the first step    | terminating [0 -] stops
     initial staging failed          | terminating [- -] stops failing: 'stageFailed(errno: 28)'
+    adopted                         | terminating [- -] durable 3 stops: keep
     kill                            | terminating [- -] stops: -saveDeadline -kill; kill
     graceEnd                        | done [- -] stops: kill; keep; leave stopped
     stop                            | terminating [- -] stops: 'hurrying'; -saveDeadline -kill; kill
@@ -247,6 +256,7 @@ let cellsWhenStopping: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | terminating [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | terminating [50 -] at 60: kill
+    adopted                         | terminating [50 -] durable 3 at 60: keep
     kill                            | terminating [50 -] publishes 50 of 0 at 60: -saveDeadline -kill; kill; publish 50 of 0 for failure
     stop                            | terminating [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | terminating [50 -] at 60: 'checkpointUnavailable'
@@ -269,6 +279,7 @@ let cellsWhenStopping: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] at 60: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | terminating [- -] durable 40 at 60: offer 0
     loaded a damaged resume point   | terminating [50 -] at 60: kill
+    adopted                         | terminating [50 -] durable 3 at 60: keep
     kill                            | terminating [50 -] publishes 50 of 0 at 60: -saveDeadline -kill; kill; publish 50 of 0 for failure
     stop                            | terminating [50 -] at 60 stops: 'stopping in 25s'; graceEnd +25s; -preemption
     checkpoint                      | terminating [50 -] at 60: 'checkpointUnavailable'
@@ -291,6 +302,7 @@ let cellsWhenStopping: [String: String] = [
     SIGKILL while restoring         | clearing [50 -] at 60 stops: -stage -hang -saveDeadline -kill; clear
     resume point damaged            | terminating [- -] durable 40 at 60 stops: offer 0
     loaded a damaged resume point   | terminating [50 -] at 60 stops: kill
+    adopted                         | terminating [50 -] durable 3 at 60 stops: keep
     kill                            | terminating [50 -] publishes 50 of 0 at 60 stops: -saveDeadline -kill; kill; publish 50 of 0 for stop
     graceEnd                        | done [50 -] stops: kill; keep; leave stopped
     stop                            | terminating [50 -] publishes 50 of 0 at 60 stops: 'hurrying'; -saveDeadline -kill; kill; publish 50 of 0 for stop

@@ -104,6 +104,7 @@ enum Situations {
       "publishing failed, image damaged",
       { publication($0) { .publishFailed(slot: $0, step: $1, isDamaged: true) } }
     ),
+    ("adopted", { _ in .adopted(number: 3) }),
     ("cleared, nothing left", { _ in .cleared(remains(.beginning)) }),
     ("cleared, 50 staged", { _ in .cleared(remains(at50, .complete(step: 50), died: 60)) }),
     ("cleared, 60 staged", { _ in .cleared(remains(at60, .complete(step: 60))) }),

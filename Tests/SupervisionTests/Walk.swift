@@ -266,10 +266,10 @@ struct Walk {
       }
     case .cleared: if world.clearIsAsked { endOfAttempt() }
     case .startFailed: if driver.state.phase == .starting { endOfAttempt() }
-    // More steps take an end back.
-    case .stepped: if world.isUncleared { world.finished = false }
-    case .begin, .started, .heartbeat, .timer, .stopRequested, .checkpointRequested, .preemptionNotice,
-      .preemptionWarning, .preemptionCancelled, .policyChanged, .loadedDamagedPoint, .resumePointChosen:
+    case .stepped: if world.isUncleared { world.finished = false }  // More steps take an end back.
+    case .begin, .started, .adopted, .heartbeat, .timer, .stopRequested, .checkpointRequested,
+      .preemptionNotice, .preemptionWarning, .preemptionCancelled, .policyChanged, .loadedDamagedPoint,
+      .resumePointChosen:
       break
     case .stagedInitially(let slot, let outcome):
       if case .staged(let step, _, _) = outcome, world.isUncleared {

@@ -24,7 +24,7 @@ import Vocabulary
     var standing = Standing()
     standing.stalls = 5
     standing.deathTally = .init(batch: .init(epoch: 2, batch: 60), step: 261, count: 4)
-    let text = Note.gaveUp(step: 250, standing).message(
+    let text = Note.gaveUp(.checkpoint(level: .durable, step: 250), standing).message(
       attempt: 9, step: 260, policy: Policy(), runDirectory: "/run/job"
     ).text
     #expect(

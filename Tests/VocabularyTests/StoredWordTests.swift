@@ -9,7 +9,7 @@ import Vocabulary
   }
 
   @Test func rawValuesAreStable() {
-    #expect(words(Level.self) == ["snapshot", "staged", "durable"])
+    #expect(words(Level.self) == ["snapshot", "staged", "durable", "adopted"])
     #expect(words(Outcome.self) == ["finished", "stopped", "failed"])
     #expect(
       words(Cause.self) == [

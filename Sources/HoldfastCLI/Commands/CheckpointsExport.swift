@@ -49,6 +49,13 @@ struct CheckpointsExport: ParsableCommand {
     }
     let target = Locations.current.resolve(last)
     let (name, checkpoint) = try reader.checkpoint(rest[0])
+    if let manifest = reader.checkpoints.verify(name, thorough: false).manifest,
+      let file = manifest.adopted?.files.first
+    {
+      throw Failure(
+        .usage, "'\(name)' is a copy of the trainer's own file, which holdfast cannot convert",
+        path: checkpoint.string, hints: ["cp \(checkpoint.appending(file.file)) \(target)"])
+    }
     if !force, FileKind.of(target) != nil { throw exists(target) }
     switch fileFormat {
     case .safetensors: try writeTensors(name, reader, target)

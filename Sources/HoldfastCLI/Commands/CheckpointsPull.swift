@@ -75,6 +75,9 @@ struct CheckpointsPull: ParsableCommand {
           "path": .string(destination.string), "step": .optional(wanted.step),
         ]))
     }
+    if let adopted = wanted.manifest?.adopted {
+      return output.line("\(destination): a copy of \(adopted.path)")
+    }
     output.line("\(destination): \(wanted.step.map { "step \(Words.number($0))" } ?? "verified")")
   }
 

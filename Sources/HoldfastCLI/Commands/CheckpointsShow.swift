@@ -30,7 +30,13 @@ struct CheckpointsShow: ParsableCommand {
         .usage, "unexpected argument '\(rest[1])'",
         hints: ["holdfast checkpoints show \(reader.argument) \(rest[0])"])
     }
-    let (name, _) = try reader.checkpoint(rest.first)
+    let (name, path) = try reader.checkpoint(rest.first)
+    if let manifest = reader.checkpoints.verify(name, thorough: false).manifest,
+      let files = AdoptedFiles(manifest, in: path)
+    {
+      let text = AdoptedText(name: name, path: path, manifest: manifest, files: files)
+      return format.json ? Output.standard.json(text.json) : text.write(Output.standard)
+    }
     do throws(CheckpointError) {
       let loaded = try reader.checkpoints.load(name)
       try loaded.withImage { image throws(CheckpointError) in

@@ -22,6 +22,7 @@ struct ConfigCheckCommand: ParsableCommand {
     let path = try Locations.current.configuration(file)
     let file = try JobFile.read(path, needsCommand: true)
     let job = ResolvedJob(file, Resolution(file: file, arguments: []), .current)
+    _ = try job.adoption()
     let document = JSONValue.object([
       "format_version": .integer(1), "file": .string(path.string), "job": .string(job.name),
       "problems": .array([]),

@@ -49,6 +49,9 @@ struct InstallUnitCommand: ParsableCommand {
     let locations = Locations.current
     let unit = UnitFiles(name, forUser: user, file: config, locations)
     let text = command.isEmpty ? nil : try compose(unit, locations)
+    let given = Resolution(
+      file: nil, arguments: settings.arguments + [Resolution.Argument(command: command)])
+    if text != nil { _ = try ResolvedJob(nil, given, locations).adoption() }
     if let text {
       try unit.checkFree(force: force)
       if dryRun { for line in VisibleText.lines(String(text.dropLast())) { Output.standard.line(line) } }
@@ -60,9 +63,10 @@ struct InstallUnitCommand: ParsableCommand {
       try unit.link(force: force)
       if !user {
         let file = try JobFile.read(unit.file, needsCommand: true)
-        let settings = Resolution(file: file, arguments: []).settings
-        let dropIn = UnitDropIn(
-          unit: unit.unit, writable: [settings.checkpointDirectory].compactMap { $0.map { FilePath($0) } })
+        let job = ResolvedJob(file, Resolution(file: file, arguments: []), locations)
+        _ = try job.adoption()
+        let directories = [job.settings.checkpointDirectory, job.adoptedDirectory]
+        let dropIn = UnitDropIn(unit: unit.unit, writable: directories.compactMap { $0.map { FilePath($0) } })
         for line in try dropIn.install() { Output.standardError([line]) }
       }
       if enable { try unit.start() }

@@ -20,7 +20,7 @@ struct RunCommand: ParsableCommand {
         holdfast run --config /etc/holdfast/resnet50.toml
 
       A trainer that uses holdfast's protocol resumes in mid-epoch. Any other program is restarted when it fails, \
-      and is finished when it exits with status 0.
+      and is finished when it exits with status 0. With --adopt it resumes with the newest of its own checkpoints.
 
       Signals: SIGTERM or SIGINT saves and stops within the grace time (exit 75), a second one kills the trainer \
       at once; SIGUSR1 takes a checkpoint now; SIGHUP reloads the configuration file, or stops if there is none. A \
@@ -70,6 +70,7 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let job = try ResolvedJob(options, command: command)
     try job.checkPolicies()
+    let adoption = try job.adoption()
     let reloader = job.file.map {
       Reloader(job, file: $0.path, arguments: options.settings.arguments, command: command)
     }
@@ -90,6 +91,7 @@ struct RunCommand: ParsableCommand {
     }
     configuration.assignments = set
     configuration.checkpointDirectory = job.checkpointDirectory
+    configuration.adoption = adoption
     configuration.remote = try job.remote()
     configuration.savesLast = job.settings.savesLast
     configuration.preemption = job.settings.preemption
@@ -111,7 +113,7 @@ struct RunCommand: ParsableCommand {
       throw Failure(
         .deviates, "job '\(name)' finished, but its replay deviates \(deviation.words)",
         path: state.string, why: "likely cause: \(deviation.likelyCause)",
-        kept: result.step > 0 ? "the final state, step \(Words.number(result.step))" : nil,
+        kept: result.step > 0 ? "the final state, \(result.place)" : nil,
         hints: [
           "holdfast history \(option) --attempt \(deviation.attempt)  the replayed steps and what differed"
         ])
@@ -121,7 +123,7 @@ struct RunCommand: ParsableCommand {
         .gaveUp, "job '\(name)' gave up: \(result.gaveUp ?? "")", path: state.string,
         why: result.why.map { why in result.traceback.map { "\(why)\n\($0)" } ?? why },
         kept: result.checkpoint.map { "checkpoint \($0)" }
-          ?? (result.step > 0 ? "resume point step \(Words.number(result.step))" : nil),
+          ?? (result.step > 0 ? "resume point \(result.place)" : nil),
         hints: [
           "holdfast history \(option)  how each attempt ended",
           "\(again)  try again with a full budget",
@@ -145,7 +147,7 @@ struct RunCommand: ParsableCommand {
       throw Failure(
         .io, "the job finished, but its final state could not be made durable", path: state.string,
         why: result.degraded.isEmpty ? nil : result.degraded.joined(separator: "\n"),
-        kept: result.step > 0 ? "resume point step \(Words.number(result.step))" : nil,
+        kept: result.step > 0 ? "resume point \(result.place)" : nil,
         hints: result.stateIsDisplaced
           ? ["mv MOVED \(state)  move the state directory back, then run the same command again"]
           : [

@@ -48,7 +48,8 @@ struct StopCommand: ParsableCommand {
     if status.state == .finished { return answer("job \(reader.name) finished", status, output) }
     let point = status.resume(afterPowerLoss: true)
     let step = Words.number(status.newest?.step ?? 0)
-    answer("job \(reader.name) stopped at step \(step); \(JobStatus.words(point))", status, output)
+    let place = status.isAdopted ? "" : " at step \(step)"
+    answer("job \(reader.name) stopped\(place); \(status.words(point))", status, output)
   }
 
   private func answer(_ text: String, _ status: JobStatus, _ output: Output) {

@@ -16,6 +16,8 @@ struct JobStatus {
     var step: UInt64
     var replay: UInt64
     var seconds: Double?
+    /// The trainer's own file with which it resumes.
+    var adopted: AdoptedFile?
 
     var levelWord: String { level?.rawValue ?? "beginning" }
   }
@@ -149,9 +151,18 @@ struct JobStatus {
       step: step, bytes: UInt64(image.bytes.count), atNs: live.staged?.step == step ? live.staged?.atNs : nil)
   }
 
+  /// The trainer uses the protocol.
+  private var hasProtocol: Bool { newest != nil || staged != nil }
+
+  /// The job's checkpoints are copies of the trainer's own files, whose steps are not known.
+  var isAdopted: Bool { !hasProtocol && checkpoints.last?.adopted != nil }
+
   /// Where a job would resume after the loss of a process or of power.
   func resume(afterPowerLoss: Bool) -> ResumeAt {
     var points: [ResumePoint] = []
+    if let durable, durable.adopted != nil, !hasProtocol {
+      return ResumeAt(level: .adopted, step: durable.step, replay: 0, adopted: durable.adopted)
+    }
     if let durable { points.append(.checkpoint(level: .durable, step: durable.step)) }
     // It is durable with the commit after its step.
     if let fullSnapshotStep { points.append(.checkpoint(level: .snapshot, step: fullSnapshotStep)) }
@@ -198,6 +209,11 @@ struct JobStatus {
 
   /// Where a job would resume after the loss of this machine.
   var resumeElsewhere: ResumeAt {
+    if isAdopted {
+      return ResumeAt(
+        level: replicated == nil ? nil : .adopted, step: replicated?.step ?? 0, replay: 0,
+        adopted: replicated?.adopted)
+    }
     let recorded = newest?.step ?? 0
     let step = replicated?.step ?? 0
     let replay = recorded > step ? recorded - step : 0

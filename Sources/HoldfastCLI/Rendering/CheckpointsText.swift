@@ -24,13 +24,14 @@ struct CheckpointsText {
     kept = status.kept
     table = PagedTable(
       output,
-      header: ["NAME", "STEP", "AGE", "SIZE", "LEVEL"] + (metric.map { [$0.uppercased()] } ?? [])
+      header: ["NAME", status.isAdopted ? "COPY OF" : "STEP", "AGE", "SIZE", "LEVEL"]
+        + (metric.map { [$0.uppercased()] } ?? [])
         + ["STATE", "KEPT AS"])
     if let staged = status.staged, staged.step > status.durable?.step ?? 0 {
       isEmpty = false
       table.add(
         Self.row(
-          name: "(in memory)", step: staged.step, age: staged.atNs.map(status.age), bytes: staged.bytes,
+          name: "(in memory)", place: "\(staged.step)", age: staged.atNs.map(status.age), bytes: staged.bytes,
           level: Level.staged.rawValue, metric: metric.map { staged.metrics[$0] }, state: "complete",
           kept: "newest"))
     }
@@ -45,7 +46,8 @@ struct CheckpointsText {
     }
     table.add(
       Self.row(
-        name: record.name, step: record.step, age: status.age(record.createdAtNs), bytes: record.bytes,
+        name: record.name, place: record.adopted?.path ?? "\(record.step)",
+        age: status.age(record.createdAtNs), bytes: record.bytes,
         level: record.levelWord, metric: metric.map { record.metrics[$0] },
         state: status.state(of: record) + (record.isWhole ? "" : ", weights only"),
         kept: record.damage != nil ? "never deleted" : Self.keptAs(kept[record.name] ?? [])))
@@ -72,10 +74,10 @@ struct CheckpointsText {
 
   /// - Parameter metric: nil without such a column; contains nil if this checkpoint has no value.
   private static func row(
-    name: String, step: UInt64, age: String?, bytes: UInt64, level: String, metric: Double??, state: String,
+    name: String, place: String, age: String?, bytes: UInt64, level: String, metric: Double??, state: String,
     kept: String
   ) -> [String] {
-    [name, "\(step)", age ?? "", Words.bytes(bytes), level]
+    [name, place, age ?? "", Words.bytes(bytes), level]
       + (metric.map { [$0.map(Words.metric) ?? ""] } ?? []) + [state, kept]
   }
 }

@@ -23,7 +23,7 @@ extension JobStatus {
     return .object([
       "format_version": .integer(1), "job": .string(name), "state": .string(state.rawValue),
       "state_directory": .string(directory.string),
-      "step": .optional(job.finishedStep ?? newest?.step), "total_steps": .optional(job.totalSteps),
+      "step": .optional(step(job.finishedStep ?? newest?.step)), "total_steps": .optional(job.totalSteps),
       "epoch": .optional(newest?.epoch), "batch": .optional(newest?.batch),
       "attempt": .optional(attempts.newest?.attempt), "attempts": .count(totals.count),
       "steps_per_second": .optional(stepsPerSecond), "goodput": .optional(timeSpent.goodput),
@@ -37,8 +37,9 @@ extension JobStatus {
         "power": Self.document(resume(afterPowerLoss: true)),
         "machine": job.remote == nil ? .null : Self.document(resumeElsewhere),
       ]),
-      "staged_step": .optional(staged?.step), "durable_step": .optional(durable?.step),
-      "replicated_step": .optional(replicated?.step), "weights_step": .optional(weights?.step),
+      "staged_step": .optional(staged?.step), "durable_step": .optional(step(durable?.step)),
+      "adopted": durable?.adopted?.json ?? .null,
+      "replicated_step": .optional(step(replicated?.step)), "weights_step": .optional(weights?.step),
       "best": best.first ?? .null, "best_checkpoints": .array(best),
       "checkpoints": .integer(Int64(checkpoints.count)), "snapshots": .integer(Int64(snapshotCount)),
       "time_seconds": .object([
@@ -55,6 +56,9 @@ extension JobStatus {
       "updated_at": .optional(live.map { Timestamp.text($0.updatedAtNs) }),
     ])
   }
+
+  /// nil: the trainer's steps are not known.
+  private func step(_ step: UInt64?) -> UInt64? { isAdopted ? nil : step }
 
   private static func document(_ at: ResumeAt) -> JSONValue {
     .object([
@@ -74,7 +78,7 @@ extension AttemptRecord {
       "resumed_from": resumedFrom.map {
         .object(["level": .string($0.level.text), "step": .count($0.step)])
       } ?? .null,
-      "finished_step": .optional(finishedStep),
+      "finished_step": .optional(finishedStep), "adopted_checkpoints": .count(adopted ?? 0),
       "first_step": .optional(firstStep), "last_step": .optional(lastStep), "steps": .count(steps),
       "first_step_at": .optional(firstStepAtNs.map(Timestamp.text)),
       "save_stall_seconds": .optional(stallNs.map { Double($0) / 1e9 }),
@@ -153,7 +157,17 @@ extension CheckpointRecord {
       "verified_at": .optional(verifiedAtNs.map(Timestamp.text)),
       "replicated_at": .optional(replicatedAtNs.map(Timestamp.text)),
       "weights_only": .bool(!isWhole), "saved_for": .array((savedFor ?? []).map(JSONValue.string)),
+      "adopted": adopted?.json ?? .null,
       "metrics": .object(metrics.mapValues(JSONValue.real)),
+    ])
+  }
+}
+
+extension AdoptedFile {
+  var json: JSONValue {
+    .object([
+      "path": .string(path), "kind": .string(isDirectory ? "directory" : "file"),
+      "modified_at": .string(Timestamp.text(modifiedAtNs)), "size_bytes": .count(bytes),
     ])
   }
 }

@@ -57,9 +57,12 @@ struct HistoryText {
   /// Of all attempts, including those not shown.
   private var summary: String {
     let steps = status.job.finishedStep ?? status.newest?.step ?? 0
-    var summary = "\(Words.count(status.totals.count, "attempt")), \(Words.count(steps, "step"))"
+    let progress =
+      status.isAdopted ? Words.count(steps, "adopted checkpoint") : Words.count(steps, "step")
+    var summary = "\(Words.count(status.totals.count, "attempt")), \(progress)"
     let spent = status.timeSpent
     if spent.total > 0 { summary += " in \(Words.duration(seconds: spent.total))" }
+    guard !status.isAdopted else { return summary }
     summary += ", \(Words.number(status.totals.replayedSteps)) replayed"
     if let goodput = spent.goodput { summary += ", goodput \(Words.percent(goodput))" }
     return summary
@@ -70,12 +73,19 @@ struct HistoryText {
     let lasted = Double(end - min(end, attempt.startedAtNs)) / 1e9
     return [
       "\(attempt.attempt)", LocalTime.date(attempt.startedAtNs), Words.duration(seconds: lasted),
-      attempt.resumedFrom?.level.text ?? "beginning", steps(attempt), replayed(attempt), ended(attempt),
+      from(attempt), steps(attempt), replayed(attempt), ended(attempt),
     ]
   }
 
+  private static func from(_ attempt: AttemptRecord) -> String {
+    guard let from = attempt.resumedFrom else { return "beginning" }
+    return from.level.word == .adopted ? "adopted-\(from.step)" : from.level.text
+  }
+
   private static func steps(_ attempt: AttemptRecord) -> String {
-    guard let first = attempt.firstStep else { return "none" }
+    guard let first = attempt.firstStep else {
+      return attempt.adopted.map { "\($0) adopted" } ?? "none"
+    }
     return attempt.running ? "\(first)-" : "\(first)-\(attempt.lastStep ?? first)"
   }
 

@@ -59,7 +59,7 @@ extension JobStatus {
       default: .yellow
       }
     var text: Line = "\(output.paint(output.bullet, color)) \(name): \(state.words)"
-    let step = job.finishedStep ?? newest?.step
+    let step = isAdopted ? nil : job.finishedStep ?? newest?.step
     if let step { text += ", step \(Words.number(step))" }
     if let total = job.totalSteps, let step, state != .finished, total > 0 {
       text += " of \(Words.number(total)) (\(Words.percent(Double(step) / Double(total))))"
@@ -127,7 +127,7 @@ extension JobStatus {
     }
     for record in newestCheckpoints.prefix(2) {
       rows.append([
-        "durable", "step \(Words.number(record.step))", ago(record.createdAtNs), Words.bytes(record.bytes),
+        "durable", Self.place(of: record), ago(record.createdAtNs), Words.bytes(record.bytes),
         state(of: record),
       ])
     }
@@ -141,7 +141,7 @@ extension JobStatus {
       rows.append(
         replicated.map {
           [
-            "replicated", "step \(Words.number($0.step))", ago($0.createdAtNs), Words.bytes($0.bytes),
+            "replicated", Self.place(of: $0), ago($0.createdAtNs), Words.bytes($0.bytes),
             "verified there",
           ]
         } ?? ["replicated", "none yet"])
@@ -157,15 +157,20 @@ extension JobStatus {
     return TextTable.lines(rows).enumerated().map { ($0 == 0 ? "Checkpoints: " : "             ") + $1 }
   }
 
+  private static func place(of record: CheckpointRecord) -> String {
+    record.adopted.map { "\(record.name) of \($0.path)" } ?? "step \(Words.number(record.step))"
+  }
+
   private func lossLines(_ output: Output) -> [String] {
-    guard newest != nil, state != .finished else { return [] }
+    guard newest != nil || isAdopted, state != .finished else { return [] }
     var losses = [("a process", resume(afterPowerLoss: false)), ("power", resume(afterPowerLoss: true))]
     if job.remote != nil { losses.append(("the machine", resumeElsewhere)) }
-    let rows = losses.map { [$0.0, Self.words($0.1)] }
+    let rows = losses.map { [$0.0, words($0.1)] }
     return TextTable.lines(rows).enumerated().map { ($0 == 0 ? " If it lost: " : "             ") + $1 }
   }
 
-  static func words(_ at: ResumeAt) -> String {
+  func words(_ at: ResumeAt) -> String {
+    if let adopted = at.adopted { return "resume with \(adopted.path) of \(ago(adopted.modifiedAtNs))" }
     if at.level == nil, at.replay == 0 { return "start from the beginning" }
     let place =
       at.level == nil

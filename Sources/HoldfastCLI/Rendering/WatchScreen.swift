@@ -117,6 +117,10 @@ struct WatchScreen {
     return drawing.legend.isEmpty ? lines : lines + [indent + drawing.legend]
   }
 
+  private static func place(of record: CheckpointRecord) -> String {
+    record.adopted?.path ?? Words.number(record.step)
+  }
+
   private var levels: [String] {
     var rows: [[String]] = []
     if let staged = status.staged {
@@ -124,12 +128,12 @@ struct WatchScreen {
     }
     if let durable = status.durable {
       rows.append(
-        ["durable", Words.number(durable.step), status.age(durable.createdAtNs), status.state(of: durable)])
+        ["durable", Self.place(of: durable), status.age(durable.createdAtNs), status.state(of: durable)])
     }
     if status.job.remote != nil {
       rows.append(
         status.replicated.map {
-          ["replicated", Words.number($0.step), status.age($0.createdAtNs), "verified there"]
+          ["replicated", Self.place(of: $0), status.age($0.createdAtNs), "verified there"]
         } ?? ["replicated", "-", "", "none yet"])
     }
     if rows.isEmpty { rows = [["no checkpoint yet"]] }

@@ -16,8 +16,13 @@ struct TrainerCommand {
   let inherited: [String]
   let runDirectory: FilePath
   let mark: JobMark
+  /// With which the program resumes, if its own files are adopted.
+  private let resume: AdoptedPath
 
-  init(_ configuration: Configuration, _ directories: JobDirectory, _ mark: JobMark) {
+  init(
+    _ configuration: Configuration, _ directories: JobDirectory, _ mark: JobMark, _ resume: AdoptedPath
+  ) {
+    self.resume = resume
     arguments = configuration.command
     inherited = configuration.environment
     runDirectory = directories.run
@@ -41,12 +46,13 @@ struct TrainerCommand {
     _ path: FilePath, attempt: UInt64, cgroup: Cgroup?,
     beforeExec: @escaping (pid_t) throws(POSIXError) -> Void
   ) throws(Failure) -> ChildProcess {
+    if let failure = resume.failure { throw Failure(kind: .other(errno: EIO), why: failure) }
     // With SIGCHLD ignored it could not wait for its own children.
     let ignored = SignalDispositions.inherited & ~(1 << UInt64(SIGCHLD - 1))
     do {
       return try ChildProcess(
         .init(
-          path: path, arguments: arguments, environment: environment(attempt),
+          path: path, arguments: resume.expand(arguments), environment: environment(attempt),
           cgroup: try cgroup?.openProcs(), ignoredSignals: ignored), registered: beforeExec)
     } catch {
       throw Self.failure(error, path)

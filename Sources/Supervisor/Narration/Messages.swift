@@ -48,8 +48,8 @@ extension Note {
         kind: .repeatsFailure,
         text: "\(Self.words(tally)), and none made a step past \(Words.number(tally.furthest))",
         isWarning: true)
-    case .gaveUp(let step, let standing):
-      return Message(kind: .gaveUp, text: "giving up: \(Self.gaveUp(step, standing))", isWarning: true)
+    case .gaveUp(let point, let standing):
+      return Message(kind: .gaveUp, text: "giving up: \(Self.gaveUp(point, standing))", isWarning: true)
     case .stopping(let grace, let isByNotice):
       return Message(
         kind: isByNotice ? .preemptionLeaving : .stopRequested,
@@ -136,7 +136,7 @@ extension Note {
   }
 
   /// Why the supervisor gives up.
-  public static func gaveUp(_ step: UInt64, _ standing: Standing) -> String {
+  public static func gaveUp(_ point: ResumePoint, _ standing: Standing) -> String {
     if let completed = standing.completedStep {
       return
         "the training is complete at step \(Words.number(completed)), but the program failed after that in "
@@ -147,7 +147,7 @@ extension Note {
     }
     let place =
       standing.deathTally.map { $0.count > 1 ? ", the last \($0.count) in \(words($0.batch))" : "" } ?? ""
-    return "\(standing.stalls) attempts in a row made no progress past step \(Words.number(step))\(place)"
+    return "\(standing.stalls) attempts in a row made no progress past \(point.place)\(place)"
   }
 
   /// `10 attempts in a row failed with the same ValueError at train.py:42`

@@ -31,6 +31,20 @@ final class Replication {
     self.checkpoints = checkpoints
   }
 
+  /// - Returns: nil: there is no remote storage.
+  convenience init?(
+    _ remote: (place: Remote, mark: UInt32)?, _ recovered: Recovery.Result, _ catalogue: ResumeCatalogue,
+    _ events: EventLog, _ degradations: Degradations, _ mailbox: Mailbox<Runtime.Report>
+  ) throws(POSIXError) {
+    guard let remote else { return nil }
+    let (store, record) = (recovered.store, recovered.job)
+    recovered.writer.submit([.document(RemoteStart.markDocument, remote.mark.hexadecimal)])
+    let replicator = try Replicator(
+      remote.place, jobID: record.id.hexadecimal, mark: remote.mark,
+      history: { try? RemoteHistory(store, record) }, report: { mailbox.post(.replication($0)) })
+    self.init(remote.place, replicator, catalogue, events, degradations, recovered.checkpoints)
+  }
+
   /// The newest checkpoint of the whole state and the newest with only weights, if they are not replicated.
   private var unreplicated: [CheckpointRecord] {
     [true, false].compactMap { isWhole in

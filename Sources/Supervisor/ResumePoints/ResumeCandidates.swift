@@ -26,10 +26,17 @@ struct ResumeCandidates: Sendable {
       }
     }
 
+    /// The checkpoint, if it is a copy of the trainer's own file.
+    var adopted: CheckpointRecord? {
+      if case .durable(let record) = self, record.adopted != nil { return record }
+      return nil
+    }
+
     var point: ResumePoint {
       switch self {
       case .staged(_, let image, _, _): .checkpoint(level: .staged, step: image.step)
-      case .durable(let record): .checkpoint(level: .durable, step: record.step)
+      case .durable(let record):
+        .checkpoint(level: record.adopted == nil ? .durable : .adopted, step: record.step)
       case .snapshot(let step): .checkpoint(level: .snapshot, step: step)
       }
     }
@@ -58,11 +65,16 @@ struct ResumeCandidates: Sendable {
   let directories: JobDirectory
   let jobID: JobID
   let slotCount: Int
+  /// Whether the trainer's own files are its checkpoints.
+  let adopts: Bool
   let checkpoints: LocalCheckpoints
   let digests: ImageDigests
   let arena: ArenaPreparation
 
-  init(_ directories: JobDirectory, jobID: JobID, slotCount: Int, checkpoints: LocalCheckpoints) {
+  init(
+    _ directories: JobDirectory, jobID: JobID, slotCount: Int, adopts: Bool, checkpoints: LocalCheckpoints
+  ) {
+    self.adopts = adopts
     self.directories = directories
     self.jobID = jobID
     self.slotCount = slotCount
@@ -96,8 +108,12 @@ struct ResumeCandidates: Sendable {
     store: JobStore, records: [CheckpointRecord], _ known: Knowledge, deaths: [RestoreDeaths]
   ) -> Choice {
     var choice = Choice()
-    var sources = staged(known, &choice) + records.filter(\.isWhole).map { Source.durable($0) }
+    var sources =
+      staged(known, &choice)
+      + records.filter { $0.isWhole && $0.adopted == nil }.map { Source.durable($0) }
     if let step = try? store.fullSnapshotStep() { sources.append(.snapshot(step: step)) }
+    // A trainer that uses the protocol cannot load the others, and their numbers are not its steps.
+    if sources.isEmpty, adopts { sources = records.filter { $0.adopted != nil }.map { Source.durable($0) } }
     var candidates = sources.map { source in
       ResumeCandidate(source.point, condition(of: source, known))
     }
@@ -106,7 +122,8 @@ struct ResumeCandidates: Sendable {
       do throws(Fault) {
         choice.file = try place(source, store)
         choice.source = source
-        choice.isUnread = candidates[best].condition == .unread
+        // No verdict reaches a program without the protocol: adopted ones are verified before it starts.
+        choice.isUnread = candidates[best].condition == .unread && source.adopted == nil
         break
       } catch {
         candidates[best].condition = .damaged
@@ -169,7 +186,8 @@ struct ResumeCandidates: Sendable {
   // MARK: For the trainer
 
   /// Where the trainer finds the source.
-  private func place(_ source: Source, _ store: JobStore) throws(Fault) -> ResumeFile.Point {
+  /// - Returns: nil: in its own file.
+  private func place(_ source: Source, _ store: JobStore) throws(Fault) -> ResumeFile.Point? {
     switch source {
     case .staged(_, let image, let path, let lengthBytes):
       return .init(
@@ -179,6 +197,7 @@ struct ResumeCandidates: Sendable {
     case .durable(let record):
       let verdict = checkpoints.verify(record.name, of: jobID, step: record.step, thorough: false)
       if let fault = verdict.fault { throw Fault(what: fault) }
+      if record.adopted != nil { return nil }
       let path = checkpoints.path(of: record.name).appending(LocalCheckpoints.stateName)
       return .init(
         level: Stored(.durable), step: record.step, path: path.string, offsetBytes: 0,

@@ -48,9 +48,18 @@ final class ResumeCatalogue {
   var weightsStep: UInt64 { newestStep(weightsOnly: true) }
 
   private func newestStep(weightsOnly: Bool) -> UInt64 {
-    records.filter { $0.isWhole != weightsOnly && !known.damaged.contains($0.source.identity) }
+    usable.filter { $0.isWhole != weightsOnly && !known.damaged.contains($0.source.identity) }
       .map(\.step).max() ?? 0
   }
+
+  /// Those that an attempt of this job could start from. Numbers of adopted ones are not steps.
+  private var usable: [CheckpointRecord] {
+    let own = records.filter { $0.adopted == nil }
+    return own.isEmpty && candidates.adopts ? records : own
+  }
+
+  /// Copies of the trainer's own files, damaged or not, the newest last.
+  var adopted: [CheckpointRecord] { records.filter { $0.adopted != nil }.sorted { $0.step < $1.step } }
 
   /// Those that no supervisor has recorded as damaged.
   var undamaged: [CheckpointRecord] { records.filter { $0.damage == nil } }
@@ -62,7 +71,9 @@ final class ResumeCatalogue {
   var newestDurableAtNs: UInt64? { resumable.map(\.createdAtNs).max() }
 
   /// The chosen point as an attempt's record has it; nil: the beginning.
-  var resumedFrom: AttemptRecord.Resume? { choice.file.map { .init(level: $0.level, step: $0.step) } }
+  var resumedFrom: AttemptRecord.Resume? {
+    choice.point.level.map { .init(level: Stored($0), step: choice.point.step) }
+  }
 
   // MARK: The choice
 
@@ -90,6 +101,12 @@ final class ResumeCatalogue {
     records.append(record)
     known.whole.insert(record.source.identity)
     if let words = marks.removeValue(forKey: record.step) { mark(step: record.step, words) }
+  }
+
+  /// The newest adopted checkpoint has the same bytes as this file.
+  func setSource(_ file: AdoptedFile) {
+    guard let newest = adopted.last(where: { $0.damage == nil }) else { return }
+    update(newest.name) { $0.adopted = file }
   }
 
   /// Called when the remote storage has all of it.

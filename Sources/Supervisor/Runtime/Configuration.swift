@@ -34,6 +34,8 @@ public struct Configuration: Sendable {
   public var checkpointDirectory: FilePath?
   /// Whether a link names the newest durable checkpoint.
   public var savesLast = false
+  /// The trainer's own files that are its checkpoints; nil: it uses the protocol, or has none.
+  public var adoption: AdoptionSettings?
   /// Where checkpoints are replicated; nil: nowhere.
   public var remote: RemoteSettings?
   /// Source of preemption notices.

@@ -51,6 +51,8 @@ final class Runtime {
   private let ringReports: RingReports
   /// nil: there is no remote storage.
   private let replication: Replication?
+  /// nil: the trainer's own files are not adopted.
+  private let adoption: Adoption?
   /// Set while the last checkpoint is replicated before the exit.
   private var endsAfterReplication = false
   /// A notice that is acknowledged when the last checkpoint is replicated.
@@ -86,7 +88,8 @@ final class Runtime {
       State(
         policy: configuration.policy, standing: recovered.standing, durableStep: catalogue.durableStep,
         weightsStep: catalogue.weightsStep, now: .now))
-    let command = TrainerCommand(configuration, directories, recovered.mark)
+    let resume = AdoptedPath()
+    let command = TrainerCommand(configuration, directories, recovered.mark, resume)
     // Determined before the cgroup is split.
     let sharedCgroup = Cgroup.own
     processes = TrainerProcesses(
@@ -138,24 +141,12 @@ final class Runtime {
     ringReports = RingReports(
       core: core, job: job, attempt: attempt, processes: processes, link: link, stacks: stacks,
       catalogue: catalogue, checkpoints: checkpoints, verification: verification, live: live,
-      narrator: narrator,
-      metrics: metrics, events: events, degradations: degradations, runDirectory: runDirectory)
-    replication = try Self.replication(remote, recovered, job, catalogue, events, degradations, mailbox)
+      narrator: narrator, metrics: metrics, events: events, degradations: degradations,
+      runDirectory: runDirectory)
+    replication = try Replication(remote, recovered, catalogue, events, degradations, mailbox)
+    adoption = Adoption(
+      configuration, recovered, resume, core, job, attempt, catalogue, events, degradations, timers)
     connect()
-  }
-
-  private static func replication(
-    _ remote: (place: Remote, mark: UInt32)?, _ recovered: Recovery.Result, _ job: JobRecorder,
-    _ catalogue: ResumeCatalogue, _ events: EventLog, _ degradations: Degradations, _ mailbox: Mailbox<Report>
-  ) throws(POSIXError) -> Replication? {
-    guard let remote else { return nil }
-    let (store, record) = (recovered.store, recovered.job)
-    recovered.writer.submit([.document(RemoteStart.markDocument, remote.mark.hexadecimal)])
-    let replicator = try Replicator(
-      remote.place, jobID: record.id.hexadecimal, mark: remote.mark,
-      history: { try? RemoteHistory(store, record) }, report: { mailbox.post(.replication($0)) })
-    return Replication(
-      remote.place, replicator, catalogue, events, degradations, recovered.checkpoints)
   }
 
   /// Connects owners to ones that were created before them.
@@ -191,7 +182,9 @@ final class Runtime {
     metrics.begin()
     directoryWatch.begin()
     checkpoints.persistPolicies()
-    core.send(.begin(Remains(resume: catalogue.choice.point, progress: nil, slots: catalogue.choice.slots)))
+    settle { [unowned self] in
+      core.send(.begin(Remains(resume: catalogue.choice.point, progress: nil, slots: catalogue.choice.slots)))
+    }
     // A lost wake-up delays reports by a second at most.
     try loop.run(checkingEvery: .seconds(1)) {
       handleReports()
@@ -210,11 +203,16 @@ final class Runtime {
     case .store(.recovered(let snapshots, let records)):
       storeReports.recovered(droppedSnapshots: snapshots, droppedRecords: records)
     case .store(.replaced(let repair)): storeReports.replaced(repair)
-    case .detached: attemptEnd.cleared()
+    case .detached: settle { [unowned self] in attemptEnd.cleared() }
     case .publisher(let result): checkpoints.published(result)
     case .recorded(let publication, let durable):
       checkpoints.recorded(publication, durable: durable)
       if durable { replication?.submitNewest() }
+    case .adoption(let report):
+      adoption?.handle(report)
+      guard case .recorded(_, _, durable: true) = report else { break }
+      checkpoints.prune()
+      replication?.submitNewest()
     case .replication(let report):
       replication?.handle(report)
       if endsAfterReplication, replication?.isFlushing == false { close() }
@@ -227,6 +225,11 @@ final class Runtime {
     case .stateDirectory(let text): directoryWatch.stateDirectoryChanged(text)
     case .arenaPrepared: checkpoints.arenaPrepared()
     }
+  }
+
+  /// Calls `body` when the trainer's own files are adopted, if they are at all.
+  private func settle(_ body: @escaping () -> Void) {
+    if let adoption { adoption.settle(body) } else { body() }
   }
 
   private func handleSignals() {
@@ -275,6 +278,7 @@ final class Runtime {
       case .reading: verification.show()
       case .runDirectory: directoryWatch.checkRunDirectory()
       case .census: attemptEnd.updateCensus()
+      case .adoption: adoption?.poll()
       case .replication: if endsAfterReplication { close() }
       }
     }
@@ -301,7 +305,9 @@ final class Runtime {
     case .offer(let slot): link.offer(slot: slot)
     case .publish(let slot, let step, let reasons): checkpoints.publish(slot: slot, step: step, reasons)
     case .mark(let step, let reasons): checkpoints.mark(step: step, reasons)
-    case .cancelPublishing: publisher.cancel()
+    case .cancelPublishing:
+      publisher.cancel()
+      adoption?.cancel()
     case .signal(.stacks): stacks.request()
     case .signal(.terminate): processes.terminate()
     case .signal(.kill): processes.kill()
@@ -329,10 +335,9 @@ final class Runtime {
     metrics.end()
     if ending == .finished {
       job.finish(atStep: core.state.resume.step)
-      let step = Words.number(core.state.resume.step)
       let doubt = attempt.deviation.map { "; it differs from an undisturbed run \($0.words)" } ?? ""
       events.log(
-        .finished, "job \(job.record.job) finished at step \(step)\(doubt)",
+        .finished, "job \(job.record.job) finished at \(core.state.resume.place)\(doubt)",
         isWarning: attempt.deviation != nil)
     }
     guard let replication else { return close() }
@@ -372,12 +377,5 @@ final class Runtime {
   }
 
   /// The error number that systemd shows; nil: no failure, or one without a number.
-  func errno(_ ending: Ending) -> Int32? {
-    switch ending {
-    case .finished, .stopped, .gaveUp: nil
-    case .commandNotFound, .commandNotExecutable, .cannotStart: attempt.startErrno ?? fatalErrno ?? EIO
-    case .finalStateNotDurable: EIO
-    case .internalError: fatalErrno ?? EIO
-    }
-  }
+  func errno(_ ending: Ending) -> Int32? { ending.errno(start: attempt.startErrno, other: fatalErrno) }
 }

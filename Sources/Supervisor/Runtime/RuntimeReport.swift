@@ -20,6 +20,7 @@ enum RuntimeReport: Sendable {
   /// The counters of the metrics are in the store, or cannot be.
   case metricsPersisted
   case replication(Replicator.Report)
+  case adoption(Adoption.Report)
   /// Memory or disk will not suffice for the job's states.
   case shortage(String)
   /// Slots were allocated ahead of a copy.

@@ -15,6 +15,8 @@ public enum Supervisor {
     public var ending: Ending
     /// The step of the newest resume point.
     public var step: UInt64
+    /// That point, worded to follow "at".
+    public var place: String
     /// Why the last attempt ended.
     public var why: String?
     /// The trainer's traceback.
@@ -133,11 +135,16 @@ public enum Supervisor {
           hint: "add --again: start it over with the new values, and keep the finished run")
       }
       guard configuration.again else {
+        // The number of an adopted checkpoint is not a step.
+        let isAdopted = try store?.checkpoints().last?.adopted != nil
+        let place = ResumePoint.checkpoint(level: isAdopted ? .adopted : .durable, step: step).place
         Console.line(
-          "job \(job.job) finished at step \(Words.number(step)) "
+          "job \(job.job) finished at \(place) "
             + "(\(Timestamp.text(job.finishedAtNs ?? 0))); nothing to do. To start over and keep this "
             + "run: add --again")
-        var result = Result(ending: .finished, step: step, why: nil, attempt: 0, wasFinished: true)
+        var result = Result(
+          ending: .finished, step: step, place: place, why: nil, attempt: 0,
+          wasFinished: true)
         result.deviation = try store?.deviation()
         result.requiresIdentical = configuration.policy.requiresIdentical
         return result
@@ -149,6 +156,7 @@ public enum Supervisor {
       store = try openStore(directories)
     }
     guard let store else { preconditionFailure("the store was opened above") }
+    try AdoptionStart.check(configuration, store)
     directories.ownCheckpoints = try CheckpointDirectory.select(
       configuration.checkpointDirectory ?? usedDirectory, directories.state, store)
     let job = try loadJob(configuration, directories, store)
@@ -171,7 +179,7 @@ public enum Supervisor {
     let ending = try runtime.run(after: store.repair)
     let state = runtime.core.state
     var result = Result(
-      ending: ending, step: state.resume.step, why: runtime.attempt.failureReason,
+      ending: ending, step: state.resume.step, place: state.resume.place, why: runtime.attempt.failureReason,
       attempt: state.standing.attempt,
       errno: runtime.errno(ending))
     result.degraded = runtime.degradations.texts
@@ -179,7 +187,7 @@ public enum Supervisor {
     result.deviation = runtime.attempt.deviation
     result.requiresIdentical = state.policy.requiresIdentical
     result.traceback = runtime.attempt.record.failure?.traceback
-    if ending == .gaveUp { result.gaveUp = Note.gaveUp(result.step, state.standing) }
+    if ending == .gaveUp { result.gaveUp = Note.gaveUp(state.resume, state.standing) }
     result.checkpoint = runtime.catalogue.resumable.last { $0.step == result.step }?.name
     return result
   }

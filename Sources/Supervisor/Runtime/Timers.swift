@@ -17,6 +17,8 @@ final class Timers {
     case runDirectory
     /// Record what the trainer has started.
     case census
+    /// Look for checkpoints that the trainer wrote itself.
+    case adoption
     /// The exit does not wait for the remote storage any longer.
     case replication
   }

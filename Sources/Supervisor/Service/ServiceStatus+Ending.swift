@@ -7,14 +7,13 @@ import SystemPackage
 extension ServiceStatus {
   /// The final status, which `systemctl status` continues to show.
   static func ended(_ result: Supervisor.Result) -> String {
-    let step = Words.number(result.step)
     let why = result.why.map { ": \($0)" } ?? ""
     switch result.ending {
     case .finished:
       return
-        "finished at step \(step)\(result.deviation.map { "; differs from an undisturbed run \($0.words)" } ?? "")"
-    case .stopped: return "stopped, resumes at step \(step)"
-    case .gaveUp: return "gave up: \(result.gaveUp ?? "no progress past step \(step)")\(why)"
+        "finished at \(result.place)\(result.deviation.map { "; differs from an undisturbed run \($0.words)" } ?? "")"
+    case .stopped: return "stopped, resumes at \(result.place)"
+    case .gaveUp: return "gave up: \(result.gaveUp ?? "no progress past \(result.place)")\(why)"
     case .commandNotFound, .commandNotExecutable, .cannotStart: return "cannot start the trainer\(why)"
     case .finalStateNotDurable: return "finished, but the final state is not durable\(why)"
     case .internalError: return "the supervisor failed\(why)"

@@ -30,6 +30,8 @@ enum Recovery {
     var deviation: Deviation?
     /// Metrics that the trainer reported after its newest step.
     var logged: StepMetrics?
+    /// The trainer's own files that are not its checkpoints.
+    var ignored: [AdoptedFile] = []
   }
 
   static func recover(
@@ -58,22 +60,25 @@ enum Recovery {
     // Attempt numbers stay unique even if the store lost its records.
     standing.attempt = max(standing.attempt, records.map(\.attempt).max() ?? 0)
     let candidates = ResumeCandidates(
-      directories, jobID: job.id, slotCount: configuration.policy.slotCount, checkpoints: checkpoints)
+      directories, jobID: job.id, slotCount: configuration.policy.slotCount,
+      adopts: configuration.adoption != nil, checkpoints: checkpoints)
     for slot in 0..<UInt32(configuration.policy.slotCount) {
       standing.attempt = max(standing.attempt, candidates.image(slot)?.description.attempt ?? 0)
     }
     let choice = candidates.choose(
       store: store, records: records, ResumeCandidates.Knowledge(), deaths: standing.countedDeaths)
-    if choice.file == nil {
+    if choice.source == nil {
       _ = try InitialWeights(directories, job.id)
         .point(thorough: true, isRequired: ResumeFromAction.beganWithWeights(store))
     }
-    return Result(
+    var result = Result(
       directories: directories, store: store, writer: writer, mailbox: mailbox, checkpoints: checkpoints,
       ownDirectory: ownDirectory, candidates: candidates, job: job, mark: mark, standing: standing,
       choice: choice, records: records,
       lastRecordedStep: try store.newestSnapshots(1).last?.step, metricNames: try store.metricNames(),
       deviation: try store.deviation(), logged: try store.document(LoggedMetrics.document))
+    if let adoption = configuration.adoption { result.ignored = try AdoptionStart.ignored(adoption, result) }
+    return result
   }
 
   /// Drains records that the earlier supervisor had not committed.
@@ -175,13 +180,16 @@ enum Recovery {
         let file = manifest.files.first,
         let digest = file.digest
       else { continue }
+      let adopted = AdoptedFiles(manifest, in: checkpoints.path(of: name))
       var record = CheckpointRecord(
         name: name, step: manifest.step, cut: cut, attempt: manifest.attempt, epoch: manifest.epoch,
-        batch: manifest.batch, bytes: file.bytes, digest: digest.hexadecimal,
-        digestAlgorithm: digest.algorithm.rawValue,
+        batch: manifest.batch, bytes: manifest.files.map(\.bytes).saturatingSum,
+        digest: (adopted?.digest ?? digest).hexadecimal,
+        digestAlgorithm: (adopted?.digest ?? digest).algorithm.rawValue,
         createdAtNs: Timestamp.nanoseconds(manifest.createdAt) ?? Clock.wallNanoseconds,
         tookNs: 0, metrics: manifest.metrics)
       record.weightsOnly = manifest.weightsOnly
+      record.adopted = adopted.map(AdoptedFile.init)
       records.append(record)
       writer.submit([.checkpoint(record)])
       Console.line("found checkpoint \(name), which was not listed", .checkpointFound)

@@ -33,6 +33,12 @@ struct ResumeFromAction {
     return done?.weightsOnly ?? false
   }
 
+  /// Whether the job began with a state that the user named.
+  static func wasApplied(_ store: JobStore) throws(StoreError) -> Bool {
+    let done: Applied? = try store.document(Applied.document)
+    return done != nil
+  }
+
   // MARK: Planning
 
   /// - Parameter open: opens the store.
@@ -48,6 +54,12 @@ struct ResumeFromAction {
     let source = try search.locate()
     if let source, source.manifest.weightsOnly == true, !wanted.weightsOnly {
       throw Self.weightsOnly(source.path)
+    }
+    if wanted.weightsOnly, source?.manifest.adopted != nil {
+      throw SupervisorError(
+        .otherJob,
+        "\(wanted.place) is a copy of the trainer's own file, whose weights holdfast does not know",
+        hint: "leave out --resume-weights-only")
     }
     let step = source?.manifest.step ?? 0
     let newest = try max(

@@ -44,13 +44,18 @@ struct ResumeFromPlan: Codable {
   }
 
   private func copy(_ source: FilePath, _ from: Manifest, _ job: String, to copies: LocalCheckpoints) throws {
-    let loaded = try LocalCheckpoints.load(at: source, thorough: false)
     var manifest = Manifest(
       job: job, jobID: jobID.hexadecimal, attempt: 0, generation: 0, cutID: CutID().hexadecimal,
       step: from.step, epoch: from.epoch, batch: from.batch, samples: from.samples,
       createdAt: Timestamp.text(Clock.wallNanoseconds), metrics: from.metrics)
     manifest.hyperparameters = from.hyperparameters
     manifest.weightsOnly = from.weightsOnly
+    if let adopted = AdoptedFiles(from, in: source) {
+      _ = try copies.adopt(
+        adopted.source, manifest, name: "adopted-\(from.step)", known: nil, isUnchanged: { true })
+      return
+    }
+    let loaded = try LocalCheckpoints.load(at: source, thorough: false)
     _ = try loaded.withImage { image throws(CheckpointError) in
       try copies.publish(image: image, manifest, isIntact: { loaded.isIntact })
     }

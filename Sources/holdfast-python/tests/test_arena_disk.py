@@ -14,12 +14,12 @@ from supervised import PACKAGE, Job, uninterrupted_digest
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs with room for the ring, and for nothing else."""
+    """A tmpfs with room for two rings, and hardly anything else."""
     path = tmp_path / "memory"
     path.mkdir()
     if (
         os.geteuid() != 0
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4260k", "tmpfs", path]).returncode
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8400k", "tmpfs", path]).returncode
     ):
         pytest.skip("root is needed to mount a tmpfs")
     yield path
