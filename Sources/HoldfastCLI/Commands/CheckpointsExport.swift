@@ -53,7 +53,7 @@ struct CheckpointsExport: ParsableCommand {
       let file = manifest.adopted?.files.first
     {
       throw Failure(
-        .usage, "'\(name)' is a copy of the trainer's own file, which holdfast cannot convert",
+        .usage, "'\(name)' is a copy of the trainer's own file, which cannot be converted",
         path: checkpoint.string, hints: ["cp \(checkpoint.appending(file.file)) \(target)"])
     }
     if !force, FileKind.of(target) != nil { throw exists(target) }
