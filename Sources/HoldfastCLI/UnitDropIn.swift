@@ -67,6 +67,8 @@ struct UnitDropIn {
   private func create(_ directory: FilePath) throws(Failure) -> String {
     let user = user
     do {
+      // The user must get through those above it.
+      try FileSystem.makeDirectories(directory.removingLastComponent(), mode: 0o755)
       try FileSystem.makeDirectories(directory, mode: 0o750)
       guard let entry = getpwnam(user) else { return "created \(directory); make \(user) its owner" }
       try posix("chown", directory) {
