@@ -161,11 +161,12 @@ final class Stager {
   func finish(onLeave: () -> Void) {
     // The supervisor offers a slot, except for moments when both are in use.
     var slot = spareSlot
-    for _ in 0..<3000 where slot == nil {
+    for turn in 0..<3000 where slot == nil {
       if let request = ring.pendingRequest() { answer(request, onLeave: onLeave) }
       usleep(10_000)
       ring.beat()
-      slot = spareSlot
+      // After 5 s it is no old offer: the supervisor could not use the answer.
+      slot = turn < 500 ? spareSlot : ring.spareSlot
     }
     var answer = Staged(requestSequence: 0, step: step, cutID: CutID(), slot: nil, outcome: .none)
     if let slot {

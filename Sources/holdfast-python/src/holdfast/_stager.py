@@ -17,6 +17,8 @@ from ._ring import Request, RingWriter
 
 # Time to wait for a slot when finishing; the supervisor offers one unless both are in use for a moment.
 _FINISH_SECONDS = 30.0
+# The supervisor handles an answer within a fraction of that.
+_OLD_OFFER_SECONDS = 5.0
 # Number of records that wait for room in a full ring; the newest answer is also in the ring's header.
 _LARGEST_UNSENT = 64
 # Time to wait for room before the process exits, when no step is delayed any more.
@@ -171,6 +173,9 @@ class Stager:
             time.sleep(0.01)
             self._ring.beat()
             slot = self._spare_slot()
+            if deadline - time.monotonic() < _FINISH_SECONDS - _OLD_OFFER_SECONDS:
+                # It is no old offer: the supervisor could not use the answer.
+                slot = self._ring.spare_slot
         cut_id = os.urandom(16)
         payload = at.STAGED.pack(0, step, 0, cut_id, at.NO_SLOT, at.OUTCOME_NONE, 0, 0, 0, 0)
         if slot is not None:
