@@ -110,5 +110,8 @@ def test_a_torch_program(tmp_path: Path) -> None:
 
 def test_a_lightning_program(tmp_path: Path) -> None:
     pytest.importorskip("pytorch_lightning")
-    errors = _continued(tmp_path, "digits_lightning.py", "--epochs", 5, "--step-delay", 0.02)
+    where = tmp_path / "lightning"
+    errors = _continued(
+        tmp_path, "digits_lightning.py", "--epochs", 5, "--step-delay", 0.02, "--directory", where
+    )
     assert "because of --set: lr is" in errors, errors
