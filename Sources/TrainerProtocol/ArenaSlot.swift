@@ -86,8 +86,9 @@ public final class ArenaSlot: @unchecked Sendable {
     mapping.map { $0.count - Int(HF_HEADER_BYTES) >= imageBytes } ?? false
   }
 
-  /// Maps the slot, if its pages were allocated and touched, ahead of the first copy of this size: creating the entries of the page
-  /// table takes as long as copying. Runs on another thread than `stage`, and never creates or changes the file.
+  /// Maps the slot, if its pages were allocated and touched, ahead of the first copy of this size: creating the
+  /// entries of the page table takes as long as copying. Runs on another thread than `stage`, and never creates or
+  /// changes the file.
   public func mapAhead() {
     guard let file = try? OpenFile(path, .readWrite), let size = try? file.size(),
       size > Int(HF_HEADER_BYTES),
@@ -105,14 +106,24 @@ public final class ArenaSlot: @unchecked Sendable {
         return try mapping(of: path, imageBytes)
       } catch {
         guard error.errno.isNoRoom, let diskPath, Self.makeDirectory(of: diskPath) else { throw error }
-        (file, mapping) = (nil, nil)
-        let mapping = try mapping(of: diskPath, imageBytes)
-        // For the rest of this attempt: memory that is scarce would be taken and given back again and again.
-        isOnDisk = true
-        return mapping
+        return try mapping(onDisk: diskPath, imageBytes)
       }
     } catch {
       throw ProtocolError("the state cannot be staged", error, hint: Self.hint)
+    }
+  }
+
+  /// Changes the place for the rest of this attempt: memory that is scarce would be taken and given back again and
+  /// again. If the disk is full too, the next image is tried in memory first.
+  private func mapping(onDisk path: FilePath, _ imageBytes: Int) throws(POSIXError) -> MappedFile {
+    isOnDisk = true
+    (file, mapping) = (nil, nil)
+    do throws(POSIXError) {
+      return try mapping(of: path, imageBytes)
+    } catch {
+      isOnDisk = false
+      (file, mapping) = (nil, nil)
+      throw error
     }
   }
 

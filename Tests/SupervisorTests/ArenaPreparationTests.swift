@@ -112,6 +112,24 @@ import TrainerProtocol
     #expect(StagedImage.read(directory.slot(0)) != nil)
   }
 
+  /// Both places are full once. What is staged on the disk afterwards stays there.
+  @Test(.enabled(if: geteuid() == 0, "root is needed to mount a small tmpfs"))
+  func aSlotThatFittedNowhereFindsRoomOnDisk() throws {
+    let memory = try Directory(size: "1m")
+    let disk = try Directory(size: "6m")
+    let rest = disk.path.appending("rest")
+    try FileSystem.replace(rest, with: [UInt8](repeating: 1, count: Self.bytes), durable: false)
+    let place = ArenaPlace(memory.path, disk: disk.path)
+    let slot = ArenaSlot(place, slot: 0)
+    #expect(throws: ProtocolError.self) { try stage(slot, 1) }
+    try FileSystem.remove(rest)
+    for byte in [2, 3] as [UInt8] {
+      try stage(slot, byte)
+      let image = try #require(place.image(slot: 0))
+      #expect(image.bytes.count == Self.bytes && image.bytes.allSatisfy { $0 == byte })
+    }
+  }
+
   @Test(arguments: [0, -1, .max, 1 << 46]) func absurdSizesAllocateNothing(bytes: Int) throws {
     let directory = try Directory()
     let preparation = ArenaPreparation(directory.path, slotCount: 2)
