@@ -210,4 +210,21 @@ struct DiskFaultTests {
     process.waitUntilExit()
     #expect(process.terminationStatus == 75, "\(bench.standardError)")
   }
+
+  /// The copies fit, but what the store records of them does not: the program resumes with the newest all the same.
+  @Test func fullDiskOfStoreOfAdoptedCheckpoints() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try SmallDisk(bench, size: "512k")
+    let copies = bench.base + "/copies"
+    let trainer = try AdoptedTrainer(
+      bench, options: ["--checkpoint-dir", copies, "--state-dir", disk.path + "/job", "--keep-last", "100"])
+    let process = try trainer.start(["--crash", "1", "--steps", "12", "--copies", copies])
+    try bench.wait(for: "a first copy") { FileManager.default.fileExists(atPath: copies + "/adopted-1") }
+    try disk.fill()
+    process.waitUntilExit()
+    #expect(bench.standardError.contains("warning: cannot write to the store"), "\(bench.standardError)")
+    #expect(trainer.resumes == Array(1...12), "\(trainer.log)")
+    #expect(process.terminationStatus == 74, "the store does not know the end: \(bench.standardError)")
+  }
 }

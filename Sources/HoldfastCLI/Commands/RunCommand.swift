@@ -144,6 +144,7 @@ struct RunCommand: ParsableCommand {
           "ulimit -a  limits of memory, processes and open files",
         ])
     case .finalStateNotDurable:
+      let checkpoints: Hint = job.checkpointDirectory.map { " \($0)" } ?? ""
       throw Failure(
         .io, "the job finished, but its final state could not be made durable", path: state.string,
         why: result.degraded.isEmpty ? nil : result.degraded.joined(separator: "\n"),
@@ -151,7 +152,7 @@ struct RunCommand: ParsableCommand {
         hints: result.stateIsDisplaced
           ? ["mv MOVED \(state)  move the state directory back, then run the same command again"]
           : [
-            "df -h \(job.checkpointDirectory ?? state) \(job.run)  check the free space; --run-dir DIR stages the state elsewhere",
+            "df -h \(state)\(checkpoints) \(job.run)  check the free space; --run-dir DIR stages the state elsewhere",
             "\(again)  continue from there once that is fixed",
           ])
     case .internalError:

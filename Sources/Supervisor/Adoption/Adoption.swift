@@ -133,7 +133,7 @@ final class Adoption {
     isBusy = false
     switch report {
     case .looked(let request, let result): looked(request, result)
-    case .recorded(let request, let record, let durable): recorded(request, record, durable: durable)
+    case .recorded(let request, let record, durable: _): recorded(request, record)
     case .placed(let record, let result): placed(record, result)
     }
   }
@@ -158,19 +158,18 @@ final class Adoption {
     advance(after: request)
   }
 
-  private func recorded(_ request: Adopter.Request, _ record: CheckpointRecord, durable: Bool) {
-    if durable {
-      catalogue.add(record)
-      degradations.end("checkpoints", "checkpoints can be made durable again")
-      let file = record.adopted?.path ?? ""
-      events.log(
-        .published,
-        "\(file) is durable: \(record.name), \(Words.bytes(record.bytes)) in "
-          + Words.duration(.nanoseconds(record.tookNs)), step: record.step)
-      if attempt.record.attempt > 0 { attempt.update { $0.adopted = ($0.adopted ?? 0) + 1 } }
-      if core.state.standing.attempt == 0 { reportFound(file, record) }
-      core.send(.adopted(number: record.step))
-    }
+  /// Also if the commit failed: the copy is complete, and the store, which reports its failure, tries again.
+  private func recorded(_ request: Adopter.Request, _ record: CheckpointRecord) {
+    catalogue.add(record)
+    degradations.end("checkpoints", "checkpoints can be made durable again")
+    let file = record.adopted?.path ?? ""
+    events.log(
+      .published,
+      "\(file) is durable: \(record.name), \(Words.bytes(record.bytes)) in "
+        + Words.duration(.nanoseconds(record.tookNs)), step: record.step)
+    if attempt.record.attempt > 0 { attempt.update { $0.adopted = ($0.adopted ?? 0) + 1 } }
+    if core.state.standing.attempt == 0 { reportFound(file, record) }
+    core.send(.adopted(number: record.step))
     advance(after: request)
   }
 

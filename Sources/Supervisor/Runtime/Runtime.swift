@@ -359,16 +359,22 @@ final class Runtime {
     replication?.end(timeout: left)
     if let unacknowledged { preemption.acknowledge(unacknowledged) }
     let last: [StoreOperation] = [.job(job.record), .live(live.record(SupervisorState(ending)))]
+    let isDurable: Bool
     if core.state.stop == nil {
-      _ = writer.submitAndWait(last)
-      writer.stop()
-    } else if writer.submitAndWait(last, timeout: .seconds(2)) {
+      isDurable = writer.submitAndWait(last)
       writer.stop()
     } else {
+      isDurable = writer.submitAndWait(last, timeout: .seconds(2))
       // A stop does not wait for a disk that stalls.
-      Console.warning("the last record was not written to the store in time")
+      if isDurable {
+        writer.stop()
+      } else {
+        Console.warning("the last record was not written to the store in time")
+      }
     }
-    if ending == .finished {
+    // The next supervisor does not know that the job has finished, and continues from its resume point.
+    if ending == .finished, !isDurable { self.ending = .finalStateNotDurable }
+    if self.ending == .finished {
       link.close()
       catalogue.candidates.arena.end()
       runDirectory.clear()
