@@ -15,14 +15,26 @@ public struct ArenaPlace: Hashable, Sendable {
     self.disk = disk
   }
 
-  /// - Parameter state: the job's state directory.
+  /// - Parameters:
+  ///   - state: the job's state directory.
+  ///   - boot: the boot id. If it has another form, nothing is staged on disk: images of an earlier boot would not be
+  ///     recognized.
   public init(_ directory: FilePath, state: FilePath, boot: String) {
-    self.init(directory, disk: state.appending(Self.diskPrefix + boot))
+    self.init(directory, disk: Self.isBootID(boot) ? state.appending(Self.diskPrefix + boot) : nil)
   }
 
-  /// The directories on disk of all boots.
+  /// The directories on disk of all boots. Nothing else in `state` is one, whatever it begins with.
   public static func onDisk(_ state: FilePath) -> [FilePath] {
-    ((try? FileSystem.list(state)) ?? []).filter { $0.hasPrefix(diskPrefix) }.map { state.appending($0) }
+    ((try? FileSystem.list(state)) ?? [])
+      .filter { $0.hasPrefix(diskPrefix) && isBootID($0.dropFirst(diskPrefix.count)) }
+      .map { state.appending($0) }
+  }
+
+  /// A UUID in lower case, see random(4).
+  private static func isBootID(_ text: some StringProtocol) -> Bool {
+    let digits = Set("0123456789abcdef")
+    return text.split(separator: "-", omittingEmptySubsequences: false).map(\.count) == [8, 4, 4, 4, 12]
+      && text.allSatisfy { $0 == "-" || digits.contains($0) }
   }
 
   func paths(localRank: UInt32 = 0, slot: UInt32) -> [FilePath] {
