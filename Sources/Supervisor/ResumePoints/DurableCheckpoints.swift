@@ -61,7 +61,8 @@ struct DurableCheckpoints {
     arena.prepare(imageBytes: Int(clamping: imageBytes), isNew: isNew) { [mailbox] in
       mailbox.post(.arenaPrepared)
     }
-    checkSpace(stateBytes: imageBytes)
+    space.check(
+      stateBytes: imageBytes, core.state.policy, catalogue.records, totalSteps: job.record.totalSteps)
   }
 
   func arenaPrepared() {
@@ -71,13 +72,6 @@ struct DurableCheckpoints {
     else { return }
     link.waiting = nil
     post(request.kind, sequence: sequence, slot: request.slot, target: nil, deadline: nil)
-  }
-
-  private func checkSpace(stateBytes: UInt64) {
-    let records = catalogue.records.filter(\.isWhole)
-    space.check(
-      stateBytes: stateBytes, core.state.policy,
-      checkpoints: (records.count, records.map(\.bytes).saturatingSum), totalSteps: job.record.totalSteps)
   }
 
   func publish(slot: Int, step: UInt64, _ reasons: Set<CheckpointReason>) {

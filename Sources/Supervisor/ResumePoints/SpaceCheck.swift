@@ -1,4 +1,5 @@
 import Checkpoints
+import JobStore
 import POSIX
 import Reporting
 import Supervision
@@ -19,13 +20,15 @@ final class SpaceCheck {
   }
 
   /// Checks once, and again when the state has grown by a quarter.
-  /// - Parameter checkpointBytes: of the job's durable checkpoints.
+  /// - Parameter records: the job's durable checkpoints.
   func check(
-    stateBytes: UInt64, _ policy: Policy, checkpoints: (count: Int, bytes: UInt64), totalSteps: UInt64?
+    stateBytes: UInt64, _ policy: Policy, _ records: [CheckpointRecord], totalSteps: UInt64?
   ) {
     // The size is one that the trainer reported: any number.
     guard stateBytes - stateBytes / 5 > checkedBytes else { return }
     checkedBytes = stateBytes
+    let whole = records.filter(\.isWhole)
+    let checkpoints = (count: whole.count, bytes: whole.map(\.bytes).saturatingSum)
     let work: @Sendable () -> Void = { [directories, mailbox] in
       let shortages = Self.preflight(directories, stateBytes, policy, checkpoints)
         .shortages(policy.policies, totalSteps: totalSteps)
