@@ -13,6 +13,7 @@ public struct ImageWriter {
   /// Maximum nesting of a component's state: the reader's limit less the levels that the image adds.
   public static let deepestState = JSONValue.deepest - 4
 
+  /// With its length before it.
   private let header: [UInt8]
   private let tensors: [Tensor]
   /// Size of the whole image.
@@ -30,45 +31,22 @@ public struct ImageWriter {
       collector.write(component.state, path: Self.escape(component.name), depth: 0)
     }
     collector.json.raw("}")
-    var loopText = JSONText()
-    loop.write(to: &loopText)
-
     // Sorting by element size, larger first, keeps all tensors aligned; then by name.
     let order = collector.tensors.sorted {
       ($1.tensor.dtype.bytes, $0.name) < ($0.tensor.dtype.bytes, $1.name)
     }
-    var text = JSONText()
-    text.raw("{\"__metadata__\":{\"format\":\"holdfast\",")
-    text.string(Self.loopKey)
-    text.raw(":")
-    text.string(loopText.bytes)
-    text.raw(",")
-    text.string(Self.stateKey)
-    text.raw(":")
-    text.string(collector.json.bytes)
-    text.raw("}")
-    var offset = 0
-    for (name, tensor) in order {
-      text.raw(",")
-      text.string(name)
-      text.raw(":{\"dtype\":\"\(tensor.dtype.rawValue)\",\"shape\":[")
-      text.raw(tensor.shape.map(String.init).joined(separator: ","))
-      text.raw("],\"data_offsets\":[\(offset),\(offset + tensor.byteCount)]}")
-      offset += tensor.byteCount
-    }
-    text.raw("}")
-    while text.bytes.count % 8 != 0 { text.raw(" ") }
-    header = text.bytes
+    var header = SafetensorsHeader(loop: loop, state: collector.json)
+    for (name, tensor) in order { header.add(name, tensor.dtype, tensor.shape, byteCount: tensor.byteCount) }
+    let tensorBytes = header.tensorBytes
+    self.header = header.end()
     tensors = order.map(\.tensor)
-    imageBytes = 8 + header.count + offset
+    imageBytes = self.header.count + tensorBytes
   }
 
   /// Writes the image into exactly `imageBytes` bytes. Each tensor is copied once.
   public func write(into destination: UnsafeMutableRawBufferPointer) {
     precondition(destination.count == imageBytes, "an image has a fixed size")
     guard var next = destination.baseAddress else { return }
-    next.storeBytes(of: UInt64(header.count).littleEndian, as: UInt64.self)
-    next += 8
     header.withUnsafeBytes { bytes in
       if let base = bytes.baseAddress { next.copyMemory(from: base, byteCount: bytes.count) }
     }

@@ -103,22 +103,13 @@ public struct TensorExport {
   // MARK: Writing
 
   private func header(_ metadata: [String: String]) -> [UInt8] {
-    var json = JSONText()
-    json.raw("{\"__metadata__\":")
-    JSONValue.object(metadata.mapValues(JSONValue.string)).write(to: &json)
-    var offset = 0
+    var header = SafetensorsHeader { JSONValue.object(metadata.mapValues(JSONValue.string)).write(to: &$0) }
     for entry in entries {
-      json.raw(",")
       // The only name that the format reserves.
-      json.string(entry.name == "__metadata__" ? "__metadata__/" : entry.name)
-      json.raw(":{\"dtype\":\"\(entry.dtype.rawValue)\",\"shape\":[")
-      json.raw(entry.shape.map(String.init).joined(separator: ","))
-      json.raw("],\"data_offsets\":[\(offset),\(offset + entry.range.count)]}")
-      offset += entry.range.count
+      let name = entry.name == "__metadata__" ? "__metadata__/" : entry.name
+      header.add(name, entry.dtype, entry.shape, byteCount: entry.range.count)
     }
-    json.raw("}")
-    while json.bytes.count % 8 != 0 { json.raw(" ") }
-    return withUnsafeBytes(of: UInt64(json.bytes.count).littleEndian) { Array($0) } + json.bytes
+    return header.end()
   }
 
   private static let chunkBytes = 8 << 20

@@ -61,30 +61,9 @@ struct WeightsImage {
     var position = loop
     // Random streams and samplers are for an attempt that starts from it.
     position.parts = []
-    var loopText = JSONText()
-    position.write(to: &loopText)
-    var json = JSONText()
-    json.raw("{\"__metadata__\":{\"format\":\"holdfast\",")
-    json.string(ImageWriter.loopKey)
-    json.raw(":")
-    json.string(loopText.bytes)
-    json.raw(",")
-    json.string(ImageWriter.stateKey)
-    json.raw(":")
-    json.string(state.bytes)
-    json.raw("}")
-    var offset = 0
-    for entry in entries {
-      json.raw(",")
-      json.string(entry.name)
-      json.raw(":{\"dtype\":\"\(entry.dtype.rawValue)\",\"shape\":[")
-      json.raw(entry.shape.map(String.init).joined(separator: ","))
-      json.raw("],\"data_offsets\":[\(offset),\(offset + entry.range.count)]}")
-      offset += entry.range.count
-    }
-    json.raw("}")
-    while json.bytes.count % 8 != 0 { json.raw(" ") }
-    return withUnsafeBytes(of: UInt64(json.bytes.count).littleEndian) { Array($0) } + json.bytes
+    var header = SafetensorsHeader(loop: position, state: state)
+    for entry in entries { header.add(entry.name, entry.dtype, entry.shape, byteCount: entry.range.count) }
+    return header.end()
   }
 
   /// Neighbours are one piece.

@@ -53,6 +53,7 @@ public final class Run {
   private var sentMetricNames = 0
   private var isRestored = false
   private var fullImage = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 16)
+
   public static let largestMetricCount = 256
 
   // MARK: Attaching
@@ -229,6 +230,7 @@ public final class Run {
     }
   }
 
+  /// Current metrics by name.
   private var metricValues: [String: Double] {
     let declared = Dictionary(
       uniqueKeysWithValues: metricNames.indices.map { (metricNames[$0], metrics[$0]) })

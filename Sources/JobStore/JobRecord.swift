@@ -1,4 +1,3 @@
-public import Reporting
 public import TrainerProtocol
 
 // Records (of the job, attempts, checkpoints and events, and `live`) are stored as JSON. Fields are only ever added. Times are nanoseconds of CLOCK_REALTIME.
@@ -32,16 +31,4 @@ public struct JobRecord: Hashable, Sendable, Codable {
   }
 }
 
-extension JobRecord: ExactJSON {
-  public var exactMembers: [String: JSONValue] {
-    get {
-      var members = ["hyperparameters": JSONValue.object(hyperparameters)]
-      if let hyperparameterChanges { members["hyperparameter_changes"] = hyperparameterChanges.json }
-      return members
-    }
-    set {
-      hyperparameters = newValue["hyperparameters"]?.object ?? hyperparameters
-      hyperparameterChanges = .init(newValue["hyperparameter_changes"]) ?? hyperparameterChanges
-    }
-  }
-}
+extension JobRecord: HyperparameterDocument {}

@@ -144,16 +144,4 @@ public struct ResumeFile: Hashable, Sendable, Codable {
   private static let largestBytes = 64 << 20
 }
 
-extension ResumeFile: ExactJSON {
-  public var exactMembers: [String: JSONValue] {
-    get {
-      var members = ["hyperparameters": JSONValue.object(hyperparameters)]
-      if let hyperparameterChanges { members["hyperparameter_changes"] = hyperparameterChanges.json }
-      return members
-    }
-    set {
-      hyperparameters = newValue["hyperparameters"]?.object ?? hyperparameters
-      hyperparameterChanges = .init(newValue["hyperparameter_changes"]) ?? hyperparameterChanges
-    }
-  }
-}
+extension ResumeFile: HyperparameterDocument {}

@@ -8,27 +8,6 @@ import Testing
     [Programs.trainer, "--epochs", "\(epochs)", "--step-delay", "20ms"]
   }
 
-  private struct Listed: Decodable {
-    var name: String
-    var step: Int
-    var savedFor: [String]
-    var metrics: [String: Double]
-
-    enum CodingKeys: String, CodingKey {
-      case name, step, metrics
-      case savedFor = "saved_for"
-    }
-  }
-
-  private static func list(_ bench: Workbench) throws -> [Listed] {
-    struct Document: Decodable {
-      var checkpoints: [Listed]
-    }
-    let shown = try bench.holdfast(["checkpoints", "list", "--json", "--state-dir", bench.state])
-    #expect(shown.status == 0, "\(shown.err)")
-    return try JSONDecoder().decode(Document.self, from: Data(shown.out.utf8)).checkpoints
-  }
-
   private static func isFinished(_ bench: Workbench) throws -> Bool {
     let shown = try bench.holdfast(["status", "--json", "--state-dir", bench.state])
     return shown.out.contains("\"state\":\"finished\"")
@@ -45,9 +24,9 @@ import Testing
       if let pid = bench.trainerPID { kill(pid, SIGKILL) }
     }
     try bench.wait(for: "the end") { try Self.isFinished(bench) }
-    let steps = try Self.list(bench).filter { $0.savedFor.contains("steps=50") }.map(\.step)
+    let steps = try bench.listedCheckpoints().filter { $0.savedFor.contains("steps=50") }.map(\.step)
     #expect(Set(steps) == Set((1...7).map { $0 * 50 }), "\(steps)")
-    #expect(try Self.list(bench).first?.savedFor.contains("finish") == true)
+    #expect(try bench.listedCheckpoints().first?.savedFor.contains("finish") == true)
 
     let alone = Workbench()
     defer { alone.close() }
@@ -64,10 +43,10 @@ import Testing
     _ = try bench.start(options, [Programs.trainer, "--epochs", "9", "--step-delay", "10ms"])
     try bench.wait(for: "steps") { try bench.status("step") >= 50 }
     if let pid = bench.trainerPID { kill(pid, SIGKILL) }
-    try bench.wait(for: "a checkpoint") { try !Self.list(bench).isEmpty }
-    #expect(try Self.list(bench).first?.savedFor == ["failure"])
+    try bench.wait(for: "a checkpoint") { try !bench.listedCheckpoints().isEmpty }
+    #expect(try bench.listedCheckpoints().first?.savedFor == ["failure"])
     #expect(try bench.holdfast(["stop", "--state-dir", bench.state]).status == 0)
-    #expect(try Self.list(bench).first?.savedFor == ["stop"])
+    #expect(try bench.listedCheckpoints().first?.savedFor == ["stop"])
   }
 
   /// A checkpoint of an epoch's end has the metrics of the validation that follows, is named by them, and ranks by
@@ -86,7 +65,7 @@ import Testing
       line.contains("validation accuracy") ? line.split(separator: " ").last.flatMap { Double($0) } : nil
     }
     #expect(accuracies.count == 6)
-    let kept = try Self.list(bench)
+    let kept = try bench.listedCheckpoints()
     let best = accuracies.enumerated().sorted { ($0.element, $0.offset) > ($1.element, $1.offset) }.prefix(2)
     let expected = Set(best.map { ($0.offset + 1) * 45 } + [6 * 45])
     #expect(Set(kept.map(\.step)) == expected, "\(kept) \(accuracies)")
@@ -143,7 +122,7 @@ import Testing
     defer { bench.close() }
     _ = try bench.start([], [Programs.trainer, "--epochs", "3", "--step-delay", "60ms"])
     try bench.wait(for: "the end") { try Self.isFinished(bench) }
-    let kept = try Self.list(bench)
+    let kept = try bench.listedCheckpoints()
     #expect(kept.map(\.step) == [135, 90])
     #expect(kept.last?.savedFor == ["epochs=1"])
     let events = try bench.holdfast(["events", "--state-dir", bench.state]).out
@@ -173,7 +152,7 @@ import Testing
     let run = ["run", "--config", file, "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run]
     let result = try bench.holdfast(run)
     #expect(result.status == 0, "\(result.err)")
-    let kept = try Self.list(bench)
+    let kept = try bench.listedCheckpoints()
     let multiples = kept.filter { $0.savedFor.contains("steps=60") }.map(\.step)
     #expect(multiples.isSuperset(of: [360, 300, 240]), "\(kept)")
     #expect(kept.contains { $0.name == "steps-step=300" })
@@ -208,7 +187,7 @@ import Testing
       ["--every-epochs", "1", "--keep-best", "3", "--monitor", "acuracy"],
       Self.trainer(epochs: 6))
     #expect(status == 0)
-    #expect(try Self.list(bench).map(\.step) == [270, 225, 180], "the newest, as many as wanted")
+    #expect(try bench.listedCheckpoints().map(\.step) == [270, 225, 180], "the newest, as many as wanted")
     let events = try bench.holdfast(["events", "--state-dir", bench.state]).out
     #expect(events.components(separatedBy: "no metric 'acuracy'").count == 2, "once: \(events)")
     #expect(events.contains("val_accuracy"), "the known ones are named: \(events)")
@@ -221,23 +200,23 @@ import Testing
     defer { bench.close() }
     let options = ["--every-steps", "20", "--keep-last", "9", "--every-epochs", "off"]
     #expect(try bench.supervise(options, Self.trainer(epochs: 3)) == 0, "\(bench.standardError)")
-    #expect(try Self.list(bench).map(\.step) == [135, 120, 100, 80, 60, 40, 20])
+    #expect(try bench.listedCheckpoints().map(\.step) == [135, 120, 100, 80, 60, 40, 20])
     let prune = ["checkpoints", "prune", "--state-dir", bench.state]
     let dry = try bench.holdfast(prune + ["--keep-last", "2", "--dry-run"])
     #expect(dry.status == 0 && dry.out.contains("5 checkpoints to remove"), "\(dry)")
     #expect(
       try bench.holdfast(prune + ["--keep-last", "2"]).status == 64, "without a terminal it asks nobody")
     #expect(try bench.holdfast(prune).out.contains("nothing to remove"), "the policies of the last run")
-    #expect(try Self.list(bench).count == 7)
+    #expect(try bench.listedCheckpoints().count == 7)
 
     try Workbench.flipBit(of: bench.state + "/checkpoints/step-40/state.safetensors", at: 20_000)
     let removed = try bench.holdfast(prune + ["--keep-last", "1", "--keep-every-steps", "60", "--yes"])
     #expect(removed.status == 65 && removed.err.contains("step-40"), "\(removed)")
-    #expect(try Self.list(bench).map(\.step) == [135, 120, 60, 40])
+    #expect(try bench.listedCheckpoints().map(\.step) == [135, 120, 60, 40])
     let last = try bench.holdfast(prune + ["--keep-last", "0", "--yes"])
     #expect(last.status == 64 && last.err.contains("--remove-last-verified"), "\(last)")
     #expect(try bench.holdfast(prune + ["--keep-last", "0", "--yes", "--remove-last-verified"]).status == 0)
-    #expect(try Self.list(bench).map(\.step) == [40], "only the damaged one")
+    #expect(try bench.listedCheckpoints().map(\.step) == [40], "only the damaged one")
   }
 
   /// What would stay is damaged: then nothing is removed.
@@ -250,7 +229,7 @@ import Testing
     let prune = ["checkpoints", "prune", "--state-dir", bench.state, "--keep-last", "1", "--yes"]
     let result = try bench.holdfast(prune)
     #expect(result.status == 65 && result.err.contains("nothing was removed"), "\(result)")
-    #expect(try Self.list(bench).map(\.step) == [135, 100, 50])
+    #expect(try bench.listedCheckpoints().map(\.step) == [135, 100, 50])
   }
 
   @Test func aRunningJobIsNotPruned() throws {
@@ -258,7 +237,7 @@ import Testing
     defer { bench.close() }
     let options = ["--every-steps", "10", "--keep-last", "9"]
     _ = try bench.start(options, [Programs.trainer, "--epochs", "20", "--step-delay", "10ms"])
-    try bench.wait(for: "checkpoints") { try bench.status("step") > 0 && Self.list(bench).count > 3 }
+    try bench.wait(for: "checkpoints") { try bench.status("step") > 0 && bench.listedCheckpoints().count > 3 }
     let prune = ["checkpoints", "prune", "--state-dir", bench.state, "--keep-last", "1", "--yes"]
     let result = try bench.holdfast(prune)
     #expect(result.status == 73 && result.err.contains("is running"), "\(result)")
@@ -275,7 +254,7 @@ import Testing
     let trainer = [Programs.trainer, "--epochs", "3"]
     #expect(try bench.supervise(["--checkpoint-dir", place], trainer) == 0, "\(bench.standardError)")
     let names = try FileManager.default.contentsOfDirectory(atPath: place).filter { !$0.hasPrefix(".") }
-    #expect(try Set(names) == Set(Self.list(bench).map(\.name)) && !names.isEmpty)
+    #expect(try Set(names) == Set(bench.listedCheckpoints().map(\.name)) && !names.isEmpty)
     #expect(!FileManager.default.fileExists(atPath: bench.state + "/checkpoints"))
     #expect(try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state]).status == 0)
 
@@ -304,7 +283,7 @@ import Testing
     let place = bench.base + "/kept"
     let options = ["--checkpoint-dir", place, "--every", "1s", "--every-epochs", "off"]
     _ = try bench.start(options, [Programs.trainer, "--epochs", "6", "--step-delay", "20ms"])
-    try bench.wait(for: "a checkpoint") { try bench.status("step") > 0 && !Self.list(bench).isEmpty }
+    try bench.wait(for: "a checkpoint") { try bench.status("step") > 0 && !bench.listedCheckpoints().isEmpty }
     try FileManager.default.moveItem(atPath: place, toPath: place + ".away")
     try bench.wait(for: "the degradation") {
       try bench.holdfast(["status", "--state-dir", bench.state]).out.contains(
@@ -313,7 +292,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: place), "nothing is created in its place")
     try FileManager.default.moveItem(atPath: place + ".away", toPath: place)
     try bench.wait(for: "the end") { try Self.isFinished(bench) }
-    #expect(try Self.list(bench).first?.step == 270)
+    #expect(try bench.listedCheckpoints().first?.step == 270)
     #expect(try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state]).status == 0)
   }
 
@@ -323,7 +302,7 @@ import Testing
     _ = try bench.start(
       ["--no-checkpoints", "--every", "1s"], [Programs.trainer, "--epochs", "40", "--step-delay", "10ms"])
     try bench.wait(for: "steps") { try bench.status("step") >= 150 }
-    #expect(try Self.list(bench).isEmpty)
+    #expect(try bench.listedCheckpoints().isEmpty)
     let text = try bench.holdfast(["status", "--state-dir", bench.state]).out
     #expect(text.contains("--no-checkpoints") && text.contains("start from the beginning"), "\(text)")
     if let pid = bench.trainerPID { kill(pid, SIGKILL) }
@@ -333,9 +312,9 @@ import Testing
     let step = try bench.status("step")
     #expect(step >= 100, "it resumed from what was staged")
     #expect(try bench.holdfast(["checkpoint", "--state-dir", bench.state]).status == 0)
-    #expect(try Self.list(bench).map(\.savedFor) == [["request"]])
+    #expect(try bench.listedCheckpoints().map(\.savedFor) == [["request"]])
     #expect(try bench.holdfast(["stop", "--state-dir", bench.state]).status == 0)
-    #expect(try Self.list(bench).count == 1, "a stop writes none")
+    #expect(try bench.listedCheckpoints().count == 1, "a stop writes none")
     #expect(
       bench.standardError.contains("a power loss would cost"),
       "the stop says what it would cost: \(bench.standardError)")

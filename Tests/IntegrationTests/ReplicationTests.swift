@@ -25,11 +25,6 @@ import Testing
     [Programs.trainer, "--epochs", "\(epochs)", "--step-delay", delay]
   }
 
-  private static func isFinished(_ bench: Workbench) throws -> Bool {
-    try bench.holdfast(["status", "--json", "--state-dir", bench.state]).out.contains(
-      "\"state\":\"finished\"")
-  }
-
   private static func replicatedStep(_ bench: Workbench) throws -> Int {
     try bench.status("step") > 0 ? bench.json(["status"])["replicated_step"] as? Int ?? 0 : 0
   }

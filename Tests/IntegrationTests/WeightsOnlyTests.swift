@@ -7,37 +7,8 @@ import Testing
     [Programs.trainer, "--epochs", "\(epochs)", "--step-delay", delay]
   }
 
-  private struct Listed: Decodable {
-    var name: String
-    var step: Int
-    var savedFor: [String]
-    var bytes: Int
-    var weightsOnly: Bool
-
-    enum CodingKeys: String, CodingKey {
-      case name, step
-      case savedFor = "saved_for"
-      case bytes = "size_bytes"
-      case weightsOnly = "weights_only"
-    }
-  }
-
-  private static func list(_ bench: Workbench) throws -> [Listed] {
-    struct Document: Decodable {
-      var checkpoints: [Listed]
-    }
-    let shown = try bench.holdfast(["checkpoints", "list", "--json", "--state-dir", bench.state])
-    #expect(shown.status == 0, "\(shown.err)")
-    return try JSONDecoder().decode(Document.self, from: Data(shown.out.utf8)).checkpoints
-  }
-
-  private static func of(_ bench: Workbench, weights: Bool) throws -> [Listed] {
-    try list(bench).filter { $0.weightsOnly == weights }
-  }
-
-  private static func isFinished(_ bench: Workbench) throws -> Bool {
-    try bench.holdfast(["status", "--json", "--state-dir", bench.state]).out.contains(
-      "\"state\":\"finished\"")
+  private static func of(_ bench: Workbench, weights: Bool) throws -> [ListedCheckpoint] {
+    try bench.listedCheckpoints().filter { $0.weightsOnly == weights }
   }
 
   /// Both processes are killed after weights of a later step are durable than of the whole state.
@@ -119,7 +90,7 @@ import Testing
     // A start without the policy keeps them; only a command for them removes them.
     let prune = ["checkpoints", "prune", "--state-dir", bench.state, "--yes"]
     #expect(try bench.holdfast(prune + ["--keep-last", "1"]).status == 0)
-    #expect(try Self.list(bench).count == 3)
+    #expect(try bench.listedCheckpoints().count == 3)
     #expect(try bench.holdfast(prune + ["--weights-only", "--keep-last", "1"]).status == 0)
     #expect(try Self.of(bench, weights: true).map(\.step) == [weights[0].step])
     #expect(try Self.of(bench, weights: false).map(\.step) == [270])

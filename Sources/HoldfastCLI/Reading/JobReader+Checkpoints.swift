@@ -17,13 +17,16 @@ extension JobReader {
   /// The path of a checkpoint and its name.
   /// - Parameter name: nil: the newest one of the whole state, or of weights if there is no other.
   func checkpoint(_ name: String?) throws -> (name: String, path: FilePath) {
-    let listed = try store.checkpoints()
-    guard let name = name ?? (listed.last { $0.isWhole } ?? listed.last)?.name else {
-      throw noCheckpointYet()
-    }
+    let name = try name ?? newestCheckpoint()
     let known = try checkpoints.names()
     guard known.contains(name) else { throw noSuchCheckpoint(name, known) }
     return (name, checkpoints.path(of: name))
+  }
+
+  private func newestCheckpoint() throws -> String {
+    let listed = try store.checkpoints()
+    guard let newest = listed.last(where: \.isWhole) ?? listed.last else { throw noCheckpointYet() }
+    return newest.name
   }
 
   func noCheckpointYet() -> Failure {

@@ -154,11 +154,7 @@ final class Adopter: Sendable {
     _ published: PublishedCheckpoint, _ candidate: AdoptionCandidate, since began: UInt64
   ) -> CheckpointRecord {
     var record = CheckpointRecord(
-      name: published.name, step: published.manifest.step, cut: CutID(published.manifest.cutID) ?? CutID(),
-      attempt: published.manifest.attempt, epoch: 0, batch: 0, bytes: published.bytes,
-      digest: published.digest.hexadecimal, digestAlgorithm: published.digest.algorithm.rawValue,
-      createdAtNs: Clock.wallNanoseconds,
-      tookNs: Clock.monotonicNanoseconds - began, metrics: [:])
+      published, CutID(published.manifest.cutID) ?? CutID(), since: began)
     record.adopted = candidate.record
     return record
   }

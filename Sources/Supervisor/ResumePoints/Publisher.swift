@@ -197,15 +197,9 @@ final class Publisher: Sendable {
 
 extension Publisher.Publication {
   fileprivate mutating func add(_ published: PublishedCheckpoint, _ cut: CutID, since beganNs: UInt64) {
-    let manifest = published.manifest
-    var record = CheckpointRecord(
-      name: published.name, step: manifest.step, cut: cut, attempt: manifest.attempt,
-      epoch: manifest.epoch, batch: manifest.batch, bytes: published.bytes,
-      digest: published.digest.hexadecimal, digestAlgorithm: published.digest.algorithm.rawValue,
-      createdAtNs: Clock.wallNanoseconds, tookNs: Clock.monotonicNanoseconds - beganNs,
-      metrics: manifest.metrics)
+    var record = CheckpointRecord(published, cut, since: beganNs)
     record.savedFor = order.savedFor
-    record.weightsOnly = manifest.weightsOnly
+    record.weightsOnly = published.manifest.weightsOnly
     records.append(record)
   }
 }

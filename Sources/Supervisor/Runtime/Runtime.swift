@@ -105,8 +105,7 @@ final class Runtime {
     narrator = Narrator(core, attempt, stacks, events, degradations, runDirectory)
     storeReports = StoreReports(
       writer: writer, core: core, job: job, attempt: attempt, catalogue: catalogue, live: live,
-      events: events,
-      degradations: degradations)
+      events: events, degradations: degradations)
     directoryWatch = DirectoryWatch(stateDirectory, runDirectory, processes, degradations, timers, mailbox)
     let resumeFile = ResumeFileWriter(
       job: job, attempt: attempt, catalogue: catalogue, runDirectory: runDirectory,

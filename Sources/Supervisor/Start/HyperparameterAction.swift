@@ -64,10 +64,7 @@ struct HyperparameterAction {
       let manifests = try place.names().compactMap { place.verify($0, thorough: false).manifest }
       if let newest = manifests.max(by: { $0.step < $1.step }) { return newest.hyperparameters }
     }
-    let newest = recovered.directories.archivedRuns.max {
-      Int($0.lastComponent?.string ?? "") ?? 0 < Int($1.lastComponent?.string ?? "") ?? 0
-    }
-    guard let run = newest else { return [:] }
+    guard let run = recovered.directories.archivedRuns.last else { return [:] }
     return try JobStore(stateDirectory: run, .readOnly).job()?.hyperparameters ?? [:]
   }
 

@@ -143,9 +143,10 @@ struct JobDirectory {
     }
   }
 
-  /// Directories of earlier runs.
+  /// Directories of earlier runs, the oldest first.
   var archivedRuns: [FilePath] {
-    ((try? FileSystem.list(runs)) ?? []).filter { Int($0) != nil }.map { runs.appending($0) }
+    let numbered = ((try? FileSystem.list(runs)) ?? []).compactMap { name in Int(name).map { ($0, name) } }
+    return numbered.sorted(by: <).map { runs.appending($0.1) }
   }
 
   private func nameArchive() throws(POSIXError) -> FilePath {

@@ -177,8 +177,7 @@ enum Recovery {
     for name in names.subtracting(records.map(\.name)).sorted() {
       guard case .verified(let manifest) = checkpoints.verify(name, thorough: false),
         manifest.jobID == job.id.hexadecimal, let cut = CutID(manifest.cutID),
-        let file = manifest.files.first,
-        let digest = file.digest
+        let file = manifest.files.first, let digest = file.digest
       else { continue }
       let adopted = AdoptedFiles(manifest, in: checkpoints.path(of: name))
       var record = CheckpointRecord(

@@ -22,22 +22,21 @@ struct ResumeFromAction {
 
   private var state: FilePath { directories.state }
 
+  private static func applied(_ store: JobStore) throws(StoreError) -> Applied? {
+    try store.document(Applied.document)
+  }
+
   /// Whether this was applied to the job.
   private func isApplied(_ place: String, _ weightsOnly: Bool, _ store: JobStore) throws -> Bool {
-    let done: Applied? = try store.document(Applied.document)
-    return done.map { $0.place == place && $0.weightsOnly == weightsOnly } ?? false
+    try Self.applied(store).map { $0.place == place && $0.weightsOnly == weightsOnly } ?? false
   }
 
   static func beganWithWeights(_ store: JobStore) throws(StoreError) -> Bool {
-    let done: Applied? = try store.document(Applied.document)
-    return done?.weightsOnly ?? false
+    try applied(store)?.weightsOnly ?? false
   }
 
   /// Whether the job began with a state that the user named.
-  static func wasApplied(_ store: JobStore) throws(StoreError) -> Bool {
-    let done: Applied? = try store.document(Applied.document)
-    return done != nil
-  }
+  static func wasApplied(_ store: JobStore) throws(StoreError) -> Bool { try applied(store) != nil }
 
   // MARK: Planning
 

@@ -67,14 +67,20 @@ class Job:
         return done.stdout
 
 
-def test_plain_script_is_killed_in_the_middle_of_a_file(tmp_path: Path, memory: Path) -> None:
-    pytest.importorskip("torch")
-    program = str(PROGRAMS / "adopted_torch.py")
+def run_with_torn_file(tmp_path: Path, memory: Path, name: str) -> tuple[Job, list[str]]:
+    """Kill a program in the middle of its fourth file; return the job and the paths it was started with."""
+    program = str(PROGRAMS / name)
     expected = undisturbed(tmp_path / "alone", program)
     job = Job(tmp_path / "job", memory, "out/*.ckpt")
     output = job.run(TORN, "4", program, "{resume:--ckpt_path %}")
     assert digest(output) == expected
-    assert starts(output) == ["None", "out/step-00030.ckpt"]
+    return job, starts(output)
+
+
+def test_plain_script_is_killed_in_the_middle_of_a_file(tmp_path: Path, memory: Path) -> None:
+    pytest.importorskip("torch")
+    job, paths = run_with_torn_file(tmp_path, memory, "adopted_torch.py")
+    assert paths == ["None", "out/step-00030.ckpt"]
     assert "out/step-00040.ckpt is not used as a checkpoint" in job.errors
 
 
@@ -95,12 +101,8 @@ def test_file_that_is_overwritten_is_restored(
 
 def test_lightning_resumes_with_its_own_checkpoint(tmp_path: Path, memory: Path) -> None:
     pytest.importorskip("pytorch_lightning")
-    program = str(PROGRAMS / "adopted_lightning.py")
-    expected = undisturbed(tmp_path / "alone", program)
-    job = Job(tmp_path / "job", memory, "out/*.ckpt")
-    output = job.run(TORN, "4", program, "{resume:--ckpt_path %}")
-    assert digest(output) == expected
-    assert starts(output) == ["None", "out/epoch=2-step=24.ckpt"]
+    _, paths = run_with_torn_file(tmp_path, memory, "adopted_lightning.py")
+    assert paths == ["None", "out/epoch=2-step=24.ckpt"]
 
 
 def test_trainer_of_hugging_face_resumes_with_its_directory(tmp_path: Path, memory: Path) -> None:
