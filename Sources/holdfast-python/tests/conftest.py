@@ -31,6 +31,8 @@ class RunDirectory:
         self.position = 0
         self.sequence = 1
         self.attempt = attempt
+        # With the newest state.
+        self.filled_slot: int | None = None
         header = bytearray(at.HEADER_BYTES)
         at.RING_IDENTITY.pack_into(
             header, 0,
@@ -99,9 +101,21 @@ class RunDirectory:
             assert zlib.crc32(record) == crc
             if kind != at.RECORD_PADDING:
                 records.append((kind, bytes(record[at.RECORD_HEADER_BYTES :])))
+                self._note(*records[-1])
             self.position += (length + 7) & ~7
         self.put(at.RING_CONSUMED, "<Q", self.position)
         return records
+
+    def _note(self, kind: int, payload: bytes) -> None:
+        if kind == at.RECORD_STAGED:
+            *_, slot, outcome, _, _, _, _ = at.STAGED.unpack(payload)
+            if outcome == at.OUTCOME_STAGED:
+                self.filled_slot = slot
+
+    def offer_slot(self) -> None:
+        """Offer a slot for the final state: never the one with the newest state."""
+        self.drain()
+        self.put(at.RING_SPARE_SLOT, "<I", 1 if self.filled_slot == 0 else 0)
 
     def next_attempt(self, slot: int | None = 0) -> None:
         """Begin another attempt, from the image in a slot; None: without a resume point."""
@@ -116,6 +130,7 @@ class RunDirectory:
                 "offset_bytes": at.HEADER_BYTES, "length_bytes": size,
             }  # fmt: skip
         self.__init__(self.path, self.capacity, self.attempt + 1)  # type: ignore[misc]
+        self.filled_slot = slot
         self.resume(point)
 
 

@@ -144,6 +144,10 @@ class KillAt(Callback):
     def on_train_epoch_end(self, *_: Any) -> None:
         self._at("epoch end")
 
+    def on_fit_end(self, *_: Any) -> None:
+        if self.directory is not None:
+            self.directory.offer_slot()
+
 
 class Program:
     """Runs the program, and provides its trainer and callbacks afterwards."""

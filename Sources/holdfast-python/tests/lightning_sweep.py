@@ -123,13 +123,10 @@ class Clock:
         self.count += 1
         self.names.append(name)
         if self.directory is not None:
-            self.directory.drain()
+            self.directory.offer_slot()
             if requests and self.count % self.every == 0:
                 self.requests += 1
                 self.directory.request(self.requests, slot=self.requests % 2)
-            # The slot for a final state must not be the one with the newest state.
-            newest = newest_slot(self.directory)
-            self.directory.put(at.RING_SPARE_SLOT, "<I", 0 if newest is None else 1 - newest)
         if self.count == self.moment:
             os.kill(os.getpid(), signal.SIGKILL)
 

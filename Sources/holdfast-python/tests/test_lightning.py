@@ -56,8 +56,6 @@ def interrupted(
         document["last_recorded_step"] = recorded
         (directory.path / "resume.json").write_text(json.dumps(document))
     forget_run()
-    # The slot for the final state.
-    directory.put(at.RING_SPARE_SLOT, "<I", 1 - (newest_slot(directory) or 0))
     return program.fit(directory), len(moments)
 
 
@@ -100,7 +98,6 @@ def test_identical_results_after_a_kill_at_every_point(
         shutil.rmtree(tmp_path / "files", ignore_errors=True)
         directory = RunDirectory(tmp_path / f"run-{number}")
         monkeypatch.setenv("HOLDFAST_RUN_DIR", str(directory.path))
-        directory.put(at.RING_SPARE_SLOT, "<I", 0)
         result, kills = interrupted(program, directory, [moment], monkeypatch)
         killed += kills
         different = [name for name in expected if not same(result[name], expected[name])]
@@ -174,7 +171,6 @@ def test_a_plain_checkpoint_starts_a_job(
     assert program.fit(run_directory, ("batch end", 4), ckpt_path=tmp_path / "plain.ckpt") is None
     run_directory.drain()
     run_directory.next_attempt(newest_slot(run_directory))
-    run_directory.put(at.RING_SPARE_SLOT, "<I", 1 - (newest_slot(run_directory) or 0))
     forget_run()
     # With the same command, the saved state takes precedence over the given file.
     result = program.fit(run_directory, ckpt_path=tmp_path / "plain.ckpt")
@@ -233,6 +229,7 @@ hang_after_fit()
 
 
 def test_a_program_that_hangs_after_its_fit_writes_its_stacks(run_directory: RunDirectory) -> None:
+    run_directory.offer_slot()
     with subprocess.Popen([sys.executable, "-c", HANGS_AFTER_FIT], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
