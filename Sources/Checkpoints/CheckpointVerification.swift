@@ -155,32 +155,25 @@ struct CheckpointVerification {
     guard found == wanted else { throw Fault(file: expected.name, what: found.mismatch(wanted)) }
   }
 
-  private static let readAheadBytes = 64 << 20
-  private static let requestBytes = 4 << 20
-
   /// Reads, as a mapping would raise SIGBUS at a bad sector.
   private func read(
     _ name: String, _ file: OpenFile, _ body: (UnsafeRawBufferPointer) -> Void
   ) throws(Fault) {
     posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
-    let size = (try? file.size()) ?? 0
+    let ahead = ReadAhead(file, bytes: (try? file.size()) ?? 0)
+    defer { ahead.stop() }
     var offset = 0
-    var requested = 0
     let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
     defer { chunk.deallocate() }
     do throws(POSIXError) {
       while true {
         if isCancelled() { break }
-        // The kernel's own read-ahead is too small to keep a fast disk busy. Failure is harmless.
-        while requested < min(size, offset + Self.readAheadBytes) {
-          posix_fadvise(file.descriptor, off_t(requested), off_t(Self.requestBytes), POSIX_FADV_WILLNEED)
-          requested += Self.requestBytes
-        }
         let count = try posix("read", file.path) {
           Glibc.read(file.descriptor, chunk.baseAddress, chunk.count)
         }
         if count == 0 { return }
         offset += count
+        ahead.advance(to: offset)
         body(UnsafeRawBufferPointer(rebasing: chunk[..<count]))
         progress?(count)
       }

@@ -27,7 +27,12 @@ struct CheckpointsCommand: ParsableCommand {
 
     func run() throws {
       let reader = try job.open()
+      // Before everything else, so that it is done meanwhile.
+      let sizes = CheckpointSizes(reader.checkpoints.directory)
       let status = try JobStatus(reader)
+      let records = status.checkpoints.reversed().lazy.enumerated().map { index, record in
+        reader.examined(record, by: index < Self.examinedCount ? nil : sizes)
+      }
       let output = Output.standard
       if format.json {
         var list = JSONListWriter(
@@ -36,23 +41,15 @@ struct CheckpointsCommand: ParsableCommand {
             "format_version": .integer(1), "job": .string(reader.name),
             "staged": status.staged?.json ?? .null,
           ])
-        for record in records(status, reader) { list.append(record.json) }
+        for record in records { list.append(record.json) }
         return list.end()
       }
       var text = CheckpointsText(status, output)
-      for record in records(status, reader) { text.add(record) }
+      for record in records { text.add(record) }
       text.end()
     }
 
-    /// Newest first. Reading thousands of manifests would take seconds.
-    private func records(_ status: JobStatus, _ reader: JobReader) -> some Sequence<CheckpointRecord> {
-      let sizes = CheckpointSizes(reader.checkpoints.directory)
-      return status.checkpoints.reversed().lazy.enumerated().map { index, record in
-        reader.examined(record, by: index < Self.examinedCount ? nil : sizes)
-      }
-    }
-
-    /// Number of checkpoints whose manifests are read.
+    /// Number of checkpoints whose manifests are read: for thousands, that would take seconds.
     private static let examinedCount = 100
   }
 
@@ -91,6 +88,7 @@ struct CheckpointsCommand: ParsableCommand {
             "name": .string(name), "verified": .bool(fault == nil), "damage": .optional(fault),
             "weights_only": .bool(record?.isWhole == false),
           ]))
+        list?.flush()
         let kind = record?.isWhole == false ? "  weights only" : ""
         if !format.json, fault != nil || !quiet {
           output.line("\(name)  \(fault.map { "DAMAGED  \($0)" } ?? "verified")\(kind)")

@@ -1,8 +1,13 @@
 import Reporting
 
-/// Prints a JSON object that contains one long list, element by element, without keeping it in memory.
+/// Prints a JSON object that contains one long list, piece by piece, without keeping it in memory.
 struct JSONListWriter {
+  /// In bytes.
+  private static let pieceSize = 32 << 10
+
   private let output: Output
+  /// Not printed yet.
+  private var piece: String
   private let after: String
   private var isFirst = true
 
@@ -16,14 +21,25 @@ struct JSONListWriter {
     }
     let before = text(members.filter { $0.key < list })
     let after = text(members.filter { $0.key > list })
-    output.json(part: "{\(before)\(before.isEmpty ? "" : ",")\"\(list)\":[")
+    piece = "{\(before)\(before.isEmpty ? "" : ",")\"\(list)\":["
     self.after = "]\(after.isEmpty ? "" : ",")\(after)}"
   }
 
   mutating func append(_ element: JSONValue) {
-    output.json(part: (isFirst ? "" : ",") + element.text(escaping: output.escaping))
+    if !isFirst { piece += "," }
+    piece += element.text(escaping: output.escaping)
     isFirst = false
+    if piece.utf8.count >= Self.pieceSize { flush() }
   }
 
-  consuming func end() { output.json(part: after + "\n") }
+  /// Prints what was appended so far, for lists whose elements take long.
+  mutating func flush() {
+    output.json(part: piece)
+    piece = ""
+  }
+
+  mutating func end() {
+    piece += after + "\n"
+    flush()
+  }
 }

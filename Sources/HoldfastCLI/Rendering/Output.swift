@@ -49,6 +49,9 @@ struct Output {
   func line(_ line: Line) { Self.write(render(line) + "\n", to: descriptor) }
   func line(_ text: String) { line(Line(text)) }
 
+  /// Prints many lines with one call of write(2).
+  func lines(_ lines: [String]) { Self.write(lines.map { render(Line($0)) + "\n" }.joined(), to: descriptor) }
+
   /// Escaping of strings in JSON documents.
   var escaping: JSONText.Escaping { hasUnicode ? .hidden : .nonASCII }
 

@@ -20,7 +20,7 @@ struct PagedTable {
 
   /// Prints the remaining rows.
   mutating func flush() {
-    for line in table.lines(rows) { output.line(line) }
+    output.lines(table.lines(rows))
     rows = []
   }
 }
