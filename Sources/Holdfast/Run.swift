@@ -222,8 +222,11 @@ public final class Run {
       } else {
         state.beginEpoch(epoch == .max ? epoch : epoch + 1)
         // Validation is over, and the state is consistent. After the last epoch, finish() saves it.
-        if epoch < UInt64(clamping: total), let request = ring?.pendingRequest() {
-          stager?.answer(request, at: .validation, onLeave: onLeave)
+        if epoch < UInt64(clamping: total) {
+          if let request = ring?.pendingRequest() {
+            stager?.answer(request, at: .validation, onLeave: onLeave)
+          }
+          stager?.endEpoch(epoch &- 1)
         }
       }
       return epoch < UInt64(clamping: total) ? Int(epoch) : nil

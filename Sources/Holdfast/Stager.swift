@@ -16,6 +16,8 @@ final class Stager {
   private var slots: [UInt32: ArenaSlot] = [:]
   /// The slot with the newest image of this attempt.
   private var filledSlot: UInt32?
+  /// The last request that was answered elsewhere than at the end of an epoch.
+  private var answered: (request: Request, answer: Staged)?
   /// Size of images for which the slots were mapped ahead of time.
   private var mappedBytes: UInt64 = 0
   private let mapping = Running()
@@ -48,8 +50,9 @@ final class Stager {
       let endsEpoch = end.map { request.isDue(atEndOf: epoch, $0) } ?? false
       guard isLate || endsEpoch || request.isDue(atStep: step) else { return }
       if request.isPatient, isMapping { return }
-      var answer = isLate ? missed(request) : stage(request)
-      if endsEpoch { answer.completedEpochs = UInt32(clamping: epoch &+ 1) }
+      let completedEpochs = endsEpoch ? UInt32(clamping: epoch &+ 1) : 0
+      let answer = isLate ? missed(request) : stage(request, completedEpochs)
+      answered = answer.outcome == .staged && !endsEpoch ? (request, answer) : nil
       records.append(.staged, encode(answer))
       ring.acknowledge(request, answer.outcome)
       if request.kind == .saveAndLeave, answer.outcome == .staged {
@@ -57,6 +60,18 @@ final class Stager {
         onLeave()
       }
     }
+  }
+
+  /// Called after validation. If the last request was for the end of this epoch too, and was answered after its last
+  /// step, that state is also that of the epoch's end: the answer is repeated with the epoch's number.
+  func endEpoch(_ epoch: UInt64) {
+    guard let (request, answer) = answered, answer.step == step, request.isDue(atEndOf: epoch, .validation)
+    else { return }
+    answered = nil
+    var repeated = answer
+    repeated.completedEpochs = UInt32(clamping: epoch &+ 1)
+    (repeated.stallNanoseconds, repeated.preparationNanoseconds) = (0, 0)
+    records.append(.staged, encode(repeated))
   }
 
   /// Stages the state before the first step for the next attempt, so that an attempt that dies early does not
@@ -108,16 +123,17 @@ final class Stager {
       outcome: .missed)
   }
 
-  private func stage(_ request: Request) -> Staged {
-    var answer = stage(slot: request.slot, cut: request.cutID)
+  private func stage(_ request: Request, _ completedEpochs: UInt32) -> Staged {
+    var answer = stage(slot: request.slot, cut: request.cutID, completedEpochs)
     answer.requestSequence = request.sequence
     return answer
   }
 
   /// Copies the state into a slot. The answer contains the time that this takes.
-  private func stage(slot: UInt32, cut: CutID) -> Staged {
+  private func stage(slot: UInt32, cut: CutID, _ completedEpochs: UInt32 = 0) -> Staged {
     let began = Clock.monotonicNanoseconds
     var answer = Staged(requestSequence: 0, step: step, cutID: cut, slot: slot, outcome: .staged)
+    answer.completedEpochs = completedEpochs
     do {
       try fill(slot, cut, &answer)
     } catch {
@@ -141,7 +157,8 @@ final class Stager {
     try arena.stage(
       ImageDescription(
         jobID: identity.jobID, cutID: cut, attempt: identity.attempt, generation: identity.generation,
-        globalRank: identity.place.globalRank, worldSize: identity.place.worldSize, step: step),
+        globalRank: identity.place.globalRank, worldSize: identity.place.worldSize, step: step,
+        completedEpochs: answer.completedEpochs),
       imageBytes: image.imageBytes
     ) { image.write(into: $0) }
   }

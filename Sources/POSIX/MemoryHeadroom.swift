@@ -13,6 +13,10 @@ public enum MemoryHeadroom {
     return least
   }
 
+  /// Whether a slot of the arena may take so many bytes of memory: half of what is left is for the trainer, which is
+  /// better off with a slow copy than killed.
+  public static func suffices(for bytes: Int) -> Bool { bytes <= Self.bytes / 2 }
+
   /// The least that a cgroup or one of its parents leaves. Pages of files count as available, since the kernel
   /// reclaims them.
   public static func bytes(in cgroup: FilePath) -> Int {

@@ -3,8 +3,10 @@ import Vocabulary
 /// Whether memory and disk suffice for what a job will need, judged when the size of its state is known.
 public struct Preflight: Hashable, Sendable {
   public enum Shortage: Hashable, Sendable {
-    /// Bytes of memory for the slots of the arena.
+    /// Bytes of the filesystem in memory for the slots of the arena.
     case arena(needed: UInt64, free: UInt64)
+    /// Bytes of memory that the machine or the cgroup has left for the slots. No slot takes more than half of it.
+    case memory(needed: UInt64, free: UInt64)
     /// Bytes on the disk for the checkpoints that are kept.
     case disk(needed: UInt64, free: UInt64, checkpoints: UInt64)
     /// Inodes on the disk.
@@ -19,16 +21,21 @@ public struct Preflight: Hashable, Sendable {
   public var slotCount: UInt64
   /// Free for the arena, with what its slots have already.
   public var arenaBytes: UInt64
+  /// Memory that is left, with what the slots have already.
+  public var memoryBytes: UInt64
   /// Free for checkpoints, with what the job's checkpoints have already. nil: none are made.
   public var diskBytes: UInt64?
   /// nil: the filesystem does not count them.
   public var inodes: UInt64?
 
-  public init(stateBytes: UInt64, slotCount: UInt64, arenaBytes: UInt64, diskBytes: UInt64?, inodes: UInt64?)
-  {
+  public init(
+    stateBytes: UInt64, slotCount: UInt64, arenaBytes: UInt64, memoryBytes: UInt64, diskBytes: UInt64?,
+    inodes: UInt64?
+  ) {
     self.stateBytes = stateBytes
     self.slotCount = slotCount
     self.arenaBytes = arenaBytes
+    self.memoryBytes = memoryBytes
     self.diskBytes = diskBytes
     self.inodes = inodes
   }
@@ -39,7 +46,12 @@ public struct Preflight: Hashable, Sendable {
   public func shortages(_ policies: [CheckpointPolicy], totalSteps: UInt64?) -> [Shortage] {
     var found: [Shortage] = []
     let arena = stateBytes.times(slotCount)
-    if arena > arenaBytes { found.append(.arena(needed: arena, free: arenaBytes)) }
+    if arena > arenaBytes {
+      found.append(.arena(needed: arena, free: arenaBytes))
+    } else if stateBytes.times(slotCount + 1) > memoryBytes {
+      // Half of what the other slots leave is as much as the last one needs.
+      found.append(.memory(needed: arena, free: memoryBytes))
+    }
     // While the next one is written, none has been removed.
     let kept = policies.filter { !$0.weightsOnly }.map { $0.mostKept(totalSteps: totalSteps) }
     let count = (kept + [1]).saturatingSum

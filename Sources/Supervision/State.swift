@@ -27,6 +27,12 @@ public struct State: Hashable, Sendable {
     public var ignoresEpochEnds = false
     /// A save at the end of an epoch was answered.
     public var hasEndedEpoch = false
+    /// The newest request that was answered with a state.
+    public var answered: Request?
+    /// How many epochs had ended at the last look; nil: before the first.
+    public var endedEpochs: UInt64?
+    /// Saves at ends of epochs since.
+    public var savedEpochEnds: UInt64 = 0
     /// The end of an epoch that comes next, where policies ask for both.
     public var epochEnd = EpochEnd.training
     /// Steps by which a target is ahead of the trainer, after ones that were missed.

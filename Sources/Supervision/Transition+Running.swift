@@ -23,6 +23,7 @@ extension Transition {
       state.pace.add(steps: progress.step - before, in: now.monotonic - attempt.steppedAt)
       passTargets(progress, since: before)
     }
+    if let before = attempt.progress { passEpochEnds(before: before.position.epoch) }
     state.attempt?.steppedAt = now.monotonic
     state.attempt?.progress = progress
     state.attempt?.aliveAt = now.monotonic
@@ -129,10 +130,13 @@ extension Transition {
   }
 
   mutating func answered(_ sequence: UInt64, _ outcome: StageOutcome) {
-    guard let request = state.request, request.sequence == sequence else { return }
+    guard let request = state.request, request.sequence == sequence else {
+      return endedEpoch(sequence, outcome)
+    }
     state.request = nil
     switch outcome {
     case .staged(let step, let stall, let completedEpochs):
+      state.attempt?.answered = request
       state.slots[request.slot] = .complete(step: step)
       // A new image: deaths of the earlier one at this step do not count.
       state.standing.restoreDeaths?.removeAll { $0.point == .checkpoint(level: .staged, step: step) }

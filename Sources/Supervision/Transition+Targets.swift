@@ -87,7 +87,8 @@ extension Transition {
       (progress.position.epoch &+ 1) % max(1, every) == 0
     else { return false }
     let isCounted = state.policy.policies.contains { if case .every = $0.epochs { true } else { false } }
-    if isCounted { return time <= holdTime }
+    // The next step is the earliest at which another request could be answered.
+    if isCounted { return left <= 1 || time <= holdTime }
     return !state.publishNext && time <= state.schedule.stageInterval(state.policy) * 2
   }
 
@@ -110,8 +111,7 @@ extension Transition {
 
   /// Called when the state for `target` was saved.
   mutating func reached(_ target: SaveTarget, step: UInt64, completedEpochs: UInt64) {
-    let policy = state.policy
-    let policies = policy.policies
+    let policies = state.policy.policies
     let isStep = target.step.map { step >= $0 } ?? false
     if target.everyEpochs != nil, completedEpochs == 0, !isStep {
       // A client that saves at the next step: it is not asked again in this attempt.
@@ -121,13 +121,20 @@ extension Transition {
     state.attempt?.lead = lead / 2
     state.attempt?.targetFloor = 0
     if completedEpochs > 0 {
+      state.attempt?.savedEpochEnds &+= 1
       let comesValidation = target.epochEnd == .training && SaveTargets.hasBothEnds(policies)
       state.attempt?.hasEndedEpoch = true
       state.attempt?.epochEnd = comesValidation ? .validation : .training
     }
     let reasons = SaveTargets.reasons(
       policies, for: target, step: step, completedEpochs: completedEpochs, isAffordable: canAffordEpochEnd)
-    guard !reasons.isEmpty, step > 0 else { return }
+    if step > 0 { want(step, reasons) }
+  }
+
+  /// Publishes the state of `step` for these reasons with the next publication, or marks it if that has happened.
+  private mutating func want(_ step: UInt64, _ reasons: Set<CheckpointReason>) {
+    guard !reasons.isEmpty else { return }
+    let policy = state.policy
     let wantsWeights = !policy.weightsReasons(reasons).isEmpty
     // The same state, for another reason.
     if state.savesWhole(step) || wantsWeights && state.savesWeights(step) { emit(.mark(step: step, reasons)) }
@@ -135,6 +142,32 @@ extension Transition {
       (state.savesWhole(step) || !policy.needsWholeState(reasons))
       && (state.savesWeights(step) || !wantsWeights)
     if !isComplete { state.reasons.formUnion(reasons) }
+  }
+
+  /// The end of an epoch came after the answer to a request for it, at the same step: that state is of both.
+  mutating func endedEpoch(_ sequence: UInt64, _ outcome: StageOutcome) {
+    guard let request = state.attempt?.answered, request.sequence == sequence, let target = request.target,
+      case .staged(let step, _, let completedEpochs) = outcome, completedEpochs > 0,
+      state.slots[request.slot] == .complete(step: step)
+    else { return }
+    state.attempt?.answered = nil
+    reached(target, step: step, completedEpochs: completedEpochs)
+    if state.phase == .running, !state.reasons.isEmpty { publishNewest() }
+  }
+
+  /// For what an image of an earlier supervisor was saved that ended before it was published.
+  /// - Parameter completedEpochs: the number, from 1, of the epoch at whose end it was saved; 0: elsewhere.
+  func unpublishedReasons(completedEpochs: UInt64) -> Set<CheckpointReason> {
+    guard let step = state.newestStaged?.step, step > 0, state.policy.isDurable else { return [] }
+    let policies = state.policy.policies
+    // If policies ask for both ends of an epoch, validation comes again, at the same step.
+    let ends = policies.filter { $0.epochs != .none }.map(\.epochEnd)
+    let end = ends.contains(.training) ? EpochEnd.training : .validation
+    let reasons = SaveTargets.reasons(
+      policies, for: SaveTarget(epochEnd: end), step: step, completedEpochs: completedEpochs,
+      isAffordable: false)
+    if step > state.durableStep { return reasons }
+    return step > state.weightsStep ? state.policy.weightsReasons(reasons) : []
   }
 
   /// The trainer had passed the step before it saw the request, or no state could be saved.
@@ -155,6 +188,25 @@ extension Transition {
     noteSkipped()
   }
 
+  /// Looks for ends of epochs that policies count and at which nothing was saved.
+  /// - Parameter ended: number of epochs that had ended at the last step but one that was reported: all answers that
+  ///   came before it have been handled.
+  mutating func passEpochEnds(before ended: UInt64) {
+    guard let attempt = state.attempt, let looked = attempt.endedEpochs, ended >= looked else {
+      state.attempt?.endedEpochs = ended
+      state.attempt?.savedEpochEnds = 0
+      return
+    }
+    guard ended > looked else { return }
+    state.attempt?.endedEpochs = ended
+    state.attempt?.savedEpochEnds = 0
+    guard state.policy.isDurable, !attempt.ignoresEpochEnds else { return }
+    for case .every(let count) in state.policy.policies.map(\.epochs)
+    where ended / max(1, count) - looked / max(1, count) > attempt.savedEpochEnds {
+      return noteSkipped()
+    }
+  }
+
   /// Called when the settings have changed.
   mutating func rearmTarget() {
     if state.request?.target != nil { cancelRequest() }
@@ -166,7 +218,7 @@ extension Transition {
     guard let progress = state.attempt?.progress, stepsToEpochEnd == 0 else { return }
     for case .every(let count) in state.policy.policies.map(\.epochs)
     where (progress.position.epoch &+ 1) % max(1, count) == 0 {
-      state.reasons.insert(.epochs(count))
+      want(progress.step, [.epochs(count)])
     }
   }
 

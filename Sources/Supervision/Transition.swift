@@ -79,6 +79,7 @@ struct Transition {
       state.standing.restoreDeaths = nil
     }
     state.resume = remains.resume
+    state.reasons.formUnion(unpublishedReasons(completedEpochs: remains.completedEpochs))
     startAttempt()
   }
 
@@ -104,6 +105,7 @@ struct Transition {
       terminate()
     } else {
       state.phase = .running
+      if !state.reasons.isEmpty { publishNewest() }
       armTarget()
       armHang()
       armPreemptionStop()

@@ -68,6 +68,7 @@ public final class ArenaSlot: @unchecked Sendable {
     base.put(description.worldSize, at: HF_SLOT_WORLD_SIZE)
     base.put(description.step, at: HF_SLOT_STEP)
     base.put(UInt64(imageBytes), at: HF_SLOT_IMAGE_BYTES)
+    base.put(description.completedEpochs, at: HF_SLOT_COMPLETED_EPOCHS)
     let header = UnsafeRawBufferPointer(start: base, count: Int(HF_SLOT_HEADER_CRC))
     base.put(CRC32.checksum(header), at: HF_SLOT_HEADER_CRC)
     complete.pointee.store(1, ordering: .releasing)
@@ -105,7 +106,9 @@ public final class ArenaSlot: @unchecked Sendable {
       do throws(POSIXError) {
         return try mapping(of: path, imageBytes)
       } catch {
-        guard error.errno.isNoRoom, let diskPath, Self.makeDirectory(of: diskPath) else { throw error }
+        guard error.errno.isNoRoom || error.errno == .noMemory, let diskPath,
+          Self.makeDirectory(of: diskPath)
+        else { throw error }
         return try mapping(onDisk: diskPath, imageBytes)
       }
     } catch {
@@ -151,7 +154,14 @@ public final class ArenaSlot: @unchecked Sendable {
     guard let file else { throw POSIXError("open", path: path, errno: .badFileDescriptor) }
     let size = Self.fileBytes(imageBytes: imageBytes)
     // The supervisor may have allocated it ahead of time; going through all pages again takes half as long as a copy.
-    if try !file.isAllocated(bytes: size) { try file.allocate(bytes: size) }
+    if try !file.isAllocated(bytes: size) {
+      let missing = max(0, size - Int(try file.status().st_blocks) * 512)
+      // The filesystem may have more room than there is memory.
+      guard isOnDisk || diskPath == nil || MemoryHeadroom.suffices(for: missing) else {
+        throw POSIXError("posix_fallocate", path: path, errno: .noMemory)
+      }
+      try file.allocate(bytes: size)
+    }
     mapping = nil
     let mapping = try MappedFile(file, count: size, access: .readWrite, populate: true, faults: .fatal)
     self.mapping = mapping

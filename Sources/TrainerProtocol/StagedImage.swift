@@ -45,7 +45,7 @@ public struct StagedImage: @unchecked Sendable {
     let complete = (mapping.base + Int(HF_SLOT_COMPLETE)).assumingMemoryBound(to: Atomic<UInt32>.self)
     guard complete.pointee.load(ordering: .acquiring) == 1 else { return nil }
     // A copy, so that the checked values are the ones used.
-    return Array(mapping.bytes[..<Int(HF_SLOT_COMPLETE)]).withUnsafeBytes { header in
+    return Array(mapping.bytes[..<Int(HF_SLOT_BYTES)]).withUnsafeBytes { header in
       guard let base = header.baseAddress, header.u64(0) == HF_SLOT_MAGIC,
         header.u32(8) == HF_PROTOCOL_VERSION, header.u32(12) == HF_HEADER_BYTES,
         CRC32.checksum(UnsafeRawBufferPointer(rebasing: header[..<Int(HF_SLOT_HEADER_CRC)]))
@@ -56,7 +56,7 @@ public struct StagedImage: @unchecked Sendable {
         jobID: JobID(at: base + Int(HF_SLOT_JOB_ID)), cutID: CutID(at: base + Int(HF_SLOT_CUT_ID)),
         attempt: header.u64(HF_SLOT_ATTEMPT), generation: header.u64(HF_SLOT_GENERATION),
         globalRank: header.u32(HF_SLOT_GLOBAL_RANK), worldSize: header.u32(HF_SLOT_WORLD_SIZE),
-        step: header.u64(HF_SLOT_STEP))
+        step: header.u64(HF_SLOT_STEP), completedEpochs: header.u32(HF_SLOT_COMPLETED_EPOCHS))
       return StagedImage(
         description: description, path: path, mapping: mapping, count: Int(header.u64(HF_SLOT_IMAGE_BYTES)))
     }

@@ -25,6 +25,26 @@ import Testing
     #expect(try bench.attempts().count == 6)
   }
 
+  /// The supervisor does not see the answer for the end of an epoch, and is killed. The next one resumes from that very
+  /// image, whose end of an epoch does not come again.
+  @Test func anEndOfAnEpochThatWasOnlyStagedIsPublished() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let options = ["--every-epochs", "1", "--keep-last", "99", "--every", "1d", "--stage-every", "1d"]
+    let command = [Programs.trainer, "--epochs", "4", "--step-delay", "30ms"]
+    let supervisor = try bench.start(options, command)
+    try bench.wait(for: "the middle of the second epoch") { try bench.status("step") >= 60 }
+    kill(supervisor.processIdentifier, SIGSTOP)
+    try bench.wait(for: "the third epoch") { try bench.stepInRing() >= 95 }
+    kill(supervisor.processIdentifier, SIGKILL)
+    supervisor.waitUntilExit()
+    #expect(try bench.supervise(options, command) == 0, "\(bench.standardError)")
+    #expect(bench.standardError.contains("resumed from step 90 (staged)"), "\(bench.standardError)")
+    let kept = try bench.listedCheckpoints()
+    #expect(kept.map(\.step) == [180, 135, 90, 45], "\(bench.standardError)")
+    #expect(kept.allSatisfy { $0.savedFor.contains("epochs=1") }, "\(kept)")
+  }
+
   /// A checkpoint is damaged between attempts, and the job resumes from the arena without reading it.
   /// When newer ones push it out, it is read first, named, and kept.
   @Test func damagedOldCheckpointIsReportedAndRetained() async throws {

@@ -183,6 +183,13 @@ final class Workbench {
   }
 
   /// Whether everything that the trainer wrote into its ring is committed: the words at 128 and 256 of
+  /// The trainer's newest step, also while the supervisor is stopped: the word at 144 of the ring's header.
+  func stepInRing() throws -> UInt64 {
+    let ring = try #require(FileHandle(forReadingAtPath: run + "/ring-0"))
+    let header = try #require(try ring.read(upToCount: 512))
+    return header[144..<152].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
   /// the ring's header, as Formats.md has them.
   func isDrained() throws -> Bool {
     let ring = try #require(FileHandle(forReadingAtPath: run + "/ring-0"))

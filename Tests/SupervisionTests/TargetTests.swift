@@ -19,6 +19,9 @@ import Vocabulary
     /// Steps of the published checkpoints, with their reasons.
     var published: [(step: UInt64, reasons: [String])] = []
     var isPublishing = false
+    /// Validation follows the last step of an epoch, and the supervisor sees nothing between them.
+    var validates = false
+    var answers = true
 
     init(_ policy: Policy, perEpoch: UInt64 = 100, stepTime: Duration, from step: UInt64 = 0) {
       driver = Driver(policy)
@@ -32,10 +35,15 @@ import Vocabulary
     }
 
     mutating func send(_ event: Event) {
-      for case .publish(let slot, let step, let reasons) in driver.send(event) {
-        published.append((step, reasons.map(\.word).sorted()))
-        driver.wait(.milliseconds(1))
-        send(.published(slot: slot, step: step, took: .milliseconds(1)))
+      for action in driver.send(event) {
+        switch action {
+        case .publish(let slot, let step, let reasons):
+          published.append((step, reasons.map(\.word).sorted()))
+          driver.wait(.milliseconds(1))
+          send(.published(slot: slot, step: step, took: .milliseconds(1)))
+        case .mark(let step, let reasons): published.append((step, reasons.map(\.word).sorted()))
+        default: break
+        }
       }
     }
 
@@ -46,7 +54,7 @@ import Vocabulary
         step += 1
         driver.wait(stepTime)
         let endsEpoch = step % perEpoch == 0
-        if let request = driver.state.request, request.kind == .save {
+        if answers, let request = driver.state.request, request.kind == .save {
           let target = request.target
           let epochs = target?.everyEpochs.map { endsEpoch && step / perEpoch % $0 == 0 } ?? false
           if target == nil || target?.step == step || epochs {
@@ -56,7 +64,13 @@ import Vocabulary
                 sequence: request.sequence,
                 .staged(
                   step: step, stall: .zero,
-                  completedEpochs: epochs ? step / perEpoch : 0)))
+                  completedEpochs: epochs && !(validates && target?.step == step) ? step / perEpoch : 0)))
+            if epochs, validates, target?.step == step {
+              send(
+                .answered(
+                  sequence: request.sequence,
+                  .staged(step: step, stall: .zero, completedEpochs: step / perEpoch)))
+            }
           } else if let wanted = target?.step, wanted < step {
             send(.answered(sequence: request.sequence, .missed(step: step)))
           }
@@ -111,6 +125,48 @@ import Vocabulary
     trainer.run(1000)
     #expect(trainer.published.map(\.step) == [300, 600, 900])
     #expect(trainer.published.allSatisfy { $0.reasons == ["epochs=3"] })
+  }
+
+  /// The state after the last step of an epoch was saved for the step's sake, and validation follows.
+  @Test func aStepThatEndsAnEpochIsSavedForBoth() {
+    let policy = Self.policy { ($0.everySteps, $0.epochs, $0.epochEnd) = (100, .every(1), .validation) }
+    var trainer = Trainer(policy, stepTime: .milliseconds(10))
+    trainer.validates = true
+    trainer.run(500)
+    for step in stride(from: 100 as UInt64, through: 500, by: 100) {
+      let reasons = trainer.published.filter { $0.step == step }.flatMap(\.reasons)
+      #expect(Set(reasons) == ["steps=100", "epochs=1"], "\(step)")
+    }
+    #expect(trainer.driver.state.skippedTargets == 0)
+  }
+
+  /// The supervisor was killed before it published the newest image.
+  @Test func anImageOfAnEarlierSupervisorIsPublishedForItsReasons() {
+    for (step, epochs, expected) in [(90, 2, "epochs=2"), (60, 0, "steps=60"), (91, 0, nil)] {
+      let policy = Self.policy { ($0.everySteps, $0.epochs) = (60, .every(2)) }
+      var driver = Driver(policy)
+      let point = ResumePoint.checkpoint(level: .staged, step: UInt64(step))
+      _ = driver.send(
+        .begin(
+          Remains(
+            resume: point, progress: nil, slots: [.complete(step: UInt64(step)), .empty],
+            completedEpochs: UInt64(epochs))))
+      let actions = driver.send(.started)
+      let reasons = actions.compactMap { action in
+        if case .publish(_, UInt64(step), let reasons) = action { reasons.map(\.word) } else { nil }
+      }
+      #expect(reasons.flatMap(\.self) == (expected.map { [$0] } ?? []), "\(step)")
+    }
+  }
+
+  @Test func endsOfEpochsThatAreNotSavedAreNoted() {
+    let policy = Self.policy { $0.epochs = .every(3) }
+    var trainer = Trainer(policy, stepTime: .milliseconds(10))
+    trainer.answers = false
+    trainer.run(300)
+    #expect(trainer.driver.state.skippedTargets == 0)
+    trainer.run(10)
+    #expect(trainer.driver.state.skippedTargets == 1)
   }
 
   /// Without configuration: of every epoch, if epochs are long enough.

@@ -222,7 +222,7 @@ struct hf_slot_header {
   uint32_t header_crc;  // CRC-32 of the 88 bytes before it
   uint32_t complete;
   uint32_t placements;  // 0; for several ranks: bit 0 replicated, 1 sharded, 2 rank-local state inside
-  uint32_t reserved;
+  uint32_t completed_epochs;  // the epoch, from 1, at whose end the image was saved; 0: elsewhere, or unknown
 };
 #define HF_SLOT_BYTES 104u
 #define HF_SLOT_JOB_ID 16
@@ -236,6 +236,7 @@ struct hf_slot_header {
 #define HF_SLOT_HEADER_CRC 88
 #define HF_SLOT_COMPLETE 92
 #define HF_SLOT_PLACEMENTS 96
+#define HF_SLOT_COMPLETED_EPOCHS 100
 #define HF_NO_SLOT 0xffffffffu
 
 #define HF_AT(type, field, offset) \
@@ -318,6 +319,7 @@ HF_AT(hf_slot_header, image_bytes, HF_SLOT_IMAGE_BYTES);
 HF_AT(hf_slot_header, header_crc, HF_SLOT_HEADER_CRC);
 HF_AT(hf_slot_header, complete, HF_SLOT_COMPLETE);
 HF_AT(hf_slot_header, placements, HF_SLOT_PLACEMENTS);
+HF_AT(hf_slot_header, completed_epochs, HF_SLOT_COMPLETED_EPOCHS);
 _Static_assert(sizeof(struct hf_slot_header) == HF_SLOT_BYTES, "slot header");
 #undef HF_AT
 

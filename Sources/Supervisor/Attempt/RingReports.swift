@@ -124,7 +124,8 @@ struct RingReports {
       }
     // Also of one that found no room.
     checkpoints.prepareArena(imageBytes: answer.imageBytes)
-    if answer.outcome == .staged {
+    let isRepeated = answer.requestSequence == core.state.attempt?.answered?.sequence
+    if answer.outcome == .staged, !isRepeated {
       wasStaged(answer)
       attempt.note { $0.stallNs = ($0.stallNs ?? 0) &+ answer.stallNanoseconds }
     }

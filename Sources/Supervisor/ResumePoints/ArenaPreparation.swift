@@ -90,12 +90,9 @@ final class ArenaPreparation: Sendable {
       let identity = try file.identity()
       if try !file.isAllocated(bytes: bytes) {
         let missing = max(0, bytes - Int(try file.status().st_blocks) * 512)
-        // Half of the memory is for the trainer: it is better off with a slow copy than killed. A failed allocation
-        // leaves nothing behind.
-        guard missing <= MemoryHeadroom.bytes / 2, missing <= (try FileSystem.availableBytes(directory))
-        else {
-          return false
-        }
+        // A failed allocation leaves nothing behind.
+        guard MemoryHeadroom.suffices(for: missing), missing <= (try FileSystem.availableBytes(directory))
+        else { return false }
         try file.allocate(bytes: bytes)
       } else if state.withLock({ $0.slots[slot].map { $0.file == identity && $0.bytes >= bytes } ?? false }) {
         return true

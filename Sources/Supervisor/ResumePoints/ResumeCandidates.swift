@@ -54,6 +54,8 @@ struct ResumeCandidates: Sendable {
     /// It was not read in full, and there is a digest to compare it with.
     var isUnread = false
     var slots: [SlotContent] = []
+    /// The number, from 1, of the epoch at whose end the newest of them was saved; 0: elsewhere.
+    var completedEpochs: UInt64 = 0
     /// Files of slots that are marked as complete but have a damaged header.
     var unreadable: [FilePath] = []
     /// Candidates that this choice found to be damaged.
@@ -130,7 +132,7 @@ struct ResumeCandidates: Sendable {
         choice.damaged.append((source, error.what))
       }
     }
-    choice.slots = slots(candidates, sources, choice, deaths)
+    fillSlots(of: &choice, candidates, sources, deaths)
     return choice
   }
 
@@ -171,16 +173,18 @@ struct ResumeCandidates: Sendable {
   }
 
   /// The usable content of each slot.
-  private func slots(
-    _ candidates: [ResumeCandidate], _ sources: [Source], _ choice: Choice, _ deaths: [RestoreDeaths]
-  ) -> [SlotContent] {
-    var contents = [SlotContent](repeating: .empty, count: slotCount)
+  private func fillSlots(
+    of choice: inout Choice, _ candidates: [ResumeCandidate], _ sources: [Source], _ deaths: [RestoreDeaths]
+  ) {
+    choice.slots = [SlotContent](repeating: .empty, count: slotCount)
+    var newest: ImageDescription?
     for (candidate, source) in zip(candidates, sources) where candidate.condition != .damaged {
       guard case .staged(let slot, let image, _, _) = source else { continue }
       if source != choice.source, ResumeChoice.isSkipped(candidate.point, deaths) { continue }
-      contents[Int(slot)] = .complete(step: image.step)
+      choice.slots[Int(slot)] = .complete(step: image.step)
+      if image.step >= newest?.step ?? 0 { newest = image }
     }
-    return contents
+    choice.completedEpochs = UInt64(newest?.completedEpochs ?? 0)
   }
 
   // MARK: For the trainer

@@ -47,11 +47,12 @@ final class SpaceCheck {
     let arena = (try? FileSystem.availableBytes(directories.run)).map { UInt64($0) } ?? .max
     let disk = (try? FileSystem.availableBytes(place)).map { UInt64($0) } ?? .max
     let inodes = (try? FileSystem.availableInodes(place)).flatMap { $0 }
+    let allocated = directories.arena.allocatedBytes(slotCount: UInt32(policy.slotCount))
     let used = UInt64(checkpoints.count) * Preflight.inodesPerCheckpoint
     return Preflight(
       stateBytes: stateBytes, slotCount: UInt64(policy.slotCount),
-      arenaBytes: ([arena] + directories.arena.allocatedBytes(slotCount: UInt32(policy.slotCount)))
-        .saturatingSum,
+      arenaBytes: ([arena] + allocated).saturatingSum,
+      memoryBytes: ([UInt64(MemoryHeadroom.bytes)] + allocated).saturatingSum,
       diskBytes: policy.isDurable ? [disk, checkpoints.bytes].saturatingSum : nil,
       inodes: inodes.map { [$0, used].saturatingSum })
   }
@@ -67,6 +68,10 @@ extension Preflight.Shortage {
         "\(state), so staging it takes \(Words.bytes(needed)) in the run directory \(directories.run), which has "
         + "\(Words.bytes(free)): what finds no room there is staged on disk, in \(directories.state). For memory, use a "
         + "larger tmpfs with --run-dir DIR (in a container: --shm-size)"
+    case .memory(let needed, let free):
+      return
+        "\(state), so staging it takes \(Words.bytes(needed)) of memory, of which \(Words.bytes(free)) are left: a copy "
+        + "that would take more than half of what is left is staged on disk, in \(directories.state)"
     case .disk(let needed, let free, let checkpoints):
       return
         "\(state), so \(checkpoints) checkpoints take \(Words.bytes(needed)) in \(directories.checkpoints), which has "

@@ -182,7 +182,12 @@ final class Runtime {
     directoryWatch.begin()
     checkpoints.persistPolicies()
     settle { [unowned self] in
-      core.send(.begin(Remains(resume: catalogue.choice.point, progress: nil, slots: catalogue.choice.slots)))
+      let choice = catalogue.choice
+      core.send(
+        .begin(
+          Remains(
+            resume: choice.point, progress: nil, slots: choice.slots, completedEpochs: choice.completedEpochs)
+        ))
     }
     // A lost wake-up delays reports by a second at most.
     try loop.run(checkingEvery: .seconds(1)) {

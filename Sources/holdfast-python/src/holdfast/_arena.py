@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Callable
 
 from . import _layout as at
+from . import _memory
 from ._mapping import map_shared, populate
 from ._opening import open_file, replace_file
 from ._ring import Identity
@@ -47,9 +48,23 @@ class ArenaSlot:
         self.preparation_ns = 0
 
     def stage(
-        self, identity: Identity, cut_id: bytes, step: int, size: int, write: Callable[[memoryview], None]
+        self,
+        identity: Identity,
+        cut_id: bytes,
+        step: int,
+        size: int,
+        write: Callable[[memoryview], None],
+        completed_epochs: int = 0,
     ) -> None:
         """Write an image of `size` bytes into the slot; `write` gets page-aligned memory.
+
+        Args:
+            identity: of the ring.
+            cut_id: of the state.
+            step: after which the state is.
+            size: of the image, in bytes.
+            write: fills the memory.
+            completed_epochs: number, from 1, of the epoch at whose end the state is; 0: elsewhere.
 
         Raises:
             OSError: both places are full; the slot then retains its previous image.
@@ -77,6 +92,7 @@ class ArenaSlot:
             size,
         )
         halves[at.SLOT_PLACEMENTS // 4] = 0
+        halves[at.SLOT_COMPLETED_EPOCHS // 4] = completed_epochs
         halves[at.SLOT_HEADER_CRC // 4] = zlib.crc32(whole[: at.SLOT_HEADER_CRC])
         halves[at.SLOT_COMPLETE // 4] = 1
         # What the other place has is older.
@@ -140,7 +156,7 @@ class ArenaSlot:
         try:
             return self._mapping_at_place(size)
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM)
             if not full or self._disk_path is None or not _make_directory(self._disk_path.parent):
                 raise
         # For the rest of this attempt: memory that is scarce would be taken and given back again and again.
@@ -178,6 +194,10 @@ class ArenaSlot:
         # Not ftruncate, with which a full tmpfs is a SIGBUS later instead of an error now. The supervisor may
         # have done it ahead of time; going through all pages again takes half as long as a copy.
         if not _is_allocated(self._descriptor, grown):
+            missing = grown - os.fstat(self._descriptor).st_blocks * 512
+            # The filesystem may have more room than there is memory.
+            if not self._is_on_disk and self._disk_path is not None and not _memory.suffices(missing):
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), str(self._place))
             os.posix_fallocate(self._descriptor, 0, grown)
         self._map = map_shared(self._descriptor, os.fstat(self._descriptor).st_size)
         self._size = grown

@@ -697,6 +697,12 @@ class Run:
         if request is not None:
             self._answer(connection, request, end)
             self._loop.checks.forget_staged()
+        if end:
+            connection.stager.end_epoch(self._ended_epoch(end), end, self._loop.step)
+
+    def _ended_epoch(self, end: int) -> int:
+        # After validation the next epoch has begun.
+        return self._loop.epoch - (end == at.EPOCH_END_VALIDATION and self._loop.is_own)
 
     def _answer(self, connection: Connection, request: Request, end: int = 0) -> None:
         """Answer a request of the supervisor, if it is due and a state can be saved now.
@@ -709,8 +715,7 @@ class Run:
         loop = self._loop
         epochs, is_reached = 0, request.sequence == self._reached
         if request.kind != at.REQUEST_CANCEL:
-            # After validation the next epoch has begun.
-            epoch = loop.epoch - (end == at.EPOCH_END_VALIDATION and loop.is_own)
+            epoch = self._ended_epoch(end)
             if end and request.is_due_at_end(epoch, end):
                 epochs = epoch + 1
             is_missed = request.is_missed(loop.step) and not epochs and not is_reached

@@ -58,6 +58,8 @@ class Stager:
         self.last_error: str | None = None
         # The slot with the newest image of this attempt.
         self._filled_slot: int | None = None
+        # The last request that was answered elsewhere than at the end of an epoch, and the answer.
+        self._answered: tuple[Request, bytes] | None = None
         # Size of images for which the slots were mapped ahead of time, and the thread that does it.
         self._mapped_bytes = 0
         self._mapping: threading.Thread | None = None
@@ -88,9 +90,30 @@ class Stager:
             payload, outcome = self._stage(
                 request.slot, request.cut_id, request.sequence, step, completed_epochs
             )
+        answered = outcome == at.OUTCOME_STAGED and not completed_epochs
+        self._answered = (request, payload) if answered else None
         self.append(at.RECORD_STAGED, payload)
         self._ring.acknowledge(request, outcome)
         return request.kind == at.REQUEST_SAVE_AND_LEAVE and outcome == at.OUTCOME_STAGED
+
+    def end_epoch(self, epoch: int, end: int, step: int) -> None:
+        """Repeat the last answer with the number of an epoch whose end its request was for too.
+
+        Its state, after the epoch's last step, is also that of the epoch's end.
+
+        Args:
+            epoch: that has ended, from 0.
+            end: which end of it.
+            step: the last step.
+        """
+        if self._answered is None:
+            return
+        request, payload = self._answered
+        sequence, saved, size, cut_id, slot, outcome, error, *_ = at.STAGED.unpack(payload)
+        if saved == step and epoch >= 0 and request.is_due_at_end(epoch, end):
+            self._answered = None
+            answer = (sequence, saved, size, cut_id, slot, outcome, error, epoch + 1, 0, 0)
+            self.append(at.RECORD_STAGED, at.STAGED.pack(*answer))
 
     def map_ahead(self) -> None:
         """Map the slots on another thread when the supervisor has allocated them; called at every step."""
@@ -147,7 +170,7 @@ class Stager:
             size = image.size
             identity = self._ring.identity
             arena = self._slot(slot)
-            arena.stage(identity, cut_id, step, size, image.write)
+            arena.stage(identity, cut_id, step, size, image.write, epochs)
             preparation = arena.preparation_ns
         except OSError as failure:
             outcome, error = at.OUTCOME_FAILED, failure.errno or errno.EIO
