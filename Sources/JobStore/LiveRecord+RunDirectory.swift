@@ -6,6 +6,9 @@ import TrainerProtocol
 /// A copy of the degradations in the run directory, for when the store cannot be written.
 extension LiveRecord {
   public struct Degradation: Hashable, Sendable, Codable {
+    /// The kind of a trainer without steps.
+    public static let stall = "stall"
+
     public var kind: String
     public var text: String
 
@@ -22,17 +25,19 @@ extension LiveRecord {
       directory.appending(degradedName), with: JSON.encode(sorted), durable: false, clearing: true)
   }
 
-  /// - Returns: nil if there is no readable file.
-  public static func degraded(in directory: FilePath) -> [String]? {
-    degradations(in: directory)?.map(\.text)
-  }
-
   /// Degradations with their kinds, which are empty for an older supervisor.
+  /// - Returns: nil if there is no readable file.
   public static func degradations(in directory: FilePath) -> [Degradation]? {
     guard let bytes = try? FileSystem.read(directory.appending(degradedName)) else { return nil }
     if let degradations: [Degradation] = JSON.decode(bytes) { return degradations }
     let texts: [String]? = JSON.decode(bytes)
     return texts?.map { Degradation(kind: "", text: $0) }
+  }
+
+  /// From the run directory or, without permission to read it, from this record.
+  public var currentDegradations: [Degradation] {
+    Self.degradations(in: FilePath(runDirectory))
+      ?? degraded.map { Degradation(kind: $0 == stall ? Degradation.stall : "", text: $0) }
   }
 
   /// Changes whenever the file is written.

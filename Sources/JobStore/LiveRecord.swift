@@ -28,6 +28,8 @@ public struct LiveRecord: Hashable, Sendable, Codable {
   public var maxStalls: Int
   public var staged: Staged?
   public var degraded: [String]
+  /// The one of `degraded` that is about a trainer without steps.
+  public var stall: String?
   /// What the trainer waits for, with progress.
   public var doing: String?
   public var updatedAtNs: UInt64
@@ -36,7 +38,7 @@ public struct LiveRecord: Hashable, Sendable, Codable {
     pid: Int32, startTime: UInt64, boot: String, runDirectory: String, state: Stored<SupervisorState>,
     trainerPid: Int32?,
     attempt: UInt64, graceSeconds: Double, stalls: Int, maxStalls: Int, staged: Staged?,
-    degraded: [String], doing: String? = nil, updatedAtNs: UInt64
+    degraded: [String], stall: String? = nil, doing: String? = nil, updatedAtNs: UInt64
   ) {
     self.pid = pid
     self.startTime = startTime
@@ -50,6 +52,7 @@ public struct LiveRecord: Hashable, Sendable, Codable {
     self.maxStalls = maxStalls
     self.staged = staged
     self.degraded = degraded
+    self.stall = stall
     self.doing = doing
     self.updatedAtNs = updatedAtNs
   }

@@ -47,16 +47,24 @@ extension JobFacts {
     text.add("holdfast_step", .gauge, "The newest recorded step.", step.map { "\($0)" })
     text.add("holdfast_target_step", .gauge, "The job's last step.", totalSteps.map { "\($0)" })
     text.add(
+      "holdfast_last_step_age_seconds", .gauge, "Time since the running attempt made its newest step.",
+      age(steppedAtNs, nowNs))
+    text.add(
       "holdfast_checkpoint_step", .gauge, "Step of the newest checkpoint of each level.",
       checkpoints.map { ([("level", $0.level)], "\($0.step)") })
     text.add(
       "holdfast_last_durable_checkpoint_age_seconds", .gauge,
       "Age of the newest durable checkpoint that is not damaged.",
-      durableAtNs.map { Exposition.text(Double(nowNs > $0 ? (nowNs - $0) / 1_000_000 : 0) / 1000) })
+      age(durableAtNs, nowNs))
     text.add(
       "holdfast_goodput_ratio", .gauge,
       "Share of the wall time since the first attempt that was spent on steps that count.",
       goodput.map { Exposition.text($0) })
+  }
+
+  /// In seconds.
+  private func age(_ timeNs: UInt64?, _ nowNs: UInt64) -> String? {
+    timeNs.map { Exposition.text(Double(nowNs > $0 ? (nowNs - $0) / 1_000_000 : 0) / 1000) }
   }
 
   private func addCounters(_ text: inout Exposition) {

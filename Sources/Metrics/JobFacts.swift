@@ -34,6 +34,8 @@ public struct JobFacts: Hashable, Sendable {
   /// The newest recorded step.
   public var step: UInt64?
   public var totalSteps: UInt64?
+  /// When the running attempt made its newest step.
+  public var steppedAtNs: UInt64?
   /// The newest checkpoint of each level.
   public var checkpoints: [Checkpoint] = []
   public var durableAtNs: UInt64?

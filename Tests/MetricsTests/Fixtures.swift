@@ -15,6 +15,7 @@ func fullFacts() -> JobFacts {
   facts.residentBytes = 1 << 30
   facts.step = 48_751
   facts.totalSteps = 90_000
+  facts.steppedAtNs = 1_699_999_999_000_000_000
   facts.checkpoints = [.init(level: "staged", step: 48_700), .init(level: "durable", step: 48_000)]
   facts.durableAtNs = 1_699_999_990_000_000_000
   facts.stalls = 1

@@ -19,6 +19,7 @@ import Testing
         holdfast_degradations{job="resnet50"} 2
         holdfast_step{job="resnet50"} 48751
         holdfast_target_step{job="resnet50"} 90000
+        holdfast_last_step_age_seconds{job="resnet50"} 1.5
         holdfast_checkpoint_step{job="resnet50",level="staged"} 48700
         holdfast_checkpoint_step{job="resnet50",level="durable"} 48000
         holdfast_last_durable_checkpoint_age_seconds{job="resnet50"} 10.5

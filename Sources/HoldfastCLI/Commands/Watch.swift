@@ -36,6 +36,9 @@ struct Watch {
     var text = "\(status.name): \(status.state.words)"
     if let newest = status.newest { text += ", step \(Words.number(newest.step))" }
     for (name, value) in status.metrics.prefix(1) { text += ", \(name) \(Words.metric(value))" }
+    if status.pace.silence != nil, let newest = status.newest {
+      text += ", no step since \(LocalTime.clock(newest.timeNs))"
+    }
     if let attempt = status.attempts.newest { text += ", attempt \(attempt.attempt)" }
     return text
   }

@@ -49,7 +49,8 @@ struct JobStatus {
   var durable: CheckpointRecord?
   var newest: SnapshotRow?
   var metrics: [(name: String, value: Double)]
-  var stepsPerSecond: Double?
+  var pace: StepPace
+  var stepsPerSecond: Double? { pace.stepsPerSecond }
   var staged: StagedAt?
   /// Step of the newest full snapshot.
   var fullSnapshotStep: UInt64?
@@ -78,13 +79,6 @@ struct JobStatus {
     let recent = try reader.store.newestSnapshots(200)
     newest = recent.last
     metrics = Array(zip(try reader.store.metricNames(), recent.last?.metrics ?? []))
-    // Only steps of this attempt, as pauses between attempts would count.
-    let current = recent.filter { $0.attempt == recent.last?.attempt }
-    if current.count >= 2, let first = current.first, let last = current.last, last.timeNs > first.timeNs,
-      last.step > first.step
-    {
-      stepsPerSecond = Double(last.step - first.step) * 1e9 / Double(last.timeNs - first.timeNs)
-    }
     attempts.newest = attempts.newest?.updated(to: newest)
     totals = attempts.totals(newestStep: newest?.step, nowNs: isSupervised ? nowNs : nil)
     fullSnapshotStep = try reader.store.fullSnapshotStep()
@@ -95,6 +89,11 @@ struct JobStatus {
     deviation = try reader.store.deviation()
     standing = (try reader.store.document("standing") ?? Standing()).plausible
     state = Self.state(job, live, isSupervised: isSupervised, gaveUp: standing.gaveUp)
+    pace = StepPace(
+      recent.map { StepPace.Step(number: $0.step, attempt: $0.attempt, timeNs: $0.timeNs) },
+      runningSince: Self.isStepExpected(state, job, newest, attempts.newest)
+        ? attempts.newest?.startedAtNs : nil,
+      nowNs: nowNs)
     var staged = Self.newestStaged(live, job, reader.directory)
     if let step = staged?.step, let row = try reader.store.snapshot(at: step) {
       if staged?.atNs == nil { staged?.atNs = row.timeNs }
@@ -130,6 +129,15 @@ struct JobStatus {
     case .backingOff: return .backingOff
     default: return .starting
     }
+  }
+
+  /// Whether the running attempt made steps and is to make more.
+  private static func isStepExpected(
+    _ state: JobState, _ job: JobRecord, _ newest: SnapshotRow?, _ attempt: AttemptRecord?
+  ) -> Bool {
+    guard state == .running, let newest, let attempt else { return false }
+    return newest.attempt == attempt.attempt && attempt.finishedStep == nil
+      && newest.step < job.totalSteps ?? .max
   }
 
   /// Read from the arena, which outlives every process of the job.
@@ -175,7 +183,7 @@ struct JobStatus {
     let replay = recorded > point.step ? recorded - point.step : 0
     return ResumeAt(
       level: point.level, step: point.step, replay: replay,
-      seconds: stepsPerSecond.map { Double(replay) / $0 })
+      seconds: pace.stepsPerSecondWithoutPause.map { Double(replay) / $0 })
   }
 
   var checkpointDirectory: FilePath {
@@ -219,7 +227,7 @@ struct JobStatus {
     let replay = recorded > step ? recorded - step : 0
     return ResumeAt(
       level: replicated == nil ? nil : .durable, step: step, replay: replay,
-      seconds: stepsPerSecond.map { Double(replay) / $0 })
+      seconds: pace.stepsPerSecondWithoutPause.map { Double(replay) / $0 })
   }
 
   var timeSpent: TimeSpent {
@@ -228,8 +236,34 @@ struct JobStatus {
 
   var degraded: [String] {
     guard isSupervised, let live else { return [] }
-    // Without permission to read the run directory, the store's list is used.
-    return LiveRecord.degraded(in: FilePath(live.runDirectory)) ?? live.degraded
+    let reported = live.currentDegradations.map { degradation in
+      // The supervisor's text does not have the time until now.
+      degradation.kind == LiveRecord.Degradation.stall ? silence ?? degradation.text : degradation.text
+    }
+    return reported + (unrecorded.map { [$0] } ?? [])
+  }
+
+  /// The supervisor reports a trainer that makes no steps.
+  var isStalled: Bool {
+    isSupervised && live?.currentDegradations.contains { $0.kind == LiveRecord.Degradation.stall } ?? false
+  }
+
+  /// `no step for 49 s (usually 50 ms)`
+  var silence: String? {
+    guard let silence = pace.silence else { return nil }
+    let usual =
+      pace.usual.map { " (usually \($0 < 0.0005 ? "less than 1 ms" : Words.duration(seconds: $0)))" } ?? ""
+    return "no step for \(Words.duration(seconds: silence))\(usual)"
+  }
+
+  /// The trainer made steps that the supervisor does not read: it is stopped, or its disk hangs.
+  private var unrecorded: String? {
+    guard let live, let silence = pace.silence, silence > StallWatch.shortest / .seconds(1),
+      RingPositions(runDirectory: FilePath(live.runDirectory))?.hasUnread == true
+    else { return nil }
+    return
+      "the trainer's steps of the last \(Words.duration(seconds: silence)) are not recorded: the supervisor "
+      + "(pid \(live.pid)) is stopped, or its disk hangs"
   }
 
   /// Why attempts fail repeatedly, if known.

@@ -33,6 +33,6 @@ struct LostState {
     }
     return Failure(
       .io, "the job is running, but its state directory is gone", path: directory.string,
-      why: LiveRecord.degraded(in: run)?.joined(separator: "\n"), hints: hints)
+      why: LiveRecord.degradations(in: run)?.map(\.text).joined(separator: "\n"), hints: hints)
   }
 }

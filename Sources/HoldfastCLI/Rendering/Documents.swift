@@ -26,6 +26,9 @@ extension JobStatus {
       "step": .optional(step(job.finishedStep ?? newest?.step)), "total_steps": .optional(job.totalSteps),
       "epoch": .optional(newest?.epoch), "batch": .optional(newest?.batch),
       "attempt": .optional(attempts.newest?.attempt), "attempts": .count(totals.count),
+      "last_step_at": .optional(newest.map { Timestamp.text($0.timeNs) }),
+      "last_step_age_seconds": .optional(pace.age), "usual_step_seconds": .optional(pace.usual),
+      "stalled": .bool(isStalled), "eta_seconds": .optional(secondsLeft),
       "steps_per_second": .optional(stepsPerSecond), "goodput": .optional(timeSpent.goodput),
       "metrics": .object(Dictionary(metrics.map { ($0.name, .real($0.value)) }) { first, _ in first }),
       "supervisor": .object([

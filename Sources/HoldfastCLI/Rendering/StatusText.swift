@@ -21,6 +21,7 @@ extension JobStatus {
     }
     if isSupervised, let doing = live?.doing { field("Waits", doing) }
     if let loop { field("Loop", loop) }
+    if let pause { field("Pause", pause) }
     if let eta { field("ETA", eta) }
     lines.append("")
     lines += (checkpointLines() + lossLines(output)).map { Line($0) }
@@ -80,7 +81,14 @@ extension JobStatus {
     for (name, value) in metrics where !value.isNaN || name == "loss" {
       text += ", \(name) \(Words.metric(value))"
     }
+    if let age = pace.age { text += "; \(Words.duration(seconds: age)) ago" }
     return text
+  }
+
+  /// A pause that is reported as degraded is not shown twice.
+  private var pause: String? {
+    guard let silence, !degraded.contains(silence) else { return nil }
+    return silence
   }
 
   /// Time to the last step, at the rate of this attempt and the goodput so far.

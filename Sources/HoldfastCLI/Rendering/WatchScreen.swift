@@ -69,7 +69,11 @@ struct WatchScreen {
       text +=
         "   ETA \(LocalTime.clock(status.nowNs, after: left).prefix(5)) (\(Words.duration(seconds: left)))"
     }
-    return lines + [(lines.isEmpty ? label("steps") : indent) + text]
+    lines.append((lines.isEmpty ? label("steps") : indent) + text)
+    if let silence = status.silence, !status.degraded.contains(silence) {
+      lines.append("\(indent)\(silence)")
+    }
+    return lines
   }
 
   private var metric: [String] {

@@ -92,6 +92,7 @@ final class MetricsReporter {
     facts.trainerIsRunning = processes.child != nil
     facts.residentBytes = processes.child.flatMap { ProcessTable.residentBytes(of: $0.pid) }
     facts.step = attempt.furthestStep
+    facts.steppedAtNs = processes.child != nil ? attempt.record.lastStepAtNs : nil
     facts.totalSteps = job.record.totalSteps
     facts.stalls = core.state.standing.stalls
     facts.degradations = degradations.reasons.count

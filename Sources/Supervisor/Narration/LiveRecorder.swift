@@ -40,7 +40,8 @@ final class LiveRecorder {
       pid: getpid(), startTime: startTime, boot: boot, runDirectory: runDirectory.path.string,
       state: Stored(supervisorState), trainerPid: processes.child?.pid, attempt: state.standing.attempt,
       graceSeconds: state.policy.grace / .seconds(1), stalls: state.standing.stalls,
-      maxStalls: state.policy.maxStalls, staged: staged, degraded: degradations.texts, doing: doing(),
+      maxStalls: state.policy.maxStalls, staged: staged, degraded: degradations.texts,
+      stall: degradations.reasons[LiveRecord.Degradation.stall], doing: doing(),
       updatedAtNs: Clock.wallNanoseconds)
   }
 }

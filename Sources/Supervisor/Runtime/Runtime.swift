@@ -43,6 +43,7 @@ final class Runtime {
   private let verification: ResumePointVerification
   private let checkpoints: DurableCheckpoints
   private let metrics: MetricsReporter
+  private let stalls: StallReporter
   private let preemption: PreemptionListener
   private let service: ServiceReporter
   private let serviceLink: ServiceLink
@@ -119,6 +120,7 @@ final class Runtime {
       space: SpaceCheck(directories, mailbox), best: resumeFile.best)
     metrics = MetricsReporter(
       configuration, store, writer, core, job, attempt, processes, catalogue, degradations, timers, mailbox)
+    stalls = StallReporter(core, writer, degradations, timers)
     preemption = PreemptionListener(
       configuration.preemption, command, core, attempt, events, degradations, mailbox)
     service = ServiceReporter(
@@ -180,6 +182,7 @@ final class Runtime {
     preemption.listen()
     metrics.begin()
     directoryWatch.begin()
+    stalls.check()
     checkpoints.persistPolicies()
     settle { [unowned self] in
       let choice = catalogue.choice
@@ -279,6 +282,7 @@ final class Runtime {
       case .clearing: attemptEnd.clear()
       case .beat: service.beat()
       case .metrics: metrics.publish()
+      case .stall: stalls.check()
       case .reading: verification.show()
       case .runDirectory: directoryWatch.checkRunDirectory()
       case .census: attemptEnd.updateCensus()

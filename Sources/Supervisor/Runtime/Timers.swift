@@ -11,6 +11,8 @@ final class Timers {
     case beat
     /// Update the metrics.
     case metrics
+    /// Check whether the trainer makes steps.
+    case stall
     /// Report how much of the resume point was read.
     case reading
     /// Check whether the run directory is in place.
