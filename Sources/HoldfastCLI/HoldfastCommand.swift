@@ -16,12 +16,14 @@ struct HoldfastCommand: ParsableCommand {
       The job is restarted after a crash, a kill, a preemption or a reboot, and continues in mid-epoch from \
       its newest consistent state. Inspect it while it runs or afterwards:
 
+        holdfast list
         holdfast status digits-trainer
         holdfast history digits-trainer
       """,
     version: Version.text,
     subcommands: [
-      RunCommand.self, StatusCommand.self, HistoryCommand.self, EventsCommand.self, SnapshotsCommand.self,
+      RunCommand.self, ListCommand.self, StatusCommand.self, HistoryCommand.self, EventsCommand.self,
+      SnapshotsCommand.self,
       CheckpointsCommand.self, StopCommand.self, CheckpointCommand.self, ConfigCommand.self,
       InstallUnitCommand.self,
     ])

@@ -5,12 +5,8 @@ import SystemPackage
 
 // Paths of configuration files.
 extension Locations {
-  static let systemConfiguration = FilePath("/etc/holdfast")
-  /// Created by systemd for system units: StateDirectory=holdfast/NAME.
-  static let systemState = FilePath("/var/lib/holdfast")
-
   /// Directories of configuration files, the user's own first.
-  var configurationDirectories: [FilePath] { [userConfiguration, Self.systemConfiguration] }
+  var configurationDirectories: [FilePath] { [userConfiguration, system.configuration] }
 
   var userConfiguration: FilePath {
     if let root = absolute("XDG_CONFIG_HOME") { return root.appending("holdfast") }
@@ -50,7 +46,7 @@ extension Locations {
       guard let file = try? JobFile.read(path, needsCommand: false) else { continue }
       if let state = Resolution(file: file, arguments: []).settings.stateDirectory { return resolve(state) }
     }
-    let unit = Self.systemState.appending(job)
+    let unit = system.state.appending(job)
     return FileSystem.exists(unit) ? unit : own
   }
 }

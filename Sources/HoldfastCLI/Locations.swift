@@ -8,6 +8,7 @@ struct Locations {
   let environment: [String: String]
   let workingDirectory: String
   let userID: UInt32
+  var system = SystemPaths()
 
   static var current: Locations {
     var environment: [String: String] = [:]

@@ -18,7 +18,7 @@ struct UnitFiles {
   init(_ name: String, forUser: Bool, file: String?, _ locations: Locations) {
     self.name = name
     self.forUser = forUser
-    let directory = forUser ? locations.userConfiguration : Locations.systemConfiguration
+    let directory = forUser ? locations.userConfiguration : locations.system.configuration
     expected = directory.appending("\(name).toml")
     self.file = file.map(locations.resolve) ?? expected
   }

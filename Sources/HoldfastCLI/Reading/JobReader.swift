@@ -67,22 +67,22 @@ struct JobReader {
     }
     if let unit = locations.unitDirectory("STATE_DIRECTORY") { return unit }
     if let job { return locations.knownState(of: JobName.sanitize(job)) }
-    let known = jobs(in: locations.stateRoot)
-    if known.count == 1 { return locations.stateRoot.appending(known[0]) }
-    let hint: Hint =
-      known.isEmpty
-      ? "holdfast run -- COMMAND  start one; or select its directory: --state-dir DIR"
-      : "holdfast status \(known[0])  one of: \(words: known.joined(separator: ", "))"
-    throw Failure(
-      known.isEmpty ? .missing : .usage,
-      known.isEmpty ? "no jobs found" : "\(known.count) jobs found; name one",
-      path: locations.stateRoot.string, hints: [hint])
-  }
-
-  private static func jobs(in root: FilePath) -> [String] {
-    ((try? FileSystem.list(root)) ?? []).filter {
-      FileSystem.isDirectory(root.appending($0).appending("store"))
+    let known = KnownJobs(locations: locations).named
+    if known.count == 1 { return known[0].state }
+    guard let first = known.first else {
+      throw Failure(
+        .missing, "no jobs found", path: locations.stateRoot.string,
+        hints: [
+          "holdfast run -- COMMAND  start one; or select its directory: --state-dir DIR",
+          "holdfast list  also jobs in other directories that are running",
+        ])
     }
+    throw Failure(
+      .usage, "\(known.count) jobs found; name one", path: locations.stateRoot.string,
+      hints: [
+        "holdfast list  all jobs",
+        "holdfast status \(first.name)  one of: \(words: known.map(\.name).joined(separator: ", "))",
+      ])
   }
 
   /// - Parameter isNamed: whether the user named the directory rather than the job.
@@ -95,11 +95,14 @@ struct JobReader {
         .missing, "no job in this directory", path: directory.string,
         hints: ["holdfast run --state-dir \(directory) -- COMMAND  start one there, from what is left"])
     }
-    let guess = Suggestions.nearest(to: name, among: jobs(in: locations.stateRoot))
+    let jobs = KnownJobs(locations: locations)
+    let guess = Suggestions.nearest(to: name, among: jobs.named.map(\.name))
     let question = guess.map { "; did you mean '\($0)'?" } ?? ""
     return Failure(
       .missing, "no such job '\(name)'\(question)", path: directory.string,
-      hints: guess.map { ["holdfast status \($0)"] }
+      hints: guess.map { ["holdfast status \($0)"] } ?? jobs.unit(named: name).map {
+        ["\($0.start)  start it"]
+      }
         ?? ["holdfast run --job \(name.isEmpty ? "NAME" : name) -- COMMAND  start it"])
   }
 

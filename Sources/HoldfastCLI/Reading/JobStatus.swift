@@ -266,6 +266,9 @@ struct JobStatus {
       + "(pid \(live.pid)) is stopped, or its disk hangs"
   }
 
+  /// nil: there was none, or the trainer's steps are not known.
+  var shownStep: UInt64? { isAdopted ? nil : job.finishedStep ?? newest?.step }
+
   /// Why attempts fail repeatedly, if known.
   var failing: String? {
     guard state != .finished else { return nil }

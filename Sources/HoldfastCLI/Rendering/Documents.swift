@@ -23,7 +23,7 @@ extension JobStatus {
     return .object([
       "format_version": .integer(1), "job": .string(name), "state": .string(state.rawValue),
       "state_directory": .string(directory.string),
-      "step": .optional(step(job.finishedStep ?? newest?.step)), "total_steps": .optional(job.totalSteps),
+      "step": .optional(shownStep), "total_steps": .optional(job.totalSteps),
       "epoch": .optional(newest?.epoch), "batch": .optional(newest?.batch),
       "attempt": .optional(attempts.newest?.attempt), "attempts": .count(totals.count),
       "last_step_at": .optional(newest.map { Timestamp.text($0.timeNs) }),
