@@ -16,6 +16,8 @@ struct ResolvedJob {
   var run: FilePath
   /// nil: below the state directory.
   var checkpointDirectory: FilePath?
+  /// The system unit that the file belongs to, unless this process is the unit's.
+  var owner: UnitOwner?
 
   /// - Parameter needsCommand: whether the file must have a command if the command line has none.
   init(_ options: RunOptions, command: [String], needsCommand: Bool = true) throws {
@@ -33,13 +35,21 @@ struct ResolvedJob {
     let settings = resolution.settings
     let fileName = file?.path.lastComponent?.stem.description
     name = settings.name ?? fileName.map(JobName.sanitize) ?? Locations.jobName(settings.command)
-    state = locations.state(job: name, option: settings.stateDirectory)
-    run = locations.run(job: name, option: settings.runDirectory, state: state)
+    let owner = UnitOwner(of: file, resolution, locations)
+    self.owner = owner
+    state = owner?.state ?? locations.state(job: name, option: settings.stateDirectory)
+    let run = settings.runDirectory ?? owner?.ownRun?.string
+    self.run = locations.run(job: name, option: run, state: state)
     checkpointDirectory = settings.checkpointDirectory.map(locations.resolve)
   }
 }
 
 extension ResolvedJob {
+  /// Throws if the job belongs to a unit and this user cannot continue it.
+  func checkOwner() throws(Failure) {
+    if let file, let refusal = owner?.refusal(job: name, file: file.path) { throw refusal }
+  }
+
   /// Throws if settings of the command line and the file do not fit together.
   func checkPolicies() throws(Failure) {
     guard let mistake = settings.policy.checkpoint.mistake else { return }

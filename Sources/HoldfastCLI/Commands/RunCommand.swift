@@ -17,7 +17,7 @@ struct RunCommand: ParsableCommand {
 
         holdfast run -- digits-trainer --epochs 20
         holdfast run --job resnet50 --every 10min --grace 25s -- ./train.sh
-        holdfast run --config /etc/holdfast/resnet50.toml
+        holdfast run --config resnet50.toml
 
       A trainer that uses holdfast's protocol resumes in mid-epoch. Any other program is restarted when it fails, \
       and is finished when it exits with status 0. With --adopt it resumes with the newest of its own checkpoints.
@@ -69,6 +69,7 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     let job = try ResolvedJob(options, command: command)
+    try job.checkOwner()
     try job.checkPolicies()
     let adoption = try job.adoption()
     let reloader = job.file.map {
@@ -99,14 +100,33 @@ struct RunCommand: ParsableCommand {
     configuration.metricsFile = metricsFile
     configuration.version = Version.text
     if let reloader { configuration.reload = { reloader.reload() } }
-    try end(try Supervisor.run(configuration), job)
+    try end(try supervise(configuration), job)
+  }
+
+  private func supervise(_ configuration: Configuration) throws -> Supervisor.Result {
+    do {
+      return try Supervisor.run(configuration)
+    } catch let error as SupervisorError where error.code == .alreadySupervised {
+      let state = configuration.stateDirectory
+      guard let holder = try? JobStore(stateDirectory: state, .readOnly).live(),
+        let unit = JobUnit.of(supervisor: holder.pid)
+      else { throw error }
+      // `holdfast stop` would stop it, and systemd start it again.
+      var failure = Failure(error)
+      failure.hints = [
+        "holdfast status --state-dir \(state)  what it is doing", "\(unit.stop)  save, and stop it",
+      ]
+      throw failure
+    }
   }
 
   private func end(_ result: Supervisor.Result, _ job: ResolvedJob) throws {
     let (name, state, command) = (job.name, job.state, job.settings.command)
     let option: Hint = job.settings.stateDirectory == nil ? "\(name)" : "--state-dir \(state)"
     // The command line as typed, to be repeated.
-    let again = Hint(command: ["holdfast"] + CommandLine.arguments.dropFirst())
+    let typed = Hint(command: ["holdfast"] + CommandLine.arguments.dropFirst())
+    // Started without its unit, the job of a unit would be another one.
+    let again = JobUnit.current(Locations.current.environment)?.startAgain ?? typed
     switch result.ending {
     case .finished:
       guard result.requiresIdentical, let deviation = result.deviation else { return }

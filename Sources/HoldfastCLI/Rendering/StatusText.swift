@@ -44,6 +44,9 @@ extension JobStatus {
     for reason in degraded {
       lines.append(" \(output.paint("\(output.warningSign) Degraded", .yellow)): \(reason)")
     }
+    if state == .gaveUp, let unit = KnownJobs(locations: .current).unit(of: directory) {
+      field("Hint", unit.startAgain.text)
+    }
     if !events.isEmpty { lines.append("") }
     for event in events.reversed().prefix(3) {
       lines.append("\(LocalTime.clock(event.timeNs)) \(event.message)")
@@ -60,7 +63,7 @@ extension JobStatus {
       default: .yellow
       }
     var text: Line = "\(output.paint(output.bullet, color)) \(name): \(state.words)"
-    let step = isAdopted ? nil : job.finishedStep ?? newest?.step
+    let step = shownStep
     if let step { text += ", step \(Words.number(step))" }
     if let total = job.totalSteps, let step, state != .finished, total > 0 {
       text += " of \(Words.number(total)) (\(Words.percent(Double(step) / Double(total))))"
