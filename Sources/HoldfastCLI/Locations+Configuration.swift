@@ -35,10 +35,14 @@ extension Locations {
         ?? ["holdfast install-unit \(JobName.sanitize(argument)) -- COMMAND  create one"])
   }
 
-  /// The state directory of a job: the user's default, else that of its configuration file, else that of a
-  /// system unit.
+  /// The state directory of a job: for root that of a system unit; the user's default, else that of its configuration
+  /// file, else that of a system unit.
   func knownState(of job: String) -> FilePath {
     let own = stateRoot.appending(job)
+    // Root administers the units: an own job of the same name is selected by --state-dir.
+    if userID == 0, let unit = KnownJobs(locations: self).systemUnit(named: job), unit.exists {
+      return unit.state
+    }
     if FileSystem.exists(own) { return own }
     for directory in configurationDirectories {
       let path = directory.appending("\(job).toml")

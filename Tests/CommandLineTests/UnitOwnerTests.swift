@@ -98,6 +98,17 @@ import Testing
     #expect(try job(file, unit).owner == nil)
   }
 
+  @Test func nameSelectsTheUnitForRootAndTheOwnJobForOthers() throws {
+    let own = base + "/home/.local/state/holdfast/job"
+    for path in [state.string, own] {
+      try FileManager.default.createDirectory(atPath: path + "/store", withIntermediateDirectories: true)
+    }
+    #expect(try locations(userID: 0).knownState(of: "job") == state)
+    #expect(try locations(userID: 7).knownState(of: "job") == FilePath(own))
+    try FileManager.default.removeItem(at: URL(fileURLWithPath: file.string))
+    #expect(try locations(userID: 0).knownState(of: "job") == FilePath(own))
+  }
+
   @Test func unitsAreKnownJobs() throws {
     let known = KnownJobs(locations: try locations())
     let place = try #require(known.all.first { $0.name == "job" })

@@ -50,6 +50,10 @@ struct KnownJobs {
   /// The unit of the job with this name, whether or not it was started yet.
   func unit(named name: String) -> JobUnit? { units.first { $0.name == name }?.unit }
 
+  func systemUnit(named name: String) -> Place? {
+    units.first { $0.name == name && $0.unit?.isUser == false }
+  }
+
   // MARK: Places
 
   private var own: [Place] { directories(in: locations.stateRoot) }
