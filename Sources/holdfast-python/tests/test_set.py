@@ -15,6 +15,8 @@ from holdfast import _changes
 from holdfast._documents import Change
 from supervised import PACKAGE, Job
 
+PROGRAMS = Path(__file__).parent / "programs"
+
 
 def test_changed_values_replace_those_of_the_program(
     run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
@@ -84,6 +86,51 @@ def test_other_options_are_changed_by_name() -> None:
     assert group["amsgrad"] is False
 
 
+def test_a_rate_is_adapted_once() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+    optimizer.step()
+    scheduler.step()
+    # The second time the rate is the old one by chance.
+    for _ in range(2):
+        _changes.adapt([Change("lr", 0.1, 0.2, 1)], [optimizer, scheduler], lambda line: None)
+        assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+@pytest.mark.parametrize("kind", ["loader", "batches", "range", "second", "automatic", "manual"])
+def test_every_step_from_the_middle_of_an_epoch_uses_the_new_rate(tmp_path: Path, kind: str) -> None:
+    is_lightning = kind in ("automatic", "manual")
+    if is_lightning:
+        pytest.importorskip("pytorch_lightning")
+    program = PROGRAMS / ("rate_lightning.py" if is_lightning else "rate_torch.py")
+    # Attempts that follow a kill begin in the middle of an epoch too.
+    options = ("--stage-every", "20ms", "--no-checkpoints")
+    with Job(tmp_path, program, kind, options=options) as job:
+        job.start()
+        assert job.wait_for(lambda: job.step > 5)
+        assert job.supervisor is not None
+        job.supervisor.terminate()
+        assert job.wait() == 75
+        stopped = job.json("status")["step"]
+        assert 5 < stopped < 60
+        assert {rate for _, rate in _rates(job)} == {0.01}
+        lines = len(_rates(job))
+        job.options += ["--set", "lr=0.03"]
+        job.start()
+        assert job.kill_at(stopped + 15)
+        assert job.wait() == 0, job.errors.read_text()
+        later = _rates(job)[lines:]
+        assert later[0][0] == stopped
+        assert len(later) > 15
+        assert {rate for _, rate in later} == {0.03}
+
+
+def _rates(job: Job) -> list[tuple[int, float]]:
+    """Return the steps of all attempts, and the learning rate with which each has changed the weights."""
+    lines = [line.split() for line in job.output.read_text().splitlines()]
+    return [(int(words[1]), float(words[2])) for words in lines if len(words) == 3 and words[0] == "rate"]
+
+
 def _continued(tmp_path: Path, program: str, *arguments: object) -> str:
     """Run a program, stop it, and continue it with another learning rate; return its messages."""
     options = ("--stage-every", "100ms")
@@ -106,6 +153,10 @@ def test_a_torch_program(tmp_path: Path) -> None:
     errors = _continued(tmp_path, "digits_torch.py", "--epochs", 5, "--step-delay", 0.02)
     assert "restored optimizer, because of --set: lr is " in errors, errors
     assert errors.count("because of --set: lr is") == 1, errors
+    final = holdfast.load(tmp_path / "state" / "checkpoints" / "step-225")
+    # Halved after every second epoch.
+    assert final["optimizer"]["param_groups"][0]["lr"] == pytest.approx(2.5e-5)
+    assert final["scheduler"]["_last_lr"] == [pytest.approx(2.5e-5)]
 
 
 def test_a_lightning_program(tmp_path: Path) -> None:

@@ -74,7 +74,9 @@ def adapt(changes: Iterable[Change], targets: Iterable[Any], report: Callable[[s
 
 def _adapt_group(group: dict[str, Any], option: str, change: Change) -> str | None:
     if option == _RATE:
-        if not any(_is_same(group.get(base), change.old) for base in (*_BASES, _RATE)) or not change.old:
+        # A scheduler may have set the rate to any value, also to the old one.
+        bases = [base for base in _BASES if base in group] or [_RATE]
+        if not any(_is_same(group.get(base), change.old) for base in bases) or not change.old:
             return None
         factor = change.new / change.old
         before = float(group[_RATE])

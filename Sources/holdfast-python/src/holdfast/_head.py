@@ -26,6 +26,8 @@ class Head:
         # Streams at the beginning of the epoch; a stream that is missing has not changed since.
         self._streams: dict[str, bytes] = {}
         self._image: ImageReader | None = None
+        # What differs from the image on purpose since it was loaded: options that `--set` changed.
+        self._adapted: ImageReader | None = None
         # What the program changed between restore() and the loop: it is not restored.
         self._own: ImageReader | None = None
 
@@ -44,12 +46,26 @@ class Head:
 
     def use_image(self, image: ImageReader, loop: LoopState) -> None:
         """Use the image that the run was restored from."""
-        self._image = image
+        self._image, self._adapted = image, None
         self._streams = {
             part.name[len(EPOCH_PREFIX) :]: part.data
             for part in loop.parts
             if part.kind == "other" and part.name.startswith(EPOCH_PREFIX)
         }
+
+    def use_adapted(self) -> None:
+        """Keep what was changed on purpose right after the image was loaded."""
+        if self._image is not None:
+            self._adapted = self._changed_from(self._image)
+
+    def _changed_from(self, image: ImageReader) -> ImageReader | None:
+        """Return a copy of the components that differ from an image; None: all are equal."""
+        states = self._states(self._registered.components)
+        changed = differing(states, image)
+        if not changed:
+            return None
+        copied = ImageWriter(flatten({name: states[name] for name in changed}), LoopState())
+        return ImageReader(memoryview(copied.to_bytes()))
 
     def resume(self, pending: dict[str, bytes], *, is_restored_here: bool) -> None:
         """Begin the head of an epoch that was resumed in its middle.
@@ -60,25 +76,20 @@ class Head:
         """
         image = self._image
         if image is not None and not is_restored_here:
-            states = self._states(self._registered.components)
-            changed = differing(states, image)
-            if changed:
-                own = ImageWriter(flatten({name: states[name] for name in changed}), LoopState())
-                self._own = ImageReader(memoryview(own.to_bytes()))
+            self._own = self._changed_from(image)
         self._streams = {**pending, **self._streams}
         _random.set_streams(self._registered.streams(), self._streams)
 
     def end(self) -> None:
         """Restore what the head of a resumed epoch has changed; the caller restores the streams."""
-        image, own = self._image, self._own
+        readers = (self._own, self._adapted, self._image)
         self.forget()
-        if image is None:
-            return
-        kept = set() if own is None or own.nodes is None else set(own.nodes)
-        whole = set(image.nodes or {}) - kept
-        for reader, names in ((own, kept), (image, whole)):
+        done: set[str] = set()
+        for reader in readers:
             if reader is None:
                 continue
+            names = set(reader.nodes or {}) - done
+            done |= names
             components = {name: one for name, one in self._registered.components.items() if name in names}
             for name in differing(self._states(components), reader):
                 component = components[name]
@@ -86,7 +97,7 @@ class Head:
 
     def forget(self) -> None:
         """Release the image that the run was resumed from."""
-        self._image = self._own = None
+        self._image = self._own = self._adapted = None
 
     @staticmethod
     def _states(components: dict[str, Any]) -> dict[str, Any]:

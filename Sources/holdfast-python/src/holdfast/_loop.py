@@ -146,6 +146,10 @@ class Loop:
         self.number = self._ends.use_parts(state.parts)
         self._head.use_image(image, state)
 
+    def use_adapted(self) -> None:
+        """Keep what was changed on purpose right after the image was loaded."""
+        self._head.use_adapted()
+
     # Loops over epochs
 
     def enter(self, total: int) -> bool:

@@ -300,7 +300,7 @@ class Run:
             image, self._connection.image = self._connection.image, None
             restorer.resume(point, image)
             self.state, self.not_loaded = restorer.state, restorer.not_loaded
-            self._adapt([getattr(one, "target", None) for one in self._registered.components.values()])
+            self._adapt_registered()
             self._connection.ring.publish_restoring(at.RESTORING_DONE)
             resumes = loop.step > 0
         elif self._stages_at_restore:
@@ -658,6 +658,12 @@ class Run:
         if self._connection is not None and self._connection.resume.point is not None:
             step = self._connection.resume.point.step
             changes.adapt([one for one in self._changes if one.step >= step], targets, self._warn)
+
+    def _adapt_registered(self) -> None:
+        """Adapt registered optimizers, so that the beginning of the loop keeps it too."""
+        if self._changes:
+            self._adapt([getattr(one, "target", None) for one in self._registered.components.values()])
+            self._loop.use_adapted()
 
     def _add_hyperparameters(self, more: Mapping[str, Any]) -> None:
         """Record hyperparameters that the run does not have yet."""

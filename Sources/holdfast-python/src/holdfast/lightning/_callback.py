@@ -285,8 +285,7 @@ class Holdfast:
         if not self._resumes and run.global_step == 0:
             self._begin_training(state)
         if self._resumes or run.global_step == 0:
-            schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
-            run._adapt([*trainer.optimizers, *schedulers])
+            state.adapt()
         # Epoch numbers of a later fit continue those of the fits before it.
         self._first_epoch = 0
         if fits.number:

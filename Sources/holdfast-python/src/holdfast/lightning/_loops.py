@@ -84,6 +84,7 @@ class EpochLoop:
         self._restore_max_steps()
         self._state.resumes = False
         self._state.restore_rest()
+        self._state.adapt()
         self._known_metrics = dict(compatibility.callback_metrics(self._trainer))
         fetcher = compatibility.fetcher(loop, arguments)
         self._begins_with_validation = bool(self._own.is_validation_due(*fetcher))

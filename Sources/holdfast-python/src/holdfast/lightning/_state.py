@@ -154,6 +154,11 @@ class TrainerState:
         self.loggers.unmute()
         _gradients.load(module, extra.get("gradients", b""), with_frozen="module" in extra)
 
+    def adapt(self) -> None:
+        """Change options of optimizers and schedulers that `--set` has changed since the saved state."""
+        schedulers = [config.scheduler for config in self.trainer.lr_scheduler_configs]
+        self.run._adapt([*self.trainer.optimizers, *schedulers])
+
     def restore_end(self) -> None:
         """Restore the final state of a fit whose loops did not run again."""
         extra, checkpoint = self._extra, self._checkpoint
