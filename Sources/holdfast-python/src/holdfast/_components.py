@@ -304,6 +304,8 @@ def is_replaced_each_step(component: Component) -> bool:
 
 
 MODES = ".modes"
+_BESIDE = ".beside"
+ENDINGS = (MODES, _BESIDE)
 
 
 def extra_components(component: Component, saves_gradients: bool) -> dict[str, Component]:
@@ -311,7 +313,7 @@ def extra_components(component: Component, saves_gradients: bool) -> dict[str, C
     if not isinstance(component, _Module):
         return {}
     module = component.target
-    return {".beside": _ModuleExtras(module, component.strict, saves_gradients), MODES: _Modes(module)}
+    return {_BESIDE: _ModuleExtras(module, component.strict, saves_gradients), MODES: _Modes(module)}
 
 
 def _is_jax_value(target: Any) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Callable
 
 from . import _parts, _random, _run_part, _state_checksum
-from ._components import Component, component_of, extra_components
+from ._components import ENDINGS, Component, component_of, extra_components
 from ._errors import HoldfastError
 from ._image import ImageWriter, LoopState, Part, flatten
 
@@ -86,6 +86,10 @@ class Registered:
         torch = sys.modules.get("torch")
         target = getattr(self.components.get(name), "target", None)
         return torch is not None and isinstance(target, torch.nn.Module)
+
+    def named(self) -> list[str]:
+        """Return the names that the program has registered, without components in addition to a module's."""
+        return [name for name in self.components if not name.endswith(ENDINGS)]
 
     def states(self) -> dict[str, Any]:
         """Return the states by component name, including those added by hooks."""

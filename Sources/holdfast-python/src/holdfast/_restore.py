@@ -13,7 +13,9 @@ from ._errors import HoldfastError
 from ._image import ImageReader, LoopState
 from ._loop import Loop
 from ._mapping import map_private
+from ._weights import are_weights
 
+_MOST_REPORTED = 10
 _LIST = "run 'holdfast checkpoints list' to see the available checkpoints"
 
 
@@ -95,9 +97,9 @@ class Restorer:
         for hook in registered.load_hooks:
             hook(states)
         if weights_only:
-            states = {name: state for name, state in states.items() if registered.is_module(name)}
-        else:
-            self.state = states.pop("state", None) if "state" not in registered.components else None
+            self._load_weights(states, path)
+            return
+        self.state = states.pop("state", None) if "state" not in registered.components else None
         unknown = sorted(set(states) - set(registered.components))
         if unknown and strict and not registered.load_hooks:
             raise HoldfastError(
@@ -110,16 +112,42 @@ class Restorer:
         for name, component in registered.components.items():
             if name in states:
                 self._load(name, component, states[name], path)
-            elif strict and component.strict and not weights_only:
+            elif strict and component.strict:
                 raise HoldfastError(
                     f"the checkpoint has no state of '{name}'",
                     path=path,
                     hint=f"register the components that it contains ({', '.join(states) or 'none'}), "
                     f"or '{name.partition('.')[0]}' with strict=False",
                 )
-            elif not weights_only and not name.endswith(MODES):  # Older versions did not save modes.
+            elif not name.endswith(MODES):  # Older versions did not save modes.
                 self.not_loaded.append(f"{name} (not saved)")
                 self._loop.warn(f"'{name}' has no saved state; it starts as registered")
+
+    def _load_weights(self, states: dict[str, Any], path: Path) -> None:
+        """Load the components that are weights, and list the others."""
+        registered = self._registered
+        weights = [name for name, state in states.items() if registered.is_module(name) or are_weights(state)]
+        loaded = [name for name in registered.components if name in weights]
+        if not loaded:
+            raise HoldfastError(
+                f"the checkpoint has no weights of {', '.join(registered.named()) or 'anything registered'}; "
+                f"it has weights of {', '.join(sorted(weights)) or 'nothing'}",
+                path=path,
+                hint="register the weights under the same name as in the run that saved it, as a component "
+                "that consists of tensors alone",
+            )
+        for name in loaded:
+            self._load(name, registered.components[name], states[name], path)
+        if not registered.load_hooks:  # A hook may have used what it has added.
+            self.not_loaded += [f"{name} (not registered)" for name in sorted(set(weights) - set(loaded))]
+        for name in registered.named():
+            if name not in loaded:
+                reason = "more than tensors" if name in states else "not saved"
+                self.not_loaded.append(f"{name} ({reason})")
+        if self.not_loaded:
+            further = len(self.not_loaded) - _MOST_REPORTED
+            listed = [*self.not_loaded[:_MOST_REPORTED], *([f"and {further} more"] if further > 0 else [])]
+            self._loop.warn(f"not loaded from the checkpoint: {'; '.join(listed)}")
 
     def _load(self, name: str, component: Any, state: Any, path: Path) -> None:
         try:

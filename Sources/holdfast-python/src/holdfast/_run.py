@@ -28,6 +28,7 @@ from ._restore import Restorer
 from ._ring import Request, RingWriter
 from ._samples import preserve_streams
 from ._save_point import SavePoint
+from ._weights import are_weights
 
 _PHASES = {"training": 0, "validation": 1}
 # The exit status of a trainer that was requested to save and exit.
@@ -290,7 +291,9 @@ class Run:
         resumes = False
         if self._connection is not None and point is not None and point.weights_only:
             self._connection.ring.publish_restoring(at.RESTORING_TAKES)
-            Restorer(loop).load_weights(point)
+            restorer = Restorer(loop)
+            restorer.load_weights(point)
+            self.not_loaded = restorer.not_loaded
             self._connection.ring.publish_restoring(at.RESTORING_DONE)
             if self._stages_at_restore:
                 self._stage_initially()
@@ -779,7 +782,7 @@ class Run:
 
         Args:
             directory: parent of the checkpoint's directory `step-N`; created if it does not exist.
-            weights_only: save only modules, not the optimizer and other components.
+            weights_only: save only components that are tensors alone, such as modules, not the optimizer.
 
         Returns:
             The checkpoint's directory, for `load`.
@@ -790,7 +793,11 @@ class Run:
         directory = local_path(directory)
         states = self._registered.states()
         if weights_only:
-            states = {name: state for name, state in states.items() if self._registered.is_module(name)}
+            states = {
+                name: state
+                for name, state in states.items()
+                if self._registered.is_module(name) or are_weights(state)
+            }
         now = self._loop.state()
         resume = None if self._connection is None else self._connection.resume
         return _checkpoints.publish(
@@ -808,7 +815,8 @@ class Run:
 
         Args:
             path: a checkpoint's directory, or a `.safetensors` file of one.
-            weights_only: load only modules; the run starts at step 0 and keeps its random streams.
+            weights_only: load only components that are tensors alone, such as modules; the run starts at
+                step 0 and keeps its random streams. What is not loaded is reported, and in `not_loaded`.
             strict: whether the checkpoint must contain exactly the registered components.
 
         Raises:

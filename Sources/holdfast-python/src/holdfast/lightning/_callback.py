@@ -143,6 +143,7 @@ class Holdfast:
         run._is_loop_over = False
         seed = torch.initial_seed()
         fits = self._fits = Fits.of(run)
+        fits.use_weights(module, is_set_up=False)
         self._tuning = Tuning(trainer, fits)
         if self._tuning.ends_early:
             # A fit of a tuner, not of the program.
@@ -262,8 +263,10 @@ class Holdfast:
     # Lightning's hooks
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Number loaders from 0 again."""
+        """Number loaders from 0 again, and load weights into layers that hooks have created."""
         self._numbers = {}
+        if self._fits is not None:
+            self._fits.use_weights(pl_module, is_set_up=True)
 
     def on_sanity_check_start(self, trainer: Any, pl_module: Any) -> None:
         """Number loaders from 0 again."""

@@ -12,9 +12,11 @@ from typing import Any, Callable
 import torch
 
 from .. import _random
+from .._components import component_of
 from .._errors import HoldfastError
 from .._run import Run
 from .._torch_compatibility import set_state_metadata, state_metadata
+from . import _module_state
 from ._loggers import directories
 from ._state import TrainerState
 
@@ -49,6 +51,10 @@ class Fits:
         # Lightning creates more of the state later, so the initial state is staged later too.
         run._stages_at_restore = False
         run.restore()
+        # Weights to begin with: the rest of the checkpoint that they are from is not loaded.
+        self._weights: Any = None
+        if not self._saved:
+            self._weights, self._saved_model = self._saved_model, {}
         # Streams and loaders belong to the fit of the image, which may be a later one.
         loop = run._loop
         self._deferred = (loop.pending, loop.registered.saved_loaders)
@@ -88,6 +94,37 @@ class Fits:
 
     def _load_rest(self, state: Any) -> None:
         self._saved = state
+
+    # Weights to begin with
+
+    def use_weights(self, module: Any, *, is_set_up: bool) -> None:
+        """Load the weights that the supervisor was asked to begin with into the first fit's module.
+
+        Before `fit` sets anything up, so that callbacks which copy weights get these; for a module that
+        creates its layers in a hook, after that.
+
+        Raises:
+            HoldfastError: they do not fit the module.
+        """
+        if not self._weights or self.number > 0:
+            return
+        weights = _module_state.without_masks(module, self._weights)
+        if not is_set_up and set(weights) != set(module.state_dict()):
+            return
+        self._weights = None
+        # Since 2.2 a module can allow differences.
+        loading = component_of("model", module, bool(getattr(module, "strict_loading", True)))
+        try:
+            loading.load(weights)
+        except Exception as error:
+            raise HoldfastError(
+                f"the module cannot load the weights that it was to begin with: {error}",
+                hint="use the same module as the run that saved them, or set its strict_loading to False",
+            ) from error
+        left_out = [f"model/{one}" for one in getattr(loading, "left_out", ())]
+        if left_out:
+            self._run.not_loaded += left_out
+            self._run._warn(f"not loaded from the checkpoint: {'; '.join(left_out)}")
 
     # The program's order
 
