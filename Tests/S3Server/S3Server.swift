@@ -23,6 +23,8 @@ public final class S3Server: Sendable {
     case forget
     /// Lists objects and does not find them.
     case phantom
+    /// Lists objects of a state and does not find them.
+    case hollow
     /// Returns objects of a state with a changed byte.
     case corrupt
     /// Rejects all credentials.

@@ -8,6 +8,7 @@ Faults:
   lose      accepts bodies of objects and stores zeros instead
   forget    accepts objects, and stores nothing
   phantom   lists objects, and does not find them
+  hollow    lists objects of a state, and does not find them
   corrupt   returns objects of a state with a changed byte
   deny      rejects all credentials
   slow      reads bodies slowly
@@ -49,6 +50,8 @@ class Faulty:
         if mode == "deny":
             return self.answer(start_response, "403 Forbidden", DENIED)
         if mode == "phantom" and method == "GET" and key:
+            return self.answer(start_response, "404 Not Found", MISSING)
+        if mode == "hollow" and method == "GET" and "state.safetensors" in key:
             return self.answer(start_response, "404 Not Found", MISSING)
         if mode == "corrupt" and method == "GET" and "state.safetensors" in key:
             return self.corrupted(environ, start_response)

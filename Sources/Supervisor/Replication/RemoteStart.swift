@@ -19,13 +19,24 @@ public struct RemoteStart {
   /// The mark of this run of the supervisor in the remote. An earlier one of this machine is no other machine.
   public static let markDocument = "remote_mark"
 
-  /// - Returns: the mark of this run.
+  /// Keys of checkpoints at the remote that could not be loaded, in the store.
+  static let unusableDocument = "remote_unusable"
+
+  struct Finding {
+    /// Of this run of the supervisor.
+    var mark: UInt32
+    /// Checkpoints that are listed there, but were found damaged or missing.
+    var unusable: Set<StorageKey>
+  }
+
   /// - Throws: another machine runs the job; the remote does not answer, and nothing is known of the job here.
-  func run() throws -> UInt32 {
+  func run() throws -> Finding {
     let isKnown = try store.job() != nil
     // The same mark again continues uploads that were interrupted, unless another machine ran the job meanwhile.
     var mark = UInt32.random(in: 1...UInt32.max)
     if let own: String = try store.document(Self.markDocument) { mark = UInt32(own, radix: 16) ?? mark }
+    let known: [String]? = try store.document(Self.unusableDocument)
+    var unusable = Set((known ?? []).compactMap { StorageKey($0) })
     do {
       switch try judgeHeartbeat() {
       case .free: break
@@ -33,14 +44,14 @@ public struct RemoteStart {
       case .living(let other): throw taken(other)
       }
       let history: RemoteHistory? = try object(Remote.history)
-      let loaded = try loadNewest(of: store.job()?.id ?? history?.job.id)
+      let loaded = try loadNewest(of: store.job()?.id ?? history?.job.id, &unusable)
       if !isKnown, let history { adopt(history, loaded) }
     } catch let error as StorageError {
       guard isKnown, error.code != .unsupported, error.code != .program else { throw failure(error) }
       Console.warning(
         "cannot reach the remote storage: \(error.reason); the job continues with what is on this machine")
     }
-    return mark
+    return Finding(mark: mark, unusable: unusable)
   }
 
   private func failure(_ error: StorageError) -> SupervisorError {
@@ -105,9 +116,13 @@ public struct RemoteStart {
 
   // MARK: Checkpoints and history
 
-  /// Loads the newest checkpoint if it is newer than those here; a damaged one is skipped.
+  /// Loads the newest checkpoint if it is newer than those here; a damaged one is skipped, and one that is listed but
+  /// missing.
+  /// - Parameter unusable: those that were skipped, now or earlier.
   /// - Returns: its name here; nil: none was loaded.
-  private func loadNewest(of known: JobID?) throws(StorageError) -> String? {
+  private func loadNewest(
+    of known: JobID?, _ unusable: inout Set<StorageKey>
+  ) throws(StorageError) -> String? {
     let listed = try remote.storage.list(isCancelled: Self.never)
     let id = known?.hexadecimal ?? Self.newestRun(listed)
     let local = LocalCheckpoints(directory: checkpoints)
@@ -116,24 +131,43 @@ public struct RemoteStart {
       $0.weightsOnly != true && (id == nil || $0.jobID == id)
     }
     let newest = own.map(\.step).max()
-    let usable = listed.checkpointsByStep.filter {
-      $0.fault == nil && !$0.isWeightsOnly && ($0.manifest == nil || id == nil || $0.manifest?.jobID == id)
+    unusable.formIntersection(listed.checkpoints.map(\.key))
+    let candidates = listed.checkpointsByStep.filter {
+      !$0.isWeightsOnly && ($0.manifest == nil || id == nil || $0.manifest?.jobID == id)
     }
-    for found in usable.reversed() {
-      guard let step = found.step, newest.map({ step > $0 }) ?? true else { return nil }
+    var skipped = 0
+    for found in candidates.reversed() where newest.map({ found.step ?? 0 > $0 }) ?? true {
+      if let fault = found.fault {
+        skip(found, fault, &skipped)
+        continue
+      }
+      guard let step = found.step else { continue }
       do throws(StorageError) {
         let name = try load(found, names)
+        unusable.remove(found.key)
         Console.line(
           "loaded step \(Words.number(step)) from the remote storage \(remote.storage.name)"
             + (found.bytes.map { ": \(Words.bytes($0))" } ?? ""))
         return name
       } catch {
         guard error.code == .damaged || error.code == .missing else { throw error }
-        Console.warning(
-          "\(found.key) at the remote storage cannot be used: \(error.what); trying an older one")
+        unusable.insert(found.key)
+        let isMissing = error.code == .missing
+        skip(found, isMissing ? "it is listed, but missing (\(error.reason))" : error.reason, &skipped)
       }
     }
+    if skipped > 0, newest == nil {
+      Console.warning(
+        "no checkpoint at the remote storage \(remote.storage.name) can be used: the job starts from the beginning; "
+          + "\(Words.count(UInt64(skipped), "damaged or missing one")) there \(skipped == 1 ? "stays" : "stay")"
+      )
+    }
     return nil
+  }
+
+  private func skip(_ found: StoredCheckpoint, _ why: String, _ skipped: inout Int) {
+    skipped += 1
+    Console.warning("\(found.key) at the remote storage cannot be used: \(why); trying an older one")
   }
 
   /// The id of the run that was written to last. An earlier one may have made more steps.

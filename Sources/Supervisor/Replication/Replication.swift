@@ -33,14 +33,19 @@ final class Replication {
 
   /// - Returns: nil: there is no remote storage.
   convenience init?(
-    _ remote: (place: Remote, mark: UInt32)?, _ recovered: Recovery.Result, _ catalogue: ResumeCatalogue,
+    _ remote: (place: Remote, finding: RemoteStart.Finding)?, _ recovered: Recovery.Result,
+    _ catalogue: ResumeCatalogue,
     _ events: EventLog, _ degradations: Degradations, _ mailbox: Mailbox<Runtime.Report>
   ) throws(POSIXError) {
     guard let remote else { return nil }
     let (store, record) = (recovered.store, recovered.job)
-    recovered.writer.submit([.document(RemoteStart.markDocument, remote.mark.hexadecimal)])
+    let finding = remote.finding
+    recovered.writer.submit([
+      .document(RemoteStart.markDocument, finding.mark.hexadecimal),
+      .document(RemoteStart.unusableDocument, finding.unusable.map(\.text).sorted()),
+    ])
     let replicator = try Replicator(
-      remote.place, jobID: record.id.hexadecimal, mark: remote.mark,
+      remote.place, jobID: record.id.hexadecimal, mark: finding.mark, unusable: finding.unusable,
       history: { try? RemoteHistory(store, record) }, report: { mailbox.post(.replication($0)) })
     self.init(remote.place, replicator, catalogue, events, degradations, recovered.checkpoints)
   }

@@ -38,6 +38,9 @@ final class Replicator: Sendable {
     var lastAtNs = Pair<UInt64>()
     /// Of the newest ones that are replicated.
     var lastName = Pair<String>()
+    var lastKey = Pair<StorageKey>()
+    /// Listed there, but damaged or missing.
+    var unusable: Set<StorageKey>
     /// Replicate without waiting for the interval, then report `idle`.
     var isFlushing = false
     var isStopping = false
@@ -62,7 +65,7 @@ final class Replicator: Sendable {
   private let mark: UInt32
   private let history: @Sendable () -> RemoteHistory?
   private let report: @Sendable (Report) -> Void
-  private let state = Mutex(State())
+  private let state: Mutex<State>
   private let cancelled = Atomic(false)
   private let wakeUp: WakeUp
   private let heartbeatWakeUp: WakeUp
@@ -72,16 +75,18 @@ final class Replicator: Sendable {
 
   /// - Parameters:
   ///   - mark: of this run of the supervisor.
+  ///   - unusable: checkpoints there that were found damaged or missing.
   ///   - history: returns what is stored beside the checkpoints; called on the replicator's thread.
   init(
-    _ remote: Remote, jobID: String, mark: UInt32, history: @escaping @Sendable () -> RemoteHistory?,
-    report: @escaping @Sendable (Report) -> Void
+    _ remote: Remote, jobID: String, mark: UInt32, unusable: Set<StorageKey>,
+    history: @escaping @Sendable () -> RemoteHistory?, report: @escaping @Sendable (Report) -> Void
   ) throws(POSIXError) {
     self.remote = remote
     self.jobID = jobID
     self.mark = mark
     self.history = history
     self.report = report
+    state = Mutex(State(unusable: unusable))
     wakeUp = try WakeUp()
     heartbeatWakeUp = try WakeUp()
     try NativeThread.start(niceness: 10) { [self] in replicate() }
@@ -198,6 +203,8 @@ final class Replicator: Sendable {
       state.current = nil
       state.lastAtNs[order.record] = Clock.monotonicNanoseconds
       state.lastName[order.record] = order.record.name
+      state.lastKey[order.record] = key
+      state.unusable.remove(key)
     }
     report(.replicated(order.record, took: .nanoseconds(Clock.monotonicNanoseconds - began)))
   }
@@ -221,20 +228,19 @@ final class Replicator: Sendable {
     }
   }
 
-  /// Removes older checkpoints of this job, and what interrupted uploads of this machine left. The newest complete ones
-  /// stay, of the whole state and with only weights.
+  /// Removes older checkpoints of this job, and what interrupted uploads of this machine left.
   private func prune() throws(StorageError) {
     let listing = try remote.storage.list(isCancelled: isCancelled)
     for key in listing.unfinished where key.text.contains("-\(mark.hexadecimal)/") && !isUsing(key.name) {
       try remote.storage.remove(key, isCancelled: isCancelled)
     }
-    let own = listing.checkpointsByStep.filter {
-      ($0.manifest?.jobID ?? jobID) == jobID && $0.fault == nil
+    let retention = state.withLock { state in
+      RemoteRetention(
+        jobID: jobID, keepLast: remote.settings.keepLast, unusable: state.unusable,
+        newestStored: Set(state.lastKey.all))
     }
-    for weightsOnly in [false, true] {
-      for old in own.filter({ $0.isWeightsOnly == weightsOnly }).dropLast(max(1, remote.settings.keepLast)) {
-        try remote.storage.remove(old.key, isCancelled: isCancelled)
-      }
+    for key in retention.superseded(in: listing) {
+      try remote.storage.remove(key, isCancelled: isCancelled)
     }
   }
 

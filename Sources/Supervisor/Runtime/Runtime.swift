@@ -64,7 +64,8 @@ final class Runtime {
   private var fatalErrno: Int32?
 
   init(
-    _ recovered: Recovery.Result, _ configuration: Configuration, _ remote: (place: Remote, mark: UInt32)?,
+    _ recovered: Recovery.Result, _ configuration: Configuration,
+    _ remote: (place: Remote, finding: RemoteStart.Finding)?,
     _ stateDirectory: OpenFile, _ runDirectory: RunDirectory, signals: SignalSource,
     service serviceLink: ServiceLink
   ) throws(POSIXError) {

@@ -112,7 +112,7 @@ public enum Supervisor {
     }
     // Of the finished run that is started over.
     var usedDirectory: FilePath?
-    var remote: (place: Remote, mark: UInt32)?
+    var remote: (place: Remote, finding: RemoteStart.Finding)?
     if let settings = configuration.remote, let store {
       let place = try Remote(settings, job: configuration.job, environment: configuration.environment)
       let own = try CheckpointDirectory.select(configuration.checkpointDirectory, directories.state, store)

@@ -1,0 +1,91 @@
+import Foundation
+import S3Server
+import Testing
+
+/// What happens when the remote storage damages, loses or retains what it should not, or does not answer.
+@Suite(.serialized) struct RemoteFaultTests {
+  private static let server = Result { try S3Server() }
+
+  private static func options(_ place: String) -> [String] {
+    ["--remote", place, "--remote-heartbeat", "1s", "--every-epochs", "1"]
+  }
+
+  private static func trainer(_ epochs: Int, delay: String = "0ms") -> [String] {
+    [Programs.trainer, "--epochs", "\(epochs)", "--step-delay", delay]
+  }
+
+  /// Keys of the checkpoints below a directory, with its prefix.
+  private static func copies(_ directory: String) throws -> [String] {
+    let found = FileManager.default.enumerator(atPath: directory)?.compactMap { $0 as? String } ?? []
+    return found.filter { $0.hasSuffix("/manifest.json") && !$0.contains("/.loading-") }
+      .map { ($0 as NSString).deletingLastPathComponent }.sorted()
+  }
+
+  /// Copies with more steps that turned out to be damaged neither displace the new ones nor count as replicated.
+  @Test func damagedCopiesDoNotDisplaceNewOnes() throws {
+    let (first, second, third) = (Workbench(), Workbench(), Workbench())
+    defer { for bench in [first, second, third] { bench.close() } }
+    let remote = first.base + "/remote"
+    let options = Self.options(remote) + ["--remote-keep-last", "2"]
+    let run = try first.start(options, Self.trainer(99, delay: "5ms"))
+    try first.wait(for: "copies") { try first.status("replicated_step") >= 180 }
+    kill(run.processIdentifier, SIGTERM)
+    run.waitUntilExit()
+    let damaged = try Self.copies(remote)
+    #expect(damaged.count >= 2)
+    for key in damaged { try Workbench.flipBit(of: "\(remote)/\(key)/state.safetensors", at: 50_000) }
+
+    let again = try second.start(options, Self.trainer(99, delay: "20ms"))
+    try second.wait(for: "two new copies") { try second.status("replicated_step") >= 90 }
+    try second.killBoth(again)
+    #expect(
+      second.standardError.contains("no checkpoint at the remote storage"), "\(second.standardError)")
+    let kept = try Self.copies(remote)
+    #expect(Set(damaged).isSubset(of: kept), "what is damaged is not removed: \(kept)")
+    let step = try #require(try second.json(["status"])["replicated_step"] as? Int)
+    #expect(kept.contains { $0.hasSuffix("/step-\(step)") }, "\(step) is claimed: \(kept)")
+
+    // Also after a restart, which loads none of them.
+    let restarted = try second.start(options, Self.trainer(99, delay: "20ms"))
+    try second.wait(for: "another copy") { try second.status("replicated_step") > step }
+    try second.killBoth(restarted)
+    let last = try #require(try second.json(["status"])["replicated_step"] as? Int)
+    let other = try third.start(options, Self.trainer(99, delay: "20ms"))
+    try third.wait(for: "the continuation") { try third.status("step") > last }
+    try third.killBoth(other)
+    let from = try #require(try third.attempts().last?["resumed_from"] as? [String: Any])
+    #expect(from["step"] as? Int ?? 0 >= last, "\(third.standardError)")
+  }
+
+  /// Objects that are listed but missing are like damaged ones.
+  @Test func listedButMissing() throws {
+    let (first, second) = (Workbench(), Workbench())
+    defer { for bench in [first, second] { bench.close() } }
+    let server = try Self.server.get()
+    let environment = server.machine()
+    let options = Self.options("t:hollow/jobs") + ["--remote-keep-last", "2"]
+    let run = try first.start(options, Self.trainer(99, delay: "20ms"), environment: environment)
+    try first.wait(for: "copies") { try first.status("replicated_step") >= 135 }
+    kill(run.processIdentifier, SIGTERM)
+    run.waitUntilExit()
+    let step = try first.status("replicated_step")
+
+    server.set(.hollow, bucket: "hollow")
+    defer { server.set(.none, bucket: "hollow") }
+    let again = try second.start(options, Self.trainer(99, delay: "50ms"), environment: environment)
+    try second.wait(for: "a new copy") { try second.status("replicated_step") >= 45 }
+    server.set(.none, bucket: "hollow")
+    try second.killBoth(again)
+    let text = second.standardError
+    #expect(
+      text.contains("step-\(step) at the remote storage cannot be used: it is listed, but missing"), "\(text)"
+    )
+    #expect(text.contains("no checkpoint at the remote storage t:hollow/jobs/test can be used"), "\(text)")
+    #expect(text.contains("attempt 2 started from the beginning"), "\(text)")
+    let claimed = try second.status("replicated_step")
+    let pull = ["checkpoints", "pull", "test", "--remote", "t:hollow/jobs", "--list"]
+    let listed = try second.holdfast(pull, environment: environment).out
+    #expect(
+      claimed < step && listed.contains("step-\(claimed) ") && listed.contains("step-\(step) "), "\(listed)")
+  }
+}
