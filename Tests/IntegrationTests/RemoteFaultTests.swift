@@ -88,4 +88,32 @@ import Testing
     #expect(
       claimed < step && listed.contains("step-\(claimed) ") && listed.contains("step-\(step) "), "\(listed)")
   }
+
+  private static func status(_ bench: Workbench) throws -> String {
+    try bench.holdfast(["status", "--state-dir", bench.state]).out
+  }
+
+  /// A copy at the storage is known after local retention has removed its checkpoint.
+  @Test func anOutageDeniesNoCopy() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let remote = bench.base + "/remote"
+    let options = Self.options(remote) + ["--keep-last", "2"]
+    let run = try bench.start(options, Self.trainer(99, delay: "10ms"))
+    try bench.wait(for: "a copy") { try bench.status("replicated_step") > 0 }
+    try FileManager.default.moveItem(atPath: remote, toPath: remote + ".away")
+    try Data("gone".utf8).write(to: URL(fileURLWithPath: remote))
+    let step = try bench.status("durable_step")
+    try bench.wait(for: "the removal of all that was replicated") {
+      try bench.status("durable_step") >= step + 180
+    }
+    let (text, json) = (try Self.status(bench), try bench.json(["status"]))
+    let copied = try #require(json["replicated_step"] as? Int, "\(text)")
+    #expect(text.contains("replicated  step \(copied) "), "\(text)")
+    let machine = (json["resume_points"] as? [String: Any])?["machine"] as? [String: Any]
+    #expect(machine?["step"] as? Int == copied && machine?["level"] as? String == "durable", "\(json)")
+    #expect(try Self.copies(remote + ".away").contains { $0.hasSuffix("/step-\(copied)") })
+    #expect(text.contains("next try with the next checkpoint, in "), "\(text)")
+    try bench.killBoth(run)
+  }
 }

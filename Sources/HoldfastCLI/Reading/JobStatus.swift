@@ -41,6 +41,8 @@ struct JobStatus {
   var totals: AttemptTotals
   /// From the store, by step, oldest first.
   var checkpoints: [CheckpointRecord]
+  /// At the remote storage. Older versions did not record them.
+  var remoteCopies: [RemoteCopy]?
   /// When checkpoints are saved and which are kept.
   var policies: StoredPolicies
   /// Of the whole state: at least the newest two, with their files checked; newest first.
@@ -75,6 +77,7 @@ struct JobStatus {
     live = try reader.store.live()
     attempts = try reader.store.attemptSummary()
     checkpoints = try reader.store.checkpoints()
+    remoteCopies = try reader.store.document(RemoteCopy.document)
     policies = try reader.store.document(StoredPolicies.document) ?? StoredPolicies(Policy())
     let recent = try reader.store.newestSnapshots(200)
     newest = recent.last
@@ -207,9 +210,10 @@ struct JobStatus {
     }
   }
 
-  /// The newest checkpoint of the whole state that the remote storage has.
+  /// The newest checkpoint of the whole state that the remote storage has. It may be gone here.
   var replicated: CheckpointRecord? {
-    checkpoints.last { $0.isWhole && $0.replicatedAtNs != nil }
+    let copies = remoteCopies?.map(\.checkpoint) ?? checkpoints.filter { $0.replicatedAtNs != nil }
+    return copies.filter(\.isWhole).max { $0.step < $1.step }
   }
 
   /// The newest with only weights that is not known to be damaged.

@@ -122,7 +122,7 @@ public struct RemoteStart {
   /// - Returns: its name here; nil: none was loaded.
   private func loadNewest(
     of known: JobID?, _ unusable: inout Set<StorageKey>
-  ) throws(StorageError) -> String? {
+  ) throws(StorageError) -> (name: String, key: StorageKey)? {
     let listed = try remote.storage.list(isCancelled: Self.never)
     let id = known?.hexadecimal ?? Self.newestRun(listed)
     let local = LocalCheckpoints(directory: checkpoints)
@@ -148,7 +148,7 @@ public struct RemoteStart {
         Console.line(
           "loaded step \(Words.number(step)) from the remote storage \(remote.storage.name)"
             + (found.bytes.map { ": \(Words.bytes($0))" } ?? ""))
-        return name
+        return (name, found.key)
       } catch {
         guard error.code == .damaged || error.code == .missing else { throw error }
         unusable.insert(found.key)
@@ -184,21 +184,23 @@ public struct RemoteStart {
     return name
   }
 
-  /// - Parameter loaded: the name of the checkpoint that was loaded.
-  private func adopt(_ history: RemoteHistory, _ loaded: String?) {
+  /// - Parameter loaded: the checkpoint that was loaded.
+  private func adopt(_ history: RemoteHistory, _ loaded: (name: String, key: StorageKey)?) {
     var record = history.job
     record.job = job
     var operations = [.job(record)] + history.operations
     let manifest = loaded.flatMap {
-      LocalCheckpoints(directory: checkpoints).verify($0, thorough: false).manifest
+      LocalCheckpoints(directory: checkpoints).verify($0.name, thorough: false).manifest
     }
     if let loaded, let manifest,
       var known = history.checkpoints.last(where: { $0.cut.hexadecimal == manifest.cutID })
     {
       // It need not be replicated again.
-      known.name = loaded
+      known.name = loaded.name
       known.replicatedAtNs = Clock.wallNanoseconds
       operations.append(.checkpoint(known))
+      operations.append(
+        .document(RemoteCopy.document, [RemoteCopy(key: loaded.key.text, checkpoint: known)]))
     }
     // It may have been stored after the history.
     if let manifest, let maker = history.attempts.last(where: { $0.attempt == manifest.attempt }),

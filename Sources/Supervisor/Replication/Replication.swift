@@ -17,18 +17,24 @@ final class Replication {
   private let events: EventLog
   private let degradations: Degradations
   private let checkpoints: LocalCheckpoints
+  private let writer: StoreWriter
+  /// Known to be at the remote storage, in the order in which they were stored.
+  private var copies: [RemoteCopy]
   private(set) var isFlushing = false
 
   init(
     _ remote: Remote, _ replicator: Replicator, _ catalogue: ResumeCatalogue, _ events: EventLog,
-    _ degradations: Degradations, _ checkpoints: LocalCheckpoints
+    _ degradations: Degradations, _ recovered: Recovery.Result
   ) {
     self.remote = remote
     self.replicator = replicator
     self.catalogue = catalogue
     self.events = events
     self.degradations = degradations
-    self.checkpoints = checkpoints
+    checkpoints = recovered.checkpoints
+    writer = recovered.writer
+    let known: [RemoteCopy]? = (try? recovered.store.document(RemoteCopy.document)) ?? nil
+    copies = known ?? []
   }
 
   /// - Returns: nil: there is no remote storage.
@@ -47,8 +53,35 @@ final class Replication {
     let replicator = try Replicator(
       remote.place, jobID: record.id.hexadecimal, mark: finding.mark, unusable: finding.unusable,
       history: { try? RemoteHistory(store, record) }, report: { mailbox.post(.replication($0)) })
-    self.init(remote.place, replicator, catalogue, events, degradations, recovered.checkpoints)
+    self.init(remote.place, replicator, catalogue, events, degradations, recovered)
+    let unusable = Set(finding.unusable.map(\.text))
+    retainCopies { !unusable.contains($0.key) }
   }
+
+  // MARK: What is there
+
+  private func add(_ key: StorageKey, _ record: CheckpointRecord) {
+    let now = Clock.wallNanoseconds
+    catalogue.markReplicated(record, at: now)
+    var checkpoint = record
+    checkpoint.replicatedAtNs = now
+    copies.removeAll { $0.key == key.text }
+    copies.append(RemoteCopy(key: key.text, checkpoint: checkpoint))
+    writer.submit([.document(RemoteCopy.document, copies)])
+  }
+
+  /// The others are no longer there, and nothing claims that they are.
+  private func retainCopies(_ isThere: (RemoteCopy) -> Bool) {
+    let gone = copies.filter { !isThere($0) }
+    if gone.isEmpty { return }
+    copies.removeAll { gone.contains($0) }
+    writer.submit([.document(RemoteCopy.document, copies)])
+    for copy in gone where !copies.contains(where: { $0.checkpoint.cut == copy.checkpoint.cut }) {
+      catalogue.markReplicated(copy.checkpoint, at: nil)
+    }
+  }
+
+  // MARK: Replicating
 
   /// The newest checkpoint of the whole state and the newest with only weights, if they are not replicated.
   private var unreplicated: [CheckpointRecord] {
@@ -76,18 +109,23 @@ final class Replication {
 
   func handle(_ report: Replicator.Report) {
     switch report {
-    case .replicated(let record, let took):
-      catalogue.markReplicated(record)
+    case .replicated(let record, let key, let took):
+      add(key, record)
       degradations.end("replication", "checkpoints reach the remote storage again")
       events.log(
         .replicated,
         "step \(Words.number(record.step)) is replicated: \(record.name), \(Words.bytes(record.bytes)) in "
           + "\(Words.duration(took))", step: record.step)
+    case .listed(let keys):
+      let keys = Set(keys.map(\.text))
+      retainCopies { keys.contains($0.key) }
     case .failed(let record, let why, let hint, let pause):
       degradations.begin(
         "replication",
         "\(record.name) does not reach the remote storage \(remote.storage.name): \(why)"
-          + (hint.map { " (\($0.text))" } ?? "") + "; next try in \(Words.duration(pause))", step: record.step
+          + (hint.map { " (\($0.text))" } ?? "")
+          + "; next try with the next checkpoint, in \(Words.duration(pause)) at the latest",
+        step: record.step
       )
     case .upkeepFailed(let why):
       degradations.begin(

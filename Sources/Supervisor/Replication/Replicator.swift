@@ -17,8 +17,10 @@ final class Replicator: Sendable {
   }
 
   enum Report: Sendable {
-    case replicated(CheckpointRecord, took: Duration)
-    /// It will be tried again.
+    case replicated(CheckpointRecord, StorageKey, took: Duration)
+    /// What is there now.
+    case listed(Set<StorageKey>)
+    /// It will be tried again, with the next checkpoint or after the pause.
     case failed(CheckpointRecord, why: String, hint: Hint?, retryIn: Duration)
     /// The history is not up to date there, or old checkpoints stay. It is done again later.
     case upkeepFailed(String)
@@ -152,8 +154,12 @@ final class Replicator: Sendable {
         guard !state.withLock(\.isStopping) else { return }
         restore(order)
         report(.failed(order.record, why: error.reason, hint: error.hint, retryIn: pause))
+        let began = Clock.monotonicNanoseconds
         wakeUp.wait(timeout: pause)
-        pause = min(pause * 2, Self.longestPause)
+        // A new checkpoint ends the wait, and says nothing about the storage.
+        if .nanoseconds(Clock.monotonicNanoseconds - began) >= pause {
+          pause = min(pause * 2, Self.longestPause)
+        }
       }
     }
   }
@@ -206,7 +212,7 @@ final class Replicator: Sendable {
       state.lastKey[order.record] = key
       state.unusable.remove(key)
     }
-    report(.replicated(order.record, took: .nanoseconds(Clock.monotonicNanoseconds - began)))
+    report(.replicated(order.record, key, took: .nanoseconds(Clock.monotonicNanoseconds - began)))
   }
 
   /// Stores the history and removes old checkpoints. A failure is none of the checkpoint, which is there.
@@ -239,8 +245,11 @@ final class Replicator: Sendable {
         jobID: jobID, keepLast: remote.settings.keepLast, unusable: state.unusable,
         newestStored: Set(state.lastKey.all))
     }
+    var there = Set(listing.checkpoints.filter { $0.fault == nil }.map(\.key)).union(retention.newestStored)
+    defer { report(.listed(there)) }
     for key in retention.superseded(in: listing) {
       try remote.storage.remove(key, isCancelled: isCancelled)
+      there.remove(key)
     }
   }
 

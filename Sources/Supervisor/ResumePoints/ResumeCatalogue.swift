@@ -109,9 +109,11 @@ final class ResumeCatalogue {
     update(newest.name) { $0.adopted = file }
   }
 
-  /// Called when the remote storage has all of it.
-  func markReplicated(_ record: CheckpointRecord) {
-    update(record.name) { $0.replicatedAtNs = Clock.wallNanoseconds }
+  /// Called when the remote storage has all of it, or no longer has it.
+  /// - Parameter time: CLOCK_REALTIME; nil: it is not there.
+  func markReplicated(_ record: CheckpointRecord, at time: UInt64?) {
+    guard records.contains(where: { $0.name == record.name && $0.cut == record.cut }) else { return }
+    update(record.name) { $0.replicatedAtNs = time }
   }
 
   /// Records further reasons for which the checkpoint of a step was saved.
