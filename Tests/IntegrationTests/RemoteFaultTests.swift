@@ -116,4 +116,22 @@ import Testing
     #expect(text.contains("next try with the next checkpoint, in "), "\(text)")
     try bench.killBoth(run)
   }
+
+  /// Removals that are accepted and do nothing are reported, and end to be when they work.
+  @Test func removalsAreIgnored() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let server = try Self.server.get()
+    server.set(.keep, bucket: "keep")
+    defer { server.set(.none, bucket: "keep") }
+    let options = Self.options("t:keep/jobs") + ["--remote-keep-last", "1"]
+    let run = try bench.start(options, Self.trainer(999, delay: "30ms"), environment: server.machine())
+    try bench.wait(for: "the degradation") {
+      try Self.status(bench).contains("the storage accepts removals and removes nothing")
+    }
+    #expect(try bench.holdfast(["status", "--check", "--state-dir", bench.state]).status == 5)
+    server.set(.none, bucket: "keep")
+    try bench.wait(for: "the end of the degradation") { try !Self.status(bench).contains("Degraded") }
+    try bench.killBoth(run)
+  }
 }

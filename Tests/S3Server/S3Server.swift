@@ -25,6 +25,8 @@ public final class S3Server: Sendable {
     case phantom
     /// Lists objects of a state and does not find them.
     case hollow
+    /// Accepts removals and removes nothing.
+    case keep
     /// Returns objects of a state with a changed byte.
     case corrupt
     /// Rejects all credentials.

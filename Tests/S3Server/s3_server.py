@@ -9,6 +9,7 @@ Faults:
   forget    accepts objects, and stores nothing
   phantom   lists objects, and does not find them
   hollow    lists objects of a state, and does not find them
+  keep      accepts removals, and removes nothing
   corrupt   returns objects of a state with a changed byte
   deny      rejects all credentials
   slow      reads bodies slowly
@@ -53,6 +54,8 @@ class Faulty:
             return self.answer(start_response, "404 Not Found", MISSING)
         if mode == "hollow" and method == "GET" and "state.safetensors" in key:
             return self.answer(start_response, "404 Not Found", MISSING)
+        if mode == "keep" and (method == "DELETE" or method == "POST" and "delete" in environ["QUERY_STRING"]):
+            return self.answer(start_response, "204 No Content", b"")
         if mode == "corrupt" and method == "GET" and "state.safetensors" in key:
             return self.corrupted(environ, start_response)
         return self.application(environ, start_response)

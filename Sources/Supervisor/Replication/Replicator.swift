@@ -41,6 +41,8 @@ final class Replicator: Sendable {
     /// Of the newest ones that are replicated.
     var lastName = Pair<String>()
     var lastKey = Pair<StorageKey>()
+    /// The storage accepted their removal.
+    var removed: Set<StorageKey> = []
     /// Listed there, but damaged or missing.
     var unusable: Set<StorageKey>
     /// Replicate without waiting for the interval, then report `idle`.
@@ -237,9 +239,6 @@ final class Replicator: Sendable {
   /// Removes older checkpoints of this job, and what interrupted uploads of this machine left.
   private func prune() throws(StorageError) {
     let listing = try remote.storage.list(isCancelled: isCancelled)
-    for key in listing.unfinished where key.text.contains("-\(mark.hexadecimal)/") && !isUsing(key.name) {
-      try remote.storage.remove(key, isCancelled: isCancelled)
-    }
     let retention = state.withLock { state in
       RemoteRetention(
         jobID: jobID, keepLast: remote.settings.keepLast, unusable: state.unusable,
@@ -247,10 +246,23 @@ final class Replicator: Sendable {
     }
     var there = Set(listing.checkpoints.filter { $0.fault == nil }.map(\.key)).union(retention.newestStored)
     defer { report(.listed(there)) }
-    for key in retention.superseded(in: listing) {
+    let interrupted = listing.unfinished.filter {
+      $0.text.contains("-\(mark.hexadecimal)/") && !isUsing($0.name)
+    }
+    let old = interrupted + retention.superseded(in: listing)
+    let removed = state.withLock(\.removed)
+    let ignored = old.filter { removed.contains($0) }
+    state.withLock { $0.removed = [] }
+    // Removing all of them each time would delay the next checkpoints more and more.
+    for key in ignored.isEmpty ? old : Array(ignored.prefix(1)) {
       try remote.storage.remove(key, isCancelled: isCancelled)
       there.remove(key)
+      state.withLock { _ = $0.removed.insert(key) }
     }
+    guard let first = ignored.first else { return }
+    throw StorageError(
+      .io, "the storage accepts removals and removes nothing",
+      why: "\(Words.count(UInt64(old.count), "old checkpoint")) still there, \(first) after its removal")
   }
 
   private func finishFlush() {
