@@ -134,4 +134,23 @@ import Testing
     try bench.wait(for: "the end of the degradation") { try !Self.status(bench).contains("Degraded") }
     try bench.killBoth(run)
   }
+
+  /// A storage that takes connections and does not answer is reported long before a request fails.
+  @Test func theStorageHangs() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let server = try S3Server()
+    defer { server.stop() }
+    let run = try bench.start(
+      Self.options("t:hang/jobs"), Self.trainer(9999, delay: "30ms"), environment: server.machine())
+    try bench.wait(for: "a copy") { try bench.status("replicated_step") > 0 }
+    server.suspend()
+    try bench.wait(for: "the degradation") {
+      try Self.status(bench).contains(
+        "the heartbeat does not reach the remote storage t:hang/jobs/test: no answer for")
+    }
+    server.resume()
+    try bench.wait(for: "the end of the degradation") { try !Self.status(bench).contains("Degraded") }
+    try bench.killBoth(run)
+  }
 }

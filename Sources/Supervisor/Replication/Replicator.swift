@@ -9,7 +9,7 @@ import SystemPackage
 import TrainerProtocol
 
 /// Copies durable checkpoints to the remote, and maintains the heartbeat there, each on a thread of its own: whatever the
-/// remote does, nothing else waits for it.
+/// remote does, nothing else waits for it. A third thread notices when it does nothing.
 final class Replicator: Sendable {
   struct Order: Sendable {
     var record: CheckpointRecord
@@ -73,6 +73,9 @@ final class Replicator: Sendable {
   private let cancelled = Atomic(false)
   private let wakeUp: WakeUp
   private let heartbeatWakeUp: WakeUp
+  private let watchWakeUp: WakeUp
+  /// When the heartbeat that is being written was begun, CLOCK_MONOTONIC; 0: none is.
+  private let beatBeganNs = Atomic<UInt64>(0)
   /// Of the checkpoint that is being transferred.
   let completedBytes = Atomic<UInt64>(0)
   let totalBytes = Atomic<UInt64>(0)
@@ -93,8 +96,12 @@ final class Replicator: Sendable {
     state = Mutex(State(unusable: unusable))
     wakeUp = try WakeUp()
     heartbeatWakeUp = try WakeUp()
+    watchWakeUp = try WakeUp()
     try NativeThread.start(niceness: 10) { [self] in replicate() }
-    if remote.objects != nil { try NativeThread.start(niceness: 5) { [self] in beat() } }
+    if remote.objects != nil {
+      try NativeThread.start(niceness: 5) { [self] in beat() }
+      try NativeThread.start { [self] in watch() }
+    }
   }
 
   /// Replaces an older checkpoint that still waits.
@@ -126,6 +133,7 @@ final class Replicator: Sendable {
     cancelled.store(true, ordering: .relaxed)
     wakeUp.signal()
     heartbeatWakeUp.signal()
+    watchWakeUp.signal()
   }
 
   private var isCancelled: Transfer.Cancellation { { [self] in cancelled.load(ordering: .relaxed) } }
@@ -278,7 +286,9 @@ final class Replicator: Sendable {
     var sequence = UInt64(0)
     while !state.withLock(\.isStopping) {
       sequence += 1
+      beatBeganNs.store(Clock.monotonicNanoseconds, ordering: .relaxed)
       do throws(StorageError) {
+        defer { beatBeganNs.store(0, ordering: .relaxed) }
         try beat(sequence)
         report(.heartbeatWritten)
       } catch {
@@ -299,6 +309,19 @@ final class Replicator: Sendable {
       return report(.takenOver(host: found.host))
     }
     try objects.write(JSON.encode(heartbeat(sequence)), as: Remote.heartbeat, isCancelled: isCancelled)
+  }
+
+  /// Reports a heartbeat that is on its way for too long: a storage may need minutes to fail, and a filesystem forever.
+  private func watch() {
+    let patience = min(max(.seconds(10), remote.settings.heartbeat * 3), .seconds(60))
+    while !state.withLock(\.isStopping) {
+      let began = beatBeganNs.load(ordering: .relaxed)
+      let elapsed = Duration.nanoseconds(Clock.monotonicNanoseconds &- began)
+      if began > 0, elapsed >= patience {
+        report(.heartbeatFailed("no answer for \(Words.duration(elapsed))"))
+      }
+      watchWakeUp.wait(timeout: patience / 4)
+    }
   }
 
   private func heartbeat(_ sequence: UInt64, isOver: Bool = false) -> Heartbeat {
