@@ -39,6 +39,32 @@ def test_changed_values_replace_those_of_the_program(
     assert "changed from" not in errors
 
 
+def test_a_changed_member_replaces_that_of_the_program(
+    run_directory: RunDirectory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    thing = object()
+    options, own = {"lr": 0.1, "data": Path("a")}, argparse.Namespace(decay=1.0, thing=thing)
+    values = {"optimizer": options, "own": own}
+    run_directory.resume(
+        hyperparameters={"optimizer": {"lr": 0.1, "data": "a"}, "own": {"decay": 1.0, "thing": str(thing)}},
+        hyperparameter_changes=[
+            {
+                "name": "optimizer",
+                "from": {"lr": 0.1, "data": "a"},
+                "to": {"lr": 0.2, "data": "b"},
+                "step": 5,
+            },
+            {"name": "own", "from": {"decay": 1.0}, "to": {"decay": 2, "thing": str(thing)}, "step": 5},
+        ],
+    )
+    run = holdfast.attach(values)
+    # The program may have read them already.
+    assert options == {"lr": 0.2, "data": Path("b")}
+    assert (own.decay, type(own.decay), own.thing) == (2.0, float, thing)
+    assert run.hyperparameters["optimizer"] == {"lr": 0.2, "data": "b"}
+    assert "'optimizer' is {'lr': 0.2, 'data': 'b'}, not {'lr': 0.1, 'data': 'a'}" in capfd.readouterr().err
+
+
 def _scheduler(kind: str, optimizer: torch.optim.Optimizer, rate: float) -> Any:
     of = torch.optim.lr_scheduler
     if kind == "step":
@@ -97,7 +123,7 @@ def test_a_rate_is_adapted_once() -> None:
         assert optimizer.param_groups[0]["lr"] == 0.1
 
 
-@pytest.mark.parametrize("kind", ["loader", "batches", "range", "second", "automatic", "manual"])
+@pytest.mark.parametrize("kind", ["loader", "batches", "range", "second", "nested", "automatic", "manual"])
 def test_every_step_from_the_middle_of_an_epoch_uses_the_new_rate(tmp_path: Path, kind: str) -> None:
     is_lightning = kind in ("automatic", "manual")
     if is_lightning:
@@ -115,7 +141,7 @@ def test_every_step_from_the_middle_of_an_epoch_uses_the_new_rate(tmp_path: Path
         assert 5 < stopped < 60
         assert {rate for _, rate in _rates(job)} == {0.01}
         lines = len(_rates(job))
-        job.options += ["--set", "lr=0.03"]
+        job.options += ["--set", "optimizer.lr=0.03" if kind == "nested" else "lr=0.03"]
         job.start()
         assert job.kill_at(stopped + 15)
         assert job.wait() == 0, job.errors.read_text()

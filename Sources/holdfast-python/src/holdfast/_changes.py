@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from types import SimpleNamespace
 from typing import Any, Callable
 
-from ._documents import Change
+from ._documents import Change, clean
 from ._hyperparameters import Recorded
 
 # How optimizers name the learning rate. With a scheduler its first value is kept too.
@@ -28,17 +30,42 @@ def replace(values: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, 
     """
     replaced = {}
     for name, new in changed.items():
-        if name not in values or Recorded({name: values[name]}).values[name] == new:
+        if name not in values:
             continue
-        before = values[name]
+        before = _recorded(values[name])
+        if before == new:
+            continue
         replaced[name] = (before, new)
         if isinstance(values, MutableMapping):
-            values[name] = _of_type(before, new)
+            values[name] = _replaced(values[name], new)
     return replaced
+
+
+def _replaced(before: Any, new: Any) -> Any:
+    """Return a new value; members of a nested one change in place, as the program may have read it."""
+    members = vars(before) if isinstance(before, (Namespace, SimpleNamespace)) else before
+    if not isinstance(members, MutableMapping) or not isinstance(new, Mapping):
+        return _of_type(before, new)
+    names = {clean(str(name)): name for name in members}
+    for name in set(names) - set(new):
+        del members[names[name]]
+    for name, one in new.items():
+        known = names.get(name, name)
+        if known not in members:
+            members[known] = one
+        elif _recorded(members[known]) != one:
+            members[known] = _replaced(members[known], one)
+    return before
+
+
+def _recorded(value: Any) -> Any:
+    return Recorded({"value": value}).values["value"]
 
 
 def _of_type(before: Any, new: Any) -> Any:
     """Return a JSON value as the type that the program used, if that can be made from it."""
+    if type(before) is float and type(new) is int:
+        return float(new)
     if before is None or type(before) in (bool, int, float, str, list, dict) or isinstance(before, Mapping):
         return new
     try:
@@ -59,7 +86,7 @@ def adapt(changes: Iterable[Change], targets: Iterable[Any], report: Callable[[s
         report: prints a line.
     """
     found = list(_leaves(targets))
-    for change in changes:
+    for change in (one for whole in changes for one in _members(whole)):
         option = change.name.rpartition(".")[2]
         option = _RATE if option in _RATE_NAMES else option
         groups = [group for one in found for group in getattr(one, "param_groups", ())]
@@ -70,6 +97,17 @@ def adapt(changes: Iterable[Change], targets: Iterable[Any], report: Callable[[s
         if option == _RATE:
             for one in found:
                 _adapt_scheduler(one, change)
+
+
+def _members(change: Change) -> Iterator[Change]:
+    """Yield the changes of the members of a nested hyperparameter, which is recorded as a whole."""
+    old, new = change.old, change.new
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        yield change
+        return
+    for name in old:
+        if name in new and old[name] != new[name]:
+            yield from _members(Change(f"{change.name}.{name}", old[name], new[name], change.step))
 
 
 def _adapt_group(group: dict[str, Any], option: str, change: Change) -> str | None:

@@ -10,15 +10,17 @@ import torch
 import holdfast
 
 parser = argparse.ArgumentParser()
-parser.add_argument("kind", choices=["loader", "batches", "range", "second"])
+parser.add_argument("kind", choices=["loader", "batches", "range", "second", "nested"])
 parser.add_argument("--lr", type=float, default=0.01)
 args = parser.parse_args()
 
 torch.manual_seed(1)
 data = torch.randn(200, 3, dtype=torch.float64)
-run = holdfast.attach(vars(args))
+settings = {"optimizer": {"lr": args.lr}} if args.kind == "nested" else vars(args)
+options = settings.get("optimizer", settings)
+run = holdfast.attach(settings)
 model = torch.nn.Linear(3, 1, dtype=torch.float64)
-optimizer = torch.optim.SGD(model.parameters(), lr=args.lr)
+optimizer = torch.optim.SGD(model.parameters(), lr=options["lr"])
 run.register(model=model, optimizer=optimizer)
 loader = run.loader(torch.utils.data.TensorDataset(data), batch_size=1, shuffle=True)
 
