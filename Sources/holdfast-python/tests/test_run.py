@@ -326,7 +326,8 @@ def test_saving_and_loading_without_a_supervisor(tmp_path: Path) -> None:
     assert checkpoint.step == 1
     assert checkpoint.hyperparameters == {"lr": 0.1}
     changed = holdfast.Checkpoint.load(path, overriding={"lr": 1, "in_dim": 128})
-    assert (changed.step, changed.hyperparameters) == (1, {"lr": 1, "in_dim": 128})
+    assert (changed.step, changed.hyperparameters) == (1, {"lr": 1.0, "in_dim": 128})
+    assert type(changed.hyperparameters["lr"]) is float
     assert (checkpoint.metrics, changed.metrics) == (changed.metrics, {"loss": 0.5, "val_loss": 0.25})
     fresh = nn.Linear(4, 2)
     fresh.load_state_dict(checkpoint["model"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,15 @@ def test_a_lightning_program(tmp_path: Path) -> None:
         tmp_path, "digits_lightning.py", "--epochs", 5, "--step-delay", 0.02, "--directory", where
     )
     assert "because of --set: lr is" in errors, errors
+
+
+def test_overriding_takes_members_and_keeps_types(tmp_path: Path) -> None:
+    run = holdfast.attach({"net": {"dim": 4, "inner": {"rate": 0.5}}, "lr": 0.1, "a.b": 1})
+    path = run.save(tmp_path)
+    overriding = {"net.dim": 9, "net.inner.rate": 1, "net.more": 3, "lr": 2, "a.b": 5.0, "other.name": 7}
+    loaded = holdfast.Checkpoint.load(path, overriding=overriding).hyperparameters
+    expected = {"net": {"dim": 9, "inner": {"rate": 1.0}, "more": 3}, "lr": 2.0, "a.b": 5, "other.name": 7}
+    assert json.dumps(loaded) == json.dumps(expected)
+    assert holdfast.load(path).hyperparameters["net"] == {"dim": 4, "inner": {"rate": 0.5}}
+    standalone = holdfast.attach({"net": {"dim": 4}}, overrides={"net.dim": 9})
+    assert standalone.hyperparameters == {"net": {"dim": 9}}

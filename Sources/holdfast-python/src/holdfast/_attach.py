@@ -12,7 +12,7 @@ from . import _failures
 from ._changes import newest
 from ._documents import read_resume_file
 from ._errors import HoldfastError
-from ._hyperparameters import Recorded, is_same
+from ._hyperparameters import Recorded, is_same, overridden
 from ._ring import RingWriter
 from ._run import Run
 
@@ -47,6 +47,7 @@ def attach(
             `holdfast run --set` changed are replaced, in this mapping too: with `vars(args)`, `args.lr` is
             the new one.
         overrides: if given, a resumed job uses the hyperparameters that it started with, except for these.
+            Members of nested ones are named with dots.
         total_epochs: number of epochs, if it is known here; `Run.epochs` publishes it too.
         batches_per_epoch: number of batches in an epoch, if it is known here.
         rng: whether each snapshot includes the global random streams of `random`, numpy and torch.
@@ -62,7 +63,7 @@ def attach(
     if path is None:
         given, changed = Recorded(hyperparameters or {}), Recorded(overrides or {})
         run = Run(rng=rng)
-        run.hyperparameters = {**given.values, **changed.values}
+        run.hyperparameters = overridden(given.values, changed.values)
         run._warn_about_text(given, changed)
         os.register_at_fork(after_in_child=run._disconnect_in_child)
         _attached = run
@@ -109,7 +110,7 @@ def _effective_hyperparameters(
     run: Run, given: dict[str, Any], overrides: dict[str, Any] | None, saved: dict[str, Any]
 ) -> dict[str, Any]:
     if overrides is not None:
-        return {**given, **saved, **overrides}
+        return overridden({**given, **saved}, overrides)
     for name in sorted(set(given) & set(saved) - {change.name for change in run._changes}):
         if not is_same(given[name], saved[name]):
             run._warn(f"hyperparameter '{name}' changed from {saved[name]!r} to {given[name]!r}")

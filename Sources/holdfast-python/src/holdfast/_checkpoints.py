@@ -15,6 +15,7 @@ from typing import Any
 from ._digests import SUMS_NAMES, digest_of, digest_of_file, new_algorithm
 from ._documents import ResumeFile
 from ._errors import HoldfastError, PathLike
+from ._hyperparameters import overridden
 from ._image import ImageReader, ImageWriter, LoopState
 from ._local import local_path
 from ._mapping import map_private
@@ -75,8 +76,9 @@ def load(
         path: the directory of a checkpoint, which is verified first, or a `.safetensors` file of one.
         weights_only: leave out components that are more than tensors by name, such as an optimizer.
         device: device for the tensors; None: the one they were saved from if it exists, else the CPU.
-        overriding: hyperparameters that replace saved ones, with their types. Unknown names are added, as
-            Lightning's `load_from_checkpoint` does.
+        overriding: hyperparameters that replace saved ones, with their types. Members of nested ones are
+            named with dots, as for `--set`. Unknown names are added, as Lightning's `load_from_checkpoint`
+            does.
 
     Raises:
         HoldfastError: it does not exist, is damaged, or contains a type that is not registered.
@@ -90,7 +92,7 @@ def load(
     names = [name for name, node in (reader.nodes or {}).items() if not weights_only or is_weights(node)]
     decoder = reader.decoder(device=device)
     components = {name: decoder.value((reader.nodes or {})[name]) for name in names}
-    hyperparameters = {**manifest.get("hyperparameters", {}), **(overriding or {})}
+    hyperparameters = overridden(manifest.get("hyperparameters", {}), overriding or {})
     return Checkpoint(loop.step, loop.epoch, components, hyperparameters, manifest.get("metrics", {}))
 
 

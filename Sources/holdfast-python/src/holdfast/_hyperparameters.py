@@ -89,6 +89,30 @@ def _members(value: Any) -> Mapping[Any, Any] | None:
     return None
 
 
+def overridden(saved: Mapping[str, Any], overriding: Mapping[str, Any]) -> dict[str, Any]:
+    """Return hyperparameters with some replaced; those that were numbers keep their type.
+
+    Args:
+        saved: the hyperparameters.
+        overriding: values by name. Members of nested hyperparameters are named with dots, as for `--set`.
+            Unknown names are added.
+    """
+    changed = dict(saved)
+    for name, value in overriding.items():
+        first, _, rest = name.partition(".")
+        if name not in changed and rest and isinstance(changed.get(first), dict):
+            changed[first] = overridden(changed[first], {rest: value})
+        else:
+            changed[name] = _like(changed.get(name), value)
+    return changed
+
+
+def _like(before: Any, value: Any) -> Any:
+    if type(before) is float and type(value) is int:
+        return float(value)
+    return int(value) if type(before) is int and type(value) is float and value.is_integer() else value
+
+
 def is_same(given: Any, saved: Any) -> bool:
     """Return whether a hyperparameter has its saved value; older versions saved nested ones as JSON text."""
     if given == saved:
