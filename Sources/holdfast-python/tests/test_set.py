@@ -124,6 +124,16 @@ def test_a_rate_is_adapted_once() -> None:
         assert optimizer.param_groups[0]["lr"] == 0.1
 
 
+def test_another_rate_is_reported() -> None:
+    parameters = [torch.nn.Parameter(torch.ones(1)) for _ in range(2)]
+    optimizer = torch.optim.SGD([{"params": parameters[:1]}, {"params": parameters[1:], "lr": 1.0}], lr=0.1)
+    lines: list[str] = []
+    _changes.adapt([Change("lr", 0.1, 0.2, 1)], [optimizer], lines.append)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.2, 1.0]
+    assert len(lines) == 2
+    assert "keeps lr 1.0 despite --set, because it did not begin with 0.1" in lines[1]
+
+
 @pytest.mark.parametrize("kind", ["loader", "batches", "range", "second", "nested", "automatic", "manual"])
 def test_every_step_from_the_middle_of_an_epoch_uses_the_new_rate(tmp_path: Path, kind: str) -> None:
     is_lightning = kind in ("automatic", "manual")

@@ -94,6 +94,11 @@ def adapt(changes: Iterable[Change], targets: Iterable[Any], report: Callable[[s
             words = _adapt_group(group, option, change)
             if words:
                 report(f"restored optimizer, because of --set: {words}")
+            elif option == _RATE and _keeps_other_rate(group, change):
+                report(
+                    f"restored optimizer keeps lr {float(group[_RATE])!r} despite --set, because it did not "
+                    f"begin with {change.old!r}, unless the program sets it"
+                )
         if option == _RATE:
             for one in found:
                 _adapt_scheduler(one, change)
@@ -128,6 +133,12 @@ def _adapt_group(group: dict[str, Any], option: str, change: Change) -> str | No
     before = group[option]
     _assign(group, option, _of_type(before, change.new))
     return f"{option} is {change.new!r}, was {change.old!r}"
+
+
+def _keeps_other_rate(group: dict[str, Any], change: Change) -> bool:
+    """Return whether a group has a rate that is neither the old nor the new one, such as a multiple."""
+    values = [group[name] for name in (*_BASES, _RATE) if name in group]
+    return bool(values) and not any(_is_same(one, of) for one in values for of in (change.old, change.new))
 
 
 def _assign(group: dict[str, Any], option: str, value: Any) -> None:
