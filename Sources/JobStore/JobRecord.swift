@@ -20,6 +20,8 @@ public struct JobRecord: Hashable, Sendable, Codable {
   public var interpreter: String?
   /// Where its checkpoints are; nil: below the state directory.
   public var checkpointDirectory: String?
+  /// Identifies the filesystem of that directory also after a reboot; nil: unknown.
+  public var checkpointFilesystem: String?
   /// The remote storage of the newest supervisor; nil: none. Without credentials.
   public var remote: String?
 

@@ -190,6 +190,15 @@ public enum FileSystem {
     return status.f_type == tmpfs || status.f_type == ramfs
   }
 
+  /// Type and id of the filesystem of `path`, which most filesystems derive from their UUID.
+  public static func identity(ofFilesystem path: FilePath) throws(POSIXError) -> String {
+    var type = statfs()
+    try posix("statfs", path) { path.withPlatformString { statfs($0, &type) } }
+    var status = statvfs()
+    try posix("statvfs", path) { path.withPlatformString { statvfs($0, &status) } }
+    return "\(String(type.f_type, radix: 16)):\(String(status.f_fsid, radix: 16))"
+  }
+
   /// Inodes available to unprivileged users on the filesystem of `path`; nil: it does not count them.
   public static func availableInodes(_ path: FilePath) throws(POSIXError) -> UInt64? {
     var status = statvfs()

@@ -12,11 +12,23 @@ struct CheckpointDiskTests {
     init(_ bench: Workbench) throws {
       path = bench.base + "/disk"
       let make = "mkdir \(path); truncate -s 24M \(path).image; mkfs.ext4 -q -N 200 \(path).image"
-      let made = try bench.shell("\(make) && mount -o loop \(path).image \(path)")
-      try #require(made.status == 0, "\(made.err)")
+      try run(bench, make)
+      try mount(bench)
     }
 
     deinit { umount2(path, Int32(MNT_DETACH)) }
+
+    func mount(_ bench: Workbench) throws { try run(bench, "mount -o loop \(path).image \(path)") }
+
+    /// A process that has just been killed may still use it.
+    func unmount(_ bench: Workbench) throws {
+      try bench.wait(for: "the unmounting") { umount2(path, 0) == 0 || errno != EBUSY }
+    }
+
+    private func run(_ bench: Workbench, _ script: String) throws {
+      let made = try bench.shell(script)
+      try #require(made.status == 0, "\(made.err)")
+    }
   }
 
   private static func degraded(_ bench: Workbench) throws -> String {
@@ -113,6 +125,80 @@ struct CheckpointDiskTests {
     run.waitUntilExit()
     #expect(run.terminationStatus == 74, "\(bench.standardError)")
     #expect(try FileManager.default.contentsOfDirectory(atPath: disk.path) == [])
+  }
+
+  /// A start after a power loss while the checkpoint disk is not mounted would begin from the beginning, and fill
+  /// another disk.
+  @Test(arguments: ["", "/jobs/own"]) func aStartWithoutTheDiskIsRefused(below: String) async throws {
+    let expected = try await Undisturbed.shared.digest(["--epochs", "6"])
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try Disk(bench)
+    let options = ["--checkpoint-dir", disk.path + below] + Self.often
+    try losePower(bench, options)
+    try disk.unmount(bench)
+    // Also without the option: the job remembers it.
+    for options in [options, Self.often] {
+      #expect(
+        try bench.supervise(options, [Programs.trainer, "--epochs", "6"]) == 74, "\(bench.standardError)")
+    }
+    for words in ["is its filesystem mounted?", "where: \(disk.path + below)", "the newest one is step-"] {
+      #expect(bench.standardError.contains(words), "no '\(words)' in: \(bench.standardError)")
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: disk.path) == [])
+    #expect(try bench.attempts().count == 1)
+    try disk.mount(bench)
+    #expect(try bench.supervise(options, [Programs.trainer, "--epochs", "6"]) == 0, "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == expected)
+    let from = try bench.attempts().last?["resumed_from"] as? [String: Any]
+    #expect(from?["level"] as? String == "durable")
+  }
+
+  /// What the user decided about a checkpoint directory is not refused.
+  /// - Parameters:
+  ///   - change: a command of sh(1) beside the disk, which is not mounted when it truncates or is empty.
+  ///   - directory: of the next start.
+  ///   - level: where that resumes.
+  @Test(arguments: [
+    ("rm -r disk/own", "disk/own", "beginning"),
+    ("mkdir other && mv disk/own/* other/", "other", "durable"),
+    ("", "other", "beginning"),
+    ("mkdir -p disk/own && truncate -s 0 disk/own/.holdfast-job", "disk/own", "beginning"),
+  ])
+  func aDecisionAboutTheDirectory(change: String, directory: String, level: String) throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try Disk(bench)
+    try losePower(bench, ["--checkpoint-dir", disk.path + "/own"] + Self.often)
+    if change.isEmpty || change.contains("truncate") { try disk.unmount(bench) }
+    #expect(try bench.shell("cd \(bench.base) && { \(change.isEmpty ? "true" : change); }").status == 0)
+    let options = ["--checkpoint-dir", bench.base + "/" + directory]
+    #expect(try bench.supervise(options, [Programs.trainer, "--epochs", "6"]) == 0, "\(bench.standardError)")
+    let from = try bench.attempts().last?["resumed_from"] as? [String: Any]
+    #expect(from?["level"] as? String ?? "beginning" == level, "\(bench.standardError)")
+    #expect(try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state]).status == 0)
+  }
+
+  /// A directory that the user did not decide about is refused while the checkpoints are in the old one.
+  @Test func checkpointsInAnotherDirectoryAreNotForgotten() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try Disk(bench)
+    try losePower(bench, ["--checkpoint-dir", disk.path + "/own"] + Self.often)
+    let options = ["--checkpoint-dir", bench.base + "/other"]
+    #expect(
+      try bench.supervise(options, [Programs.trainer, "--epochs", "6"]) == 73, "\(bench.standardError)")
+    #expect(bench.standardError.contains("in another directory"), "\(bench.standardError)")
+  }
+
+  static let often = ["--every", "200ms", "--stage-every", "50ms"]
+
+  /// Kills a job with a durable checkpoint, and removes what it had in memory.
+  private func losePower(_ bench: Workbench, _ options: [String]) throws {
+    let run = try bench.start(options, [Programs.trainer, "--epochs", "6", "--step-delay", "20ms"])
+    try bench.wait(for: "a durable checkpoint") { try bench.status("durable_step") > 0 }
+    try bench.killBoth(run)
+    try FileManager.default.removeItem(atPath: bench.run)
   }
 
   /// Before the first step, with numbers.

@@ -115,14 +115,15 @@ public enum Supervisor {
     var remote: (place: Remote, finding: RemoteStart.Finding)?
     if let settings = configuration.remote, let store {
       let place = try Remote(settings, job: configuration.job, environment: configuration.environment)
-      let own = try CheckpointDirectory.select(configuration.checkpointDirectory, directories.state, store)
+      let own = try CheckpointPlace(state: directories.state, store: store)
+        .select(configuration.checkpointDirectory)
       let start = RemoteStart(
         remote: place, job: configuration.job, checkpoints: own ?? directories.checkpoints, store: store)
       remote = (place, try start.run())
     }
     if let wanted = configuration.resumeFrom, let opened = store {
-      directories.ownCheckpoints = try CheckpointDirectory.select(
-        configuration.checkpointDirectory, directories.state, opened)
+      directories.ownCheckpoints = try CheckpointPlace(state: directories.state, store: opened)
+        .select(configuration.checkpointDirectory)
       store = nil
       store = try ResumeFromAction(job: configuration.job, directories: directories)
         .apply(wanted, environment: configuration.environment, to: opened) { try openStore(directories) }
@@ -149,7 +150,9 @@ public enum Supervisor {
         result.requiresIdentical = configuration.policy.requiresIdentical
         return result
       }
-      usedDirectory = try store?.job()?.checkpointDirectory.map { FilePath($0) }
+      if configuration.checkpointDirectory == nil, let finished = store {
+        usedDirectory = try CheckpointPlace(state: directories.state, store: finished).select(nil)
+      }
       store = nil
       let kept = try directories.archive()
       Console.line("starting job \(job.job) over; the finished run is kept in \(kept)")
@@ -157,11 +160,12 @@ public enum Supervisor {
     }
     guard let store else { preconditionFailure("the store was opened above") }
     try AdoptionStart.check(configuration, store)
-    directories.ownCheckpoints = try CheckpointDirectory.select(
-      configuration.checkpointDirectory ?? usedDirectory, directories.state, store)
-    let job = try loadJob(configuration, directories, store)
+    directories.ownCheckpoints = try CheckpointPlace(state: directories.state, store: store)
+      .select(configuration.checkpointDirectory ?? usedDirectory)
+    var job = try loadJob(configuration, directories, store)
     let ownDirectory =
       directories.ownCheckpoints != nil ? try CheckpointDirectory.acquire(directories, job) : nil
+    job.checkpointFilesystem = ownDirectory?.filesystem
     if !FileSystem.isInMemory(directories.run) {
       Console.warning("the run directory \(directories.run) is not on tmpfs: every step is written to disk")
     }

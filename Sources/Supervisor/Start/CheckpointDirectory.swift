@@ -8,50 +8,24 @@ import TrainerProtocol
 /// A checkpoint directory outside of the state directory. It serves one job: a file in it names that job, and another
 /// one is locked as long as the job is supervised.
 final class CheckpointDirectory: Sendable {
-  // Not names of checkpoints.
-  static let markName = ".holdfast-job"
-  static let lockName = ".holdfast-lock"
-
-  private struct Mark: Codable, Sendable {
-    var job: String
-    var jobID: String
-    var stateDirectory: String
-
-    enum CodingKeys: String, CodingKey {
-      case job, stateDirectory
-      case jobID = "jobId"
-    }
-  }
+  // Not the name of a checkpoint.
+  private static let lockName = ".holdfast-lock"
 
   /// As it was opened; its path may later refer to another one.
   let directory: OpenFile
   private let lock: OpenFile
-  private let mark: Mark
+  private let mark: CheckpointMark
   private let device: dev_t
 
-  private init(_ directory: OpenFile, _ lock: OpenFile, _ mark: Mark) throws(POSIXError) {
+  private init(_ directory: OpenFile, _ lock: OpenFile, _ mark: CheckpointMark) throws(POSIXError) {
     self.directory = directory
     self.lock = lock
     self.mark = mark
     device = try directory.status().st_dev
   }
 
-  /// The directory of the job's checkpoints: that of the configuration, else that of the job's earlier runs.
-  /// - Throws: there are checkpoints in another one, which would not be found any more.
-  static func select(_ configured: FilePath?, _ state: FilePath, _ store: JobStore) throws -> FilePath? {
-    let recorded = try store.job()?.checkpointDirectory.map { FilePath($0) }
-    guard let configured, configured != recorded, let newest = try store.checkpoints().last else {
-      return configured ?? recorded
-    }
-    let place = recorded ?? state.appending("checkpoints")
-    throw SupervisorError(
-      .cannotCreate, "the job's checkpoints are in another directory", path: place,
-      why: "its newest one is \(newest.name)",
-      hint: """
-        mkdir -p \(configured) && mv \(place)/* \(configured)/  move them, then run the same command again
-        use that directory: --checkpoint-dir \(place)
-        """)
-  }
+  /// Identifies its filesystem also after a reboot; nil: unknown.
+  var filesystem: String? { try? FileSystem.identity(ofFilesystem: directory.path) }
 
   /// Creates the directory if it does not exist, and claims it for the job.
   /// - Throws: it belongs to another job, or cannot be written to.
@@ -59,25 +33,26 @@ final class CheckpointDirectory: Sendable {
     _ directories: JobDirectory, _ job: JobRecord
   ) throws(SupervisorError) -> CheckpointDirectory {
     let path = directories.checkpoints
-    let state = (FileSystem.canonical(directories.state) ?? directories.state).string
     do throws(POSIXError) {
       try FileSystem.makeDirectories(path, mode: 0o750)
     } catch {
       throw unusable(path, error)
     }
-    return try claim(path, Mark(job: job.job, jobID: job.id.hexadecimal, stateDirectory: state))
+    return try claim(path, CheckpointMark(job: job.job, jobID: job.id, state: directories.state))
   }
 
-  private static func claim(_ path: FilePath, _ new: Mark) throws(SupervisorError) -> CheckpointDirectory {
-    let acquired: (directory: OpenFile, lock: OpenFile, isFree: Bool, mark: Mark?)
+  private static func claim(
+    _ path: FilePath, _ new: CheckpointMark
+  ) throws(SupervisorError) -> CheckpointDirectory {
+    let acquired: (directory: OpenFile, lock: OpenFile, isFree: Bool, mark: CheckpointMark?)
     do throws(POSIXError) {
       let directory = try OpenFile(directory: path)
       let lock = try OpenFile(path.appending(lockName), .lock, create: .ifAbsent(mode: 0o640))
-      acquired = (directory, lock, try lock.tryLock(), try mark(in: path))
+      acquired = (directory, lock, try lock.tryLock(), try CheckpointMark.read(in: path))
     } catch {
       throw unusable(path, error)
     }
-    // The same state directory has another job after --again. The same job may have been moved, but not copied.
+    // The same job may have been moved, but not copied.
     if let mark = acquired.mark, mark.stateDirectory != new.stateDirectory,
       mark.jobID != new.jobID || FileSystem.exists(FilePath(mark.stateDirectory).appending("store"))
     {
@@ -86,7 +61,7 @@ final class CheckpointDirectory: Sendable {
         path: path,
         hint: """
           use another one: --checkpoint-dir DIR
-          rm \(path.appending(markName))  if that job is gone; its checkpoints stay
+          rm \(path.appending(CheckpointMark.name))  if that job is gone; its checkpoints stay
           """)
     }
     guard acquired.isFree else {
@@ -96,7 +71,7 @@ final class CheckpointDirectory: Sendable {
     }
     do throws(POSIXError) {
       try FileSystem.replace(
-        path.appending(markName), with: JSON.encode(new), durable: true, mode: 0o640)
+        path.appending(CheckpointMark.name), with: JSON.encode(new), durable: true, mode: 0o640)
       return try CheckpointDirectory(acquired.directory, acquired.lock, new)
     } catch {
       throw unusable(path, error)
@@ -118,12 +93,6 @@ final class CheckpointDirectory: Sendable {
     try lock.refer(to: new.lock)
     try directory.refer(to: new.directory)
     Console.line("the checkpoint directory \(path) was removed; it is created again")
-  }
-
-  /// nil: there is none, or it is unreadable.
-  private static func mark(in path: FilePath) throws(POSIXError) -> Mark? {
-    guard FileKind.of(path.appending(markName)) != nil else { return nil }
-    return JSON.decode(try OpenFile(path.appending(markName), .readOnly).read(atMost: 1 << 16))
   }
 
   private static func unusable(_ path: FilePath, _ error: POSIXError) -> SupervisorError {
