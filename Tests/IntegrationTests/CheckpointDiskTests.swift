@@ -191,6 +191,57 @@ struct CheckpointDiskTests {
     #expect(bench.standardError.contains("in another directory"), "\(bench.standardError)")
   }
 
+  /// The job starts with what is staged, and writing resumes by itself.
+  @Test(arguments: [
+    ("dd if=/dev/zero of=junk bs=4k", "no space for a checkpoint", "rm junk"),
+    ("mkdir own/.publishing-1; mount -o remount,ro .", "Read-only file system", "mount -o remount,rw ."),
+  ])
+  func aStartWithAFailingDisk(fault: String, words: String, mend: String) async throws {
+    let expected = try await Undisturbed.shared.digest(["--epochs", "6"])
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try Disk(bench)
+    let options = ["--checkpoint-dir", disk.path + "/own"] + Self.often
+    let command = [Programs.trainer, "--epochs", "6", "--step-delay", "40ms"]
+    let first = try bench.start(options, command)
+    try bench.wait(for: "a durable checkpoint") { try bench.status("durable_step") > 0 }
+    try bench.killBoth(first)
+    _ = try bench.shell("cd \(disk.path) && { \(fault); } 2>/dev/null")
+    let durable = try bench.status("durable_step")
+    let second = try bench.start(options, command)
+    try bench.wait(for: "the word") {
+      try !second.isRunning || Self.degraded(bench).contains(words)
+    }
+    #expect(second.isRunning, "\(bench.standardError)")
+    #expect(try bench.status("durable_step") == durable)
+    _ = try bench.shell("cd \(disk.path) && { \(mend); }")
+    try bench.wait(for: "the next durable checkpoint") { try bench.status("durable_step") > durable }
+    #expect(try Self.degraded(bench) == "")
+    second.waitUntilExit()
+    #expect(second.terminationStatus == 0, "\(bench.standardError)")
+    #expect(digest(in: bench.standardOutput) == expected)
+    #expect(try bench.attempts().count == 2)
+    #expect(try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state]).status == 0)
+  }
+
+  /// A directory that cannot be used for the first time is an error of the disk: a unit tries again.
+  @Test(arguments: [
+    ("mkdir own; dd if=/dev/zero of=junk bs=4k", "No space left on device", "df -h"),
+    ("mkdir own; mount -o remount,ro .", "Read-only file system", "mounted read-only"),
+  ])
+  func aNewJobWithAFailingDisk(fault: String, words: String, hint: String) throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try Disk(bench)
+    _ = try bench.shell("cd \(disk.path) && { \(fault); } 2>/dev/null")
+    let options = ["--checkpoint-dir", disk.path + "/own"]
+    #expect(
+      try bench.supervise(options, [Programs.trainer, "--epochs", "1"]) == 74, "\(bench.standardError)")
+    for words in ["cannot use the checkpoint directory", words, hint] {
+      #expect(bench.standardError.contains(words), "no '\(words)' in: \(bench.standardError)")
+    }
+  }
+
   static let often = ["--every", "200ms", "--stage-every", "50ms"]
 
   /// Kills a job with a durable checkpoint, and removes what it had in memory.

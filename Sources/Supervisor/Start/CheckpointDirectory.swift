@@ -28,7 +28,7 @@ final class CheckpointDirectory: Sendable {
   var filesystem: String? { try? FileSystem.identity(ofFilesystem: directory.path) }
 
   /// Creates the directory if it does not exist, and claims it for the job.
-  /// - Throws: it belongs to another job, or cannot be written to.
+  /// - Throws: it belongs to another job, or it was never claimed and cannot be written to.
   static func acquire(
     _ directories: JobDirectory, _ job: JobRecord
   ) throws(SupervisorError) -> CheckpointDirectory {
@@ -47,7 +47,7 @@ final class CheckpointDirectory: Sendable {
     let acquired: (directory: OpenFile, lock: OpenFile, isFree: Bool, mark: CheckpointMark?)
     do throws(POSIXError) {
       let directory = try OpenFile(directory: path)
-      let lock = try OpenFile(path.appending(lockName), .lock, create: .ifAbsent(mode: 0o640))
+      let lock = try openLock(path.appending(lockName))
       acquired = (directory, lock, try lock.tryLock(), try CheckpointMark.read(in: path))
     } catch {
       throw unusable(path, error)
@@ -70,11 +70,34 @@ final class CheckpointDirectory: Sendable {
         hint: "use another one: --checkpoint-dir DIR")
     }
     do throws(POSIXError) {
-      try FileSystem.replace(
-        path.appending(CheckpointMark.name), with: JSON.encode(new), durable: true, mode: 0o640)
+      try write(new, over: acquired.mark, in: path)
       return try CheckpointDirectory(acquired.directory, acquired.lock, new)
     } catch {
       throw unusable(path, error)
+    }
+  }
+
+  /// A filesystem that has become read-only has the lock already, which flock(2) needs no write access for.
+  private static func openLock(_ path: FilePath) throws(POSIXError) -> OpenFile {
+    do throws(POSIXError) {
+      return try OpenFile(path, .lock, create: .ifAbsent(mode: 0o640))
+    } catch {
+      guard error.errno == .readOnlyFileSystem, FileKind.of(path) != nil else { throw error }
+      return try OpenFile(path, .readOnly)
+    }
+  }
+
+  /// The disk may be full: a mark that names this job is sufficient, and the next start renews it.
+  private static func write(
+    _ new: CheckpointMark, over old: CheckpointMark?, in directory: FilePath
+  ) throws(POSIXError) {
+    if new == old { return }
+    do throws(POSIXError) {
+      try FileSystem.replace(
+        directory.appending(CheckpointMark.name), with: JSON.encode(new), durable: true, mode: 0o640)
+    } catch {
+      guard error.errno.isOfDisk, let old, old.isSameJob(as: new) else { throw error }
+      Console.warning("cannot renew \(directory.appending(CheckpointMark.name)): \(error.reason)")
     }
   }
 
@@ -96,8 +119,16 @@ final class CheckpointDirectory: Sendable {
   }
 
   private static func unusable(_ path: FilePath, _ error: POSIXError) -> SupervisorError {
-    SupervisorError(
-      .cannotCreate, "cannot use the checkpoint directory", path: error.path ?? path, why: error.reason,
-      hint: "ls -ld \(path); or use another one: --checkpoint-dir DIR")
+    let what: Hint =
+      switch error.errno {
+      case .readOnlyFileSystem: "findmnt -T \(path)  it is mounted read-only"
+      case .diskQuotaExceeded: "quota -s  free some space within the quota"
+      case _ where error.errno.isNoRoom: "df -h \(path); df -i \(path)  free some space or inodes"
+      default: "ls -ld \(path)"
+      }
+    return SupervisorError(
+      error.errno.isOfDisk ? .io : .cannotCreate, "cannot use the checkpoint directory",
+      path: error.path ?? path, why: error.reason,
+      hint: "\(what)\nuse another one: --checkpoint-dir DIR")
   }
 }

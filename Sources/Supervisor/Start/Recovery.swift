@@ -53,9 +53,8 @@ enum Recovery {
 
     let checkpoints = LocalCheckpoints(
       directory: directories.checkpoints, below: ownDirectory?.directory ?? stateDirectory)
-    try checkpoints.removeLeftovers()
+    removeUnfinished(checkpoints)
     try directories.removeArenasOfEarlierBoots()
-    try checkpoints.removeUnfinishedLoads()
     let records = try adoptCheckpoints(checkpoints, store, writer, job)
     // Attempt numbers stay unique even if the store lost its records.
     standing.attempt = max(standing.attempt, records.map(\.attempt).max() ?? 0)
@@ -79,6 +78,13 @@ enum Recovery {
       deviation: try store.deviation(), logged: try store.document(LoggedMetrics.document))
     if let adoption = configuration.adoption { result.ignored = try AdoptionStart.ignored(adoption, result) }
     return result
+  }
+
+  /// They take space and do no harm: a disk that is full or read-only must not prevent the start.
+  private static func removeUnfinished(_ checkpoints: LocalCheckpoints) {
+    for remove in [checkpoints.removeLeftovers, checkpoints.removeUnfinishedLoads] {
+      do { try remove() } catch { Console.warning("\(error)") }
+    }
   }
 
   /// Drains records that the earlier supervisor had not committed.
