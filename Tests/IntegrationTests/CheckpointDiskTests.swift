@@ -147,6 +147,11 @@ struct CheckpointDiskTests {
     }
     #expect(try FileManager.default.contentsOfDirectory(atPath: disk.path) == [])
     #expect(try bench.attempts().count == 1)
+    for command in [["status"], ["checkpoints", "list"], ["checkpoints", "verify"]] {
+      let result = try bench.holdfast(command + ["--state-dir", bench.state])
+      #expect((result.out + result.err).contains("mounted?"), "\(result)")
+      #expect(command.last == "verify" || result.out.contains("MISSING"), "\(result)")
+    }
     try disk.mount(bench)
     #expect(try bench.supervise(options, [Programs.trainer, "--epochs", "6"]) == 0, "\(bench.standardError)")
     #expect(digest(in: bench.standardOutput) == expected)
@@ -214,6 +219,8 @@ struct CheckpointDiskTests {
     }
     #expect(second.isRunning, "\(bench.standardError)")
     #expect(try bench.status("durable_step") == durable)
+    let text = try bench.holdfast(["status", "--state-dir", bench.state]).out
+    #expect(text.contains(" for checkpoints and "), "the space of their disk: \(text)")
     _ = try bench.shell("cd \(disk.path) && { \(mend); }")
     try bench.wait(for: "the next durable checkpoint") { try bench.status("durable_step") > durable }
     #expect(try Self.degraded(bench) == "")
@@ -222,6 +229,24 @@ struct CheckpointDiskTests {
     #expect(digest(in: bench.standardOutput) == expected)
     #expect(try bench.attempts().count == 2)
     #expect(try bench.holdfast(["checkpoints", "verify", "--state-dir", bench.state]).status == 0)
+  }
+
+  /// The state that is saved at a stop is in memory, which the stop says.
+  @Test func aStopWithAFullDisk() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let disk = try Disk(bench)
+    let run = try bench.start(
+      ["--checkpoint-dir", disk.path + "/own"] + Self.often,
+      [Programs.trainer, "--epochs", "40", "--step-delay", "40ms"])
+    try bench.wait(for: "a durable checkpoint") { try bench.status("durable_step") > 0 }
+    _ = try bench.shell("cd \(disk.path) && dd if=/dev/zero of=junk bs=4k")
+    try bench.wait(for: "the word") { try Self.degraded(bench).contains("no space for a checkpoint") }
+    #expect(try bench.holdfast(["stop", "--state-dir", bench.state]).status == 0)
+    run.waitUntilExit()
+    #expect(run.terminationStatus == 75, "\(bench.standardError)")
+    let words = "is saved only in memory, in \(bench.run): a power loss would cost it"
+    #expect(bench.standardError.contains(words), "\(bench.standardError)")
   }
 
   /// A directory that cannot be used for the first time is an error of the disk: a unit tries again.

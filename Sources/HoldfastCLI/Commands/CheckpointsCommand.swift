@@ -96,6 +96,12 @@ struct CheckpointsCommand: ParsableCommand {
       }
       list?.end()
       guard let worst = damaged.first else { return }
+      if reader.isWithout(listed) {
+        throw Failure(
+          .damaged, "the checkpoints are missing; is their filesystem mounted?",
+          path: reader.checkpoints.directory.string,
+          hints: ["findmnt -T \(reader.checkpoints.directory)  what is mounted there"])
+      }
       throw Failure(
         .damaged,
         "\(Words.count(UInt64(damaged.count), "checkpoint")) damaged: \(damaged.joined(separator: ", "))",

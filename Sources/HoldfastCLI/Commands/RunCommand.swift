@@ -173,6 +173,7 @@ struct RunCommand: ParsableCommand {
           ? ["mv MOVED \(state)  move the state directory back, then run the same command again"]
           : [
             "df -h \(state)\(checkpoints) \(job.run)  check the free space; --run-dir DIR stages the state elsewhere",
+            "findmnt -T \(job.checkpointDirectory ?? state)  whether it is mounted, and not read-only (ro)",
             "\(again)  continue from there once that is fixed",
           ])
     case .internalError:

@@ -116,6 +116,11 @@ struct JobReader {
     return record
   }
 
+  /// Whether none of these is there, as when the filesystem is not mounted.
+  func isWithout(_ records: [CheckpointRecord]) -> Bool {
+    !records.isEmpty && !records.reversed().contains { FileKind.of(checkpoints.path(of: $0.name)) != nil }
+  }
+
   /// Why a resume would skip this checkpoint; nil if it would not.
   /// - Parameter record: its record in the store; nil if it is not listed.
   func fault(of name: String, _ record: CheckpointRecord?, thorough: Bool) -> String? {

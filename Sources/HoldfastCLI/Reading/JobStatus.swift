@@ -60,6 +60,10 @@ struct JobStatus {
   var snapshotCount: Int
   var storeBytes: UInt64
   var freeBytes: UInt64
+  /// Of the checkpoints' disk, if it is another one.
+  var checkpointFreeBytes: UInt64?
+  /// None of the listed checkpoints is in its place.
+  var isWithoutCheckpoints: Bool
   var nowNs: UInt64
   var stalls: Int { standing.stalls }
   var standing: Standing
@@ -89,6 +93,13 @@ struct JobStatus {
     snapshotCount = try reader.store.snapshotCount()
     storeBytes = UInt64(reader.store.usedBytes)
     freeBytes = UInt64((try? FileSystem.availableBytes(reader.directory)) ?? 0)
+    let place = reader.checkpoints.directory
+    isWithoutCheckpoints = reader.isWithout(checkpoints)
+    if let disk = try? FileSystem.identity(ofFilesystem: place),
+      disk != (try? FileSystem.identity(ofFilesystem: reader.directory))
+    {
+      checkpointFreeBytes = (try? FileSystem.availableBytes(place)).map { UInt64($0) }
+    }
     deviation = try reader.store.deviation()
     standing = (try reader.store.document("standing") ?? Standing()).plausible
     state = Self.state(job, live, isSupervised: isSupervised, gaveUp: standing.gaveUp)

@@ -58,6 +58,10 @@ struct CheckpointsText {
       return output.line("no checkpoint yet: holdfast checkpoint \(status.argument)")
     }
     table.flush()
+    if let missing = status.missingCheckpoints {
+      output.line("")
+      return output.line("\(output.paint(output.warningSign, .yellow)) \(missing)" as Line)
+    }
     guard let newestDamaged else { return }
     output.line("")
     let verify: Hint = "holdfast checkpoints verify \(status.argument) \(newestDamaged)"
@@ -85,8 +89,9 @@ struct CheckpointsText {
 extension JobStatus {
   func age(_ time: UInt64) -> String { Words.duration(seconds: Double(nowNs - min(nowNs, time)) / 1e9) }
 
-  /// `complete` if it was only written, `verified 2 min ago` if it was read since, or `DAMAGED`.
+  /// `complete` if it was only written, `verified 2 min ago` if it was read since, `DAMAGED`, or `MISSING`.
   func state(of record: CheckpointRecord) -> String {
+    if isWithoutCheckpoints { return "MISSING" }
     if record.damage != nil { return "DAMAGED" }
     return record.verifiedAtNs.map { "verified \(age($0)) ago" } ?? "complete"
   }

@@ -33,7 +33,10 @@ extension JobStatus {
         "Deviates",
         "\(deviation.words) (attempt \(deviation.attempt)); likely cause: \(deviation.likelyCause)")
     }
-    field("Disk", "\(Words.bytes(diskBytes)) used, \(Words.bytes(freeBytes)) free; \(skippedWords)")
+    field("Disk", "\(Words.bytes(diskBytes)) used, \(freeWords) free; \(skippedWords)")
+    if let missingCheckpoints {
+      lines.append(" \(output.paint("\(output.warningSign) Missing", .yellow)): \(missingCheckpoints)")
+    }
     if isSupervised, let notice = attempts.newest?.notice {
       let left = Double(notice.deadlineNs - min(notice.deadlineNs, nowNs)) / 1e9
       let what = "notice from \(notice.source) (\(notice.action))"
@@ -202,6 +205,17 @@ extension JobStatus {
   }
 
   var diskBytes: UInt64 { ([storeBytes] + checkpoints.map(\.bytes)).saturatingSum }
+
+  private var freeWords: String {
+    guard let checkpointFreeBytes else { return Words.bytes(freeBytes) }
+    return "\(Words.bytes(checkpointFreeBytes)) for checkpoints and \(Words.bytes(freeBytes)) for the store"
+  }
+
+  /// For users; nil: they are in place.
+  var missingCheckpoints: String? {
+    guard isWithoutCheckpoints else { return nil }
+    return "the checkpoints are not in \(checkpointDirectory); is its filesystem mounted?"
+  }
 
   private var skippedWords: String { "\(Words.count(totals.skippedRecords, "record")) skipped" }
 }

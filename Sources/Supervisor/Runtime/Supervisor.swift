@@ -191,6 +191,13 @@ public enum Supervisor {
     result.deviation = runtime.attempt.deviation
     result.requiresIdentical = state.policy.requiresIdentical
     result.traceback = runtime.attempt.record.failure?.traceback
+    if ending == .stopped, state.policy.isDurable, case .checkpoint(.staged, let step) = state.resume,
+      step > runtime.catalogue.durableStep
+    {
+      Console.warning(
+        "step \(Words.number(step)) is saved only in memory, in \(directories.run): a power loss would cost it; the "
+          + "newest durable step is \(Words.number(runtime.catalogue.durableStep))")
+    }
     if ending == .gaveUp { result.gaveUp = Note.gaveUp(state.resume, state.standing) }
     result.checkpoint = runtime.catalogue.resumable.last { $0.step == result.step }?.name
     return result
