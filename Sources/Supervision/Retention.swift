@@ -47,6 +47,8 @@ public enum Retention {
     case last(Int)
     /// - Parameter rank: 1 for the best one.
     case best(rank: Int, monitor: String)
+    /// It has no value to rank it by, and there are fewer than `keepBest` that have one.
+    case unranked(monitor: String)
     case everySteps(UInt64)
     case daily(Int)
     /// It has only weights, and no policy counts such checkpoints.
@@ -76,7 +78,10 @@ public enum Retention {
       let own = own(ordered, policy, isOfJob: index == 0)
       keepLast(own, policy, &plan)
       for (rank, one) in best(own, policy).enumerated() {
-        plan.keep(one, .best(rank: rank + 1, monitor: policy.monitor ?? ""))
+        let monitor = policy.monitor ?? ""
+        plan.keep(
+          one,
+          value(one, monitor) == nil ? .unranked(monitor: monitor) : .best(rank: rank + 1, monitor: monitor))
       }
       if let every = policy.keepEverySteps, every > 0 {
         for one in ordered where one.step % every == 0 && one.step > 0 { plan.keep(one, .everySteps(every)) }

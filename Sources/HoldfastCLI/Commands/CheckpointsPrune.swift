@@ -51,10 +51,12 @@ struct CheckpointsPrune: ParsableCommand {
   func run() throws {
     let reader = try job.open()
     let status = try JobStatus(reader)
-    var kept = Retention.plan(status.listedCheckpoints, try policies(status)).kept
+    let policies = try policies(status)
+    var kept = Retention.plan(status.listedCheckpoints, policies).kept
     if keepLast == 0 { kept = kept.filter { $0.value != [.newest] } }
     if let notJudged { for one in status.checkpoints where one.isWhole == notJudged { kept[one.name] = [] } }
     let removed = status.checkpoints.filter { $0.damage == nil && kept[$0.name] == nil }
+    if hasOptions || !removed.isEmpty { try checkMonitors(of: policies, status, reader) }
     let output = Output.standard
     if dryRun || !format.json { show(status, kept, removed, output) }
     guard !dryRun, !removed.isEmpty else { return }
@@ -98,6 +100,28 @@ struct CheckpointsPrune: ParsableCommand {
       throw Failure(.usage, "--\(mistake)", hints: ["holdfast checkpoints prune --help"])
     }
     return [policy]
+  }
+
+  /// A metric that no checkpoint has would rank none of them, and the best ones would be removed.
+  private func checkMonitors(
+    of policies: [CheckpointPolicy], _ status: JobStatus, _ reader: JobReader
+  ) throws(Failure) {
+    for policy in policies where policy.keepBest > 0 {
+      let judged = status.checkpoints.filter { $0.damage == nil && $0.isWhole != policy.weightsOnly }
+      let known = Set(judged.flatMap(\.metrics.keys)).sorted()
+      guard let monitor = policy.monitor, !judged.isEmpty, !known.contains(monitor) else { continue }
+      let guess = Suggestions.nearest(to: monitor, among: known).map { "; did you mean '\($0)'?" }
+      throw Failure(
+        .missing, "nothing was removed: no checkpoint has the metric '\(monitor)'\(guess ?? "")",
+        path: reader.checkpoints.directory.string,
+        why: known.isEmpty
+          ? "no checkpoint has any metric" : "the checkpoints have: \(known.joined(separator: ", "))",
+        hints: [
+          hasOptions
+            ? "holdfast checkpoints list \(reader.argument) --json  the metrics of each"
+            : "holdfast checkpoints prune \(reader.argument) --keep-last N  by other policies than those of the last run"
+        ])
+    }
   }
 
   private func show(

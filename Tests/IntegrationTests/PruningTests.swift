@@ -1,0 +1,44 @@
+import Foundation
+import Testing
+
+/// `checkpoints prune` where the user mistypes, is not asked, or is interrupted.
+@Suite struct PruningTests {
+  private static let trainer = [Programs.trainer, "--epochs", "3", "--step-delay", "20ms"]
+
+  /// A finished job with checkpoints of steps 45, 90 and 135, which have the metric val_accuracy.
+  private static func job() throws -> Workbench {
+    let bench = Workbench()
+    let options = ["--every-epochs", "1", "--keep-last", "9"]
+    #expect(try bench.supervise(options, trainer) == 0, "\(bench.standardError)")
+    #expect(try bench.listedCheckpoints().map(\.step) == [135, 90, 45])
+    return bench
+  }
+
+  /// It would keep the newest as if they were the best, and remove the best ones.
+  @Test func aMistypedMetricRemovesNothing() throws {
+    let bench = try Self.job()
+    defer { bench.close() }
+    let prune = ["checkpoints", "prune", "--state-dir", bench.state, "--keep-best", "1", "--mode", "max"]
+    for further in [["--yes"], ["--dry-run"], ["--yes", "--json"]] {
+      let result = try bench.holdfast(prune + ["--monitor", "val_acuracy"] + further)
+      #expect(result.status == 66, "\(result)")
+      let text = result.out + result.err
+      #expect(
+        text.contains("no checkpoint has the metric 'val_acuracy'; did you mean 'val_accuracy'?"), "\(text)")
+      #expect(try bench.listedCheckpoints().count == 3)
+    }
+    // Those with the metric are ranked, and one without it is not called a best one.
+    let known = try bench.holdfast(prune + ["--monitor", "val_accuracy", "--dry-run"])
+    #expect(known.status == 0 && known.out.contains("best 1"), "\(known)")
+  }
+
+  /// With the policies of the last run, whose metric nobody has reported.
+  @Test func aMistypedMetricOfTheLastRunIsNotCalledBest() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let options = ["--every-epochs", "1", "--keep-best", "3", "--monitor", "acuracy"]
+    #expect(try bench.supervise(options, Self.trainer) == 0, "\(bench.standardError)")
+    let listed = try bench.holdfast(["checkpoints", "list", "--state-dir", bench.state])
+    #expect(listed.out.contains("not ranked by acuracy") && !listed.out.contains("best"), "\(listed)")
+  }
+}
