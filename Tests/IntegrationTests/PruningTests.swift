@@ -41,4 +41,30 @@ import Testing
     let listed = try bench.holdfast(["checkpoints", "list", "--state-dir", bench.state])
     #expect(listed.out.contains("not ranked by acuracy") && !listed.out.contains("best"), "\(listed)")
   }
+
+  /// A hint that leaves out the job or the options would remove other checkpoints.
+  @Test func hintsRepeatTheWholeCommand() throws {
+    let bench = try Self.job()
+    defer { bench.close() }
+    let prune = ["checkpoints", "prune", "test", "--state-dir", bench.state, "--keep-every-steps", "70"]
+    let command = (["holdfast"] + prune).joined(separator: " ")
+    let result = try bench.shell("\(Programs.holdfast) \(prune.joined(separator: " ")) </dev/null")
+    #expect(result.status == 64, "\(result)")
+    #expect(
+      result.err.contains("\(command) --dry-run  what") && result.err.contains("\(command) --yes\n"),
+      "\(result.err)")
+    let refused = try bench.terminal("\(Programs.holdfast) \(prune.joined(separator: " "))")
+    #expect(refused.out.contains("\(command) --yes"), "\(refused)")
+    // The words after -- are arguments.
+    let ended =
+      "\(Programs.holdfast) checkpoints prune --state-dir \(bench.state) --keep-last 1 -- test </dev/null"
+    #expect(try bench.shell(ended).err.contains("--keep-last 1 --yes -- test"))
+
+    let pull = [
+      "checkpoints", "pull", "test", "none", "--state-dir", bench.state, "--remote", bench.base + "/remote",
+    ]
+    try FileManager.default.createDirectory(atPath: bench.base + "/remote", withIntermediateDirectories: true)
+    let missing = try bench.holdfast(pull)
+    #expect(missing.err.contains((["holdfast"] + pull + ["--list"]).joined(separator: " ")), "\(missing)")
+  }
 }

@@ -169,13 +169,13 @@ struct CheckpointsPrune: ParsableCommand {
       throw Failure(
         .usage, "nothing was removed: this is not a terminal, and --yes was not given",
         hints: [
-          "holdfast checkpoints prune --dry-run  what would be removed", "holdfast checkpoints prune --yes",
+          "\(TypedCommand.adding("--dry-run"))  what would be removed", TypedCommand.adding("--yes"),
         ])
     }
     Output.standardError(["remove \(Words.count(UInt64(removed.count), "checkpoint"))? [y/N]"])
     guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
       throw Failure(
-        .usage, "nothing was removed", hints: ["holdfast checkpoints prune --yes  without asking"])
+        .usage, "nothing was removed", hints: ["\(TypedCommand.adding("--yes"))  without asking"])
     }
   }
 

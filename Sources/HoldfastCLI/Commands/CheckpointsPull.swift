@@ -52,7 +52,7 @@ struct CheckpointsPull: ParsableCommand {
         .missing,
         "\(remote.storage.name) has no checkpoint\(name.map { " '\($0)'" } ?? "")"
           + (guess.map { "; did you mean '\($0)'?" } ?? ""),
-        hints: ["holdfast checkpoints pull \(job) --list  what is there"])
+        hints: ["\(TypedCommand.adding("--list"))  what is there"])
     }
     let destination = Locations.current.resolve(into).appending(wanted.key.name)
     guard FileKind.of(destination) == nil else {
