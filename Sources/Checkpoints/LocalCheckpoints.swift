@@ -245,8 +245,19 @@ public struct LocalCheckpoints: Sendable {
 
   /// Removes unfinished checkpoints of earlier supervisors.
   /// - Throws: the first failure, after trying all.
-  public func removeLeftovers() throws(CheckpointError) {
-    try remove { $0.hasPrefix(Self.publishingPrefix) || $0.hasPrefix(Self.removingPrefix) }
+  public func removeLeftovers() throws(CheckpointError) { try remove(where: Self.isLeftover) }
+
+  /// Names of directories that an interrupted process left; of a running job, also those in progress.
+  public func leftovers() throws(CheckpointError) -> [String] {
+    do {
+      return try directoryExists() ? FileSystem.list(directory).filter(Self.isLeftover).sorted() : []
+    } catch {
+      throw CheckpointError("cannot list the checkpoints", error)
+    }
+  }
+
+  private static func isLeftover(_ name: String) -> Bool {
+    name.hasPrefix(publishingPrefix) || name.hasPrefix(removingPrefix)
   }
 
   /// Removes what interrupted loads from another storage left. Call this when none will be continued.

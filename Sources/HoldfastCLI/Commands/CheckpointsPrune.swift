@@ -50,7 +50,9 @@ struct CheckpointsPrune: ParsableCommand {
 
   func run() throws {
     let reader = try job.open()
-    let status = try JobStatus(reader)
+    var status = try JobStatus(reader)
+    // A running supervisor may be about to list it.
+    let unlisted = status.isSupervised ? [] : try status.addUnlisted(reader)
     let policies = try policies(status)
     var kept = Retention.plan(status.listedCheckpoints, policies).kept
     if keepLast == 0 { kept = kept.filter { $0.value != [.newest] } }
@@ -59,8 +61,11 @@ struct CheckpointsPrune: ParsableCommand {
     if hasOptions || !removed.isEmpty { try checkMonitors(of: policies, status, reader) }
     let output = Output.standard
     if dryRun || !format.json { show(status, kept, removed, output) }
-    guard !dryRun, !removed.isEmpty else { return }
-    try confirm(removed)
+    guard !dryRun else { return }
+    if !removed.isEmpty { try confirm(removed) }
+    guard try !removed.isEmpty || !unlisted.isEmpty || hasLeftovers(status, reader) else {
+      return format.json ? report(Pruning.Result(), output) : ()
+    }
     let isShown = isatty(STDERR_FILENO) == 1 && !format.json
     // At least one that stays must be intact, where an attempt could have started from one that is removed.
     let staying = status.checkpoints.filter { $0.isWhole && kept[$0.name] != nil }.map(\.name)
@@ -79,6 +84,10 @@ struct CheckpointsPrune: ParsableCommand {
         path: reader.checkpoints.directory.string,
         hints: ["holdfast checkpoints verify \(reader.argument)  the damage"])
     }
+  }
+
+  private func hasLeftovers(_ status: JobStatus, _ reader: JobReader) throws -> Bool {
+    try !status.isSupervised && !reader.checkpoints.leftovers().isEmpty
   }
 
   private var options: [Resolution.Argument] {
@@ -186,8 +195,13 @@ struct CheckpointsPrune: ParsableCommand {
         .object([
           "format_version": .integer(1), "removed": .array(result.removed.map { .string($0.name) }),
           "removed_bytes": .count(bytes), "damaged": .array(result.damaged.map { .string($0.record.name) }),
+          "unfinished": .array(result.leftovers.map { .string($0) }),
         ]))
     }
+    if !result.leftovers.isEmpty {
+      output.line("removed what interrupted commands left: \(result.leftovers.joined(separator: ", "))")
+    }
+    guard !result.removed.isEmpty || result.leftovers.isEmpty else { return }
     output.line("removed \(Words.count(UInt64(result.removed.count), "checkpoint")), \(Words.bytes(bytes))")
   }
 }

@@ -3,6 +3,7 @@ import JobFile
 import JobStore
 import POSIX
 import Reporting
+import Supervisor
 import SystemPackage
 
 extension JobReader {
@@ -47,5 +48,15 @@ extension JobReader {
     Failure(
       .damaged, "checkpoint '\(name)' is damaged", path: (error.path ?? checkpoints.path(of: name)).string,
       why: error.statement, hints: ["holdfast checkpoints verify \(argument) \(name)  show the damage"])
+  }
+}
+
+extension JobStatus {
+  /// Adds complete checkpoints on disk that the store does not list. Call this only while no supervisor is running.
+  /// - Returns: them.
+  mutating func addUnlisted(_ reader: JobReader) throws(CheckpointError) -> [CheckpointRecord] {
+    let unlisted = try UnlistedCheckpoints.find(in: reader.checkpoints, of: job.id, listed: checkpoints)
+    checkpoints = (checkpoints + unlisted).sorted { ($0.step, $0.name) < ($1.step, $1.name) }
+    return unlisted
   }
 }

@@ -11,8 +11,13 @@ public enum Pruning {
     public var removed: [CheckpointRecord] = []
     /// Those that were found damaged, with the damage: they are never removed.
     public var damaged: [(record: CheckpointRecord, what: String)] = []
+    /// Names of directories of interrupted publications and removals, which were removed too.
+    public var leftovers: [String] = []
+
+    public init() {}
   }
 
+  /// Also removes what an interrupted removal left, and lists again those that it had only taken from the list.
   /// - Parameters:
   ///   - names: of the checkpoints to remove, each of which is read in full first.
   ///   - keeping: names of those that stay; one of them must be intact, unless it is empty.
@@ -37,8 +42,15 @@ public enum Pruning {
     defer { writer.stop() }
     let checkpoints = LocalCheckpoints(
       directory: job.checkpointDirectory.map { FilePath($0) } ?? state.appending("checkpoints"))
-    let records = try store.checkpoints()
+    var records = try store.checkpoints()
+    let unlisted = try UnlistedCheckpoints.find(in: checkpoints, of: job.id, listed: records)
+    for record in unlisted where !names.contains(record.name) {
+      _ = writer.submitAndWait([.checkpoint(record)])
+    }
+    records = (records + unlisted).sorted { ($0.step, $0.name) < ($1.step, $1.name) }
     var result = Result()
+    result.leftovers = try checkpoints.leftovers()
+    try checkpoints.removeLeftovers()
 
     func fault(of record: CheckpointRecord) -> String? {
       reading(record.name)

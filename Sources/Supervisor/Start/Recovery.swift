@@ -180,24 +180,10 @@ enum Recovery {
       writer.submit([.removeCheckpoint(record)])
     }
     records.removeAll { !names.contains($0.name) }
-    for name in names.subtracting(records.map(\.name)).sorted() {
-      guard case .verified(let manifest) = checkpoints.verify(name, thorough: false),
-        manifest.jobID == job.id.hexadecimal, let cut = CutID(manifest.cutID),
-        let file = manifest.files.first, let digest = file.digest
-      else { continue }
-      let adopted = AdoptedFiles(manifest, in: checkpoints.path(of: name))
-      var record = CheckpointRecord(
-        name: name, step: manifest.step, cut: cut, attempt: manifest.attempt, epoch: manifest.epoch,
-        batch: manifest.batch, bytes: manifest.files.map(\.bytes).saturatingSum,
-        digest: (adopted?.digest ?? digest).hexadecimal,
-        digestAlgorithm: (adopted?.digest ?? digest).algorithm.rawValue,
-        createdAtNs: Timestamp.nanoseconds(manifest.createdAt) ?? Clock.wallNanoseconds,
-        tookNs: 0, metrics: manifest.metrics)
-      record.weightsOnly = manifest.weightsOnly
-      record.adopted = adopted.map(AdoptedFile.init)
+    for record in UnlistedCheckpoints.find(in: checkpoints, names, of: job.id, listed: records) {
       records.append(record)
       writer.submit([.checkpoint(record)])
-      Console.line("found checkpoint \(name), which was not listed", .checkpointFound)
+      Console.line("found checkpoint \(record.name), which was not listed", .checkpointFound)
     }
     return records
   }
