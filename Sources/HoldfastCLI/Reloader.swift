@@ -33,7 +33,8 @@ final class Reloader: Sendable {
       return known.changes(to: new)
     }
     let lines = changes.map { "\(file): \(Self.words($0))" }
-    return .accepted(new.settings.policy, changes: lines.isEmpty ? ["\(file): nothing changed"] : lines)
+    return .accepted(
+      new.settings.policyInForce, changes: lines.isEmpty ? ["\(file): nothing changed"] : lines)
   }
 
   private static func words(_ change: Resolution.Difference) -> String {

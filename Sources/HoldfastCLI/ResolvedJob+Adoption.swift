@@ -4,7 +4,7 @@ import Supervisor
 
 extension ResolvedJob {
   /// nil: the trainer's own files are not adopted.
-  /// - Throws: the setting and the words of the command do not fit together.
+  /// - Throws: the setting and the words of the command do not fit together, or an option does not apply.
   func adoption() throws(Failure) -> AdoptionSettings? {
     var isUsed = false
     for word in settings.command {
@@ -27,7 +27,24 @@ extension ResolvedJob {
     guard !marker.hasPrefix("/"), !marker.split(separator: "/").contains("..") else {
       throw failure(.adoptMarker, "invalid marker '\(marker)': it is the name of a file in the directory")
     }
+    for setting in Setting.notForCopies where resolution.origin(of: setting) == .commandLine {
+      throw Failure(
+        .usage, "--\(setting.option ?? setting.key) does not apply with --adopt", why: Self.reason,
+        hints: ["leave it out; --keep-last and --keep-daily select the copies to keep"])
+    }
     return AdoptionSettings(pattern: pattern, marker: marker)
+  }
+
+  private static let reason =
+    "the trainer decides when it saves, and copies of its files have no steps and metrics"
+
+  /// Settings of the file that do not apply to copies of the trainer's own files, and are ignored.
+  var ignoredSettings: [String] {
+    guard settings.adoptedPattern != nil else { return [] }
+    return Setting.notForCopies.compactMap { setting in
+      guard case .file(let path, let line) = resolution.origin(of: setting) else { return nil }
+      return "warning: \(path):\(line): '\(setting.key)' is ignored with adopt: \(Self.reason)"
+    }
   }
 
   /// The directory to which the trainer writes its checkpoints: the part of the pattern before its first wildcard. nil:

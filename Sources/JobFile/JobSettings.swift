@@ -35,4 +35,12 @@ public struct JobSettings: Hashable, Sendable {
   public var metricsFile: String?
 
   public init() {}
+
+  /// `policy`, without what does not apply to copies of the trainer's own files.
+  public var policyInForce: Policy {
+    guard adoptedPattern != nil else { return policy }
+    var policy = policy
+    (policy.checkpoint, policy.additional, policy.isDurable) = (policy.checkpoint.forCopies, [], true)
+    return policy
+  }
 }

@@ -158,6 +158,13 @@ extension Setting {
     keepEverySteps, keepDaily, weightsOnly, checkpointName, autoInsertMetricName,
   ]
 
+  /// Those that do not apply with `adopt`: the trainer decides when it saves, and its files have no steps and metrics.
+  public static let notForCopies = [
+    checkpointInterval, everySteps, everyEpochs, saveOnTrainEpochEnd, keepBest, monitor, mode, keepEverySteps,
+    weightsOnly, saveLast, checkpointName, autoInsertMetricName, checkpointsEnabled, stageInterval,
+    checkpointPolicies,
+  ]
+
   public static let maxStalls = Setting(
     "restart", "max-stalls", option: "max-stalls", .count, \.policy.maxStalls, .atOnce,
     "Give up after this many consecutive attempts without progress.")

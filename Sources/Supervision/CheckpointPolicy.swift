@@ -68,6 +68,13 @@ public struct CheckpointPolicy: Hashable, Sendable, Codable {
     keepLast ?? (keepBest > 0 || keepDaily > 0 || keepEverySteps != nil ? 0 : Self.defaultKeepLast)
   }
 
+  /// What of it applies to copies of the trainer's own files, which have no steps and metrics.
+  public var forCopies: CheckpointPolicy {
+    var policy = CheckpointPolicy.initial
+    (policy.keepLast, policy.keepDaily) = (keepLast, keepDaily)
+    return policy
+  }
+
   /// The reasons for which this policy saves checkpoints.
   public var reasons: Set<CheckpointReason> {
     var reasons: Set<CheckpointReason> = []

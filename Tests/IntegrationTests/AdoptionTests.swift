@@ -160,4 +160,42 @@ import Testing
     #expect(try trainer.supervise(resume: "") == 0, "\(bench.standardError)")
     #expect(bench.standardOutput == "halfwhole\n")
   }
+
+  /// Copies have no steps and metrics: what would go by them is refused, or ignored where an earlier file has it.
+  @Test func settingsThatDoNotApplyAreRefused() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    for options in [
+      ["--keep-best", "3", "--monitor", "loss"], ["--keep-every-steps", "2"], ["--every-steps", "2"],
+      ["--every-epochs", "1"], ["--every", "1min"], ["--weights-only"], ["--checkpoint-name", "x-{step}"],
+      ["--no-checkpoints"], ["--save-last"], ["--stage-every", "1s"],
+    ] {
+      let trainer = try AdoptedTrainer(bench, options: options)
+      #expect(try trainer.supervise() == 64, "\(options)")
+      #expect(
+        bench.standardError.contains("\(options[0]) does not apply with --adopt"), "\(bench.standardError)")
+    }
+    #expect(!FileManager.default.fileExists(atPath: bench.state))
+
+    let file = try bench.write(
+      "job.toml",
+      "command = [\"true\"]\n[checkpoint]\nadopt = \"x\"\nkeep-every-steps = 2\nkeep-best = 3\nmonitor = \"loss\"\n"
+    )
+    let checked = try bench.holdfast(["config", "check", file])
+    #expect(checked.status == 0, "\(checked)")
+    #expect(checked.err.contains("job.toml:4: 'keep-every-steps' is ignored with adopt"), "\(checked)")
+    let trainer = try AdoptedTrainer(bench, options: ["--config", file])
+    #expect(try trainer.supervise(["--step-time", "0.5"]) == 0, "\(bench.standardError)")
+    #expect(
+      bench.standardError.contains("job.toml:5: 'keep-best' is ignored with adopt"), "\(bench.standardError)")
+    #expect(try trainer.checkpoints().count == 2, "the default")
+    let listed = try bench.holdfast(["checkpoints", "list", "--state-dir", bench.state]).out
+    #expect(listed.contains("last 2") && !listed.contains("best") && !listed.contains("every 2"), "\(listed)")
+
+    let prune = ["checkpoints", "prune", "--state-dir", bench.state]
+    let refused = try bench.holdfast(prune + ["--keep-every-steps", "2", "--yes"])
+    #expect(refused.status == 64 && refused.err.contains("--keep-every-steps does not apply"), "\(refused)")
+    let dry = try bench.holdfast(prune + ["--keep-last", "1", "--dry-run"]).out
+    #expect(dry.contains("COPY OF") && dry.contains("saved/step-6.ckpt"), "\(dry)")
+  }
 }

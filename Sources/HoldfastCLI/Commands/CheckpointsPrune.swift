@@ -94,6 +94,12 @@ struct CheckpointsPrune: ParsableCommand {
     [keepBest, monitor, mode, keepEverySteps, keepDaily].compactMap { $0 }
   }
 
+  private var optionNotForCopies: String? {
+    let settings = options.map(\.setting) + (weightsOnly ? [.weightsOnly] : [])
+    let names = Set(Setting.notForCopies.map(\.name))
+    return settings.first { names.contains($0.name) }?.option
+  }
+
   private var hasOptions: Bool { keepLast != nil || !options.isEmpty }
 
   /// Whether checkpoints of the whole state, or those with only weights, are left as they are; nil: none are.
@@ -102,6 +108,11 @@ struct CheckpointsPrune: ParsableCommand {
   /// That of the options, or those of the job's last run.
   private func policies(_ status: JobStatus) throws -> [CheckpointPolicy] {
     guard hasOptions else { return status.policies.policies }
+    if status.isAdopted, let option = optionNotForCopies {
+      throw Failure(
+        .usage, "--\(option) does not apply to copies of the trainer's own files; nothing was removed",
+        why: "they have no steps and metrics", hints: ["use --keep-last and --keep-daily"])
+    }
     var policy = Resolution(file: nil, arguments: options).settings.policy.checkpoint
     policy.keepLast = keepLast
     policy.weightsOnly = weightsOnly
@@ -150,7 +161,9 @@ struct CheckpointsPrune: ParsableCommand {
       }
       return list.end()
     }
-    var table = PagedTable(output, header: ["NAME", "STEP", "AGE", "SIZE", dryRun ? "WOULD BE" : "WILL BE"])
+    var table = PagedTable(
+      output,
+      header: ["NAME", status.isAdopted ? "COPY OF" : "STEP", "AGE", "SIZE", dryRun ? "WOULD BE" : "WILL BE"])
     for record in status.checkpoints.reversed() {
       let why =
         record.damage != nil
@@ -158,7 +171,8 @@ struct CheckpointsPrune: ParsableCommand {
         : names.contains(record.name)
           ? "removed" : keptAs(kept[record.name] ?? [])
       table.add([
-        record.name, "\(record.step)", status.age(record.createdAtNs), Words.bytes(record.bytes), why,
+        record.name, record.adopted?.path ?? "\(record.step)", status.age(record.createdAtNs),
+        Words.bytes(record.bytes), why,
       ])
     }
     table.flush()

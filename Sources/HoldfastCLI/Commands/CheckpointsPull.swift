@@ -87,7 +87,7 @@ struct CheckpointsPull: ParsableCommand {
         .object([
           "key": .string(one.key.text), "name": .string(one.key.name), "step": .optional(one.step),
           "size_bytes": .optional(one.bytes), "damage": .optional(one.fault),
-          "weights_only": .bool(one.isWeightsOnly),
+          "weights_only": .bool(one.isWeightsOnly), "copy_of": .optional(one.manifest?.adopted?.path),
         ])
       }
       return output.json(.object(["format_version": .integer(1), "checkpoints": .array(rows)]))
@@ -95,10 +95,12 @@ struct CheckpointsPull: ParsableCommand {
     guard !found.isEmpty else { return output.line("no checkpoint there") }
     let rows = found.map { one in
       [
-        one.key.text, one.step.map { "\($0)" } ?? "", one.bytes.map { Words.bytes($0) } ?? "",
+        one.key.text, one.manifest?.adopted?.path ?? one.step.map { "\($0)" } ?? "",
+        one.bytes.map { Words.bytes($0) } ?? "",
         one.fault.map { "DAMAGED  \($0)" } ?? (one.isWeightsOnly ? "complete, weights only" : "complete"),
       ]
     }
-    for line in TextTable.lines([["KEY", "STEP", "SIZE", "STATE"]] + rows) { output.line(line) }
+    let place = found.contains { $0.manifest?.adopted != nil } ? "COPY OF" : "STEP"
+    for line in TextTable.lines([["KEY", place, "SIZE", "STATE"]] + rows) { output.line(line) }
   }
 }

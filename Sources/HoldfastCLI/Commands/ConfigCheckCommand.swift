@@ -23,6 +23,7 @@ struct ConfigCheckCommand: ParsableCommand {
     let file = try JobFile.read(path, needsCommand: true)
     let job = ResolvedJob(file, Resolution(file: file, arguments: []), .current)
     _ = try job.adoption()
+    Output.standardError(job.ignoredSettings)
     let document = JSONValue.object([
       "format_version": .integer(1), "file": .string(path.string), "job": .string(job.name),
       "problems": .array([]),

@@ -72,6 +72,7 @@ struct RunCommand: ParsableCommand {
     try job.checkOwner()
     try job.checkPolicies()
     let adoption = try job.adoption()
+    Output.standardError(job.ignoredSettings)
     let reloader = job.file.map {
       Reloader(job, file: $0.path, arguments: options.settings.arguments, command: command)
     }
@@ -80,7 +81,7 @@ struct RunCommand: ParsableCommand {
     try job.enterWorkingDirectory()
     var configuration = Configuration(
       job: job.name, stateDirectory: job.state, runDirectory: job.run, command: job.settings.command,
-      environment: job.environment, policy: job.settings.policy, again: again)
+      environment: job.environment, policy: job.settings.policyInForce, again: again)
     configuration.isJobNamed = job.settings.name != nil
     // A relative path is one of the directory in which the command was typed.
     configuration.resumeFrom = resumeFrom.map { place in

@@ -121,6 +121,8 @@ struct JobStatus {
       newestCheckpoints.append(examined)
       if durable == nil, examined.damage == nil { durable = examined }
     }
+    // Earlier versions stored all settings.
+    if isAdopted { policies = policies.forCopies }
   }
 
   private static func state(_ job: JobRecord, _ live: LiveRecord?, isSupervised: Bool, gaveUp: Bool)

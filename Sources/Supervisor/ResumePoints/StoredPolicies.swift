@@ -12,4 +12,11 @@ public struct StoredPolicies: Hashable, Sendable, Codable {
     policies = policy.policies
     isDurable = policy.isDurable
   }
+
+  /// What of them applies to copies of the trainer's own files.
+  public var forCopies: StoredPolicies {
+    var stored = self
+    stored.policies = policies.prefix(1).map(\.forCopies)
+    return stored
+  }
 }
