@@ -208,6 +208,18 @@ import Testing
     #expect(result.err.contains("job.toml:\(line):"), "\(result.err)")
   }
 
+  /// The link could not be made at any checkpoint.
+  @Test func theNameOfTheLinkIsRefused() throws {
+    let bench = Workbench()
+    defer { bench.close() }
+    let options = ["--save-last", "--checkpoint-name", "last"]
+    #expect(try bench.supervise(options, Self.trainer(epochs: 1)) == 64, "\(bench.standardError)")
+    #expect(bench.standardError.contains("cannot be named 'last'"), "\(bench.standardError)")
+    let file = try bench.write(
+      "job.toml", "command = [\"true\"]\n[checkpoint]\nname = \"last\"\nsave-last = true\n")
+    #expect(try bench.holdfast(["config", "check", file]).status == 78)
+  }
+
   @Test func aMetricThatNobodyReportsLosesNothing() throws {
     let bench = Workbench()
     defer { bench.close() }
@@ -218,6 +230,7 @@ import Testing
     #expect(try bench.listedCheckpoints().map(\.step) == [270, 225, 180], "the newest, as many as wanted")
     let events = try bench.holdfast(["events", "--state-dir", bench.state]).out
     #expect(events.components(separatedBy: "no metric 'acuracy'").count == 2, "once: \(events)")
+    #expect(!events.contains("--every-epochs 1"), "it saves after each validation: \(events)")
     #expect(events.contains("val_accuracy"), "the known ones are named: \(events)")
   }
 

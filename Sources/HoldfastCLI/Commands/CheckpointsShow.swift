@@ -42,11 +42,13 @@ struct CheckpointsShow: ParsableCommand {
       try loaded.withImage { image throws(CheckpointError) in
         let contents = try ImageContents(image)
         let output = Output.standard
+        let metrics = reader.metrics(of: name, loaded.manifest)
         if format.json {
-          output.json(try CheckpointDocument(name, loaded.manifest, contents).json(in: reader))
+          output.json(try CheckpointDocument(name, loaded.manifest, metrics, contents).json(in: reader))
         } else {
           try CheckpointText(
-            name: name, manifest: loaded.manifest, contents: contents, reader: reader, output: output,
+            name: name, manifest: loaded.manifest, metrics: metrics, contents: contents, reader: reader,
+            output: output,
             tensorLimit: tensors || all ? nil : CheckpointText.defaultLimit,
             valueLimit: all ? nil : CheckpointText.defaultLimit
           ).write()

@@ -51,6 +51,14 @@ extension JobReader {
   }
 }
 
+extension JobReader {
+  /// Those of the manifest, with the ones that it lacks: reported after it was written, NaN and infinite ones.
+  func metrics(of name: String, _ manifest: Manifest) -> [String: Double] {
+    let recorded = try? store.checkpoints().first { $0.name == name }?.metrics
+    return manifest.metrics.merging(recorded ?? [:]) { $1 }
+  }
+}
+
 extension JobStatus {
   /// Adds complete checkpoints on disk that the store does not list. Call this only while no supervisor is running.
   /// - Returns: them.

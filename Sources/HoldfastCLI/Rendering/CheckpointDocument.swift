@@ -7,11 +7,13 @@ import SystemPackage
 struct CheckpointDocument {
   private let name: String
   private let manifest: Manifest
+  private let metrics: [String: Double]
   private let contents: ImageContents
 
-  init(_ name: String, _ manifest: Manifest, _ contents: ImageContents) {
+  init(_ name: String, _ manifest: Manifest, _ metrics: [String: Double], _ contents: ImageContents) {
     self.name = name
     self.manifest = manifest
+    self.metrics = metrics
     self.contents = contents
   }
 
@@ -25,7 +27,7 @@ struct CheckpointDocument {
       "attempt": .count(manifest.attempt), "generation": .count(manifest.generation),
       "cut_id": .string(manifest.cutID), "created_at": .string(manifest.createdAt),
       "weights_only": .bool(manifest.weightsOnly == true),
-      "metrics": .object(manifest.metrics.mapValues(JSONValue.real)),
+      "metrics": .object(metrics.mapValues(JSONValue.real)),
       "hyperparameters": .object(manifest.hyperparameters),
       "components": .array(try ComponentSummary.all(contents).map(\.json)),
       "loop_state": .array(contents.loop.parts.map(Self.part)), "values": .array(try values()),

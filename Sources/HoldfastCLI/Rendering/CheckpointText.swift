@@ -9,6 +9,7 @@ struct CheckpointText {
 
   let name: String
   let manifest: Manifest
+  let metrics: [String: Double]
   let contents: ImageContents
   let reader: JobReader
   let output: Output
@@ -18,7 +19,7 @@ struct CheckpointText {
 
   func write() throws(CheckpointError) {
     for line in TextTable.lines(summary, right: [0]) { output.line(line) }
-    section("Metrics", manifest.metrics.sorted { $0.key < $1.key }.map { [$0.key, Words.metric($0.value)] })
+    section("Metrics", metrics.sorted { $0.key < $1.key }.map { [$0.key, Words.metric($0.value)] })
     section(
       "Hyperparameters",
       manifest.hyperparameters.sorted { $0.key < $1.key }.map { [$0.key, Self.short($0.value)] })

@@ -180,7 +180,7 @@ struct DurableCheckpoints {
     if catalogue.add(metrics: metrics.values, toStep: metrics.step) { prune() }
   }
 
-  /// Reported once: a checkpoint without the monitored metric ranks last.
+  /// Reported once in the life of the job: a checkpoint without the monitored metric ranks last.
   private func reportMissingMetric(_ record: CheckpointRecord) {
     // A validation may follow and report it.
     guard
@@ -190,13 +190,25 @@ struct DurableCheckpoints {
       guard let monitor = policy.monitor, previous.metrics[monitor].map(\.isNaN) ?? true,
         logged.isFirstMissing(monitor)
       else { continue }
-      let known = previous.metrics.keys.sorted().joined(separator: ", ")
+      writer.submit([.document(LoggedMetrics.missingDocument, logged.missing)])
       events.log(
-        .metricMissing,
-        "checkpoint \(previous.name) has no metric '\(monitor)', which keep-best ranks by; it is kept only as "
-          + "one of the newest" + (known.isEmpty ? "" : "; its metrics: \(known)"),
-        isWarning: true, step: previous.step)
+        .metricMissing, Self.missing(monitor, previous, policy), isWarning: true, step: previous.step)
     }
+  }
+
+  private static func missing(
+    _ monitor: String, _ record: CheckpointRecord, _ policy: CheckpointPolicy
+  ) -> String {
+    let kept = "which keep-best ranks by; it is kept only as one of the newest"
+    if record.metrics[monitor] != nil {
+      return "metric '\(monitor)' of checkpoint \(record.name) is NaN, \(kept)"
+    }
+    let known = record.metrics.keys.sorted().joined(separator: ", ")
+    // Between two validations, a checkpoint has no metric of one.
+    let isAfterEach = if case .every = policy.epochs { true } else { false }
+    return "checkpoint \(record.name) has no metric '\(monitor)', \(kept)"
+      + (known.isEmpty ? "" : "; its metrics: \(known)")
+      + (isAfterEach ? "" : "; for a metric of a validation, save after each one: --every-epochs 1")
   }
 
   /// For commands that show why a checkpoint is kept.

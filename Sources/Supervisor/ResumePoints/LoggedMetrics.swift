@@ -6,12 +6,18 @@ final class LoggedMetrics {
   /// Key in the store of the newest ones.
   static let document = "logged_metrics"
 
+  /// Key in the store of the monitored metrics that were reported as missing.
+  static let missingDocument = "missing_metrics"
+
   private var newest: StepMetrics?
   /// Monitored metrics that were reported as missing.
-  private var missing: Set<String> = []
+  private(set) var missing: Set<String>
 
-  /// - Parameter newest: of an earlier supervisor.
-  init(_ newest: StepMetrics?) { self.newest = newest }
+  /// - Parameters: of an earlier supervisor.
+  init(_ newest: StepMetrics?, missing: Set<String>) {
+    self.newest = newest
+    self.missing = missing
+  }
 
   func add(_ metrics: StepMetrics) {
     if newest?.step == metrics.step {

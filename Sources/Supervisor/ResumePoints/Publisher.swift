@@ -184,6 +184,8 @@ final class Publisher: Sendable {
       if let policy = order.weights {
         try publishWeights(image, manifest, Self.name(policy, loop, metrics), &publication)
       }
+      // A manifest has only finite ones.
+      for index in publication.records.indices { publication.records[index].metrics = metrics }
       publication.took = .nanoseconds(Clock.monotonicNanoseconds - began)
       return .published(publication)
     } catch {

@@ -129,11 +129,11 @@ final class ResumeCatalogue {
   /// - Returns: whether a checkpoint of that step has new metrics.
   @discardableResult
   func add(metrics: [String: Double], toStep step: UInt64) -> Bool {
-    let finite = metrics.filter { $0.value.isFinite }
     var isNew = false
     for record in records where record.step == step {
-      let all = record.metrics.merging(finite) { $1 }
-      guard all != record.metrics else { continue }
+      let all = record.metrics.merging(metrics) { $1 }
+      // NaN is not equal to itself.
+      guard all.mapValues(\.bitPattern) != record.metrics.mapValues(\.bitPattern) else { continue }
       isNew = true
       update(record.name) { $0.metrics = all }
     }

@@ -117,7 +117,8 @@ final class Runtime {
     checkpoints = DurableCheckpoints(
       savesLast: configuration.savesLast, store: store, writer: writer, publisher: publisher, core: core,
       job: job, attempt: attempt, link: link, catalogue: catalogue, narrator: narrator, events: events,
-      degradations: degradations, mailbox: mailbox, logged: LoggedMetrics(recovered.logged),
+      degradations: degradations, mailbox: mailbox,
+      logged: LoggedMetrics(recovered.logged, missing: recovered.missingMetrics),
       space: SpaceCheck(directories, mailbox), best: resumeFile.best)
     metrics = MetricsReporter(
       configuration, store, writer, core, job, attempt, processes, catalogue, degradations, timers, mailbox)

@@ -30,6 +30,8 @@ enum Recovery {
     var deviation: Deviation?
     /// Metrics that the trainer reported after its newest step.
     var logged: StepMetrics?
+    /// Monitored metrics that were reported as missing.
+    var missingMetrics: Set<String>
     /// The trainer's own files that are not its checkpoints.
     var ignored: [AdoptedFile] = []
   }
@@ -75,7 +77,8 @@ enum Recovery {
       ownDirectory: ownDirectory, candidates: candidates, job: job, mark: mark, standing: standing,
       choice: choice, records: records,
       lastRecordedStep: try store.newestSnapshots(1).last?.step, metricNames: try store.metricNames(),
-      deviation: try store.deviation(), logged: try store.document(LoggedMetrics.document))
+      deviation: try store.deviation(), logged: try store.document(LoggedMetrics.document),
+      missingMetrics: try store.document(LoggedMetrics.missingDocument) ?? [])
     if let adoption = configuration.adoption { result.ignored = try AdoptionStart.ignored(adoption, result) }
     return result
   }
