@@ -52,6 +52,13 @@ extension ResolvedJob {
 
   /// Throws if settings of the command line and the file do not fit together.
   func checkPolicies() throws(Failure) {
+    if settings.savesLast, settings.policy.policies.contains(where: { $0.nameTemplate == "last" }) {
+      let what = "a checkpoint cannot be named 'last' beside the link 'last' of save-last"
+      let isTyped = [.checkpointName, .saveLast].contains { resolution.origin(of: $0) == .commandLine }
+      throw Failure(
+        isTyped ? .usage : .configuration, what, path: isTyped ? nil : file?.path.string,
+        hints: ["use another name, such as 'step-{step}', or leave out save-last"])
+    }
     guard let mistake = settings.policy.checkpoint.mistake else { return }
     let from = resolution.origin(of: settings.policy.checkpoint.keepBest > 0 ? .keepBest : .monitor)
     guard case .file(let path, let line) = from else {

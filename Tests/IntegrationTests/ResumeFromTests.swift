@@ -30,6 +30,7 @@ import Testing
     #expect(digest(in: bench.standardOutput) == digest(in: other.standardOutput), "the same bits")
     let events = try bench.holdfast(["events", "--state-dir", bench.state]).out
     #expect(events.contains("(--resume-from)"), "\(events)")
+    #expect(!bench.standardError.contains("not listed"), "its own copy is not a find: \(bench.standardError)")
     #expect(try other.holdfast(["checkpoints", "verify", "--state-dir", other.state]).status == 0)
   }
 

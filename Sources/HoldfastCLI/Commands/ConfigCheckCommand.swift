@@ -22,6 +22,7 @@ struct ConfigCheckCommand: ParsableCommand {
     let path = try Locations.current.configuration(file)
     let file = try JobFile.read(path, needsCommand: true)
     let job = ResolvedJob(file, Resolution(file: file, arguments: []), .current)
+    try job.checkPolicies()
     _ = try job.adoption()
     Output.standardError(job.ignoredSettings)
     let document = JSONValue.object([

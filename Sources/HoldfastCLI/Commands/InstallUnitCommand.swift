@@ -51,7 +51,11 @@ struct InstallUnitCommand: ParsableCommand {
     let text = command.isEmpty ? nil : try compose(unit, locations)
     let given = Resolution(
       file: nil, arguments: settings.arguments + [Resolution.Argument(command: command)])
-    if text != nil { _ = try ResolvedJob(nil, given, locations).adoption() }
+    if text != nil {
+      let typed = ResolvedJob(nil, given, locations)
+      try typed.checkPolicies()
+      _ = try typed.adoption()
+    }
     if let text {
       try unit.checkFree(force: force)
       if dryRun { for line in VisibleText.lines(String(text.dropLast())) { Output.standard.line(line) } }

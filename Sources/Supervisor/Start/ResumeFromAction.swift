@@ -118,27 +118,39 @@ struct ResumeFromAction {
     if plan.place != "none" { try place(plan) }
     var record = JobRecord(job: job, id: plan.jobID, createdAtNs: Clock.wallNanoseconds, command: [])
     record.checkpointDirectory = plan.checkpointDirectory
+    // Listed from the start, as a copy that the job made itself.
+    let copies =
+      try plan.place == "none" || plan.weightsOnly
+      ? []
+      : UnlistedCheckpoints.find(
+        in: LocalCheckpoints(directory: placed(plan)), of: plan.jobID, listed: store.checkpoints())
     let from = plan.place == "none" ? "the beginning" : "\(plan.place), step \(Words.number(plan.step))"
     let text = "job \(job) begins with \(plan.weightsOnly ? "the weights of " : "")\(from) (--resume-from)"
-    try store.change([
-      .job(store.job() ?? record),
-      .document(
-        Applied.document,
-        Applied(place: plan.place, weightsOnly: plan.weightsOnly, atNs: Clock.wallNanoseconds)),
-      .event(
-        EventRecord(
-          timeNs: Clock.wallNanoseconds, kind: Stored(.resumedFrom), attempt: 0, step: plan.step,
-          isWarning: false, message: text)),
-    ])
+    try store.change(
+      copies.filter { $0.step == plan.step }.map { .checkpoint($0) } + [
+        .job(store.job() ?? record),
+        .document(
+          Applied.document,
+          Applied(place: plan.place, weightsOnly: plan.weightsOnly, atNs: Clock.wallNanoseconds)),
+        .event(
+          EventRecord(
+            timeNs: Clock.wallNanoseconds, kind: Stored(.resumedFrom), attempt: 0, step: plan.step,
+            isWarning: false, message: text)),
+      ])
     Console.line(text)
     try ResumeFromPlan.discard(in: state)
   }
 
-  /// Moves the copy to its place, unless that was done before an interruption.
-  private func place(_ plan: ResumeFromPlan) throws {
+  /// The directory for the copy.
+  private func placed(_ plan: ResumeFromPlan) -> FilePath {
     var directories = directories
     directories.ownCheckpoints = plan.checkpointDirectory.map { FilePath($0) }
-    let place = plan.weightsOnly ? directories.initialWeights : directories.checkpoints
+    return plan.weightsOnly ? directories.initialWeights : directories.checkpoints
+  }
+
+  /// Moves the copy to its place, unless that was done before an interruption.
+  private func place(_ plan: ResumeFromPlan) throws {
+    let place = placed(plan)
     let copies = ResumeFromPlan.copies(in: state)
     let names = try copies.names()
     // Damaged ones of an earlier action must not stay beside them.
