@@ -22,8 +22,13 @@ public struct StallWatch: Hashable, Sendable {
     var at: Duration
   }
 
+  /// After a longer time without a look, the watch itself stood still, and steps of that time may not be known yet.
+  static let longestGap = Duration.seconds(5)
+
   /// The last sign of life.
   private var last: Sign?
+  /// When it looked last.
+  private var lookedAt: Duration?
   /// The two longest pauses, the longest first. The second is the limit of what is usual: a pause that happened once
   /// may have been a stall.
   private var pauses: [Duration] = []
@@ -33,6 +38,8 @@ public struct StallWatch: Hashable, Sendable {
 
   /// Call it about once a second.
   public mutating func check(_ state: State, now: Duration) -> Report? {
+    let gap = lookedAt.map { now - $0 }
+    lookedAt = now
     guard state.phase == .running, let attempt = state.attempt, attempt.progress != nil,
       attempt.finishedStep == nil, let usual = state.pace.step
     else {
@@ -50,7 +57,7 @@ public struct StallWatch: Hashable, Sendable {
     }
     let threshold = max(
       Self.shortest, usual * Self.factor, (pauses.count == 2 ? pauses[1] : .zero) * Self.pauseFactor)
-    guard !isStalled, now - sign.at > threshold else { return nil }
+    guard !isStalled, now - sign.at > threshold, let gap, gap <= Self.longestGap else { return nil }
     isStalled = true
     return .began(threshold: threshold, usual: usual)
   }

@@ -50,6 +50,15 @@ import Testing
     watched.makeSteps(seconds: 20)
   }
 
+  /// A supervisor that was stopped, or a machine that slept: the steps of that time are reported next.
+  @Test func watchThatStoodStillReportsNothing() {
+    var watched = Watched()
+    watched.driver.wait(.seconds(49))
+    #expect(watched.watch.check(watched.driver.state, now: watched.driver.now.monotonic) == nil)
+    watched.makeSteps(seconds: 3)
+    #expect(watched.wait(seconds: 49).count == 1)
+  }
+
   @Test func thresholdFollowsTheTimeOfAStep() {
     var watched = Watched()
     for _ in 0..<50 {
