@@ -135,6 +135,18 @@ def test_an_interrupt_is_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         assert "before run.finish()" not in job.errors.read_text()
 
 
+def test_a_step_that_ends_an_epoch_serves_both(tmp_path: Path) -> None:
+    options = ("--every-steps", "45", "--every-epochs", "1", "--keep-last", "99")
+    program = (DIGITS, "--epochs", 3, "--step-delay", 0.01, "--directory", tmp_path / "files")
+    with Job(tmp_path, *program, options=(*OPTIONS, *options)) as job:
+        job.start()
+        assert job.wait() == 0, job.errors.read_text()
+        found = {one["step"]: one for one in job.json("checkpoints")["checkpoints"]}
+    for step in (90, 180, 270):
+        assert {"steps=45", "epochs=1"} <= set(found[step]["saved_for"]), found[step]
+        assert "validation_loss" in found[step]["metrics"]
+
+
 @pytest.mark.parametrize("on_train_epoch_end", ["true", "false"])
 def test_checkpoints_are_ranked_by_the_metrics_of_validation(
     tmp_path: Path, expected: str, on_train_epoch_end: str

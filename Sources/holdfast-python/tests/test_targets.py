@@ -79,6 +79,22 @@ def test_the_end_of_an_epoch(run_directory: RunDirectory, end: int, every: int, 
     assert _answers(run_directory) == [{"step": step, "outcome": at.OUTCOME_STAGED, "epochs": every}]
 
 
+@pytest.mark.parametrize(("target", "epochs"), [(5, [0, 1]), (10, [0, 2]), (7, [0])])
+def test_a_step_that_ends_an_epoch_is_also_its_end(
+    run_directory: RunDirectory, target: int, epochs: list[int]
+) -> None:
+    """Validation follows, with no step between: the answer is repeated with the number of the epoch."""
+    run = holdfast.attach()
+    counter = _Counter()
+    run.register(counter=counter)
+    # At the end of each epoch if it comes first: only the step's own one can.
+    run_directory.request(1, target=target, every_epochs=target // 5 if target % 5 == 0 else 3)
+    _train(run, 3, 5, counter)
+    found = _answers(run_directory)
+    assert [answer["epochs"] for answer in found] == epochs
+    assert {answer["step"] for answer in found} == {target}
+
+
 @pytest.mark.parametrize("end", [at.EPOCH_END_TRAINING, at.EPOCH_END_VALIDATION])
 def test_a_resume_from_the_end_of_an_epoch(run_directory: RunDirectory, end: int) -> None:
     run = holdfast.attach()
