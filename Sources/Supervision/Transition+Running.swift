@@ -21,11 +21,11 @@ extension Transition {
     }
     if let before = attempt.progress?.step, progress.step > before {
       state.pace.add(steps: progress.step - before, in: now.monotonic - attempt.steppedAt)
-      passTargets(progress, since: before)
     }
     if let before = attempt.progress { passEpochEnds(before: before.position.epoch) }
     state.attempt?.steppedAt = now.monotonic
     state.attempt?.progress = progress
+    if let before = attempt.progress?.step { passTargets(since: before) }
     state.attempt?.aliveAt = now.monotonic
     if let finished = attempt.finishedStep, progress.step > finished { continueAfterFinish() }
     guard state.phase == .running else { return }
@@ -149,6 +149,8 @@ extension Transition {
       if state.phase == .saving { note(.saveAnswered(step: step)) }
       // A request for the next step may be answered at a target, too.
       reached(request.target ?? SaveTarget(), step: step, completedEpochs: completedEpochs)
+      // Steps that were reported together with the answer.
+      if request.target != nil { passTargets(since: step) }
     case .failed(let errno): stageFailed(errno)
     case .missed(let step):
       if let target = request.target { missed(target, at: step) }

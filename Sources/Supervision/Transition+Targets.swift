@@ -180,10 +180,10 @@ extension Transition {
     noteSkipped()
   }
 
-  /// Steps up to `progress` were made: targets that no request was open for were passed.
-  mutating func passTargets(_ progress: Progress, since before: UInt64) {
-    guard state.request?.target == nil, state.policy.isDurable,
-      let next = SaveTargets.nextStep(state.policy.policies, after: before), next < progress.step
+  /// Steps up to the newest were made while no request was open: targets among them were passed.
+  mutating func passTargets(since before: UInt64) {
+    guard state.request?.target == nil, state.policy.isDurable, let step = state.attempt?.progress?.step,
+      let next = SaveTargets.nextStep(state.policy.policies, after: before), next < step
     else { return }
     noteSkipped()
   }

@@ -159,6 +159,21 @@ import Vocabulary
     }
   }
 
+  /// The supervisor sees an answer so late that the next target has been passed.
+  @Test func stepsThatArePassedBeforeTheAnswerIsSeenAreNoted() {
+    var driver = Driver(Self.policy { $0.everySteps = 10 })
+    driver.run(to: 5)
+    let request = driver.state.request
+    #expect(request?.target?.step == 10)
+    driver.send(.stepped(progress(25)))
+    #expect(driver.state.skippedTargets == 0)
+    driver.send(
+      .answered(
+        sequence: request?.sequence ?? 0, .staged(step: 10, stall: .zero, completedEpochs: 0)))
+    #expect(driver.state.skippedTargets == 1)
+    #expect(driver.state.request?.target?.step == 30)
+  }
+
   @Test func endsOfEpochsThatAreNotSavedAreNoted() {
     let policy = Self.policy { $0.epochs = .every(3) }
     var trainer = Trainer(policy, stepTime: .milliseconds(10))

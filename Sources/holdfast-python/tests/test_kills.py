@@ -55,7 +55,7 @@ def test_killed_with_checkpoints_at_steps_and_epochs(tmp_path: Path) -> None:
     program = PACKAGE / "examples/digits_torch.py"
     expected = uninterrupted_digest(program)
     options = (*OPTIONS, "--every-steps", "20", "--every-epochs", "1", "--keep-last", "50")
-    with Job(tmp_path, program, "--step-delay", 0.004, "--workers", 2, options=options) as job:
+    with Job(tmp_path, program, "--step-delay", 0.02, "--workers", 2, options=options) as job:
         done = kill_at_random_steps(job, 8, 269, seed=77)
         finish_after_kills(job, done, expected, fewest=6)
         log = job.errors.read_text()

@@ -156,7 +156,7 @@ def test_checkpoints_are_ranked_by_the_metrics_of_validation(
         "--every-epochs", "1", "--save-on-train-epoch-end", on_train_epoch_end, "--keep-best", "2",
         "--monitor", "validation_loss", "--checkpoint-name", "{epoch:02d}-{step}", "--every-steps", "50",
     )  # fmt: skip
-    program = (DIGITS, "--epochs", 4, "--step-delay", 0.003, "--directory", tmp_path / "files")
+    program = (DIGITS, "--epochs", 4, "--step-delay", 0.01, "--directory", tmp_path / "files")
     with Job(tmp_path, *program, options=(*OPTIONS, *options)) as job:
         job.start()
         done = sum(job.kill_at(step) for step in (140, 230))
