@@ -36,9 +36,6 @@ struct UnitOwner {
       .map { String($0.dropLast(5)) }.flatMap { JobName.isValid($0) ? $0 : nil }
   }
 
-  /// Whether this user can continue the unit's job in its own directories.
-  var isThisUser: Bool { Self.owner(of: state) == userID }
-
   /// The run directory, if it exists and is this user's.
   var ownRun: FilePath? { Self.owner(of: run) == userID ? run : nil }
 

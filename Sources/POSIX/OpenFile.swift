@@ -158,6 +158,11 @@ public final class OpenFile: Sendable {
     return Int(status.st_size) >= bytes && Int(status.st_blocks) * 512 >= bytes
   }
 
+  /// How much `allocate` would add to a file without holes.
+  public func unallocatedBytes(of bytes: Int) throws(POSIXError) -> Int {
+    max(0, bytes - Int(try status().st_blocks) * 512)
+  }
+
   /// Makes the kernel clear allocated pages of a file in memory, without changing what they contain. A later access
   /// is then as fast as memory. Failures, such as a file that is truncated meanwhile, only make it slower.
   public func touchPages(bytes: Int, isCancelled: () -> Bool = { false }) {

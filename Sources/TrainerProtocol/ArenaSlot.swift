@@ -155,7 +155,7 @@ public final class ArenaSlot: @unchecked Sendable {
     let size = Self.fileBytes(imageBytes: imageBytes)
     // The supervisor may have allocated it ahead of time; going through all pages again takes half as long as a copy.
     if try !file.isAllocated(bytes: size) {
-      let missing = max(0, size - Int(try file.status().st_blocks) * 512)
+      let missing = try file.unallocatedBytes(of: size)
       // The filesystem may have more room than there is memory.
       guard isOnDisk || diskPath == nil || MemoryHeadroom.suffices(for: missing) else {
         throw POSIXError("posix_fallocate", path: path, errno: .noMemory)

@@ -89,7 +89,7 @@ final class ArenaPreparation: Sendable {
       let file = try OpenFile.replacing(ArenaSlot.path(in: directory, slot: UInt32(slot)), .readWrite)
       let identity = try file.identity()
       if try !file.isAllocated(bytes: bytes) {
-        let missing = max(0, bytes - Int(try file.status().st_blocks) * 512)
+        let missing = try file.unallocatedBytes(of: bytes)
         // A failed allocation leaves nothing behind.
         guard MemoryHeadroom.suffices(for: missing), missing <= (try FileSystem.availableBytes(directory))
         else { return false }
