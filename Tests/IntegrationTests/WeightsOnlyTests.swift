@@ -62,8 +62,7 @@ import Testing
   @Test func aFurtherPolicyKeepsTheBestWeights() throws {
     let bench = Workbench()
     defer { bench.close() }
-    let file = try bench.write(
-      "job.toml",
+    _ = try bench.runFile(
       """
       command = ["\(Programs.trainer)", "--epochs", "6", "--step-delay", "10ms"]
       [checkpoint]
@@ -77,9 +76,6 @@ import Testing
       monitor = "val_accuracy"
       mode = "max"
       """)
-    let run = ["run", "--config", file, "--job", "test", "--state-dir", bench.state, "--run-dir", bench.run]
-    let result = try bench.holdfast(run)
-    #expect(result.status == 0, "\(result.err)")
     #expect(try Self.of(bench, weights: false).map(\.step) == [270])
     let weights = try Self.of(bench, weights: true)
     #expect(

@@ -56,6 +56,16 @@ final class Workbench {
 
   // MARK: Supervisors
 
+  /// Runs a job with a configuration file to its end.
+  /// - Returns: the path of the file.
+  func runFile(_ text: String) throws -> String {
+    let file = try write("job.toml", text)
+    let result = try holdfast(
+      ["run", "--config", file, "--job", "test", "--state-dir", state, "--run-dir", run])
+    #expect(result.status == 0, "\(result.err)")
+    return file
+  }
+
   /// Starts `holdfast run` with `options` for `command`; its output is added to what there is.
   @discardableResult
   func start(
